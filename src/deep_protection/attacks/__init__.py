@@ -1,0 +1,7 @@
+"""Attacks, all of them foolbox's. A new attack is one row of ``ATTACKS`` in ``table.py``."""
+
+from deep_protection.attacks.attack import AttackResult as AttackResult
+from deep_protection.attacks.attack import attack as attack
+from deep_protection.attacks.attack import find_attack as find_attack
+from deep_protection.attacks.table import ATTACKS as ATTACKS
+from deep_protection.attacks.table import AttackSpec as AttackSpec

@@ -1,0 +1,67 @@
+"""Running an attack of the table, and saying honestly whether it worked."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from deep_protection.attacks.library import foolbox
+from deep_protection.attacks.table import ATTACKS, AttackSpec
+from deep_protection.errors import OptionError
+
+
+@dataclass(frozen=True, slots=True)
+class AttackResult:
+    """What an attack made of ``N`` pictures."""
+
+    adversarial: Tensor
+    """``N×3×H×W`` float32 in ``[0, 1]``; not rounded to 8 bits, which alone undoes weak attacks."""
+    success: Tensor
+    """``N`` booleans: the model's answer is not the label."""
+    success_8bit: Tensor
+    """The same after rounding to 8 bits, as any saved file would be."""
+    linf: Tensor
+    """``N`` largest absolute changes of a value."""
+    l2: Tensor
+    """``N`` Euclidean lengths of the perturbation."""
+
+
+def attack(model: nn.Module, pixels: Tensor, labels: Tensor, spec: str | AttackSpec, *, seed: int = 0) -> AttackResult:
+    """Attack ``model`` (pixels in ``[0, 1]`` to logits) on ``N×3×H×W`` pictures with ``N`` true labels.
+
+    Leave out pictures that the model gets wrong anyway: foolbox counts them as successes at distance zero. Random
+    starts come from ``seed``; the global random state is put back.
+    """
+    spec = find_attack(spec)
+    library = foolbox()
+    pixels = pixels.clamp(0, 1)  # foolbox asserts the bounds exactly, and resizing overshoots them by rounding
+    host = library.PyTorchModel(model.eval(), bounds=(0, 1), device=pixels.device)
+    with torch.random.fork_rng(devices=[pixels.device] if pixels.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        _, adversarial, _ = spec.build()(
+            host, pixels, library.criteria.Misclassification(labels), epsilons=spec.epsilon
+        )
+    adversarial = adversarial.detach()
+    change = (adversarial - pixels).flatten(1)
+    return AttackResult(
+        adversarial=adversarial,
+        success=_wrong(model, adversarial, labels),
+        success_8bit=_wrong(model, adversarial.mul(255).round().div(255), labels),
+        linf=change.abs().amax(dim=1),
+        l2=change.norm(dim=1),
+    )
+
+
+def find_attack(spec: str | AttackSpec) -> AttackSpec:
+    """The row of the table that a name means."""
+    if isinstance(spec, AttackSpec):
+        return spec
+    if spec not in ATTACKS:
+        raise OptionError(f"unknown attack {spec!r}; there are: {', '.join(sorted(ATTACKS))}")
+    return ATTACKS[spec]
+
+
+@torch.no_grad()
+def _wrong(model: nn.Module, pixels: Tensor, labels: Tensor) -> Tensor:
+    wrong: Tensor = model(pixels).argmax(dim=-1) != labels
+    return wrong

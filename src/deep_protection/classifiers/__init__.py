@@ -1,0 +1,8 @@
+"""Classifiers and where they come from. A new named one is one file here and one row of ``CLASSIFIERS``."""
+
+from deep_protection.classifiers.classifier import Classifier as Classifier
+from deep_protection.classifiers.classifier import Prediction as Prediction
+from deep_protection.classifiers.imagenet import class_names as class_names
+from deep_protection.classifiers.imagenet import wordnet_ids as wordnet_ids
+from deep_protection.classifiers.load import CLASSIFIERS as CLASSIFIERS
+from deep_protection.classifiers.load import load_classifier as load_classifier

@@ -1,0 +1,78 @@
+"""The classifier as the rest of the package sees it: pixels in ``[0, 1]`` in, logits out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from deep_protection.errors import ClassifierError
+
+Preprocess = Callable[[Image.Image], Tensor]
+"""From an RGB picture of any size to the ``3×H×W`` pixels in ``[0, 1]`` that the network was trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One class among a classifier's most probable."""
+
+    index: int
+    label: str
+    probability: float
+
+
+class Classifier(nn.Module):
+    """A network with its normalisation inside and its resizing beside it.
+
+    ``forward`` takes ``N×3×H×W`` float pixels in ``[0, 1]`` and returns ``N×classes`` logits; :attr:`preprocess` makes
+    such pixels (without the N) from a picture of any size. So a purifier or an attack that works on pixels in
+    ``[0, 1]`` fits in between. Always in evaluation mode.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        preprocess: Preprocess,
+        labels: Sequence[str] | None = None,
+        mean: Sequence[float] = (0.0, 0.0, 0.0),
+        std: Sequence[float] = (1.0, 1.0, 1.0),
+    ) -> None:
+        super().__init__()
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ClassifierError(f"mean and std need three numbers each, std positive; got {mean} and {std}")
+        self.network = network
+        self.name = name
+        self.preprocess = preprocess
+        self.labels = list(labels) if labels is not None else None
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+        self.eval()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.network((pixels - self.mean) / self.std)
+        return logits
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """Stays in evaluation mode: dropout or moving statistics would change what is being defended."""
+        del mode
+        return super().train(False)
+
+    @torch.no_grad()
+    def top(self, pixels: Tensor, k: int = 5) -> list[list[Prediction]]:
+        """The ``k`` most probable classes of each of ``N×3×H×W`` pictures, most probable first."""
+        probabilities = self(pixels.to(self.mean.device)).softmax(dim=-1)
+        values, indices = probabilities.topk(min(k, probabilities.shape[-1]), dim=-1)
+        return [
+            [Prediction(index, self.label(index), value) for index, value in zip(row, chances, strict=True)]
+            for row, chances in zip(indices.tolist(), values.tolist(), strict=True)
+        ]
+
+    def label(self, index: int) -> str:
+        """The name of a class, or its number where no names are known."""
+        return self.labels[index] if self.labels is not None and index < len(self.labels) else str(index)

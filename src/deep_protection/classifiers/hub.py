@@ -1,0 +1,161 @@
+"""Image classifiers in the format of the Hugging Face hub: by id, or from a local directory.
+
+Such a model comes with an image processor that resizes, crops, scales and normalises in one go. It is split: what
+makes pixels in ``[0, 1]`` becomes the classifier's ``preprocess``, the affine rest its ``mean`` and ``std``.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from deep_protection.classifiers.classifier import Classifier
+from deep_protection.errors import ClassifierError, MissingExtraError
+
+
+def load_hub(model: str | os.PathLike[str]) -> Classifier:
+    """A classifier by hub id (downloaded once, then from the cache) or from a directory of the same format."""
+    transformers = _transformers()
+    name = os.fspath(model)
+    is_local = Path(name).is_dir()
+    cached = is_local or _is_cached(name)
+    if not cached:
+        _check_reachable(name)
+    # Construction draws random weights before the stored ones replace them; the caller's state must not notice.
+    with _quiet(transformers), torch.random.fork_rng(devices=[]):
+        try:
+            processor = transformers.AutoImageProcessor.from_pretrained(name, local_files_only=cached)
+            network = transformers.AutoModelForImageClassification.from_pretrained(name, local_files_only=cached)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            where = f"directory {name}" if is_local else f"hub model {name}"
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ClassifierError(
+                f"{where} cannot be loaded as an image classifier ({reason}); it needs config.json, "
+                "preprocessor_config.json and weights of an image-classification model"
+            ) from error
+    preprocess = ProcessorPixels(processor)
+    mean, std = _normalisation(processor, preprocess, name)
+    labels = [network.config.id2label[index] for index in range(network.config.num_labels)]
+    return Classifier(LogitsOnly(network.float()), name=name, preprocess=preprocess, labels=labels, mean=mean, std=std)
+
+
+class LogitsOnly(nn.Module):
+    """A transformers model whose output is the logits themselves."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.model(pixel_values=pixels).logits
+        return logits
+
+
+class ProcessorPixels:
+    """The part of an image processor that makes pixels in ``[0, 1]``: its own resizing and cropping."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+
+    def __call__(self, picture: Image.Image) -> Tensor:
+        """``3×H×W`` float32 in ``[0, 1]``."""
+        made = self.processor(
+            images=picture.convert("RGB"),
+            do_normalize=False,
+            do_rescale=True,
+            rescale_factor=1 / 255,
+            return_tensors="pt",
+        )
+        pixels: Tensor = made["pixel_values"][0]
+        return pixels.to(torch.float32).clamp(0, 1)
+
+
+def _normalisation(processor: Any, preprocess: ProcessorPixels, name: str) -> tuple[list[float], list[float]]:
+    """Mean and std that the processor applies to pixels in ``[0, 1]``, found by trying it on a probe.
+
+    Processors differ in attributes (offsets, factors, switches); what they do to a picture is what counts. A processor
+    whose effect is not one straight line a channel cannot be split and is refused.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    probe = Image.fromarray(noise).resize((256, 256), Image.Resampling.NEAREST)
+    pixels = preprocess(probe).double()
+    wanted = processor(images=probe, return_tensors="pt")["pixel_values"][0].double()
+    if wanted.shape != pixels.shape or pixels.shape[0] != 3:
+        raise ClassifierError(f"{name} takes {tuple(wanted.shape)} values a picture; only RGB classifiers can be used")
+    means, stds = [], []
+    for given, seen in zip(pixels, wanted, strict=True):
+        columns = torch.stack([given.flatten(), torch.ones_like(given).flatten()], dim=1)
+        slope, offset = torch.linalg.lstsq(columns, seen.flatten()).solution.tolist()
+        if slope <= 0 or (given * slope + offset - seen).abs().max() > 1e-3:
+            raise ClassifierError(f"{name}'s image processor does more than scale and shift; it cannot be split")
+        means.append(-offset / slope)
+        stds.append(1 / slope)
+    return means, stds
+
+
+def _transformers() -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError(
+            f"models of the Hugging Face hub need transformers ({error}); run: pip install 'deep-protection[hub]'"
+        ) from error
+    return transformers
+
+
+def _is_cached(name: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    except HFValidationError as error:
+        raise ClassifierError(f"{name!r} is no hub model id; write it as owner/model") from error
+
+
+def _check_reachable(name: str) -> None:
+    """Fail at once when offline: loading would try again and again for minutes."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    try:
+        HfApi().model_info(name, timeout=20)
+    except RepositoryNotFoundError as error:
+        raise ClassifierError(f"the hub has no model {name!r}, or it is private; check the id or log in") from error
+    except GatedRepoError as error:
+        raise ClassifierError(f"hub model {name} asks for its terms to be accepted first, on its page") from error
+    except (OfflineModeIsEnabled, OSError) as error:
+        raise _offline(name, error) from error
+    except Exception as error:
+        # The hub library's transport has changed hands more than once, and its errors with it.
+        if "Connect" in type(error).__name__ or "Timeout" in type(error).__name__ or "Network" in type(error).__name__:
+            raise _offline(name, error) from error
+        raise
+
+
+def _offline(name: str, error: Exception) -> ClassifierError:
+    return ClassifierError(
+        f"hub model {name} is not in the local cache and the hub cannot be reached ({error}); connect once, give a "
+        "local directory that holds the model, or use lite0, which needs no connection"
+    )
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """No progress bars or advice on the caller's terminal while a model loads."""
+    log = transformers.utils.logging
+    level, had_bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+        if had_bars:
+            log.enable_progress_bar()

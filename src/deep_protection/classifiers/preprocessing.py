@@ -1,0 +1,27 @@
+"""Resizing and cropping as classifiers were trained with."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeAndCrop:
+    """Bicubic resize of the shorter side to ``resize`` px, then a centred square of ``crop`` px."""
+
+    resize: int
+    crop: int
+
+    def __call__(self, picture: Image.Image) -> Tensor:
+        """``3×crop×crop`` float32 in ``[0, 1]``."""
+        picture = picture.convert("RGB")
+        scale = self.resize / min(picture.size)
+        width, height = (max(self.crop, round(side * scale)) for side in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+        left, top = (width - self.crop) // 2, (height - self.crop) // 2
+        picture = picture.crop((left, top, left + self.crop, top + self.crop))
+        pixels = torch.from_numpy(np.array(picture, dtype=np.uint8))
+        return pixels.permute(2, 0, 1).to(torch.float32).div(255)

@@ -1,0 +1,72 @@
+"""The command ``deep-protection``: its subcommands, and how every error ends."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from deep_protection.cli.classify import classify_command
+from deep_protection.cli.console import say_error
+from deep_protection.cli.demo import demo_command
+from deep_protection.cli.doctor import doctor_command
+from deep_protection.cli.purify import purify_command
+from deep_protection.errors import DeepProtectionError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+app = typer.Typer(
+    name="deep-protection",
+    help="Restore images that may have been perturbed to fool a classifier. No training, any classifier.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("purify")(purify_command)
+app.command("classify")(classify_command)
+app.command("demo")(demo_command)
+app.command("doctor")(doctor_command)
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        from deep_protection import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command; every error is one line on stderr that says what to do, with an exit code that is not 0."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        code = app(standalone_mode=False)
+    except DeepProtectionError as error:
+        say_error(str(error))
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        say_error("interrupted; what was finished is kept, run the same command again to go on")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (as in `| head`): not an error of ours, but nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        # Usage errors, of whichever click typer was built on: both have these two attributes.
+        message, exit_code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
+        if message is not None and exit_code is not None:
+            say_error(f"{message()} See deep-protection --help.")
+            return int(exit_code)
+        if os.environ.get("DEEP_PROTECTION_DEBUG"):
+            raise
+        say_error(f"unexpected {type(error).__name__}: {error}; set DEEP_PROTECTION_DEBUG=1 to see where")
+        return 1
+    return code if isinstance(code, int) else 0

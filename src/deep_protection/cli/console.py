@@ -1,0 +1,70 @@
+"""What the commands print and where: results on stdout, everything else on stderr."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from deep_protection.fitting import Progress as FitProgress
+from deep_protection.fitting import ProgressCallback
+
+stderr = Console(stderr=True)
+stdout = Console()
+
+
+def say_error(message: str) -> None:
+    """One line on stderr, whatever the message holds."""
+    line = " ".join(message.split())
+    sys.stderr.write(f"error: {line}\n")
+
+
+def say_note(message: str) -> None:
+    """Something a user should know, on stderr."""
+    stderr.print(Text(f"note: {message}"), style="yellow", soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """A result for programs, on stdout."""
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def progress_bar(what: str, *, shown: bool = True) -> Iterator[ProgressCallback]:
+    """A bar on stderr, fed by the library's progress callback; nothing where stderr is no terminal."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+        console=stderr,
+        transient=True,
+        disable=not (shown and stderr.is_terminal),
+    )
+    with bar:
+        row = bar.add_task(what, total=1.0, state="starting")
+
+        def report(progress: FitProgress) -> None:
+            left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
+            state = (
+                f"{progress.pictures_done}/{progress.pictures_total} pictures, "
+                f"iteration {progress.iteration}/{progress.iterations_limit}{left}"
+            )
+            bar.update(row, completed=progress.fraction, state=state)
+
+        yield report
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 42 s, 3 min 5 s, 2 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

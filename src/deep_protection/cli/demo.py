@@ -1,0 +1,204 @@
+"""``deep-protection demo``: the main job, offline, on real adversarial photographs."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.table import Table
+from torch import Tensor
+
+from deep_protection.attacks import ATTACKS, attack
+from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.cli import options
+from deep_protection.cli.console import print_json, progress_bar, stdout
+from deep_protection.errors import OptionError, OutputError
+from deep_protection.evaluation import Accuracy, PanelRow, accuracy, draw_panel, imagenet_samples, jpeg
+from deep_protection.fitting import ProgressCallback
+from deep_protection.images import write_atomically
+from deep_protection.purification import find_preset, purify
+
+ATTACK_NAMES = ("pgd", "fgsm")
+JPEG_QUALITY = 50
+
+
+def demo_command(
+    out: Annotated[Path, typer.Option(help="Folder for the picture and the numbers.")] = Path("demo"),
+    images: Annotated[int, typer.Option(min=1, max=20, help="How many of the 20 sample photographs to use.")] = 20,
+    preset: options.Preset = "fast",
+    stop: options.Stop = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Attack photographs, restore them, and see what a classifier says: table and picture.
+
+    Takes the ImageNet photographs that foolbox carries, keeps those that lite0 gets right, attacks them with PGD
+    (4/255) and FGSM (8/255), and restores what the attack made wrong. Everything works offline.
+    """
+    settings = find_preset(preset)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {out} ({error.strerror}); choose another --out") from None
+    model = load_classifier("lite0")
+    clean, labels, taken = _recognised(model, images)
+    results: list[_Measured] = []
+    rows: list[PanelRow] = []
+
+    def restore(pixels: Tensor, progress: ProgressCallback) -> Tensor:
+        restored: Tensor = purify(
+            pixels, preset=settings, stop=stop, seed=seed, device=device, workers=workers, progress=progress
+        )
+        return restored
+
+    with progress_bar("restoring clean pictures", shown=not quiet) as progress:
+        results.append(_measure(model, "none", "clean", clean, labels, lambda pixels: restore(pixels, progress))[0])
+    for name in ATTACK_NAMES:
+        made = attack(model, clean, labels, name, seed=seed)
+        fooled = made.success
+        with progress_bar(f"restoring after {ATTACKS[name].title}", shown=not quiet) as progress:
+            measured, restored = _measure(
+                model,
+                name,
+                ATTACKS[name].title,
+                made.adversarial[fooled],
+                labels[fooled],
+                lambda pixels: restore(pixels, progress),
+            )
+        results.append(measured)
+        rows += _panel_rows(
+            model, ATTACKS[name].title, clean[fooled], made.adversarial[fooled], restored, labels[fooled]
+        )
+    report = {
+        "classifier": model.name,
+        "preset": settings.name,
+        "stop": stop or settings.stop,
+        "seed": seed,
+        "pictures": {"taken": taken, "recognised": len(labels)},
+        "results": [result.summary() for result in results],
+        "versions": {"torch": torch.__version__},
+    }
+    write_atomically((json.dumps(report, indent=1) + "\n").encode(), out / "results.json")
+    if rows:
+        heading = f"Deep Protection, preset {settings.name}: each picture restored on its own, no training"
+        draw_panel(_spread(rows), out / "demo.png", heading=heading)
+    if as_json:
+        print_json(report)
+    else:
+        _print(results, taken, len(labels), out)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """One row of the table: the same pictures undefended, through JPEG and restored."""
+
+    attack: str
+    title: str
+    undefended: Accuracy
+    jpeg: Accuracy
+    restored: Accuracy
+    jpeg_seconds: float
+    restored_seconds: float
+    """Wall time for all pictures together."""
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "attack": self.attack,
+            "n": self.undefended.n,
+            "undefended": self.undefended.summary(),
+            f"jpeg{JPEG_QUALITY}": {**self.jpeg.summary(), "seconds": round(self.jpeg_seconds, 3)},
+            "restored": {**self.restored.summary(), "seconds": round(self.restored_seconds, 3)},
+        }
+
+
+def _measure(
+    model: Classifier,
+    name: str,
+    title: str,
+    pixels: Tensor,
+    labels: Tensor,
+    restore: Callable[[Tensor], Tensor],
+) -> tuple[_Measured, Tensor]:
+    start = time.perf_counter()
+    compressed = jpeg(pixels, JPEG_QUALITY) if len(pixels) else pixels
+    middle = time.perf_counter()
+    restored = restore(pixels)
+    end = time.perf_counter()
+    measured = _Measured(
+        name,
+        title,
+        undefended=accuracy(model, pixels, labels),
+        jpeg=accuracy(model, compressed, labels),
+        restored=accuracy(model, restored, labels),
+        jpeg_seconds=middle - start,
+        restored_seconds=end - middle,
+    )
+    return measured, restored
+
+
+def _recognised(model: Classifier, count: int) -> tuple[Tensor, Tensor, int]:
+    """The sample pictures that the classifier gets right: pixels, labels, and how many were tried."""
+    samples = imagenet_samples()[:count]
+    pixels = torch.stack([model.preprocess(picture) for picture, _ in samples])
+    labels = torch.tensor([label for _, label in samples])
+    with torch.no_grad():
+        right = model(pixels).argmax(dim=-1) == labels
+    if not right.any():
+        raise OptionError(f"lite0 gets none of the first {count} sample pictures right; use more --images")
+    return pixels[right], labels[right], len(samples)
+
+
+def _panel_rows(
+    model: Classifier, title: str, clean: Tensor, adversarial: Tensor, restored: Tensor, labels: Tensor
+) -> list[PanelRow]:
+    answers = [[top[0] for top in model.top(pixels, 1)] for pixels in (clean, adversarial, restored)]
+    return [
+        PanelRow(
+            title,
+            int(labels[index]),
+            clean[index],
+            adversarial[index],
+            restored[index],
+            (answers[0][index], answers[1][index], answers[2][index]),
+        )
+        for index in range(len(labels))
+    ]
+
+
+def _spread(rows: list[PanelRow], count: int = 4) -> list[PanelRow]:
+    """A few rows evenly from all of them: chosen by position, not by how well they look."""
+    if len(rows) <= count:
+        return rows
+    return [rows[round(index * (len(rows) - 1) / (count - 1))] for index in range(count)]
+
+
+def _print(results: list[_Measured], taken: int, recognised: int, out: Path) -> None:
+    table = Table(title=f"lite0 recognises {recognised} of {taken} photographs; right answers, top-1 / top-5")
+    for heading in ("pictures", "n", "undefended", f"JPEG {JPEG_QUALITY}", "restored", "s a picture"):
+        table.add_column(heading, justify="left" if heading == "pictures" else "right")
+    for result in results:
+        n = result.undefended.n
+        table.add_row(
+            result.title,
+            str(n),
+            *(_cell(score) for score in (result.undefended, result.jpeg, result.restored)),
+            f"{result.restored_seconds / n:.1f}" if n else "–",
+        )
+    stdout.print(table)
+    stdout.print(
+        "Oblivious attacks, made for the bare classifier. An attacker who knows of the restoration gets through far "
+        "more often."
+    )
+    stdout.print(f"Picture and numbers: {out / 'demo.png'}, {out / 'results.json'}", soft_wrap=True)
+
+
+def _cell(score: Accuracy) -> str:
+    return f"{score.top1 / score.n:.0%} / {score.top5 / score.n:.0%}" if score.n else "–"

@@ -1,0 +1,104 @@
+"""``deep-protection doctor``: what is here, and a short fit to prove that it works."""
+
+import math
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from deep_protection.classifiers import CLASSIFIERS, load_classifier
+from deep_protection.cli import options
+from deep_protection.cli.console import print_json, stdout
+from deep_protection.errors import DeepProtectionError
+from deep_protection.fitting import effective_precision, usable_cores
+from deep_protection.purification import Purified, find_device, purify
+
+FIT_SECONDS = 2.0
+EXTRAS = {"attacks": ("foolbox",), "hub": ("transformers",), "plots": ("matplotlib",)}
+"""Extra to the packages it brings."""
+
+
+def doctor_command(device: options.Device = "auto", as_json: options.Json = False) -> int:
+    """Show versions, device, classifiers and extras, and fit for two seconds. Exit code 1 if that fails."""
+    where = find_device(device)
+    report: dict[str, Any] = {
+        "versions": {name: version(name) for name in ("deep-protection", "torch", "numpy", "pillow")}
+        | {"python": platform.python_version()},
+        "device": str(where),
+        "device_name": torch.cuda.get_device_name(where) if where.type == "cuda" else platform.processor() or "cpu",
+        "cores": usable_cores(),
+        "native_bfloat16": effective_precision("bfloat16", where) == "bfloat16",
+        "classifiers": {name: _classifier_state(name) for name in CLASSIFIERS},
+        "extras": {extra: _extra_state(packages) for extra, packages in EXTRAS.items()},
+        "fit": _short_fit(where),
+    }
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+    return 0 if report["fit"]["works"] else 1
+
+
+def _classifier_state(name: str) -> str:
+    if name == "resnet18" and find_spec("transformers") is None:
+        return "needs pip install 'deep-protection[hub]'"
+    if name != "lite0":
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = isinstance(try_to_load_from_cache("microsoft/resnet-18", "config.json"), str)
+        return "in the local cache" if cached else "downloaded from the hub at first use"
+    try:
+        load_classifier(name)
+    except (DeepProtectionError, ImportError, OSError) as error:
+        return f"broken: {error}"
+    return "here, works offline"
+
+
+def _extra_state(packages: tuple[str, ...]) -> str:
+    try:
+        return ", ".join(f"{package} {version(package)}" for package in packages)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _short_fit(device: torch.device) -> dict[str, Any]:
+    """Two seconds of the default preset on a smooth picture: does the loss fall?"""
+    ramp = torch.linspace(0, math.pi * 4, 224)
+    picture = torch.stack([ramp.sin()[:, None] * (ramp + shift).cos() for shift in (0.0, 1.0, 2.0)]).mul(0.5).add(0.5)
+    try:
+        result: Purified = purify(
+            picture.clamp(0, 1), seconds=FIT_SECONDS, stop="fixed:100000", device=device, return_details=True
+        )
+    except (DeepProtectionError, RuntimeError) as error:
+        return {"works": False, "error": str(error)}
+    rate = result.iterations_run / max(result.seconds, 1e-9)
+    return {
+        "works": math.isfinite(result.psnr_input) and result.iterations_run > 0,
+        "iterations": result.iterations_run,
+        "iterations_per_second": round(rate, 1),
+        "psnr": round(result.psnr_input, 2),
+    }
+
+
+def _print(report: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("versions", ", ".join(f"{name} {number}" for name, number in report["versions"].items()))
+    table.add_row("device", f"{report['device']} ({report['device_name']}), {report['cores']} cores for PyTorch")
+    table.add_row("bfloat16", "native" if report["native_bfloat16"] else "not native here, float32 is used")
+    for name, state in report["classifiers"].items():
+        table.add_row(f"classifier {name}", state)
+    for extra, state in report["extras"].items():
+        table.add_row(f"extra [{extra}]".replace("[", r"\["), state)
+    fit = report["fit"]
+    verdict = (
+        f"works: {fit['iterations']} iterations at {fit['iterations_per_second']} a second, {fit['psnr']} dB"
+        if fit["works"]
+        else f"FAILED: {fit.get('error', 'the result is not finite')}"
+    )
+    table.add_row("short fit", verdict)
+    stdout.print(table)

@@ -1,0 +1,16 @@
+"""Options that several commands share, so that they read and behave alike."""
+
+from typing import Annotated
+
+import typer
+
+Preset = Annotated[str, typer.Option(help="fast (default) or paper.")]
+Stop = Annotated[str | None, typer.Option(help="When to end a fit, as fixed:200. Default: the preset's own.")]
+Seed = Annotated[int, typer.Option(help="Same picture, same seed: same result.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+Workers = Annotated[int | None, typer.Option(help="Pictures fitted at once on the CPU. Default: one a core.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no notes.")]
+ClassifierName = Annotated[
+    str, typer.Option(help="lite0 (embedded), resnet18, a hub model id or a directory that holds a model.")
+]

@@ -1,0 +1,156 @@
+"""``deep-protection purify``: files and folders in, restored files out."""
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from PIL import Image
+
+from deep_protection.cli import options
+from deep_protection.cli.console import duration, print_json, progress_bar, say_error, say_note
+from deep_protection.cli.plan import STREAM, Item, Plan, plan
+from deep_protection.errors import DeepProtectionError, ImageError, OptionError, OutputError
+from deep_protection.images import Picture, encode, format_for, read_image, take_picture, write_atomically
+from deep_protection.purification import Purified, purify_each
+
+
+def purify_command(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="IN...", help="Pictures, folders, or - for standard input.", show_default=False),
+    ],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="File, folder, or - for standard output.", show_default=False
+        ),
+    ],
+    preset: options.Preset = "fast",
+    stop: options.Stop = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    seconds: Annotated[
+        float | None, typer.Option(help="Wall time for everything; each picture ends with what it has by then.")
+    ] = None,
+    workers: options.Workers = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Restore pictures that may have been tampered with.
+
+    The format of a result follows its suffix. Folders keep their tree; results that exist are skipped, so an
+    interrupted run goes on where it was. One bad file does not stop the rest.
+    """
+    if output == STREAM and as_json:
+        raise OptionError("--json and -o - both want standard output; write the picture to a file")
+    work = plan(inputs, output)
+    job = _Job(work, quiet=quiet)
+    _check_writable(work)
+    todo = job.without_existing(overwrite)
+    with progress_bar("restoring", shown=not quiet) as progress:
+        restored = purify_each(
+            job.load(todo),
+            total=len(todo),
+            preset=preset,
+            stop=stop,
+            seed=seed,
+            device=device,
+            seconds=seconds,
+            workers=workers,
+            progress=progress,
+        )
+        for result in restored:
+            job.save(result)
+    return job.report(as_json=as_json)
+
+
+class _Job:
+    """What became of every picture of one command."""
+
+    def __init__(self, work: Plan, *, quiet: bool) -> None:
+        self.work, self.quiet = work, quiet
+        self.outcomes: list[dict[str, Any]] = []
+        self._loaded: deque[tuple[Item, str]] = deque()
+
+    def without_existing(self, overwrite: bool) -> list[Item]:
+        """The pictures still to be done."""
+        todo = []
+        for item in self.work.items:
+            if overwrite or item.target == STREAM or not Path(item.target).exists():
+                todo.append(item)
+            elif self.work.into_folder:
+                self.outcomes.append({"input": item.source, "output": item.target, "status": "skipped"})
+            else:
+                raise OutputError(f"{item.target} exists; add --overwrite or choose another output")
+        return todo
+
+    def load(self, items: list[Item]) -> Iterator[Picture]:
+        """The pictures one by one, as they are wanted; bad ones are noted and left out."""
+        for item in items:
+            try:
+                data = sys.stdin.buffer.read() if item.source == STREAM else item.source
+                image, format_name, notes = read_image(data)
+                picture = take_picture(image)
+            except ImageError as error:
+                self._fail(item, error)
+                continue
+            if not self.quiet:
+                for note in notes:
+                    say_note(note)
+            self._loaded.append((item, format_name))
+            yield Picture(picture.pixels, picture.rebuild, notes)
+
+    def save(self, result: Purified) -> None:
+        item, format_name = self._loaded.popleft()
+        image: Image.Image = result.image
+        try:
+            if item.target == STREAM:
+                name = format_name if format_name in ("PNG", "JPEG", "WEBP", "TIFF", "BMP") else "PNG"
+                sys.stdout.buffer.write(encode(image, name))
+                sys.stdout.buffer.flush()
+            else:
+                target = Path(item.target)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(encode(image, format_for(target)), target)
+        except BrokenPipeError:
+            raise
+        except (DeepProtectionError, OSError) as error:
+            self._fail(item, error)
+            return
+        self.outcomes.append({"input": item.source, "output": item.target, "status": "restored", **result.summary()})
+
+    def report(self, *, as_json: bool) -> int:
+        """Print how it went; the exit code."""
+        counts = {
+            status: sum(outcome["status"] == status for outcome in self.outcomes)
+            for status in ("restored", "skipped", "failed")
+        }
+        if as_json:
+            print_json({"results": self.outcomes, "summary": counts})
+        elif not self.quiet:
+            spent = sum(outcome.get("seconds", 0.0) for outcome in self.outcomes)
+            others = "".join(f", {counts[status]} {status}" for status in ("skipped", "failed") if counts[status])
+            plural = "" if counts["restored"] == 1 else "s"
+            sys.stderr.write(f"{counts['restored']} picture{plural} restored in {duration(spent)} of fitting{others}\n")
+        return 1 if counts["failed"] else 0
+
+    def _fail(self, item: Item, error: Exception) -> None:
+        say_error(str(error))
+        self.outcomes.append({"input": item.source, "output": item.target, "status": "failed", "error": str(error)})
+
+
+def _check_writable(work: Plan) -> None:
+    """Find out before hours of fitting, not after, that a result cannot be written."""
+    for parent in {Path(item.target).parent for item in work.items if item.target != STREAM}:
+        probe = parent / ".deep-protection-probe"
+        try:
+            if work.into_folder:
+                parent.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise OutputError(f"cannot write into {parent} ({error.strerror}); choose another output") from None

@@ -1,0 +1,119 @@
+"""Many fits at once: one picture a core, results in order, nothing held that is not needed."""
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+
+from deep_protection.fitting.fit import FitTask, fit
+from deep_protection.fitting.progress import ProgressCallback, ProgressMeter
+from deep_protection.fitting.threads import thread_count_restored, usable_cores
+from deep_protection.stopping import Trajectory
+
+_REPORT_EVERY = 5
+"""Iterations between two progress reports of one fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What a worker tells the calling thread; ``iteration`` None means that the task has ended."""
+
+    number: int
+    task: FitTask
+    iteration: int | None
+
+
+def fit_all(
+    tasks: Iterable[FitTask],
+    *,
+    pictures_total: int,
+    workers: int | None = None,
+    seconds: float | None = None,
+    progress: ProgressCallback | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[Trajectory]:
+    """Fit every task and yield the trajectories in the order of the tasks.
+
+    ``tasks`` is read only a little ahead of the work, so memory does not grow with their number. ``seconds`` is a
+    budget for all of them: each gets a fair part of what is left when it begins. Leaving the iteration early, or an
+    exception such as KeyboardInterrupt, ends the running fits within one iteration.
+    """
+    source = enumerate(tasks)
+    head = next(source, None)
+    if head is None:
+        return
+    parallel = head[1].recipe.parallel == "pictures" and head[1].device.type == "cpu"
+    width = max(1, workers or usable_cores()) if parallel else 1
+    threads_each = 1 if parallel else usable_cores()
+    budget = _Budget(seconds, pictures_total, width)
+    meter = ProgressMeter(pictures_total, progress)
+    reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
+    abandoned = threading.Event()
+
+    def work(number: int, task: FitTask) -> Trajectory:
+        torch.set_num_threads(threads_each)
+
+        def on_iteration(iteration: int) -> None:
+            if iteration % _REPORT_EVERY == 0:
+                reports.put(_Report(number, task, iteration))
+
+        return fit(
+            task,
+            seconds=budget.take(task.share),
+            on_iteration=on_iteration,
+            is_cancelled=lambda: abandoned.is_set() or is_cancelled(),
+        )
+
+    waiting: deque[tuple[int, Future[Trajectory]]] = deque()
+    ended: set[int] = set()
+
+    def submit(number: int, task: FitTask) -> None:
+        future = pool.submit(work, number, task)
+        future.add_done_callback(lambda _: reports.put(_Report(number, task, None)))
+        waiting.append((number, future))
+
+    with thread_count_restored(), ThreadPoolExecutor(width, thread_name_prefix="deep-protection") as pool:
+        try:
+            submit(*head)
+            while waiting:
+                while len(waiting) < 2 * width and (item := next(source, None)) is not None:
+                    submit(*item)
+                number, future = waiting.popleft()
+                while number not in ended:
+                    report = reports.get()
+                    share, limit = report.task.share, report.task.rule.limit
+                    if report.iteration is None:
+                        ended.add(report.number)
+                        meter.finish(report.number, share, limit, limit)
+                    else:
+                        meter.report(report.number, share, report.iteration, limit)
+                ended.discard(number)
+                yield future.result()
+        finally:
+            abandoned.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Budget:
+    """Shares out a number of seconds among pictures that begin one after the other."""
+
+    def __init__(self, seconds: float | None, pictures: int, width: int) -> None:
+        self._end = None if seconds is None else time.perf_counter() + seconds
+        self._left = float(pictures)
+        self._width = width
+        self._lock = threading.Lock()
+
+    def take(self, share: float) -> float | None:
+        """Seconds for a task that is ``share`` of a picture, all that run beside it considered."""
+        if self._end is None:
+            return None
+        with self._lock:
+            remaining = max(0.0, self._end - time.perf_counter())
+            tasks_left = max(1.0, self._left / share)
+            self._left -= share
+        return remaining * min(1.0, self._width / tasks_left)

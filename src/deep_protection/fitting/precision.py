@@ -1,0 +1,21 @@
+"""Which arithmetic the device can do quickly."""
+
+import torch
+
+from deep_protection.fitting.recipe import Precision
+
+
+def effective_precision(wanted: Precision, device: torch.device) -> Precision:
+    """``wanted``, or float32 where bfloat16 would be emulated and so slower, not faster."""
+    if wanted == "float32":
+        return "float32"
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    if device.type == "cpu":
+        return "bfloat16" if cpu_has_bfloat16() else "float32"
+    return "float32"
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 natively (AVX-512 BF16 or AMX)."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -1,0 +1,56 @@
+"""How far a call has come."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Handed to a progress callback, in the caller's own thread."""
+
+    pictures_done: int
+    pictures_total: int
+    iteration: int
+    """Of the picture that reported last."""
+    iterations_limit: int
+    """At which its stop rule ends at the latest."""
+    fraction: float
+    """Of the whole call, 0 to 1."""
+    seconds_left: float | None
+    """Estimated; None until there is something to estimate from."""
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+class ProgressMeter:
+    """Turns reports of single fits into the progress of the call.
+
+    A picture may be fitted as several tiles; each counts for its share.
+    """
+
+    def __init__(self, pictures_total: int, callback: ProgressCallback | None) -> None:
+        self._total, self._callback = pictures_total, callback
+        self._done = 0.0
+        self._running: dict[int, float] = {}
+        self._start = time.perf_counter()
+
+    def report(self, task: int, share: float, iteration: int, limit: int) -> None:
+        self._running[task] = share * iteration / limit
+        self._tell(iteration, limit)
+
+    def finish(self, task: int, share: float, iteration: int, limit: int) -> None:
+        self._running.pop(task, None)
+        self._done += share
+        self._tell(iteration, limit)
+
+    def _tell(self, iteration: int, limit: int) -> None:
+        if self._callback is None:
+            return
+        total = max(self._total, 1)
+        fraction = min(1.0, (self._done + sum(self._running.values())) / total)
+        elapsed = time.perf_counter() - self._start
+        left = elapsed * (1 - fraction) / fraction if fraction > 0 else None
+        done = int(self._done + 1e-6)  # shares of tiles are fractions that may not add up to exactly one
+        self._callback(Progress(done, self._total, iteration, limit, fraction, left))

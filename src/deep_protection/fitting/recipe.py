@@ -1,0 +1,38 @@
+"""How a generator is fitted: everything that decides the result apart from picture, seed and stop rule."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from deep_protection.errors import OptionError
+from deep_protection.generators import GENERATORS
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Settings of one fit. The loss is the mean squared error to the picture, the optimiser Adam."""
+
+    generator: str
+    """A name in ``generators.GENERATORS``."""
+    learning_rate: float = 0.01
+    averaging: float = 0.0
+    """Decay of the exponential average of outputs; 0 takes the last output itself."""
+    checkpoint_every: int = 25
+    """Iterations between checkpoints: how finely a stop rule sees the fit."""
+    precision: Precision = "float32"
+    """Arithmetic of the convolutions. Weights, loss and output stay float32. bfloat16 is used only where the
+    processor has instructions for it, see :func:`deep_protection.fitting.precision.effective_precision`."""
+    parallel: Literal["pictures", "operators"] = "pictures"
+    """How several cores are used: one picture a core, or all cores inside each operation of one picture. A property
+    of the recipe and not of the call, so that a picture's result does not depend on its company."""
+
+    def __post_init__(self) -> None:
+        if self.generator not in GENERATORS:
+            raise OptionError(f"unknown generator {self.generator!r}; there are: {', '.join(sorted(GENERATORS))}")
+        if not self.learning_rate > 0:
+            raise OptionError(f"learning_rate must be positive, got {self.learning_rate}")
+        if not 0 <= self.averaging < 1:
+            raise OptionError(f"averaging must be in [0, 1), got {self.averaging}")
+        if self.checkpoint_every < 1:
+            raise OptionError(f"checkpoint_every must be at least 1, got {self.checkpoint_every}")

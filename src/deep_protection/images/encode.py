@@ -1,0 +1,99 @@
+"""Writing pictures: the format follows the suffix, and a file is either whole or not there."""
+
+import os
+import secrets
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from deep_protection.errors import OutputError
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "PNG": {},
+    # A restored picture must not lose in saving what fitting won: best sensible quality, full colour resolution.
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True},
+    "TIFF": {"compression": "tiff_deflate"},
+    "BMP": {},
+}
+_SUFFIXES = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+
+
+def format_for(path: str | os.PathLike[str]) -> str:
+    """The format that a file name's suffix means."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in _SUFFIXES:
+        shown = f"suffix {suffix}" if suffix else "no suffix"
+        raise OutputError(f"{path} has {shown}, so no format; use one of {', '.join(_SUFFIXES)}")
+    return _SUFFIXES[suffix]
+
+
+def is_writable_suffix(suffix: str) -> bool:
+    """Whether pictures can be written to files of this suffix."""
+    return suffix.lower() in _SUFFIXES
+
+
+def bytes_format(name: str) -> str:
+    """The format to answer with for one that was read: itself, or PNG where it cannot hold a restored picture."""
+    return name if name in _OPTIONS else "PNG"
+
+
+def encode(image: Image.Image, name: str) -> bytes:
+    """The picture as a file's content. JPEG and BMP hold neither alpha nor 16 bits: white is put behind, bits cut."""
+    image, profile = _fitting(image, name), image.info.get("icc_profile")
+    options = dict(_OPTIONS[name])
+    if profile is not None and name != "BMP":
+        options["icc_profile"] = profile
+    buffer = BytesIO()
+    image.save(buffer, format=name, **options)
+    return buffer.getvalue()
+
+
+def _fitting(image: Image.Image, name: str) -> Image.Image:
+    """The picture in a mode that the format can hold."""
+    if name == "PNG" and image.mode == "F":
+        return _integers(image, 65535)
+    if name in ("PNG", "TIFF"):
+        return image.convert("I;16") if image.mode == "I" else image
+    if image.mode in ("I;16", "I", "F"):
+        image = _integers(image, 255)
+    if name in ("JPEG", "BMP") and image.mode in ("RGBA", "LA"):
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB" if image.mode == "RGBA" else "L")
+    return image.convert("RGBA") if name == "WEBP" and image.mode == "LA" else image
+
+
+def _integers(image: Image.Image, largest: int) -> Image.Image:
+    """A grey picture of 16 bits or floats as integers up to ``largest``."""
+    scale = largest if image.mode == "F" else largest / 65535
+    values = np.array(image).astype(np.float64) * scale
+    return Image.fromarray(values.round().clip(0, largest).astype(np.uint8 if largest == 255 else np.uint16))
+
+
+def write_atomically(data: bytes, path: str | os.PathLike[str]) -> None:
+    """Write to a neighbour of ``path`` and rename it, so that no half-written file is ever seen under its name."""
+    target = Path(path)
+    part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except OSError as error:
+        raise OutputError(f"cannot write {target} ({error.strerror}); choose another output") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

@@ -1,0 +1,18 @@
+"""How large a picture may be."""
+
+from deep_protection.errors import ImageError
+
+MAX_PIXELS = 80_000_000
+"""Pictures beyond this many pixels are refused before they are decoded (a decompression bomb is a small file that
+decodes to gigabytes). It covers every camera up to 80 megapixels and lies under Pillow's own warning limit."""
+
+
+def check_size(width: int, height: int, what: str) -> None:
+    """Raise :class:`ImageError` for a picture without pixels or with too many."""
+    if width < 1 or height < 1:
+        raise ImageError(f"{what} has no pixels ({width}×{height}); give a picture of at least 1×1")
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{what} has {width}×{height} = {width * height / 1e6:.0f} million pixels, the limit is "
+            f"{MAX_PIXELS / 1e6:.0f} million; make it smaller first"
+        )

@@ -1,0 +1,78 @@
+"""The border: whatever a caller has becomes pictures, and the way back is remembered."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from deep_protection.errors import ImageError
+from deep_protection.images.arrays import from_array, from_tensor
+from deep_protection.images.decode import read_image, upright
+from deep_protection.images.encode import bytes_format, encode
+from deep_protection.images.picture import Picture
+from deep_protection.images.pillow import from_pillow
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One argument of a caller: a picture, a batch or a list."""
+
+    pictures: list[Picture]
+    single: bool
+    join: Callable[[list[Any]], Any]
+    """From the rebuilt pictures, in order, to the type the caller gave."""
+
+
+def take(images: Any) -> Taken:
+    """Pictures from a path, bytes, Pillow image, array, tensor (one or a batch) or a list of such."""
+    if isinstance(images, list | tuple):
+        return Taken([take_picture(image) for image in images], single=False, join=list)
+    if isinstance(images, np.ndarray) and images.ndim == 4:
+        kind = images
+        return Taken(
+            [from_array(image) for image in images],
+            single=False,
+            join=lambda parts: np.stack(parts) if parts else kind.copy(),
+        )
+    if isinstance(images, Tensor) and images.ndim == 4:
+        empty = images
+        return Taken(
+            [from_tensor(image) for image in images],
+            single=False,
+            join=lambda parts: torch.stack(parts) if parts else empty.detach().clone(),
+        )
+    return Taken([take_picture(images)], single=True, join=_only)
+
+
+def take_picture(image: Any) -> Picture:
+    """One picture of any of the types. A path gives a Pillow image back, bytes give bytes of the same format."""
+    if isinstance(image, Image.Image):
+        return from_pillow(*upright(image))
+    if isinstance(image, np.ndarray):
+        return from_array(image)
+    if isinstance(image, Tensor):
+        return from_tensor(image)
+    if isinstance(image, bytes | bytearray | memoryview):
+        return _from_bytes(bytes(image))
+    if isinstance(image, str | os.PathLike):
+        opened, _, notes = read_image(image)
+        return from_pillow(opened, notes)
+    raise ImageError(
+        f"cannot use a {type(image).__name__} as a picture; give a path, bytes, a Pillow image, a NumPy array, "
+        "a PyTorch tensor, or a list of these"
+    )
+
+
+def _from_bytes(data: bytes) -> Picture:
+    opened, name, notes = read_image(data)
+    picture = from_pillow(opened, notes)
+    return Picture(picture.pixels, lambda pixels: encode(picture.rebuild(pixels), bytes_format(name)), notes)
+
+
+def _only(parts: Sequence[Any]) -> Any:
+    return parts[0]

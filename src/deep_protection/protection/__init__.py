@@ -1,0 +1,5 @@
+"""Classifiers behind the restoration."""
+
+from deep_protection.protection.protect import ProtectedClassifier as ProtectedClassifier
+from deep_protection.protection.protect import protect as protect
+from deep_protection.protection.straight_through import straight_through as straight_through

@@ -1,0 +1,43 @@
+"""Named settings: what people choose from. A new preset is one row."""
+
+from dataclasses import dataclass
+
+from deep_protection.errors import OptionError
+from deep_protection.fitting import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """A recipe with its stop rule and the size of its tiles."""
+
+    name: str
+    recipe: Recipe
+    stop: str
+    tile: int = 512
+    """Pictures longer than this on a side are fitted in overlapping tiles of this side, which bounds memory."""
+    overlap: int = 64
+
+
+_ROWS = (
+    Preset(
+        name="paper",
+        recipe=Recipe(generator="paper", parallel="operators"),
+        stop="fixed:1750",
+    ),
+    Preset(
+        name="fast",
+        recipe=Recipe(generator="fast", averaging=0.95, precision="bfloat16"),
+        stop="fixed:200",
+    ),
+)
+
+PRESETS: dict[str, Preset] = {row.name: row for row in _ROWS}
+
+
+def find_preset(preset: str | Preset) -> Preset:
+    """A preset as it is, or the row that a name means."""
+    if isinstance(preset, Preset):
+        return preset
+    if preset not in PRESETS:
+        raise OptionError(f"unknown preset {preset!r}; there are: {', '.join(sorted(PRESETS))}")
+    return PRESETS[preset]

@@ -1,0 +1,184 @@
+"""Restoring pictures: the one call that everything else is built on."""
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from deep_protection.errors import OptionError
+from deep_protection.fitting import FitTask, ProgressCallback, effective_precision, fit_all
+from deep_protection.images import Picture, take
+from deep_protection.purification.devices import find_device
+from deep_protection.purification.presets import Preset, find_preset
+from deep_protection.purification.result import Purified
+from deep_protection.purification.tiles import Mosaic, Tile, cut
+from deep_protection.seeds import checked_seed, picture_seed
+from deep_protection.stopping import Oracle, StopRule, Trajectory, parse_stop, psnr
+
+
+def purify(
+    image: Any,
+    *,
+    preset: str | Preset = "fast",
+    stop: str | StopRule | None = None,
+    seed: int | None = 0,
+    device: str | torch.device = "auto",
+    seconds: float | None = None,
+    workers: int | None = None,
+    progress: ProgressCallback | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+    return_details: bool = False,
+    keep_outputs: bool = False,
+) -> Any:
+    """Restore a picture, a list of pictures or a batch.
+
+    >>> import numpy as np, deep_protection as dp
+    >>> dp.purify(np.zeros((16, 16, 3), np.uint8), stop="fixed:2").shape
+    (16, 16, 3)
+
+    Args:
+        image: a path (a Pillow image comes back), bytes of an image file (bytes of the same format), a Pillow image,
+            an ``H×W[×C]`` array, a ``[C×]H×W`` tensor, a batch of arrays ``N×H×W×C`` or tensors ``N×C×H×W``, or a list
+            of any of these. Integers are uint8 or uint16, floats in ``[0, 1]``. The same type and size come back.
+        preset: ``"fast"``, ``"paper"`` or a :class:`Preset`.
+        stop: when to end a fit, such as ``"fixed:200"``; None takes the preset's rule.
+        seed: with the picture's content it decides all that is drawn at random; None draws a fresh one.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or any device of PyTorch's.
+        seconds: wall time for the whole call; each picture gets a fair part and ends there with what it has.
+        workers: pictures fitted at once on the CPU; None is one a core.
+        progress: called in this thread with a :class:`Progress`.
+        is_cancelled: asked at every iteration; when true, :class:`CancelledError` is raised.
+        return_details: give a :class:`Purified` (or a list of them) instead of the bare picture.
+        keep_outputs: keep the picture of every checkpoint in the details' trajectories.
+
+    Raises:
+        ImageError: a picture cannot be used. OptionError: an argument cannot. Nothing is fitted then.
+    """
+    taken = take(image)
+    results = list(
+        purify_each(
+            taken.pictures,
+            total=len(taken.pictures),
+            preset=preset,
+            stop=stop,
+            seed=seed,
+            device=device,
+            seconds=seconds,
+            workers=workers,
+            progress=progress,
+            is_cancelled=is_cancelled,
+            keep_outputs=keep_outputs,
+        )
+    )
+    if return_details:
+        return results[0] if taken.single else results
+    for note in dict.fromkeys(note for result in results for note in result.notes):
+        warnings.warn(note, stacklevel=2)
+    return taken.join([result.image for result in results])
+
+
+def purify_each(
+    pictures: Iterable[Picture],
+    *,
+    total: int,
+    preset: str | Preset = "fast",
+    stop: str | StopRule | None = None,
+    seed: int | None = 0,
+    device: str | torch.device = "auto",
+    seconds: float | None = None,
+    workers: int | None = None,
+    progress: ProgressCallback | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+    keep_outputs: bool = False,
+) -> Iterator[Purified]:
+    """Restore ``total`` pictures one after the other, reading only a little ahead: for more than fit into memory."""
+    settings = find_preset(preset)
+    rule = parse_stop(settings.stop if stop is None else stop)
+    run_seed = checked_seed(seed)
+    where = find_device(device)
+    if seconds is not None and not seconds > 0:
+        raise OptionError(f"seconds must be positive, got {seconds}")
+    if workers is not None and workers < 1:
+        raise OptionError(f"workers must be at least 1, got {workers}")
+    started: deque[_Job] = deque()
+
+    def tasks() -> Iterator[FitTask]:
+        for index, picture in enumerate(pictures):
+            height, width = picture.pixels.shape[-2:]
+            tiles = cut(height, width, settings.tile, settings.overlap)
+            if len(tiles) > 1 and isinstance(rule, Oracle):
+                raise OptionError(
+                    f"the oracle classifies whole pictures, and {width}×{height} is fitted in tiles; "
+                    f"give pictures of at most {settings.tile} px on a side"
+                )
+            started.append(_Job(picture, tiles, Mosaic(height, width, settings.overlap) if len(tiles) > 1 else None))
+            for tile in tiles:
+                target = tile.of(picture.pixels)
+                yield FitTask(
+                    target=target,
+                    recipe=settings.recipe,
+                    rule=rule.for_picture(index),
+                    seed=picture_seed(run_seed, target),
+                    device=where,
+                    keep_outputs=keep_outputs,
+                    share=1 / len(tiles),
+                )
+
+    for trajectory in fit_all(
+        tasks(),
+        pictures_total=total,
+        workers=workers,
+        seconds=seconds,
+        progress=progress,
+        is_cancelled=is_cancelled,
+    ):
+        job = started[0]
+        job.add(trajectory)
+        if job.is_done:
+            started.popleft()
+            yield job.result(settings, repr(rule), run_seed, where)
+
+
+@dataclass(slots=True)
+class _Job:
+    """A picture whose tiles are being fitted."""
+
+    picture: Picture
+    tiles: list[Tile]
+    mosaic: Mosaic | None
+    trajectories: list[Trajectory] = field(default_factory=list)
+
+    def add(self, trajectory: Trajectory) -> None:
+        if self.mosaic is not None:
+            tile = self.tiles[len(self.trajectories)]
+            self.mosaic.add(tile, trajectory.restored.cpu())
+            trajectory.outputs = {}  # the mosaic has it; hundreds of tiles are not kept twice
+        self.trajectories.append(trajectory)
+
+    @property
+    def is_done(self) -> bool:
+        return len(self.trajectories) == len(self.tiles)
+
+    def result(self, settings: Preset, stop_rule: str, seed: int, device: torch.device) -> Purified:
+        restored = self.trajectories[0].restored.cpu() if self.mosaic is None else self.mosaic.pixels
+        longest = max(self.trajectories, key=lambda trajectory: trajectory.iteration_chosen)
+        return Purified(
+            image=self.picture.rebuild(restored),
+            preset=settings.name,
+            generator=settings.recipe.generator,
+            seed=seed,
+            stop_rule=stop_rule,
+            stop_reason=longest.reason,
+            iteration_chosen=longest.iteration_chosen,
+            iterations_run=max(trajectory.iterations_run for trajectory in self.trajectories),
+            seconds=sum(trajectory[-1].seconds for trajectory in self.trajectories),
+            psnr_input=psnr(restored, self.picture.pixels),
+            rollbacks=sum(trajectory.rollbacks for trajectory in self.trajectories),
+            device=str(device),
+            precision=effective_precision(settings.recipe.precision, device),
+            trajectories=tuple(self.trajectories),
+            notes=self.picture.notes,
+        )

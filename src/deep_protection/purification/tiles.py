@@ -1,0 +1,67 @@
+"""Large pictures in overlapping tiles, joined so that no seam shows.
+
+Memory of a fit grows with the pixels fitted at once, so a picture of any size is cut into tiles of bounded size, each
+fitted on its own with a seed of its own. Where tiles overlap, their pixels are averaged with weights that fall
+linearly towards each tile's edge.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A rectangle of a picture, in pixels; ``bottom`` and ``right`` are exclusive."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def of(self, pixels: Tensor) -> Tensor:
+        """A view of this rectangle of ``C×H×W`` pixels."""
+        return pixels[..., self.top : self.bottom, self.left : self.right]
+
+
+def cut(height: int, width: int, tile: int, overlap: int) -> list[Tile]:
+    """Tiles no larger than ``tile`` on a side that cover the picture, neighbours sharing at least ``overlap`` px."""
+    return [
+        Tile(top, bottom, left, right)
+        for top, bottom in _spans(height, tile, overlap)
+        for left, right in _spans(width, tile, overlap)
+    ]
+
+
+def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
+    if length <= tile:
+        return [(0, length)]
+    count = -(-(length - overlap) // (tile - overlap))
+    starts = [round(index * (length - tile) / (count - 1)) for index in range(count)]
+    return [(start, start + tile) for start in starts]
+
+
+class Mosaic:
+    """Collects restored tiles into one picture."""
+
+    def __init__(self, height: int, width: int, overlap: int) -> None:
+        self._sum = torch.zeros(3, height, width, dtype=torch.float32, device="cpu")
+        self._weight = torch.zeros(1, height, width, dtype=torch.float32, device="cpu")
+        self._overlap = overlap
+
+    def add(self, tile: Tile, pixels: Tensor) -> None:
+        """Lay ``3×h×w`` restored pixels where ``tile`` was cut."""
+        weight = _ramp(tile.bottom - tile.top, self._overlap)[:, None] * _ramp(tile.right - tile.left, self._overlap)
+        tile.of(self._sum).add_(pixels * weight)
+        tile.of(self._weight).add_(weight)
+
+    @property
+    def pixels(self) -> Tensor:
+        return self._sum / self._weight
+
+
+def _ramp(length: int, overlap: int) -> Tensor:
+    """Weights that rise from the edge to one over ``overlap`` px; never zero, so that the picture's border counts."""
+    distance = torch.arange(1, length + 1, dtype=torch.float32, device="cpu")
+    return torch.minimum(distance, distance.flip(0)).clamp(max=overlap) / overlap

@@ -1,0 +1,52 @@
+"""The oracle: stop when the true class is seen. It peeks at the answer, so it measures, it does not protect."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from deep_protection.errors import OptionError
+from deep_protection.stopping.rule import Decision, StopRule
+from deep_protection.stopping.trajectory import Trajectory
+
+
+class Oracle(StopRule):
+    """Stop at the first checkpoint whose output has the *true* class among the classifier's ``k`` most probable.
+
+    This is the poster's "automatic termination". If it never happens, the last checkpoint is taken.
+
+    ``classifier`` maps ``1×3×H×W`` pixels in ``[0, 1]`` to ``1×classes`` logits; ``labels`` holds the true class index
+    of each picture of the call, in order.
+    """
+
+    name: ClassVar[str] = "oracle"
+
+    def __init__(
+        self, classifier: Callable[[Tensor], Tensor], labels: Sequence[int], *, k: int = 5, limit: int = 3000
+    ) -> None:
+        if k < 1 or limit < 1:
+            raise OptionError(f"the oracle needs k and limit of at least 1, got k={k}, limit={limit}")
+        self.classifier, self.labels, self.k, self.limit = classifier, list(labels), k, limit
+        self.label: int | None = None
+
+    def for_picture(self, index: int) -> "Oracle":
+        if not 0 <= index < len(self.labels):
+            raise OptionError(f"the oracle was given {len(self.labels)} labels but asked for picture {index + 1}")
+        rule = super().for_picture(index)
+        rule.label = self.labels[index]
+        return rule
+
+    def decide(self, trajectory: Trajectory) -> Decision:
+        with torch.no_grad():
+            logits = self.classifier(trajectory.latest_output.unsqueeze(0))
+        found = self.label in logits[0].topk(min(self.k, logits.shape[-1])).indices.tolist()
+        newest = trajectory[-1].iteration
+        if found:
+            reason = f"oracle: true class in the top {self.k} at iteration {newest}"
+        else:
+            reason = f"oracle: true class not in the top {self.k} within {newest} iterations"
+        return Decision(found or newest >= self.limit, len(trajectory) - 1, reason)
+
+    def __repr__(self) -> str:
+        return f"oracle:top{self.k}"

@@ -1,0 +1,38 @@
+"""What every stop rule is: it reads a trajectory and says whether to go on, and which checkpoint to take."""
+
+import copy
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from deep_protection.stopping.trajectory import Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A rule's answer at one checkpoint."""
+
+    stop: bool
+    take: int
+    """Index of the checkpoint that is best so far; only its picture is kept in memory."""
+    reason: str
+
+
+class StopRule(ABC):
+    """When to end a fit. A subclass writes :meth:`decide`, and states its ``limit``.
+
+    One rule serves many pictures: each gets its own copy from :meth:`for_picture`, so a rule may keep state.
+    """
+
+    name: ClassVar[str]
+    limit: int
+    """Iterations after which the fit ends whatever :meth:`decide` says; progress is measured against it."""
+
+    @abstractmethod
+    def decide(self, trajectory: Trajectory) -> Decision:
+        """Called at every checkpoint, the newest being ``trajectory[-1]``."""
+
+    def for_picture(self, index: int) -> Self:
+        """A rule for the ``index``-th picture of the call, with nothing remembered from others."""
+        del index
+        return copy.copy(self)

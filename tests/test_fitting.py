@@ -1,0 +1,170 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+import torch
+from PIL import Image
+
+from deep_protection import CancelledError, FitError, OptionError, Progress, Recipe
+from deep_protection.fitting import FitTask, fit, fit_all
+from deep_protection.fitting.average import OutputAverage
+from deep_protection.images import take_picture
+from deep_protection.stopping import Decision, Fixed, StopRule, Trajectory
+
+FAST = Recipe(generator="fast", averaging=0.95, checkpoint_every=10)
+RECIPES = {
+    "fast": FAST,
+    "fast-bfloat16": Recipe(generator="fast", averaging=0.95, checkpoint_every=10, precision="bfloat16"),
+    "paper": Recipe(generator="paper", checkpoint_every=10, parallel="operators"),
+}
+
+
+def task(image: Image.Image, recipe: Recipe = FAST, iterations: int = 30, **options: object) -> FitTask:
+    settings = {"rule": Fixed(iterations), "seed": 3, **options}
+    return FitTask(target=take_picture(image).pixels, recipe=recipe, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_fit_comes_closer_and_closer(small: Image.Image, recipe: Recipe) -> None:
+    trajectory = fit(task(small, recipe, 60))
+    assert [point.iteration for point in trajectory] == [10, 20, 30, 40, 50, 60]
+    assert trajectory[-1].psnr > trajectory[0].psnr
+    assert trajectory[-1].loss < trajectory[0].loss
+    assert (trajectory.iteration_chosen, trajectory.iterations_run) == (60, 60)
+    assert "60 iterations" in trajectory.reason
+    assert trajectory.restored.shape == trajectory.target.shape
+    assert trajectory.restored.min() >= 0
+    assert trajectory.restored.max() <= 1
+    assert list(trajectory.outputs) == [5], "only the chosen picture is kept"
+
+
+def test_every_output_is_kept_when_asked(small: Image.Image) -> None:
+    trajectory = fit(task(small, keep_outputs=True))
+    assert list(trajectory.outputs) == [0, 1, 2]
+
+
+def test_the_last_iteration_is_a_checkpoint_whatever_the_spacing(small: Image.Image) -> None:
+    assert [point.iteration for point in fit(task(small, iterations=13))] == [10, 13]
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_same_seed_same_bits_and_other_seed_other_picture(small: Image.Image, recipe: Recipe) -> None:
+    first, again, other = (fit(task(small, recipe, 12, seed=seed)) for seed in (5, 5, 6))
+    assert torch.equal(first.restored, again.restored)
+    assert not torch.equal(first.restored, other.restored)
+
+
+def test_a_blow_up_goes_back_to_the_last_good_state(small: Image.Image) -> None:
+    """A learning rate far too large destroys the fit at once; the result is still better than the start."""
+    wild = Recipe(generator="fast", learning_rate=30.0, checkpoint_every=5)
+    trajectory = fit(task(small, wild, 120, keep_outputs=True))
+    assert trajectory.rollbacks > 0
+    assert torch.isfinite(trajectory.restored).all()
+    start = fit(task(small, FAST, 1)).checkpoints[0].psnr
+    assert trajectory.checkpoints[trajectory.chosen].psnr > start - 10
+
+
+def test_a_fit_that_never_works_says_so(small: Image.Image) -> None:
+    with pytest.raises(FitError, match="smaller learning rate"):
+        fit(task(small, Recipe(generator="fast", learning_rate=1e30, checkpoint_every=1000), 40))
+
+
+class EndsAtBest(StopRule):
+    """Goes on to the limit, takes the second checkpoint."""
+
+    name = "second"
+    limit = 50
+
+    def decide(self, trajectory: Trajectory) -> Decision:
+        return Decision(stop=False, take=min(1, len(trajectory) - 1), reason="the second")
+
+
+def test_a_rule_may_take_an_earlier_checkpoint(small: Image.Image) -> None:
+    trajectory = fit(task(small, rule=EndsAtBest()))
+    assert (trajectory.iteration_chosen, trajectory.iterations_run, trajectory.reason) == (20, 50, "the second")
+    assert torch.equal(trajectory.restored, fit(task(small, iterations=20)).restored)
+
+
+def test_a_time_budget_ends_the_fit_with_what_it_has(small: Image.Image) -> None:
+    trajectory = fit(task(small, iterations=1_000_000), seconds=0.3)
+    assert 0 < trajectory.iterations_run < 1_000_000
+    assert trajectory.reason.startswith("time budget of 0.3 s spent at iteration")
+    assert trajectory.restored.shape == trajectory.target.shape
+
+
+def test_a_budget_is_shared_by_all_pictures(small: Image.Image) -> None:
+    done = list(fit_all([task(small, iterations=1_000_000)] * 6, pictures_total=6, seconds=2.0))
+    assert len(done) == 6
+    assert all(trajectory.iterations_run > 0 and "time budget" in trajectory.reason for trajectory in done)
+
+
+def test_progress_is_told_in_the_callers_thread_and_ends_at_all(small: Image.Image) -> None:
+    seen: list[Progress] = []
+    threads: set[int] = set()
+
+    def note(progress: Progress) -> None:
+        seen.append(progress)
+        threads.add(threading.get_ident())
+
+    list(fit_all([task(small)] * 3, pictures_total=3, progress=note))
+    assert threads == {threading.get_ident()}
+    assert (seen[-1].pictures_done, seen[-1].pictures_total, seen[-1].fraction) == (3, 3, 1.0)
+    assert seen[-1].seconds_left == 0
+    assert [step.fraction for step in seen] == sorted(step.fraction for step in seen)
+
+
+def test_cancelling_ends_running_fits(small: Image.Image) -> None:
+    cancelled = threading.Event()
+
+    def cancel_soon(progress: Progress) -> None:
+        if progress.iteration >= 10:
+            cancelled.set()
+
+    fits = fit_all(
+        [task(small, iterations=1_000_000)] * 3, pictures_total=3, progress=cancel_soon, is_cancelled=cancelled.is_set
+    )
+    with pytest.raises(CancelledError, match="cancelled at iteration"):
+        list(fits)
+
+
+def test_an_exception_in_the_callback_ends_running_fits(small: Image.Image) -> None:
+    def interrupt(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(fit_all([task(small, iterations=1_000_000)] * 3, pictures_total=3, progress=interrupt))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("deep-protection")]
+
+
+def test_tasks_are_read_only_a_little_ahead(small: Image.Image) -> None:
+    read = 0
+
+    def tasks() -> Iterator[FitTask]:
+        nonlocal read
+        for _ in range(20):
+            read += 1
+            yield task(small, iterations=2)
+
+    fits = fit_all(tasks(), pictures_total=20, workers=2)
+    next(fits)
+    assert read <= 5
+    fits.close()  # type: ignore[attr-defined]
+
+
+def test_the_average_is_debiased() -> None:
+    average = OutputAverage(0.9)
+    for value in (1.0, 1.0, 1.0):
+        average.add(torch.tensor([value]))
+    assert torch.allclose(average.value, torch.tensor([1.0]))
+    average.add(torch.tensor([2.0]))
+    weights = torch.tensor([0.9**3, 0.9**2, 0.9, 1.0])
+    expected = (weights * torch.tensor([1.0, 1.0, 1.0, 2.0])).sum() / weights.sum()
+    assert torch.allclose(average.value, expected)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"generator": "nonsense"}, {"learning_rate": 0.0}, {"averaging": 1.0}, {"checkpoint_every": 0}], ids=str
+)
+def test_a_recipe_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(OptionError):
+        Recipe(**({"generator": "fast"} | wrong))  # type: ignore[arg-type]

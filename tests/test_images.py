@@ -1,0 +1,289 @@
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from deep_protection import ImageError, OutputError
+from deep_protection.images import MAX_PIXELS, encode, format_for, read_image, take, take_picture, write_atomically
+
+RGB = Image.Resampling.BICUBIC
+
+
+def encoded(image: Image.Image, name: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=name, **options)
+    return buffer.getvalue()
+
+
+def unchanged(image: Any) -> Any:
+    """In and straight out again, with nothing restored in between."""
+    taken = take(image)
+    return taken.join([picture.rebuild(picture.pixels) for picture in taken.pictures])
+
+
+# Every type comes back as itself, with the very same values.
+
+ARRAYS: dict[str, Callable[[np.ndarray[Any, Any]], Any]] = {
+    "uint8 H×W×3": lambda rgb: rgb,
+    "uint8 H×W": lambda rgb: rgb[..., 0],
+    "uint8 H×W×1": lambda rgb: rgb[..., :1],
+    "uint8 H×W×4": lambda rgb: np.concatenate([rgb, rgb[..., :1]], axis=-1),
+    "uint16 H×W×3": lambda rgb: rgb.astype(np.uint16) * 257,
+    "float32": lambda rgb: rgb.astype(np.float32) / 255,
+    "float64": lambda rgb: (rgb.astype(np.float32) / 255).astype(np.float64),
+    "float16": lambda rgb: (rgb / 255).astype(np.float16),
+    "batch N×H×W×3": lambda rgb: np.stack([rgb, rgb[::-1]]),
+    "not contiguous": lambda rgb: rgb[::-1, ::2],
+    "tensor uint8 3×H×W": lambda rgb: torch.from_numpy(rgb.copy()).permute(2, 0, 1),
+    "tensor H×W": lambda rgb: torch.from_numpy(rgb.copy())[..., 0],
+    "tensor 4×H×W": lambda rgb: torch.from_numpy(np.concatenate([rgb, rgb[..., :1]], -1)).permute(2, 0, 1),
+    "tensor float": lambda rgb: torch.from_numpy(rgb.copy()).permute(2, 0, 1) / 255,
+    "tensor bfloat16": lambda rgb: (torch.from_numpy(rgb.copy()).permute(2, 0, 1) / 255).bfloat16(),
+    "tensor batch": lambda rgb: torch.from_numpy(rgb.copy()).permute(2, 0, 1).expand(3, -1, -1, -1) / 255,
+    "tensor with gradient": lambda rgb: (torch.from_numpy(rgb.copy()).permute(2, 0, 1) / 255).requires_grad_(),
+    "empty batch": lambda rgb: torch.zeros(0, 3, *rgb.shape[:2]),
+}
+
+
+@pytest.mark.parametrize("make", ARRAYS.values(), ids=ARRAYS)
+def test_arrays_and_tensors_come_back_as_they_were(make: Callable[[Any], Any], small: Image.Image) -> None:
+    given = make(np.array(small))
+    back = unchanged(given)
+    assert type(back) is type(given)
+    assert back.dtype == given.dtype
+    assert back.shape == given.shape
+    assert (back == given).all()
+    assert isinstance(back, np.ndarray) or not back.requires_grad
+
+
+MODES = ["L", "LA", "RGB", "RGBA", "I;16", "I", "F"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_pillow_modes_come_back_as_they_were(mode: str, small: Image.Image) -> None:
+    if mode in ("I;16", "I"):
+        given = Image.fromarray(np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)).convert(mode)
+    elif mode == "F":
+        given = Image.fromarray(np.linspace(0, 1, 600, dtype=np.float32).reshape(20, 30))
+    else:
+        given = small.convert(mode)
+        if "A" in mode:
+            given.putalpha(Image.linear_gradient("L").resize(given.size))
+    back = unchanged(given)
+    assert (back.mode, back.size) == (given.mode, given.size)
+    # Grey is the mean of three equal channels, which in floating point may differ in the last bit.
+    assert np.allclose(np.array(back), np.array(given), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("P", "RGB"), ("1", "L"), ("CMYK", "RGB"), ("YCbCr", "RGB"), ("HSV", "RGB")]
+)
+def test_modes_that_cannot_hold_a_restored_picture_come_back_in_one_that_can(
+    mode: str, expected: str, small: Image.Image
+) -> None:
+    back = unchanged(small.convert(mode))
+    assert (back.mode, back.size) == (expected, small.size)
+    difference = np.array(back.convert("RGB")).astype(int) - np.array(small.convert(mode).convert("RGB"))
+    assert np.abs(difference).max() <= 1
+
+
+def test_transparent_palette_keeps_its_transparency(small: Image.Image) -> None:
+    palette = small.convert("P")
+    palette.info["transparency"] = palette.getpixel((0, 0))
+    back = unchanged(palette)
+    assert back.mode == "RGBA"
+    assert back.getpixel((0, 0))[3] == 0
+
+
+def test_equal_pictures_have_equal_pixels_whatever_their_type(small: Image.Image) -> None:
+    array = np.array(small)
+    forms = [
+        small,
+        array,
+        torch.from_numpy(array).permute(2, 0, 1),
+        encoded(small, "PNG"),
+        array.astype(np.float32) / 255,
+    ]
+    first, *others = (take_picture(form).pixels for form in forms)
+    assert first.shape == (3, 30, 40)
+    assert all(torch.equal(first, other) for other in others)
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
+def test_bytes_come_back_as_bytes_of_the_same_format(name: str, small: Image.Image) -> None:
+    back = unchanged(encoded(small, name))
+    with Image.open(io.BytesIO(back)) as image:
+        assert (image.format, image.size) == (name, small.size)
+
+
+def test_exif_orientation_is_applied_once(small: Image.Image, tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be seen turned by 90 degrees
+    path = tmp_path / "turned.png"
+    small.save(path, exif=turned)
+    for back in (unchanged(path), Image.open(io.BytesIO(unchanged(path.read_bytes())))):
+        assert back.size == (30, 40)
+        assert back.getexif().get(0x0112, 1) == 1
+        assert (np.array(back) == np.array(small.transpose(Image.Transpose.ROTATE_270))).all()
+
+
+def test_a_colour_profile_is_put_back(small: Image.Image) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    back = Image.open(io.BytesIO(unchanged(encoded(small, "PNG", icc_profile=profile))))
+    assert back.info["icc_profile"] == profile
+
+
+def test_sixteen_bit_png_keeps_its_bits() -> None:
+    values = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
+    back = unchanged(encoded(Image.fromarray(values), "PNG"))
+    assert (np.array(Image.open(io.BytesIO(back))) == values).all()
+
+
+def test_the_first_frame_of_an_animation_is_used_and_said_so(small: Image.Image) -> None:
+    frames = [small, Image.new("RGB", small.size, "red")]
+    data = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    picture = take_picture(data)
+    assert torch.equal(picture.pixels, take_picture(small).pixels)
+    assert "2 frames; only the first is used" in picture.notes[0]
+
+
+def test_a_rounding_overshoot_is_clamped(small: Image.Image) -> None:
+    pixels = np.array(small, dtype=np.float64) / 255
+    pixels[0, 0] = (-1e-8, 1 + 1e-8, 0.5)
+    assert take_picture(pixels).pixels[:, 0, 0].tolist() == [0.0, 1.0, 0.5]
+
+
+# What cannot be used is refused with one error that says what was got and what to do.
+
+
+def bomb() -> bytes:
+    """A valid PNG of a few kilobytes that says it decodes to 400 million pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+
+
+def with_value(value: float) -> np.ndarray[Any, Any]:
+    pixels = np.full((8, 8, 3), 0.5, np.float32)
+    pixels[3, 3, 1] = value
+    return pixels
+
+
+BAD: dict[str, tuple[Callable[[], Any], str]] = {
+    "empty bytes": (lambda: b"", "is empty; give"),
+    "text": (lambda: b"this is no picture at all", "not a picture of a known format"),
+    "bomb": (bomb, "20000×20000 = 400 million pixels, the limit is 80 million|too many pixels"),
+    "NaN": (lambda: with_value(float("nan")), "1 values that are NaN or infinite"),
+    "infinite": (lambda: with_value(float("inf")), "NaN or infinite"),
+    "0 to 255 floats": (lambda: with_value(200.0), r"expected \[0, 1\]; divide by 255"),
+    "normalised floats": (lambda: with_value(-1.5), "undo the normalisation first"),
+    "two channels": (lambda: np.zeros((8, 8, 2), np.uint8), "has 2 channels"),
+    "channels first array": (lambda: np.zeros((3, 8, 8), np.uint8), "np.moveaxis"),
+    "channels last tensor": (lambda: torch.zeros(8, 8, 3), r"permute\(2, 0, 1\)"),
+    "int64": (lambda: np.zeros((8, 8, 3), np.int64), "use uint8"),
+    "bool tensor": (lambda: torch.zeros(3, 8, 8, dtype=torch.bool), "use uint8"),
+    "no rows": (lambda: np.zeros((0, 8, 3), np.uint8), "has no pixels"),
+    "a number": (lambda: 7, "cannot use a int as a picture"),
+    "five axes": (lambda: torch.zeros(1, 1, 3, 8, 8), "expected one picture"),
+    "missing file": (lambda: "no/such/file.png", "does not exist"),
+    "null in path": (lambda: "a\0b.png", "cannot be read"),
+    "folder": (lambda: ".", "is a folder"),
+    "address": (lambda: "https://example.org/a.png", "nothing is fetched"),
+    "large integers": (lambda: Image.fromarray(np.full((8, 8), 70_000, np.int32)), "16-bit pictures hold 0 to 65535"),
+    "too many pixels": (lambda: np.broadcast_to(np.uint8(0), (MAX_PIXELS // 1000 + 1, 1000)), "the limit is"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), BAD.values(), ids=BAD)
+def test_bad_pictures_are_refused_with_what_to_do(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        take(make())
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "TIFF", "GIF"])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_truncated_files_are_refused(name: str, part: float, photograph: Image.Image) -> None:
+    data = encoded(photograph.resize((120, 90), RGB), name)
+    with pytest.raises(ImageError, match=r"truncated or damaged|not a picture") as caught:
+        take(data[: int(len(data) * part)])
+    assert "\n" not in str(caught.value)
+
+
+def test_mutated_files_are_read_or_refused_but_never_crash(small: Image.Image) -> None:
+    random = np.random.default_rng(0)
+    for name in ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"):
+        original = np.frombuffer(encoded(small, name), np.uint8)
+        for _ in range(60):
+            mutated = original.copy()
+            where = random.integers(0, len(mutated), size=random.integers(1, 12))
+            mutated[where] = random.integers(0, 256, size=len(where))
+            try:
+                picture = take_picture(mutated.tobytes())
+            except ImageError:
+                continue
+            assert torch.isfinite(picture.pixels).all()
+
+
+# Writing.
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".PNG"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "I;16", "F"])
+def test_every_mode_can_be_written_to_every_format(suffix: str, mode: str, small: Image.Image, tmp_path: Path) -> None:
+    if mode == "F":
+        image = Image.fromarray(np.linspace(0, 1, 600, dtype=np.float32).reshape(20, 30))
+    elif mode == "I;16":
+        image = Image.fromarray(np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32))
+    else:
+        image = small.convert(mode)
+    path = tmp_path / f"out{suffix}"
+    write_atomically(encode(image, format_for(path)), path)
+    back, name, _ = read_image(path)
+    assert back.size == image.size
+    assert name == format_for(path)
+    assert np.abs(brightness(back) - brightness(image)).mean() < 0.02
+
+
+def brightness(image: Image.Image) -> np.ndarray[Any, Any]:
+    """``H×W`` in ``[0, 1]``, from any mode."""
+    if image.mode == "F":
+        return np.array(image)
+    if image.mode == "I;16":
+        return np.array(image) / 65535
+    return np.array(image.convert("L")) / 255
+
+
+def test_an_unknown_suffix_is_refused() -> None:
+    with pytest.raises(OutputError, match=r"suffix \.xyz"):
+        format_for("a.xyz")
+    with pytest.raises(OutputError, match="no suffix"):
+        format_for("a")
+
+
+def test_an_unwritable_place_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="choose another output"):
+        write_atomically(b"x", tmp_path / "missing" / "a.png")
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OutputError, match="choose another output"):
+        write_atomically(b"x", tmp_path / "taken")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_an_existing_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+    write_atomically(b"new", path)
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
