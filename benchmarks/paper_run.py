@@ -113,7 +113,7 @@ def run(out: Path, number: int, iterations: int) -> None:
         "recipe": repr(recipe),
         "seed": 0,
         "adversarial": victim.judge(victim.adversarial),
-        "clean": victim.judge(victim.clean),
+        "clean_probability_true": victim.judge(victim.clean)["probability_true"],
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),

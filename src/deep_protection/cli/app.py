@@ -18,8 +18,6 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="deep-protection",
-    help="Restore images that may have been perturbed to fool a classifier. No training, any classifier.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -30,15 +28,21 @@ app.command("demo")(demo_command)
 app.command("doctor")(doctor_command)
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
-) -> None:
-    if version:
+def _say_version(asked: bool) -> None:
+    if asked:
         from deep_protection import __version__
 
         typer.echo(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Restore images that may have been perturbed to fool a classifier. No training, any classifier."""
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from deep_protection.cli import options
 from deep_protection.cli.console import print_json, progress_bar, stdout
 from deep_protection.errors import OptionError, OutputError
 from deep_protection.evaluation import Accuracy, PanelRow, accuracy, draw_panel, imagenet_samples, jpeg
-from deep_protection.fitting import ProgressCallback
+from deep_protection.fitting import ProgressCallback, usable_cores
 from deep_protection.images import write_atomically
 from deep_protection.purification import find_preset, purify
 
@@ -83,7 +84,8 @@ def demo_command(
         "seed": seed,
         "pictures": {"taken": taken, "recognised": len(labels)},
         "results": [result.summary() for result in results],
-        "versions": {"torch": torch.__version__},
+        "cores": usable_cores(),
+        "versions": {"deep-protection": version("deep-protection"), "torch": torch.__version__},
     }
     write_atomically((json.dumps(report, indent=1) + "\n").encode(), out / "results.json")
     if rows:

@@ -69,6 +69,9 @@ def _short_fit(device: torch.device) -> dict[str, Any]:
     ramp = torch.linspace(0, math.pi * 4, 224)
     picture = torch.stack([ramp.sin()[:, None] * (ramp + shift).cos() for shift in (0.0, 1.0, 2.0)]).mul(0.5).add(0.5)
     try:
+        purify(
+            picture.clamp(0, 1), stop="fixed:1", device=device
+        )  # the first fit of a process also loads PyTorch's parts
         result: Purified = purify(
             picture.clamp(0, 1), seconds=FIT_SECONDS, stop="fixed:100000", device=device, return_details=True
         )

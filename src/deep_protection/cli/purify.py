@@ -131,7 +131,7 @@ class _Job:
         }
         if as_json:
             print_json({"results": self.outcomes, "summary": counts})
-        elif not self.quiet:
+        elif not self.quiet and (counts["restored"] or self.work.into_folder):
             spent = sum(outcome.get("seconds", 0.0) for outcome in self.outcomes)
             others = "".join(f", {counts[status]} {status}" for status in ("skipped", "failed") if counts[status])
             plural = "" if counts["restored"] == 1 else "s"

@@ -1,5 +1,6 @@
 """The fit of one generator to one picture."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ def _fit(
     optimiser = recovery.optimiser()
     low_precision = effective_precision(recipe.precision, device) == "bfloat16"
     trajectory = Trajectory(target)
+    first_loss = math.nan
 
     for iteration in range(rule.limit + 1):
         if is_cancelled():
@@ -82,16 +84,19 @@ def _fit(
                 optimiser = recovery.optimiser()
                 continue
             if not trajectory:
-                raise FitError(
-                    f"the fit diverged from the start (loss {loss_value} at iteration {iteration}); "
-                    f"use a smaller learning rate than {recipe.learning_rate} or another preset"
-                )
-            trajectory.reason = f"diverged at iteration {iteration}, went back to the last good checkpoint"
+                if not tries_left or iteration == 0:
+                    raise FitError(
+                        f"the fit diverged from the start (loss {loss_value} at iteration {iteration}); "
+                        f"use a smaller learning rate than {recipe.learning_rate} or another preset"
+                    )
+                _ends_here(trajectory, Checkpoint(0, first_loss, psnr(average.value, target), 0.0), average.value, task)
+            trajectory.reason = f"diverged at iteration {iteration}, went back to the last good state"
             break
 
         average.add(output.detach()[0].clamp(0, 1))
         elapsed = time.perf_counter() - start
-        out_of_time = seconds is not None and elapsed >= seconds
+        # At least one step is taken whatever the budget: before it, nothing has been fitted.
+        out_of_time = iteration > 0 and seconds is not None and elapsed >= seconds
         is_checkpoint = iteration > 0 and iteration % recipe.checkpoint_every == 0
         if is_checkpoint or iteration == rule.limit or out_of_time:
             output_now = average.value
@@ -101,6 +106,8 @@ def _fit(
             if out_of_time:
                 trajectory.reason = f"time budget of {seconds:.1f} s spent at iteration {iteration}"
                 break
+        if iteration == 0:
+            first_loss = loss_value
         if is_checkpoint or iteration == 0:
             recovery.remember(loss_value)
 

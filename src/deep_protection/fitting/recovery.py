@@ -2,7 +2,7 @@
 
 Deep Image Prior fits are known to lose many dB within a few steps (Ulyanov et al.'s own code goes back to an earlier
 state when that happens). Here a *good* state is kept at every checkpoint; when the loss is no longer finite, or ten
-times the good one and the picture worse than 30 dB, the fit returns there and goes on with half the learning rate.
+times the good one and the picture worse than 20 dB, the fit returns there and goes on with half the learning rate.
 """
 
 import math
@@ -15,8 +15,9 @@ from deep_protection.generators import ImageGenerator
 
 WORSE = 10.0
 """A loss this many times that of the good state counts as blown up (10 dB)."""
-ALARMING = 1e-3
-"""Below this loss (30 dB) a rise is the usual jitter of a fit that is nearly done, not a collapse."""
+ALARMING = 1e-2
+"""Below this loss (20 dB) a rise is the usual jitter of a fit, which mends itself, not a collapse. The first steps from
+the low-pass copy of a smooth picture rise that far as well."""
 MOST_ROLLBACKS = 8
 
 

@@ -1,0 +1,54 @@
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+import deep_protection as dp
+from deep_protection.attacks import find_attack
+
+
+@pytest.mark.parametrize("name", dp.ATTACKS)
+def test_every_attack_fools_the_real_classifier_within_its_bounds(
+    name: str, lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
+) -> None:
+    pixels, labels = recognised
+    made = dp.attack(lite0, pixels, labels, name)
+    spec = dp.ATTACKS[name]
+    assert made.adversarial.shape == pixels.shape
+    assert made.adversarial.min() >= 0
+    assert made.adversarial.max() <= 1
+    assert spec.epsilon is not None
+    assert (made.linf <= spec.epsilon + 1e-6).all()
+    assert (made.l2 > 0).all()
+    with torch.no_grad():
+        assert torch.equal(lite0(made.adversarial).argmax(dim=1) != labels, made.success)
+    assert made.success.float().mean() >= 0.5
+
+
+def test_the_seed_decides_and_the_global_state_is_left_alone(
+    lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
+) -> None:
+    pixels, labels = recognised[0][:1], recognised[1][:1]
+    first, again, other = (dp.attack(lite0, pixels, labels, "pgd", seed=seed).adversarial for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_pixels_a_hair_out_of_bounds_are_clamped(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> None:
+    pixels, labels = recognised[0][:1].clone(), recognised[1][:1]
+    pixels[0, 0, 0, 0] = 1 + 1e-7
+    assert dp.attack(lite0, pixels, labels, "fgsm").adversarial.max() <= 1
+
+
+def test_an_unknown_attack_says_what_there_is() -> None:
+    with pytest.raises(dp.OptionError, match="unknown attack 'magic'; there are: fgsm, pgd"):
+        find_attack("magic")
+
+
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
+) -> None:
+    monkeypatch.setitem(sys.modules, "foolbox", None)
+    with pytest.raises(dp.MissingExtraError, match=r"pip install 'deep-protection\[attacks\]'"):
+        dp.attack(lite0, *recognised, "pgd")

@@ -1,0 +1,141 @@
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import deep_protection as dp
+from deep_protection.classifiers import class_names, wordnet_ids
+from deep_protection.evaluation import imagenet_samples
+
+
+def test_lite0_recognises_photographs_offline(lite0: dp.Classifier) -> None:
+    samples = imagenet_samples()
+    pixels = torch.stack([lite0.preprocess(picture) for picture, _ in samples])
+    assert pixels.shape == (20, 3, 224, 224)
+    assert pixels.min() >= 0
+    assert pixels.max() <= 1
+    with torch.no_grad():
+        right = lite0(pixels).argmax(dim=1) == torch.tensor([label for _, label in samples])
+    assert right.sum() >= 17
+
+
+def test_the_same_class_is_the_most_probable_by_name(lite0: dp.Classifier, photograph: Image.Image) -> None:
+    first, *others = lite0.top(lite0.preprocess(photograph).unsqueeze(0))[0]
+    assert (first.index, first.label) == (243, "bull mastiff")
+    assert len(others) == 4
+    assert first.probability > others[0].probability > 0
+
+
+def test_the_class_list_is_complete() -> None:
+    assert len(class_names()) == len(set(wordnet_ids())) == 1000
+    assert (wordnet_ids()[0], class_names()[0]) == ("n01440764", "tench")
+    assert (wordnet_ids()[999], class_names()[999]) == ("n15075141", "toilet tissue")
+
+
+def test_any_module_becomes_a_classifier(photograph: Image.Image) -> None:
+    module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    classifier = dp.load_classifier(module, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), labels=["red", "green", "blue"])
+    pixels = classifier.preprocess(photograph).unsqueeze(0)
+    assert torch.allclose(classifier(pixels), module((pixels - 0.5) / 0.5))
+    assert classifier.top(pixels)[0][0].label in ("red", "green", "blue")
+    assert len(classifier.top(pixels)[0]) == 3
+    assert dp.load_classifier(classifier) is classifier
+
+
+def test_a_classifier_stays_in_evaluation_mode() -> None:
+    classifier = dp.load_classifier(nn.Sequential(nn.Dropout(0.5), nn.Flatten()))
+    assert not classifier.train().network.training
+
+
+@pytest.fixture(scope="module")
+def hub_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small ResNet as transformers saves it, image processor and all."""
+    from transformers import ResNetConfig, ResNetForImageClassification
+    from transformers.utils import logging
+
+    where = tmp_path_factory.mktemp("model")
+    logging.disable_progress_bar()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = ResNetConfig(
+            embedding_size=8,
+            hidden_sizes=[8, 16],
+            depths=[1, 1],
+            layer_type="basic",
+            id2label={0: "cat", 1: "dog", 2: "gibbon", 3: "map", 4: "x-ray", 5: "other"},
+            label2id={"cat": 0, "dog": 1, "gibbon": 2, "map": 3, "x-ray": 4, "other": 5},
+        )
+        ResNetForImageClassification(config).save_pretrained(where)
+    (where / "preprocessor_config.json").write_text(
+        """{"image_processor_type": "ConvNextImageProcessor", "crop_pct": 0.875, "do_normalize": true,
+        "do_rescale": true, "do_resize": true, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+        "resample": 3, "rescale_factor": 0.00392156862745098, "size": {"shortest_edge": 64}}"""
+    )
+    return where
+
+
+def test_a_hub_model_from_a_directory_answers_as_in_its_own_pipeline(
+    hub_directory: Path, photograph: Image.Image, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import pipeline
+    from transformers.utils import logging
+
+    classifier = dp.load_classifier(hub_directory)
+    assert capfd.readouterr() == ("", ""), "the library prints nothing"
+    pixels = classifier.preprocess(photograph)
+    assert pixels.shape == (3, 64, 64)
+    assert pixels.min() >= 0
+    assert pixels.max() <= 1
+    ours = {prediction.label: prediction.probability for prediction in classifier.top(pixels.unsqueeze(0), 6)[0]}
+    logging.set_verbosity_error()
+    with torch.random.fork_rng():
+        theirs = pipeline("image-classification", model=str(hub_directory), top_k=6)(photograph)
+    assert ours == pytest.approx({answer["label"]: answer["score"] for answer in theirs}, abs=1e-4)
+    assert classifier.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406], abs=1e-4)
+    assert classifier.std.flatten().tolist() == pytest.approx([0.229, 0.224, 0.225], abs=1e-4)
+
+
+def test_a_hub_model_can_be_protected(hub_directory: Path, photograph: Image.Image) -> None:
+    classifier = dp.load_classifier(str(hub_directory))
+    logits = dp.protect(classifier, stop="fixed:2")(classifier.preprocess(photograph).unsqueeze(0))
+    assert logits.shape == (1, 6)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "microsoft/resnet-50"])
+def test_offline_it_says_at_once_what_to_do(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import huggingface_hub.constants as constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(dp.ClassifierError, match=r"not in the local cache and the hub cannot be reached.*use lite0"):
+        dp.load_classifier(name)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("lite9", "unknown classifier 'lite9'; give one of lite0, resnet18"),
+        ("a//b", "no hub model id"),
+        (".", "cannot be loaded as an image classifier"),
+    ],
+)
+def test_unknown_classifiers_say_what_there_is(source: str, message: str) -> None:
+    with pytest.raises(dp.ClassifierError, match=message):
+        dp.load_classifier(source)
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, hub_directory: Path) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(dp.MissingExtraError, match=r"pip install 'deep-protection\[hub\]'"):
+        dp.load_classifier(hub_directory)
+
+
+@pytest.mark.parametrize("wrong", [{"mean": (0.0, 0.0)}, {"std": (1.0, 0.0, 1.0)}], ids=str)
+def test_normalisation_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(dp.ClassifierError, match="three numbers each"):
+        dp.load_classifier(nn.Flatten(), **wrong)

@@ -1,0 +1,236 @@
+"""The command as a user runs it: a real process, real files, real pipes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deep_protection.cli.plan import plan
+from deep_protection.errors import DeepProtectionError
+
+QUICK = ["--stop", "fixed:4"]
+
+
+def run(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-W", "error", "-m", "deep_protection", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, check=False)
+
+
+def refused(result: subprocess.CompletedProcess[bytes], message: str) -> None:
+    """One line on stderr that says what to do, nothing on stdout, exit code not 0."""
+    lines = result.stderr.decode().splitlines()
+    assert result.returncode != 0
+    assert result.stdout == b""
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    assert message in lines[0]
+
+
+def test_one_file(picture_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.webp"
+    result = run("purify", picture_file, "-o", out, *QUICK)
+    assert result.returncode == 0, result.stderr
+    assert b"1 picture restored" in result.stderr
+    with Image.open(out) as restored:
+        assert (restored.format, restored.size) == ("WEBP", (40, 30))
+    assert not list(tmp_path.glob(".*")), "something was left behind"
+
+
+def test_the_command_and_the_library_agree(picture_file: Path, tmp_path: Path) -> None:
+    import deep_protection as dp
+
+    run("purify", picture_file, "-o", tmp_path / "out.png", "--seed", "5", *QUICK)
+    expected = np.array(dp.purify(picture_file, stop="fixed:4", seed=5))
+    assert (np.array(Image.open(tmp_path / "out.png")) == expected).all()
+
+
+def test_existing_output_is_kept_unless_told(picture_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    out.write_bytes(b"precious")
+    refused(run("purify", picture_file, "-o", out, *QUICK), "add --overwrite")
+    assert out.read_bytes() == b"precious"
+    assert run("purify", picture_file, "-o", out, "--overwrite", *QUICK).returncode == 0
+    assert Image.open(out).size == (40, 30)
+
+
+@pytest.fixture
+def tree(small: Image.Image, tmp_path: Path) -> Path:
+    """A folder as people have it: subfolders, several formats, a hidden file, a text, a broken picture."""
+    root = tmp_path / "in"
+    (root / "deep" / "er").mkdir(parents=True)
+    small.save(root / "a.png")
+    small.convert("L").save(root / "deep" / "b.jpg")
+    small.save(root / "deep" / "er" / "c.gif")
+    (root / "notes.txt").write_text("no picture")
+    (root / ".hidden.png").write_bytes(b"x")
+    (root / "deep" / "broken.png").write_bytes((root / "a.png").read_bytes()[:200])
+    return root
+
+
+def test_a_folder_keeps_its_tree_and_one_bad_file_does_not_stop_the_rest(tree: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run("purify", tree, "-o", out, "--json", *QUICK)
+    assert result.returncode == 1
+    report = json.loads(result.stdout)
+    assert report["summary"] == {"restored": 3, "skipped": 0, "failed": 1}
+    assert "broken.png is truncated or damaged" in result.stderr.decode()
+    found = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert found == ["a.png", "deep/b.jpg", "deep/er/c.gif.png"]
+    assert Image.open(out / "deep" / "b.jpg").mode == "L"
+    one = next(row for row in report["results"] if row["output"].endswith("a.png"))
+    assert (one["status"], one["iteration_chosen"], one["preset"], one["tiles"]) == ("restored", 4, "fast", 1)
+
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+    again = run("purify", tree, "-o", out, "--json", *QUICK)
+    assert json.loads(again.stdout)["summary"] == {"restored": 0, "skipped": 3, "failed": 1}
+    assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+
+
+def test_an_output_folder_inside_the_input_is_not_read_as_input(tree: Path) -> None:
+    (tree / "deep" / "broken.png").unlink()
+    for _ in range(2):
+        assert run("purify", tree, "-o", tree / "restored", *QUICK).returncode == 0
+    assert len([path for path in (tree / "restored").rglob("*") if path.is_file()]) == 3
+
+
+def test_pipes(picture_file: Path) -> None:
+    result = run("purify", "-", "-o", "-", *QUICK, stdin=picture_file.read_bytes())
+    assert result.returncode == 0, result.stderr
+    (picture_file.parent / "piped.png").write_bytes(result.stdout)
+    with Image.open(picture_file.parent / "piped.png") as restored:
+        assert (restored.format, restored.size) == ("PNG", (40, 30))
+
+
+def test_bad_input_is_one_line_on_stderr(picture_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    text = tmp_path / "text.png"
+    text.write_text("hello")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    cases: list[tuple[list[Any], str]] = [
+        (["purify", tmp_path / "no.png", "-o", out], "does not exist"),
+        (["purify", empty, "-o", tmp_path / "o"], "holds no pictures"),
+        (["purify", picture_file, "-o", tmp_path / "out.xyz"], "has suffix .xyz"),
+        (["purify", picture_file, "-o", tmp_path / "missing" / "out.png"], "choose another output"),
+        (["purify", picture_file, "-o", out, "--stop", "soon"], "unknown stop rule"),
+        (["purify", picture_file, "-o", out, "--stop", "oracle"], "needs the true labels"),
+        (["purify", picture_file, "-o", out, "--preset", "x"], "unknown preset"),
+        (["purify", picture_file, "-o", out, "--device", "cuda:77"], "cannot be used here"),
+        (["purify", picture_file, "-o", out, "--seed", "x"], "--seed"),
+        (["purify", picture_file], "--output"),
+        (["purify", "-", picture_file, "-o", tmp_path / "o"], "from standard input needs a file"),
+        (["purify", picture_file, picture_file, "-o", "-"], "only one picture can go to standard output"),
+        (["purify", picture_file, "-o", "-", "--json"], "both want standard output"),
+        (["classify", picture_file, "--classifier", "x"], "unknown classifier"),
+        (["fly"], "No such command"),
+    ]
+    for arguments, message in cases:
+        refused(run(*arguments), message)
+    assert not out.exists()
+
+    more: list[tuple[list[Any], str]] = [
+        (["purify", text, "-o", out, "--quiet"], "not a picture"),
+        (["purify", "-", "-o", out, "--quiet"], "is empty"),
+    ]
+    for arguments, message in more:
+        refused(run(*arguments), message)
+    assert not out.exists()
+
+
+def test_two_pictures_for_one_place_are_refused_before_any_work(small: Image.Image, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        small.save(tmp_path / name / "same.png")
+    with pytest.raises(DeepProtectionError, match="would both be written to"):
+        plan([str(tmp_path / "one"), str(tmp_path / "two" / "same.png")], str(tmp_path / "out"))
+
+
+def test_ctrl_c_keeps_what_is_finished_and_goes_on_later(small: Image.Image, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for number in range(40):
+        small.rotate(number).save(folder / f"{number:02}.png")
+    command = [sys.executable, "-m", "deep_protection", "purify", str(folder), "-o", str(out), "--stop", "fixed:40"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    while len(list(out.glob("*.png"))) < 2 and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert said.decode().splitlines()[-1].startswith("error: interrupted; what was finished is kept")
+    done = list(out.glob("*.png"))
+    assert 2 <= len(done) < 40
+    for path in done:
+        Image.open(path).load()
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    finished = json.loads(run("purify", folder, "-o", out, "--stop", "fixed:2", "--json").stdout)["summary"]
+    assert finished == {"restored": 40 - len(done), "skipped": len(done), "failed": 0}
+
+
+def test_an_animation_is_said_to_be_one(small: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "moving.gif"
+    small.save(path, save_all=True, append_images=[Image.new("RGB", small.size)])
+    result = run("purify", path, "-o", tmp_path / "still.png", *QUICK)
+    assert result.returncode == 0
+    assert "note: " in result.stderr.decode()
+    assert "only the first is used" in " ".join(result.stderr.decode().split())
+
+
+def test_classify_before_and_after(photograph: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "dog.png"
+    photograph.save(path)
+    report = json.loads(run("classify", path, "--protect", "--stop", "fixed:100", "--json").stdout)
+    assert report["results"][0]["top5"][0]["label"] == "bull mastiff"
+    assert len(report["results"][0]["top5_protected"]) == 5
+    shown = run("classify", path).stdout.decode()
+    assert "bull mastiff" in shown
+    assert "%" in shown
+
+
+def test_classify_reports_bad_files_and_goes_on(photograph: Image.Image, tmp_path: Path) -> None:
+    photograph.save(tmp_path / "dog.png")
+    (tmp_path / "bad.png").write_bytes(b"bad")
+    result = run("classify", tmp_path, "--json")
+    report = json.loads(result.stdout)
+    assert result.returncode == 1
+    assert (len(report["results"]), len(report["failed"])) == (1, 1)
+
+
+def test_demo_makes_the_table_the_numbers_and_the_picture(tmp_path: Path) -> None:
+    result = run("demo", "--out", tmp_path / "demo", "--images", "2", "--stop", "fixed:3")
+    assert result.returncode == 0, result.stderr
+    table = result.stdout.decode()
+    assert "restored" in table
+    assert "JPEG 50" in table
+    numbers = json.loads((tmp_path / "demo" / "results.json").read_text())
+    assert [row["attack"] for row in numbers["results"]] == ["none", "pgd", "fgsm"]
+    pgd = numbers["results"][1]
+    assert (pgd["n"], pgd["undefended"]["top1"]) == (2, 0.0)
+    with Image.open(tmp_path / "demo" / "demo.png") as picture:
+        assert picture.width > 800
+        assert len(set(picture.convert("L").resize((64, 64)).tobytes())) > 50
+
+
+def test_doctor_proves_that_it_works() -> None:
+    result = run("doctor", "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["fit"]["works"]
+    assert report["fit"]["iterations"] > 0
+    assert report["classifiers"]["lite0"] == "here, works offline"
+    assert set(report["extras"]) == {"attacks", "hub", "plots"}
+    assert b"short fit" in run("doctor").stdout
+
+
+def test_help_and_version() -> None:
+    assert b"purify" in run("--help").stdout
+    assert b"--stop" in run("purify", "--help").stdout
+    assert run("--version").stdout.strip().count(b".") == 2

@@ -1,0 +1,122 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import deep_protection as dp
+from deep_protection.protection import straight_through
+
+
+@pytest.fixture(scope="module")
+def tiny() -> nn.Module:
+    """A classifier of five classes for pictures of any size, weights from a seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(72, 5)
+        ).eval()
+
+
+@pytest.fixture
+def pictures(recognised: tuple[Tensor, Tensor]) -> Tensor:
+    return nn.functional.interpolate(recognised[0][:3], size=(32, 32), mode="area")
+
+
+def test_it_restores_then_classifies(tiny: nn.Module, pictures: Tensor) -> None:
+    protected = dp.protect(tiny, stop="fixed:6", seed=2)
+    expected = tiny(dp.purify(pictures, stop="fixed:6", seed=2))
+    assert torch.equal(protected(pictures), expected)
+    assert not torch.equal(protected(pictures), tiny(pictures))
+    assert protected(pictures[:0]).shape == (0, 5)
+
+
+def test_the_gradient_is_that_of_the_classifier_at_the_restored_picture(tiny: nn.Module, pictures: Tensor) -> None:
+    protected = dp.protect(tiny, stop="fixed:6")
+    given = pictures.clone().requires_grad_()
+    protected(given).sum().backward()
+    restored = protected.purify(pictures).detach().requires_grad_()
+    tiny(restored).sum().backward()
+    assert given.grad is not None
+    assert restored.grad is not None
+    assert torch.equal(given.grad, restored.grad)
+    assert given.grad.abs().sum() > 0
+
+
+def test_straight_through_is_the_identity_backwards() -> None:
+    given = torch.linspace(0, 1, 6).reshape(2, 3).requires_grad_()
+    (straight_through(given, lambda values: values.round() * 7) * torch.arange(3)).sum().backward()
+    assert given.grad is not None
+    assert torch.equal(given.grad, torch.arange(3.0).expand(2, -1))
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_it_works_in_every_gradient_mode(mode: Any, tiny: nn.Module, pictures: Tensor) -> None:
+    protected = dp.protect(tiny, stop="fixed:4")
+    expected = protected(pictures).detach()
+    with mode():
+        assert torch.equal(protected(pictures * 1), expected)
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd"])
+def test_foolbox_attacks_run_against_the_defence(name: str, tiny: nn.Module, pictures: Tensor) -> None:
+    """White box, through the restoration: the adaptive attacker's own path."""
+    protected = dp.protect(tiny, stop="fixed:2", seed=None)
+    labels = tiny(pictures).argmax(dim=1)
+    made = dp.attack(protected, pictures[:2], labels[:2], name)
+    assert made.adversarial.shape == pictures[:2].shape
+    assert (made.linf > 0).all(), "no gradient came through"
+    assert (made.linf <= (8.1 if name == "fgsm" else 4.1) / 255).all()
+
+
+def test_a_fresh_seed_at_every_call_only_when_asked(tiny: nn.Module, pictures: Tensor) -> None:
+    fixed, fresh = (dp.protect(tiny, stop="fixed:3", seed=seed) for seed in (0, None))
+    assert torch.equal(fixed(pictures), fixed(pictures))
+    assert not torch.equal(fresh(pictures), fresh(pictures))
+
+
+def test_it_is_a_module_like_any_other(tiny: nn.Module, pictures: Tensor) -> None:
+    protected = nn.Sequential(dp.protect(tiny, stop="fixed:2"), nn.Softmax(dim=-1)).eval()
+    assert torch.allclose(protected(pictures).sum(dim=1), torch.ones(3))
+    assert len(list(protected.parameters())) == len(list(tiny.parameters()))
+
+
+def test_normalisation_stays_behind_the_restoration(tiny: nn.Module, pictures: Tensor) -> None:
+    mean, std = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
+    protected = dp.protect(tiny, stop="fixed:2", mean=mean, std=std)
+    restored = dp.purify(pictures, stop="fixed:2")
+    expected = tiny((restored - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1))
+    assert torch.allclose(protected(pictures), expected)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (torch.zeros(3, 8, 8), "N×3×H×W"),
+        (torch.zeros(1, 1, 8, 8), "N×3×H×W"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "N×3×H×W"),
+        (torch.full((1, 3, 8, 8), 2.0), r"expected \[0, 1\]"),
+    ],
+)
+def test_what_is_not_pixels_is_refused(bad: Tensor, message: str, tiny: nn.Module) -> None:
+    with pytest.raises(dp.ImageError, match=message):
+        dp.protect(tiny, stop="fixed:2")(bad)
+
+
+def test_bad_settings_are_refused_when_it_is_made(tiny: nn.Module) -> None:
+    wrong: dict[str, Any]
+    for wrong in ({"preset": "x"}, {"stop": "x"}, {"seed": -1}):
+        with pytest.raises(dp.OptionError):
+            dp.protect(tiny, **wrong)
+
+
+def test_a_real_classifier_sees_real_attacked_pictures_right_again(
+    lite0: dp.Classifier, recognised: tuple[Tensor, Tensor], attacked: Any
+) -> None:
+    """The main job on real parts: of pictures that PGD at 4/255 made wrong, most are right again."""
+    _, labels = recognised
+    assert attacked.success.all(), "the attack no longer works, so nothing is shown"
+    protected = dp.protect(lite0)
+    with torch.no_grad():
+        right = protected(attacked.adversarial[:4]).argmax(dim=1) == labels[:4]
+    assert right.sum() >= 3
