@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("docs/results/fast-variants"))
     parser.add_argument("--every", type=int, default=5, help="take every n-th picture")
-    parser.add_argument("--iterations", type=int, default=250)
+    parser.add_argument("--iterations", type=int, default=200)
     parser.add_argument("--attacks", default="none,pgd,fgsm")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

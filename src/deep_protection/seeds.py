@@ -1,6 +1,7 @@
 """Seeds: every picture has its own, so that its result does not depend on what else is in the call."""
 
 import hashlib
+import operator
 import secrets
 
 from torch import Tensor
@@ -14,9 +15,13 @@ def checked_seed(seed: int | None) -> int:
     """The run's seed, or a fresh one from the operating system when it is None."""
     if seed is None:
         return secrets.randbits(63)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
+    try:
+        number = operator.index(seed)  # NumPy's integers too, but no floats
+    except TypeError:
+        number = -1
+    if not 0 <= number <= LARGEST_SEED:
         raise OptionError(f"seed must be a whole number from 0 to {LARGEST_SEED} or None, got {seed!r}")
-    return seed
+    return number
 
 
 def picture_seed(run_seed: int, pixels: Tensor) -> int:

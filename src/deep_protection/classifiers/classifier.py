@@ -50,8 +50,10 @@ class Classifier(nn.Module):
         self.name = name
         self.preprocess = preprocess
         self.labels = list(labels) if labels is not None else None
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+        device = next((weights.device for weights in network.parameters()), torch.device("cpu"))
+        for which, values in (("mean", mean), ("std", std)):
+            numbers = torch.tensor(values, dtype=torch.float32, device=device).view(1, 3, 1, 1)
+            self.register_buffer(which, numbers, persistent=False)
         self.eval()
 
     def forward(self, pixels: Tensor) -> Tensor:

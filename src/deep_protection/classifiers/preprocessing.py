@@ -18,6 +18,12 @@ class ResizeAndCrop:
     def __call__(self, picture: Image.Image) -> Tensor:
         """``3×crop×crop`` float32 in ``[0, 1]``."""
         picture = picture.convert("RGB")
+        # Only the middle is used: a strip a thousand times as long as wide must not be enlarged as a whole.
+        longest = 10 * min(picture.size)
+        if max(picture.size) > longest:
+            width, height = (min(side, longest) for side in picture.size)
+            left, top = (picture.width - width) // 2, (picture.height - height) // 2
+            picture = picture.crop((left, top, left + width, top + height))
         scale = self.resize / min(picture.size)
         width, height = (max(self.crop, round(side * scale)) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.BICUBIC)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from deep_protection.classifiers import Classifier, Prediction, load_classifier
 from deep_protection.cli import options
@@ -83,13 +84,13 @@ def _pixels(name: str, model: Classifier, *, quiet: bool) -> torch.Tensor:
 
 
 def _print_table(name: str, before: list[Prediction], after: list[Prediction] | None) -> None:
-    table = Table(title=name, title_justify="left", min_width=40)
+    table = Table(title=Text(name), title_justify="left", min_width=40)
     for heading in ("as it is",) if after is None else ("as it is", "protected"):
         table.add_column(heading)
         table.add_column("%", justify="right")
     for index, first in enumerate(before):
-        cells = [first.label, f"{first.probability:.1%}"]
+        cells: list[Text | str] = [Text(first.label), f"{first.probability:.1%}"]
         if after is not None:
-            cells += [after[index].label, f"{after[index].probability:.1%}"]
+            cells += [Text(after[index].label), f"{after[index].probability:.1%}"]
         table.add_row(*cells)
     stdout.print(table)

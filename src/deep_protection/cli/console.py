@@ -30,7 +30,7 @@ def say_note(message: str) -> None:
 
 def print_json(value: Any) -> None:
     """A result for programs, on stdout."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 @contextmanager

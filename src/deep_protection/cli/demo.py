@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from deep_protection.attacks import ATTACKS, attack
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import print_json, progress_bar, stdout
-from deep_protection.errors import OptionError, OutputError
+from deep_protection.errors import MissingExtraError, OptionError, OutputError
 from deep_protection.evaluation import Accuracy, PanelRow, accuracy, draw_panel, imagenet_samples, jpeg
 from deep_protection.fitting import ProgressCallback, usable_cores
 from deep_protection.images import write_atomically
@@ -48,6 +49,8 @@ def demo_command(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {out} ({error.strerror}); choose another --out") from None
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError("the picture needs matplotlib; run: pip install 'deep-protection[demo]'")
     model = load_classifier("lite0")
     clean, labels, taken = _recognised(model, images)
     results: list[_Measured] = []
@@ -199,7 +202,7 @@ def _print(results: list[_Measured], taken: int, recognised: int, out: Path) -> 
         "Oblivious attacks, made for the bare classifier. An attacker who knows of the restoration gets through far "
         "more often."
     )
-    stdout.print(f"Picture and numbers: {out / 'demo.png'}, {out / 'results.json'}", soft_wrap=True)
+    stdout.print(f"Picture and numbers are in {out}", soft_wrap=True, markup=False)
 
 
 def _cell(score: Accuracy) -> str:

@@ -79,7 +79,7 @@ def _short_fit(device: torch.device) -> dict[str, Any]:
         return {"works": False, "error": str(error)}
     rate = result.iterations_run / max(result.seconds, 1e-9)
     return {
-        "works": math.isfinite(result.psnr_input) and result.iterations_run > 0,
+        "works": len(result.trajectory) > 1 and result.trajectory[-1].loss <= result.trajectory[0].loss,
         "iterations": result.iterations_run,
         "iterations_per_second": round(rate, 1),
         "psnr": round(result.psnr_input, 2),
@@ -101,7 +101,7 @@ def _print(report: dict[str, Any]) -> None:
     verdict = (
         f"works: {fit['iterations']} iterations at {fit['iterations_per_second']} a second, {fit['psnr']} dB"
         if fit["works"]
-        else f"FAILED: {fit.get('error', 'the result is not finite')}"
+        else f"FAILED: {fit.get('error', 'the loss does not fall')}"
     )
     table.add_row("short fit", verdict)
     stdout.print(table)

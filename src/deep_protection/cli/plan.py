@@ -34,6 +34,8 @@ class Plan:
 
 def plan(inputs: list[str], output: str) -> Plan:
     """Pair every picture among ``inputs`` (files, folders, ``-``) with its place under ``output``."""
+    if "" in (*inputs, output):
+        raise OptionError("an empty name is no file; check the variables in your command")
     if inputs.count(STREAM) > 1:
         raise OptionError("standard input (-) can be read only once; name it once")
     alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
@@ -49,6 +51,8 @@ def plan(inputs: list[str], output: str) -> Plan:
         raise OptionError(
             "a picture from standard input needs a file to go to: -o name.png, or -o - for standard output"
         )
+    if is_writable_suffix(folder.suffix) and not folder.exists():
+        raise OptionError(f"{output} names one picture, and several need a folder; leave out {folder.suffix}")
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{output} is a file, and several pictures need a folder; choose another output")
     return Plan(_distinct(list(_into_folder(inputs, folder))), into_folder=True)
@@ -57,6 +61,8 @@ def plan(inputs: list[str], output: str) -> Plan:
 def find_pictures(inputs: list[str]) -> list[str]:
     """The pictures among ``inputs``, folders searched."""
     found: list[str] = []
+    if inputs.count(STREAM) > 1:
+        raise OptionError("standard input (-) can be read only once; name it once")
     for name in inputs:
         path = Path(name)
         if name != STREAM and path.is_dir():
@@ -78,6 +84,8 @@ def _into_folder(inputs: list[str], folder: Path) -> Iterator[Item]:
         found = False
         for file in _walk(path, leaving_out=folder):
             found = True
+            if path.resolve() == folder.resolve() and _is_result(file):
+                continue
             yield Item(str(file), str(folder / _writable_name(file.relative_to(path))))
         if not found:
             raise ImageError(f"{name} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}); check the folder")
@@ -99,6 +107,12 @@ def _walk(folder: Path, leaving_out: Path | None) -> Iterator[Path]:
 
 def _writable_name(relative: Path) -> Path:
     return relative if is_writable_suffix(relative.suffix) else relative.with_name(relative.name + ".png")
+
+
+def _is_result(file: Path) -> bool:
+    """Whether a file is what an earlier run in the same folder made of a picture whose format cannot be written."""
+    original = file.with_suffix("")
+    return file.suffix == ".png" and original.suffix.lower() in PICTURE_SUFFIXES and original.exists()
 
 
 def _distinct(items: list[Item]) -> list[Item]:

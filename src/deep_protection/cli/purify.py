@@ -1,5 +1,6 @@
 """``deep-protection purify``: files and folders in, restored files out."""
 
+import secrets
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -12,9 +13,19 @@ from PIL import Image
 from deep_protection.cli import options
 from deep_protection.cli.console import duration, print_json, progress_bar, say_error, say_note
 from deep_protection.cli.plan import STREAM, Item, Plan, plan
-from deep_protection.errors import DeepProtectionError, ImageError, OptionError, OutputError
-from deep_protection.images import Picture, encode, format_for, read_image, take_picture, write_atomically
-from deep_protection.purification import Purified, purify_each
+from deep_protection.errors import DeepProtectionError, OptionError, OutputError
+from deep_protection.images import (
+    Picture,
+    bytes_format,
+    check_side,
+    encode,
+    format_for,
+    read_image,
+    take_picture,
+    write_atomically,
+)
+from deep_protection.purification import Purified, find_device, find_preset, purify_each
+from deep_protection.stopping import parse_stop
 
 
 def purify_command(
@@ -47,6 +58,8 @@ def purify_command(
     """
     if output == STREAM and as_json:
         raise OptionError("--json and -o - both want standard output; write the picture to a file")
+    settings, where = find_preset(preset), find_device(device)
+    rule = parse_stop(settings.stop if stop is None else stop)
     work = plan(inputs, output)
     job = _Job(work, quiet=quiet)
     _check_writable(work)
@@ -55,10 +68,10 @@ def purify_command(
         restored = purify_each(
             job.load(todo),
             total=len(todo),
-            preset=preset,
-            stop=stop,
+            preset=settings,
+            stop=rule,
             seed=seed,
-            device=device,
+            device=where,
             seconds=seconds,
             workers=workers,
             progress=progress,
@@ -94,8 +107,9 @@ class _Job:
             try:
                 data = sys.stdin.buffer.read() if item.source == STREAM else item.source
                 image, format_name, notes = read_image(data)
+                check_side(_format(item, format_name), *image.size)
                 picture = take_picture(image)
-            except ImageError as error:
+            except DeepProtectionError as error:
                 self._fail(item, error)
                 continue
             if not self.quiet:
@@ -108,14 +122,13 @@ class _Job:
         item, format_name = self._loaded.popleft()
         image: Image.Image = result.image
         try:
+            data = encode(image, _format(item, format_name))
             if item.target == STREAM:
-                name = format_name if format_name in ("PNG", "JPEG", "WEBP", "TIFF", "BMP") else "PNG"
-                sys.stdout.buffer.write(encode(image, name))
+                sys.stdout.buffer.write(data)
                 sys.stdout.buffer.flush()
             else:
-                target = Path(item.target)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(encode(image, format_for(target)), target)
+                Path(item.target).parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(data, item.target)
         except BrokenPipeError:
             raise
         except (DeepProtectionError, OSError) as error:
@@ -139,14 +152,20 @@ class _Job:
         return 1 if counts["failed"] else 0
 
     def _fail(self, item: Item, error: Exception) -> None:
-        say_error(str(error))
+        message = str(error)
+        say_error(message if item.source in message else f"{item.source}: {message}")
         self.outcomes.append({"input": item.source, "output": item.target, "status": "failed", "error": str(error)})
+
+
+def _format(item: Item, read: str) -> str:
+    """The format of a result: its suffix's, or that of the picture when it goes to standard output."""
+    return bytes_format(read) if item.target == STREAM else format_for(item.target)
 
 
 def _check_writable(work: Plan) -> None:
     """Find out before hours of fitting, not after, that a result cannot be written."""
     for parent in {Path(item.target).parent for item in work.items if item.target != STREAM}:
-        probe = parent / ".deep-protection-probe"
+        probe = parent / f".{secrets.token_hex(8)}.probe"
         try:
             if work.into_folder:
                 parent.mkdir(parents=True, exist_ok=True)

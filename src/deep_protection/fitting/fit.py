@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from deep_protection.errors import CancelledError, FitError
+from deep_protection.errors import CancelledError, FitError, OptionError
 from deep_protection.fitting.average import OutputAverage
 from deep_protection.fitting.precision import effective_precision
 from deep_protection.fitting.recipe import Recipe
@@ -109,7 +109,7 @@ def _fit(
         if iteration == 0:
             first_loss = loss_value
         if is_checkpoint or iteration == 0:
-            recovery.remember(loss_value)
+            recovery.remember(loss_value, is_checkpoint=is_checkpoint)
 
         optimiser.zero_grad()
         loss.backward()
@@ -127,6 +127,11 @@ def _ends_here(trajectory: Trajectory, point: Checkpoint, output: Tensor, task: 
     trajectory.checkpoints.append(point)
     trajectory.outputs[len(trajectory) - 1] = output
     decision = task.rule.decide(trajectory)
+    if decision.take not in trajectory.outputs:
+        raise OptionError(
+            f"stop rule {task.rule!r} takes checkpoint {decision.take}, whose picture is no longer kept; "
+            f"a rule may take the newest checkpoint or stay with the one it took before ({trajectory.chosen})"
+        )
     trajectory.chosen, trajectory.reason = decision.take, decision.reason
     if not task.keep_outputs:
         _keep_only(trajectory, {decision.take, len(trajectory) - 1})

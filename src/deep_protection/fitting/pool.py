@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import torch
-
 from deep_protection.fitting.fit import FitTask, fit
 from deep_protection.fitting.progress import ProgressCallback, ProgressMeter
-from deep_protection.fitting.threads import thread_count_restored, usable_cores
+from deep_protection.fitting.threads import usable_cores, use_threads
 from deep_protection.stopping import Trajectory
 
 _REPORT_EVERY = 5
@@ -48,16 +46,14 @@ def fit_all(
     if head is None:
         return
     parallel = head[1].recipe.parallel == "pictures" and head[1].device.type == "cpu"
-    width = max(1, workers or usable_cores()) if parallel else 1
-    threads_each = 1 if parallel else usable_cores()
+    cores = usable_cores()
+    width = max(1, workers or cores) if parallel else 1
     budget = _Budget(seconds, pictures_total, width)
-    meter = ProgressMeter(pictures_total, progress)
+    meter = ProgressMeter(pictures_total, progress, seconds)
     reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
     abandoned = threading.Event()
 
     def work(number: int, task: FitTask) -> Trajectory:
-        torch.set_num_threads(threads_each)
-
         def on_iteration(iteration: int) -> None:
             if iteration % _REPORT_EVERY == 0:
                 reports.put(_Report(number, task, iteration))
@@ -77,7 +73,9 @@ def fit_all(
         future.add_done_callback(lambda _: reports.put(_Report(number, task, None)))
         waiting.append((number, future))
 
-    with thread_count_restored(), ThreadPoolExecutor(width, thread_name_prefix="deep-protection") as pool:
+    with ThreadPoolExecutor(
+        width, "deep-protection", initializer=use_threads, initargs=(1 if parallel else cores, cores)
+    ) as pool:
         try:
             submit(*head)
             while waiting:

@@ -18,4 +18,6 @@ def effective_precision(wanted: Precision, device: torch.device) -> Precision:
 
 def cpu_has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 natively (AVX-512 BF16 or AMX)."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    # Not public, and not in every release; without them float32 is right everywhere.
+    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(check() for check in checks if check is not None)

@@ -30,8 +30,8 @@ class ProgressMeter:
     A picture may be fitted as several tiles; each counts for its share.
     """
 
-    def __init__(self, pictures_total: int, callback: ProgressCallback | None) -> None:
-        self._total, self._callback = pictures_total, callback
+    def __init__(self, pictures_total: int, callback: ProgressCallback | None, seconds: float | None = None) -> None:
+        self._total, self._callback, self._budget = pictures_total, callback, seconds
         self._done = 0.0
         self._running: dict[int, float] = {}
         self._start = time.perf_counter()
@@ -52,5 +52,8 @@ class ProgressMeter:
         fraction = min(1.0, (self._done + sum(self._running.values())) / total)
         elapsed = time.perf_counter() - self._start
         left = elapsed * (1 - fraction) / fraction if fraction > 0 else None
+        if self._budget is not None and fraction < 1:
+            over = max(0.0, self._budget - elapsed)
+            left = over if left is None else min(left, over)
         done = int(self._done + 1e-6)  # shares of tiles are fractions that may not add up to exactly one
         self._callback(Progress(done, self._total, iteration, limit, fraction, left))

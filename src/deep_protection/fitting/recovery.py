@@ -1,11 +1,13 @@
 """Going back when a fit blows up or collapses.
 
 Deep Image Prior fits are known to lose many dB within a few steps (Ulyanov et al.'s own code goes back to an earlier
-state when that happens). Here a *good* state is kept at every checkpoint; when the loss is no longer finite, or ten
-times the good one and the picture worse than 20 dB, the fit returns there and goes on with half the learning rate.
+state when that happens). Here a *good* state is kept at every checkpoint. A fit is lost when its loss is no longer
+finite or far above the good one; it then returns there with a fresh optimiser, and with half the learning rate if that
+state was returned to before.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,12 +15,22 @@ from torch import Tensor
 from deep_protection.fitting.average import OutputAverage
 from deep_protection.generators import ImageGenerator
 
-WORSE = 10.0
-"""A loss this many times that of the good state counts as blown up (10 dB)."""
-ALARMING = 1e-2
-"""Below this loss (20 dB) a rise is the usual jitter of a fit, which mends itself, not a collapse. The first steps from
-the low-pass copy of a smooth picture rise that far as well."""
 MOST_ROLLBACKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A loss is alarming when it is ``ratio`` times that of the good state *and* above ``floor``."""
+
+    ratio: float
+    floor: float
+
+
+AFTER_A_CHECKPOINT = Alarm(ratio=4.0, floor=1e-4)
+"""6 dB worse; above 40 dB a rise is the usual jitter of a fit that is nearly done."""
+AT_THE_START = Alarm(ratio=10.0, floor=1e-2)
+"""Until the first checkpoint: the first steps from the low-pass copy of a smooth picture rise to 20 dB by
+themselves."""
 
 
 class Recovery:
@@ -31,25 +43,32 @@ class Recovery:
         self._good_loss = math.inf
         self._good: dict[str, Tensor] = {}
         self._good_average = average.state()
+        self._alarm = AT_THE_START
+        self._returned = False
         self.remember(math.inf)
 
     def optimiser(self) -> torch.optim.Optimizer:
         """A fresh Adam: after a roll-back its moments belong to the state that was left."""
         return torch.optim.Adam(self._generator.parameters(), lr=self.learning_rate, fused=True)
 
-    def remember(self, loss: float) -> None:
+    def remember(self, loss: float, *, is_checkpoint: bool = False) -> None:
         """Make the present state the one to return to."""
         self._good_loss = loss
+        self._alarm = AFTER_A_CHECKPOINT if is_checkpoint else AT_THE_START
+        self._returned = False
         self._good = {name: weights.detach().clone() for name, weights in self._generator.named_parameters()}
         self._good_average = self._average.state()
 
     def is_lost(self, loss: float) -> bool:
-        return not math.isfinite(loss) or (loss > WORSE * self._good_loss and loss > ALARMING)
+        """Whether a loss means that the fit has to go back."""
+        return not math.isfinite(loss) or (loss > self._alarm.ratio * self._good_loss and loss > self._alarm.floor)
 
     def roll_back(self) -> bool:
-        """Return to the good state at half the learning rate; False when that has been tried often enough."""
+        """Return to the good state; False when that has been tried often enough."""
         self.rollbacks += 1
-        self.learning_rate /= 2
+        if self._returned:
+            self.learning_rate /= 2
+        self._returned = True
         with torch.no_grad():
             for name, weights in self._generator.named_parameters():
                 weights.copy_(self._good[name])

@@ -1,37 +1,26 @@
-"""PyTorch's thread counts: used, and put back as they were found."""
+"""PyTorch's thread counts: set for our own threads, left as found for everybody else's."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
 _lock = threading.Lock()
-_holders = 0
-_found = 1
 
 
 def usable_cores() -> int:
     """How many cores PyTorch may use here: what the host program or ``OMP_NUM_THREADS`` set, else all."""
-    with _lock:
-        return _found if _holders else torch.get_num_threads()
+    return torch.get_num_threads()
 
 
-@contextmanager
-def thread_count_restored() -> Iterator[None]:
-    """Inside, worker threads may call ``torch.set_num_threads``; at the end the count found is back.
+def use_threads(count: int, elsewhere: int) -> None:
+    """Let PyTorch use ``count`` cores in the calling thread, and ``elsewhere`` in threads that begin later.
 
-    The count is partly process-wide, so of several holders at once the first notes it and the last restores it.
+    ``torch.set_num_threads`` sets both this thread's count and the one that new threads start with. The second is put
+    back at once from a thread that ends there and then, so a host program's own threads never see ours.
     """
-    global _holders, _found
     with _lock:
-        if _holders == 0:
-            _found = torch.get_num_threads()
-        _holders += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _holders -= 1
-            if _holders == 0:
-                torch.set_num_threads(_found)
+        torch.get_num_threads()  # a thread takes the starting count over at first use, which must not come later
+        torch.set_num_threads(count)
+        restorer = threading.Thread(target=torch.set_num_threads, args=(elsewhere,))
+        restorer.start()
+        restorer.join()

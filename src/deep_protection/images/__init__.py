@@ -1,6 +1,8 @@
 """Pictures in and out: every type, mode and file format is turned into pixels here, once, and back here at the end."""
 
 from deep_protection.images.decode import read_image as read_image
+from deep_protection.images.encode import bytes_format as bytes_format
+from deep_protection.images.encode import check_side as check_side
 from deep_protection.images.encode import encode as encode
 from deep_protection.images.encode import format_for as format_for
 from deep_protection.images.encode import is_writable_suffix as is_writable_suffix

@@ -23,7 +23,7 @@ _CHANNELS = (1, 3, 4)
 def from_array(array: NDArray[Any]) -> Picture:
     """One picture, ``H×W`` or ``H×W×C``."""
     _check_layout(array.shape, channel_axis=-1, what="array", layout="H×W or H×W×C")
-    largest = _largest(str(array.dtype), array.dtype.kind == "f", "array")
+    largest = _largest(array.dtype.name, array.dtype.kind == "f", "array")
     _check_area(array.shape[:2])
     flat = array.ndim == 2
     with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite and is refused as such

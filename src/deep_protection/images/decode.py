@@ -1,7 +1,6 @@
 """Opening image files, as people have them, without trusting them."""
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -10,7 +9,11 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from deep_protection.errors import ImageError
-from deep_protection.images.limits import check_size
+from deep_protection.images.limits import MAX_BYTES, check_size
+from deep_protection.quiet import warnings_silenced
+
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
+"""What is opened: common, and decoded in this process. Others (EPS) would run programs on a stranger's file."""
 
 Source = str | os.PathLike[str] | bytes
 
@@ -25,23 +28,27 @@ def read_image(source: Source) -> tuple[Image.Image, str, tuple[str, ...]]:
     if not data:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
     with _decoding(what):
-        opened = Image.open(BytesIO(data))
+        opened = Image.open(BytesIO(data), formats=FORMATS)
         check_size(*opened.size, what)
-        name = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
-    image, notes = upright(opened, what)
-    return image, name, notes
-
-
-def upright(image: Image.Image, what: str = "the picture") -> tuple[Image.Image, tuple[str, ...]]:
-    """The first frame of ``image``, decoded, as its EXIF orientation says it is to be seen; and notes for the user."""
     notes: tuple[str, ...] = ()
+    frames = getattr(opened, "n_frames", 1)
+    if frames > 1 and opened.format != "MPO":  # phones put a second view into a JPEG: nobody's animation
+        notes = (f"{what} has {frames} frames; only the first is used",)
+    if opened.mode in ("RGB", "RGBA") and any("16" in str(tile) for tile in getattr(opened, "tile", ())):
+        notes = (*notes, f"{what} has 16 bits a colour; 8 are used (grey pictures keep their 16)")
+    name = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
+    return upright(opened, what), name, notes
+
+
+def upright(image: Image.Image, what: str = "the picture") -> Image.Image:
+    """``image`` decoded, and turned as its EXIF orientation says it is to be seen."""
     with _decoding(what):
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.format != "MPO":  # phones put a second view into a JPEG: nobody's animation
-            notes = (f"{what} has {frames} frames; only the first is used",)
-            image.seek(0)
         image.load()
-        return ImageOps.exif_transpose(image), notes
+    try:
+        with warnings_silenced():
+            return ImageOps.exif_transpose(image)
+    except Exception:  # EXIF data is often damaged, and then it orients nothing
+        return image.copy()
 
 
 def _content(source: Source) -> tuple[str, bytes]:
@@ -51,29 +58,30 @@ def _content(source: Source) -> tuple[str, bytes]:
     if "://" in path:
         raise ImageError(f"{path} is an address; nothing is fetched from the net, download it first")
     try:
-        return path, Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except IsADirectoryError:
         raise ImageError(f"{path} is a folder; give a picture, or use the command line for whole folders") from None
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist; check the path") from None
     except (OSError, ValueError) as error:
-        raise ImageError(f"{path} cannot be read ({_reason(error)})") from None
+        raise ImageError(f"{path} cannot be read ({_reason(error)}); check its name and permissions") from None
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{path} is larger than {MAX_BYTES / 1e6:.0f} MB; no picture within the limits is")
+    return path, data
 
 
 @contextmanager
 def _decoding(what: str) -> Iterator[None]:
     """Turn everything Pillow says of a bad file into one clear error."""
     try:
-        with warnings.catch_warnings():
-            # Half-broken metadata warns; a picture that decodes is good enough. Too large is an error.
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with warnings_silenced():  # half-broken metadata warns; a picture that decodes is good enough
             yield
     except ImageError:
         raise
     except UnidentifiedImageError:
         raise ImageError(f"{what} is not a picture of a known format; give PNG, JPEG, WebP, TIFF, BMP or GIF") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise ImageError(f"{what} decodes to too many pixels ({_reason(error)}); make it smaller first") from None
     except Exception as error:  # decoders raise nearly anything on hostile files
         raise ImageError(f"{what} is truncated or damaged ({_reason(error)}); get the file again") from None

@@ -20,6 +20,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "TIFF": {"compression": "tiff_deflate"},
     "BMP": {},
 }
+_LONGEST = {"JPEG": 65_500, "WEBP": 16_383}
 _SUFFIXES = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -50,6 +51,13 @@ def bytes_format(name: str) -> str:
     return name if name in _OPTIONS else "PNG"
 
 
+def check_side(name: str, width: int, height: int) -> None:
+    """Raise :class:`OutputError` when a picture is too long for the format, which is known before any fitting."""
+    limit = _LONGEST.get(name)
+    if limit is not None and max(width, height) > limit:
+        raise OutputError(f"{name} holds at most {limit} px on a side, the picture has {width}×{height}; write a PNG")
+
+
 def encode(image: Image.Image, name: str) -> bytes:
     """The picture as a file's content. JPEG and BMP hold neither alpha nor 16 bits: white is put behind, bits cut."""
     image, profile = _fitting(image, name), image.info.get("icc_profile")
@@ -57,7 +65,10 @@ def encode(image: Image.Image, name: str) -> bytes:
     if profile is not None and name != "BMP":
         options["icc_profile"] = profile
     buffer = BytesIO()
-    image.save(buffer, format=name, **options)
+    try:
+        image.save(buffer, format=name, **options)
+    except Exception as error:  # encoders raise nearly anything
+        raise OutputError(f"a picture of {image.width}×{image.height} cannot be written as {name} ({error})") from None
     return buffer.getvalue()
 
 
@@ -85,7 +96,7 @@ def _integers(image: Image.Image, largest: int) -> Image.Image:
 def write_atomically(data: bytes, path: str | os.PathLike[str]) -> None:
     """Write to a neighbour of ``path`` and rename it, so that no half-written file is ever seen under its name."""
     target = Path(path)
-    part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
+    part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
             file.write(data)

@@ -6,6 +6,9 @@ MAX_PIXELS = 80_000_000
 """Pictures beyond this many pixels are refused before they are decoded (a decompression bomb is a small file that
 decodes to gigabytes). It covers every camera up to 80 megapixels and lies under Pillow's own warning limit."""
 
+MAX_BYTES = 500_000_000
+"""Files beyond this are refused before they are read."""
+
 
 def check_size(width: int, height: int, what: str) -> None:
     """Raise :class:`ImageError` for a picture without pixels or with too many."""

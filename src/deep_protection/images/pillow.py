@@ -99,11 +99,14 @@ def _from_sixteen_bit(image: Image.Image, notes: tuple[str, ...]) -> Picture:
         raise ImageError(
             f"integer picture with values {values.min()} to {values.max()}; 16-bit pictures hold 0 to 65535"
         )
-    mode = image.mode
+    mode, profile = image.mode, image.info.get("icc_profile")
 
     def rebuild(pixels: Tensor) -> Image.Image:
         restored = Image.fromarray(to_grey(pixels, 65535))
-        return restored.convert("I") if mode == "I" else restored
+        restored = restored.convert("I") if mode == "I" else restored
+        if profile is not None:
+            restored.info["icc_profile"] = profile
+        return restored
 
     grey = torch.from_numpy(values).to(torch.float32).div(65535)
     return Picture(grey.expand(3, -1, -1).contiguous(), rebuild, notes)

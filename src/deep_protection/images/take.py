@@ -14,6 +14,7 @@ from deep_protection.errors import ImageError
 from deep_protection.images.arrays import from_array, from_tensor
 from deep_protection.images.decode import read_image, upright
 from deep_protection.images.encode import bytes_format, encode
+from deep_protection.images.limits import check_size
 from deep_protection.images.picture import Picture
 from deep_protection.images.pillow import from_pillow
 
@@ -52,7 +53,8 @@ def take(images: Any) -> Taken:
 def take_picture(image: Any) -> Picture:
     """One picture of any of the types. A path gives a Pillow image back, bytes give bytes of the same format."""
     if isinstance(image, Image.Image):
-        return from_pillow(*upright(image))
+        check_size(*image.size, "the picture")  # before anything is decoded
+        return from_pillow(upright(image))
     if isinstance(image, np.ndarray):
         return from_array(image)
     if isinstance(image, Tensor):

@@ -1,5 +1,6 @@
 """A classifier behind the restoration, still a classifier."""
 
+import os
 from collections.abc import Sequence
 
 import torch
@@ -71,7 +72,7 @@ class ProtectedClassifier(nn.Module):
 
 
 def protect(
-    classifier: nn.Module | str,
+    classifier: nn.Module | str | os.PathLike[str],
     *,
     preset: str | Preset = "fast",
     stop: str | StopRule | None = None,
@@ -89,9 +90,9 @@ def protect(
 
     ``mean`` and ``std`` are for a bare network that expects normalised pixels: normalisation belongs after the
     restoration. ``seed=None`` draws fresh randomness at every call, which an attacker cannot foresee; the other
-    options are those of :func:`deep_protection.purify`.
+    options are those of :func:`deep_protection.purify`. The classifier is put into evaluation mode.
     """
-    if isinstance(classifier, str) or mean is not None or std is not None:
+    if not isinstance(classifier, nn.Module) or mean is not None or std is not None:
         classifier = load_classifier(classifier, mean=mean, std=std)
     return ProtectedClassifier(
         classifier, preset=preset, stop=stop, seed=seed, device=device, workers=workers, progress=progress

@@ -27,7 +27,7 @@ _ROWS = (
     Preset(
         name="fast",
         recipe=Recipe(generator="fast", averaging=0.95, precision="bfloat16"),
-        stop="fixed:200",
+        stop="fixed:150",
     ),
 )
 

@@ -58,26 +58,29 @@ def purify(
         ImageError: a picture cannot be used. OptionError: an argument cannot. Nothing is fitted then.
     """
     taken = take(image)
-    results = list(
-        purify_each(
-            taken.pictures,
-            total=len(taken.pictures),
-            preset=preset,
-            stop=stop,
-            seed=seed,
-            device=device,
-            seconds=seconds,
-            workers=workers,
-            progress=progress,
-            is_cancelled=is_cancelled,
-            keep_outputs=keep_outputs,
-        )
+    settings, rule = find_preset(preset), _find_rule(preset, stop)
+    for picture in taken.pictures:
+        _refuse_tiles(picture, settings, rule, keep_outputs)
+    results = purify_each(
+        taken.pictures,
+        total=len(taken.pictures),
+        preset=settings,
+        stop=rule,
+        seed=seed,
+        device=device,
+        seconds=seconds,
+        workers=workers,
+        progress=progress,
+        is_cancelled=is_cancelled,
+        keep_outputs=keep_outputs,
     )
     if return_details:
-        return results[0] if taken.single else results
-    for note in dict.fromkeys(note for result in results for note in result.notes):
+        details = list(results)
+        return details[0] if taken.single else details
+    restored = [result.image for result in results]
+    for note in dict.fromkeys(note for picture in taken.pictures for note in picture.notes):
         warnings.warn(note, stacklevel=2)
-    return taken.join([result.image for result in results])
+    return taken.join(restored)
 
 
 def purify_each(
@@ -96,7 +99,9 @@ def purify_each(
 ) -> Iterator[Purified]:
     """Restore ``total`` pictures one after the other, reading only a little ahead: for more than fit into memory."""
     settings = find_preset(preset)
-    rule = parse_stop(settings.stop if stop is None else stop)
+    rule = _find_rule(preset, stop)
+    if total > 0:
+        rule.for_picture(total - 1)  # an oracle that lacks labels says so before anything is fitted
     run_seed = checked_seed(seed)
     where = find_device(device)
     if seconds is not None and not seconds > 0:
@@ -109,11 +114,7 @@ def purify_each(
         for index, picture in enumerate(pictures):
             height, width = picture.pixels.shape[-2:]
             tiles = cut(height, width, settings.tile, settings.overlap)
-            if len(tiles) > 1 and isinstance(rule, Oracle):
-                raise OptionError(
-                    f"the oracle classifies whole pictures, and {width}×{height} is fitted in tiles; "
-                    f"give pictures of at most {settings.tile} px on a side"
-                )
+            _refuse_tiles(picture, settings, rule, keep_outputs)
             started.append(_Job(picture, tiles, Mosaic(height, width, settings.overlap) if len(tiles) > 1 else None))
             for tile in tiles:
                 target = tile.of(picture.pixels)
@@ -140,6 +141,23 @@ def purify_each(
         if job.is_done:
             started.popleft()
             yield job.result(settings, repr(rule), run_seed, where)
+
+
+def _find_rule(preset: str | Preset, stop: str | StopRule | None) -> StopRule:
+    return parse_stop(find_preset(preset).stop if stop is None else stop)
+
+
+def _refuse_tiles(picture: Picture, settings: Preset, rule: StopRule, keep_outputs: bool) -> None:
+    """What is asked of a whole picture cannot be done in tiles."""
+    height, width = picture.pixels.shape[-2:]
+    if max(height, width) <= settings.tile:
+        return
+    if isinstance(rule, Oracle) or keep_outputs:
+        what = "the oracle classifies" if isinstance(rule, Oracle) else "keep_outputs keeps"
+        raise OptionError(
+            f"{what} whole pictures, and {width}×{height} is fitted in tiles; give pictures of at most "
+            f"{settings.tile} px on a side"
+        )
 
 
 @dataclass(slots=True)

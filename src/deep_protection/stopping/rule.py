@@ -14,14 +14,15 @@ class Decision:
 
     stop: bool
     take: int
-    """Index of the checkpoint that is best so far; only its picture is kept in memory."""
+    """Index of the checkpoint that is best so far: the newest one or the one taken last. Only its picture is kept."""
     reason: str
 
 
 class StopRule(ABC):
     """When to end a fit. A subclass writes :meth:`decide`, and states its ``limit``.
 
-    One rule serves many pictures: each gets its own copy from :meth:`for_picture`, so a rule may keep state.
+    One rule serves many pictures: each gets its own copy from :meth:`for_picture`. A rule that remembers something
+    begins anew in :meth:`reset`.
     """
 
     name: ClassVar[str]
@@ -35,4 +36,9 @@ class StopRule(ABC):
     def for_picture(self, index: int) -> Self:
         """A rule for the ``index``-th picture of the call, with nothing remembered from others."""
         del index
-        return copy.copy(self)
+        rule = copy.copy(self)
+        rule.reset()
+        return rule
+
+    def reset(self) -> None:  # noqa: B027  (optional hook: most rules remember nothing)
+        """Forget everything: called on the copy, which still shares its attributes with the rule it came from."""
