@@ -99,6 +99,17 @@ def test_a_hub_model_from_a_directory_answers_as_in_its_own_pipeline(
     assert classifier.std.flatten().tolist() == pytest.approx([0.229, 0.224, 0.225], abs=1e-4)
 
 
+def test_a_backbone_without_a_trained_head_is_refused(hub_directory: Path, tmp_path: Path) -> None:
+    from transformers import ResNetConfig, ResNetModel
+
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+    with torch.random.fork_rng():
+        ResNetModel(config).save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_bytes((hub_directory / "preprocessor_config.json").read_bytes())
+    with pytest.raises(dp.ClassifierError, match="no trained weights for"):
+        dp.load_classifier(tmp_path)
+
+
 def test_a_hub_model_can_be_protected(hub_directory: Path, photograph: Image.Image) -> None:
     classifier = dp.load_classifier(str(hub_directory))
     logits = dp.protect(classifier, stop="fixed:2")(classifier.preprocess(photograph).unsqueeze(0))

@@ -24,6 +24,13 @@ def run(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> 
     return subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, check=False)
 
 
+def opened(path: Path) -> Image.Image:
+    """The picture, decoded, its file closed."""
+    with Image.open(path) as image:
+        image.load()
+        return image.copy()
+
+
 def refused(result: subprocess.CompletedProcess[bytes], message: str) -> None:
     """One line on stderr that says what to do, nothing on stdout, exit code not 0."""
     lines = result.stderr.decode().splitlines()
@@ -49,7 +56,7 @@ def test_the_command_and_the_library_agree(picture_file: Path, tmp_path: Path) -
 
     run("purify", picture_file, "-o", tmp_path / "out.png", "--seed", "5", *QUICK)
     expected = np.array(dp.purify(picture_file, stop="fixed:4", seed=5))
-    assert (np.array(Image.open(tmp_path / "out.png")) == expected).all()
+    assert (np.array(opened(tmp_path / "out.png")) == expected).all()
 
 
 def test_existing_output_is_kept_unless_told(picture_file: Path, tmp_path: Path) -> None:
@@ -58,7 +65,7 @@ def test_existing_output_is_kept_unless_told(picture_file: Path, tmp_path: Path)
     refused(run("purify", picture_file, "-o", out, *QUICK), "add --overwrite")
     assert out.read_bytes() == b"precious"
     assert run("purify", picture_file, "-o", out, "--overwrite", *QUICK).returncode == 0
-    assert Image.open(out).size == (40, 30)
+    assert opened(out).size == (40, 30)
 
 
 @pytest.fixture
@@ -84,7 +91,7 @@ def test_a_folder_keeps_its_tree_and_one_bad_file_does_not_stop_the_rest(tree: P
     assert "broken.png is truncated or damaged" in result.stderr.decode()
     found = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert found == ["a.png", "deep/b.jpg", "deep/er/c.gif.png"]
-    assert Image.open(out / "deep" / "b.jpg").mode == "L"
+    assert opened(out / "deep" / "b.jpg").mode == "L"
     one = next(row for row in report["results"] if row["output"].endswith("a.png"))
     assert (one["status"], one["iteration_chosen"], one["preset"], one["tiles"]) == ("restored", 4, "fast", 1)
 
@@ -130,6 +137,8 @@ def test_bad_input_is_one_line_on_stderr(picture_file: Path, tmp_path: Path) -> 
         (["purify", picture_file, picture_file, "-o", "-"], "only one picture can go to standard output"),
         (["purify", picture_file, "-o", "-", "--json"], "both want standard output"),
         (["classify", picture_file, "--classifier", "x"], "unknown classifier"),
+        (["purify", picture_file, picture_file.parent, "-o", tmp_path / "both.png"], "names one picture"),
+        (["purify", "", "-o", out], "an empty name is no file"),
         (["fly"], "No such command"),
     ]
     for arguments, message in cases:
@@ -169,7 +178,7 @@ def test_ctrl_c_keeps_what_is_finished_and_goes_on_later(small: Image.Image, tmp
     done = list(out.glob("*.png"))
     assert 2 <= len(done) < 40
     for path in done:
-        Image.open(path).load()
+        opened(path)
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
     finished = json.loads(run("purify", folder, "-o", out, "--stop", "fixed:2", "--json").stdout)["summary"]
     assert finished == {"restored": 40 - len(done), "skipped": len(done), "failed": 0}
@@ -193,6 +202,14 @@ def test_classify_before_and_after(photograph: Image.Image, tmp_path: Path) -> N
     shown = run("classify", path).stdout.decode()
     assert "bull mastiff" in shown
     assert "%" in shown
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(photograph: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "shot [draft] [red].png"
+    photograph.save(path)
+    result = run("classify", path.name, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "shot [draft] [red].png" in result.stdout.decode()
 
 
 def test_classify_reports_bad_files_and_goes_on(photograph: Image.Image, tmp_path: Path) -> None:

@@ -55,13 +55,12 @@ def test_same_seed_same_bits_and_other_seed_other_picture(small: Image.Image, re
 
 
 def test_a_blow_up_goes_back_to_the_last_good_state(small: Image.Image) -> None:
-    """A learning rate far too large destroys the fit at once; the result is still better than the start."""
+    """A learning rate far too large destroys the fit at once; the result is still a picture."""
     wild = Recipe(generator="fast", learning_rate=30.0, checkpoint_every=5)
     trajectory = fit(task(small, wild, 120, keep_outputs=True))
     assert trajectory.rollbacks > 0
     assert torch.isfinite(trajectory.restored).all()
-    start = fit(task(small, FAST, 1)).checkpoints[0].psnr
-    assert trajectory.checkpoints[trajectory.chosen].psnr > start - 10
+    assert trajectory.checkpoints[trajectory.chosen].psnr > 15, "garbage was returned"
 
 
 def test_a_fit_that_never_works_says_so(small: Image.Image) -> None:
@@ -90,6 +89,63 @@ def test_a_rule_may_take_an_earlier_checkpoint(small: Image.Image) -> None:
     trajectory = fit(task(small, rule=EndsAtBest()))
     assert (trajectory.iteration_chosen, trajectory.iterations_run, trajectory.reason) == (20, 50, "the second")
     assert torch.equal(trajectory.restored, fit(task(small, iterations=20)).restored)
+
+
+class Regretful(StopRule):
+    """Wants a checkpoint back that it did not take while it was the newest."""
+
+    name = "regretful"
+    limit = 50
+
+    def decide(self, trajectory: Trajectory) -> Decision:
+        newest = len(trajectory) - 1
+        return Decision(stop=newest == 3, take=0 if newest == 3 else newest, reason="regret")
+
+
+def test_a_rule_that_wants_a_lost_picture_is_told_so(small: Image.Image) -> None:
+    with pytest.raises(OptionError, match="takes checkpoint 0, whose picture is no longer kept"):
+        fit(task(small, rule=Regretful()))
+
+
+def test_thread_counts_are_left_alone_everywhere(small: Image.Image) -> None:
+    """Also those of the host's other threads, ones that first use PyTorch while fits are running included."""
+    before = torch.get_num_threads()
+    seen: list[int] = []
+
+    def look(_: Progress) -> None:
+        thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+
+    list(fit_all([task(small)] * 3, pictures_total=3, progress=look))
+    assert set(seen) == {before}
+    assert torch.get_num_threads() == before
+
+
+def test_calls_from_several_threads_do_not_disturb_each_other(small: Image.Image) -> None:
+    alone = {name: fit_now(small, recipe) for name, recipe in RECIPES.items()}
+    together: dict[str, torch.Tensor] = {}
+
+    def work(name: str) -> None:
+        together[name] = fit_now(small, RECIPES[name])
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in RECIPES]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(alone[name], together[name]) for name in RECIPES)
+
+
+def fit_now(image: Image.Image, recipe: Recipe) -> torch.Tensor:
+    return next(iter(fit_all([task(image, recipe, 4)], pictures_total=1))).restored
+
+
+def test_time_left_is_never_more_than_the_budget(small: Image.Image) -> None:
+    seen: list[Progress] = []
+    list(fit_all([task(small, iterations=1_000_000)], pictures_total=1, seconds=1.0, progress=seen.append))
+    assert seen
+    assert all(step.seconds_left is not None and step.seconds_left <= 1.0 for step in seen)
 
 
 def test_a_time_budget_ends_the_fit_with_what_it_has(small: Image.Image) -> None:

@@ -74,7 +74,7 @@ def test_the_fast_generator_starts_from_the_low_pass_copy() -> None:
     picture = target(48, 56)
     generator = FastGenerator.create(picture, seed=0, device=CPU)
     assert torch.equal(generator(), low_pass(picture.unsqueeze(0), 8))
-    assert sum(weights.numel() for weights in generator.parameters()) < 300_000
+    assert sum(weights.numel() for weights in generator.parameters()) < 400_000
 
 
 def test_low_pass_keeps_the_coarse_and_drops_the_fine() -> None:

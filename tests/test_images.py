@@ -11,7 +11,16 @@ import torch
 from PIL import Image, ImageCms
 
 from deep_protection import ImageError, OutputError
-from deep_protection.images import MAX_PIXELS, encode, format_for, read_image, take, take_picture, write_atomically
+from deep_protection.images import (
+    MAX_PIXELS,
+    check_side,
+    encode,
+    format_for,
+    read_image,
+    take,
+    take_picture,
+    write_atomically,
+)
 
 RGB = Image.Resampling.BICUBIC
 
@@ -154,6 +163,26 @@ def test_the_first_frame_of_an_animation_is_used_and_said_so(small: Image.Image)
     assert "2 frames; only the first is used" in picture.notes[0]
 
 
+def test_damaged_exif_does_not_matter(small: Image.Image) -> None:
+    data = encoded(small, "PNG", exif=b"Exif\0\0this is no TIFF header")
+    assert torch.equal(take_picture(data).pixels, take_picture(small).pixels)
+
+
+def test_big_endian_arrays_are_numbers_like_any_other(small: Image.Image) -> None:
+    values = np.array(small).astype(np.uint16) * 257
+    assert torch.equal(take_picture(values.astype(">u2")).pixels, take_picture(values).pixels)
+
+
+def test_sixteen_bit_colour_says_that_eight_are_used() -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = b"".join(b"\0" + bytes(range(24)) for _ in range(4))
+    header = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    assert "has 16 bits a colour; 8 are used" in take_picture(b"\x89PNG\r\n\x1a\n" + parts).notes[0]
+
+
 def test_a_rounding_overshoot_is_clamped(small: Image.Image) -> None:
     pixels = np.array(small, dtype=np.float64) / 255
     pixels[0, 0] = (-1e-8, 1 + 1e-8, 0.5)
@@ -202,6 +231,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "folder": (lambda: ".", "is a folder"),
     "address": (lambda: "https://example.org/a.png", "nothing is fetched"),
     "large integers": (lambda: Image.fromarray(np.full((8, 8), 70_000, np.int32)), "16-bit pictures hold 0 to 65535"),
+    "EPS, which would start a program": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "known format"),
     "too many pixels": (lambda: np.broadcast_to(np.uint8(0), (MAX_PIXELS // 1000 + 1, 1000)), "the limit is"),
 }
 
@@ -270,6 +300,13 @@ def test_an_unknown_suffix_is_refused() -> None:
         format_for("a.xyz")
     with pytest.raises(OutputError, match="no suffix"):
         format_for("a")
+
+
+def test_a_picture_too_long_for_a_format_is_refused() -> None:
+    with pytest.raises(OutputError, match="cannot be written as WEBP"):
+        encode(Image.new("L", (16_384, 1)), "WEBP")
+    with pytest.raises(OutputError, match="write a PNG"):
+        check_side("WEBP", 16_384, 1)
 
 
 def test_an_unwritable_place_is_refused_and_nothing_is_left(tmp_path: Path) -> None:

@@ -69,6 +69,16 @@ def test_foolbox_attacks_run_against_the_defence(name: str, tiny: nn.Module, pic
     assert (made.linf <= (8.1 if name == "fgsm" else 4.1) / 255).all()
 
 
+def test_a_white_box_attack_lowers_the_defended_real_classifiers_confidence(
+    lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
+) -> None:
+    pixels, labels = recognised[0][:1], recognised[1][:1]
+    protected = dp.protect(lite0, stop="fixed:3")
+    made = dp.attack(protected, pixels, labels, "pgd")
+    before, after = (protected(given).softmax(-1)[0, labels[0]].item() for given in (pixels, made.adversarial))
+    assert after < before
+
+
 def test_a_fresh_seed_at_every_call_only_when_asked(tiny: nn.Module, pictures: Tensor) -> None:
     fixed, fresh = (dp.protect(tiny, stop="fixed:3", seed=seed) for seed in (0, None))
     assert torch.equal(fixed(pictures), fixed(pictures))

@@ -170,9 +170,18 @@ def test_no_seam_shows_between_tiles(photograph: Image.Image) -> None:
     assert at_joints < 1.5 * error.mean()
 
 
+def test_an_oracle_without_enough_labels_is_refused_before_any_work(small: Image.Image, lite0: dp.Classifier) -> None:
+    seen: list[dp.Progress] = []
+    with pytest.raises(dp.OptionError, match="2 labels but asked for picture 3"):
+        dp.purify([small] * 3, stop=dp.Oracle(lite0, [0, 1]), progress=seen.append)
+    assert not seen
+
+
 def test_the_oracle_cannot_judge_tiles(photograph: Image.Image, lite0: dp.Classifier) -> None:
     with pytest.raises(dp.OptionError, match="classifies whole pictures"):
         dp.purify(photograph.resize((150, 100)), preset=SMALL_TILES, stop=dp.Oracle(lite0, [0]))
+    with pytest.raises(dp.OptionError, match="keeps whole pictures"):
+        dp.purify(photograph.resize((150, 100)), preset=SMALL_TILES, keep_outputs=True)
 
 
 # Hosts.

@@ -82,19 +82,22 @@ def test_psnr() -> None:
     assert psnr(black, black) == float("inf")
 
 
-def test_every_rule_states_a_limit_of_its_own() -> None:
+def test_what_a_rule_remembers_is_its_pictures_own() -> None:
     class Forgetful(StopRule):
         name = "forgetful"
         limit = 10
 
         def __init__(self) -> None:
-            self.seen = 0
+            self.reset()
+
+        def reset(self) -> None:
+            self.seen: list[int] = []
 
         def decide(self, trajectory: Trajectory) -> Decision:
-            self.seen += 1
-            return Decision(False, 0, f"{self.seen} of {len(trajectory)}")
+            self.seen.append(len(trajectory))
+            return Decision(False, 0, f"{len(self.seen)} seen")
 
     rule = Forgetful()
     first, second = rule.for_picture(0), rule.for_picture(1)
     first.decide(trajectory([1]))
-    assert (first.seen, second.seen) == (1, 0)
+    assert (first.seen, second.seen, rule.seen) == ([1], [], [])

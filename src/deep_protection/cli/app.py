@@ -57,8 +57,7 @@ def _run() -> int:
         say_error(str(error))
         return 1
     except (KeyboardInterrupt, typer.Abort):
-        say_error("interrupted; what was finished is kept, run the same command again to go on")
-        return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (as in `| head`): not an error of ours, but nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -73,4 +72,6 @@ def _run() -> int:
             raise
         say_error(f"unexpected {type(error).__name__}: {error}; set DEEP_PROTECTION_DEBUG=1 to see where")
         return 1
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this code by itself
+        say_error("interrupted; what was finished is kept, run the same command again to go on")
     return code if isinstance(code, int) else 0

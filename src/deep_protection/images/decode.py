@@ -12,7 +12,7 @@ from deep_protection.errors import ImageError
 from deep_protection.images.limits import MAX_BYTES, check_size
 from deep_protection.quiet import warnings_silenced
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 """What is opened: common, and decoded in this process. Others (EPS) would run programs on a stranger's file."""
 
 Source = str | os.PathLike[str] | bytes
@@ -28,10 +28,11 @@ def read_image(source: Source) -> tuple[Image.Image, str, tuple[str, ...]]:
     if not data:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
     with _decoding(what):
-        opened = Image.open(BytesIO(data), formats=FORMATS)
+        Image.init()  # with a list of formats, Pillow looks only among the plugins that are loaded
+        opened = Image.open(BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
         check_size(*opened.size, what)
+        frames = getattr(opened, "n_frames", 1)  # TIFF has to walk through the file to know
     notes: tuple[str, ...] = ()
-    frames = getattr(opened, "n_frames", 1)
     if frames > 1 and opened.format != "MPO":  # phones put a second view into a JPEG: nobody's animation
         notes = (f"{what} has {frames} frames; only the first is used",)
     if opened.mode in ("RGB", "RGBA") and any("16" in str(tile) for tile in getattr(opened, "tile", ())):
