@@ -29,8 +29,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "skip 4": {"skip": 4},
     "skip 16": {"skip": 16},
     "skip 32": {"skip": 32},
-    "skip 16, narrow": {"skip": 16, "channels": (8, 16, 32, 64)},
-    "skip 4, base 4": {"skip": 4, "base_factor": 4},
 }
 """Attributes of the generator that differ."""
 

@@ -21,7 +21,7 @@ class FastGenerator(ImageGenerator):
     name: ClassVar[str] = "fast"
     channels: ClassVar[tuple[int, ...]] = (16, 32, 64, 64)
     skip: ClassVar[int] = 32
-    """Wide skips cost little and bring the fit to the same likeness in half the iterations of 4."""
+    """Wide skips bring the fit to the same likeness in fewer iterations (``python -m benchmarks.fast_variants``)."""
     base_factor: ClassVar[int] = 8
     """The base keeps one value for each ``base_factor × base_factor`` block. 4 converges sooner but lets
     low-frequency perturbations through."""
