@@ -1,8 +1,8 @@
 """Variants of the `fast` generator side by side: recovery and cost at every checkpoint.
 
-    python -m benchmarks.fast_variants --images ../shared/data/imagenet-dev --out docs/results/fast-variants
+    python -m benchmarks.fast_variants --images DIR --out docs/results/fast-variants
 
-``--images`` holds one folder a class, named by WordNet id. Rows go to ``rows.jsonl``: one for each variant, attack and
+``DIR`` holds one folder a class, named by WordNet id. Rows go to ``rows.jsonl``: one for each variant, attack and
 checkpoint. Rows that are there are not measured again, so an interrupted run goes on where it was.
 """
 
