@@ -10,6 +10,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from torch import Tensor
 from deep_protection.attacks import attack
 from deep_protection.classifiers import Classifier, load_classifier, wordnet_ids
 from deep_protection.evaluation import accuracy
-from deep_protection.fitting import FitTask, Recipe, fit_all
+from deep_protection.fitting import FitTask, fit_all
 from deep_protection.generators import GENERATORS, FastGenerator
+from deep_protection.purification import PRESETS
 from deep_protection.seeds import picture_seed
 from deep_protection.stopping import Fixed, psnr
 
@@ -50,7 +52,7 @@ def measure(
     """Fit every picture with the variant; a row for each checkpoint."""
     kind: type[FastGenerator] = type("Variant", (FastGenerator,), {"name": f"fast ({variant})", **VARIANTS[variant]})
     GENERATORS[kind.name] = kind
-    recipe = Recipe(generator=kind.name, averaging=0.95, precision="bfloat16")
+    recipe = replace(PRESETS["fast"].recipe, generator=kind.name)
     tasks = [
         FitTask(target=picture, recipe=recipe, rule=Fixed(iterations), seed=picture_seed(0, picture), keep_outputs=True)
         for picture in attacked

@@ -21,7 +21,8 @@ from deep_protection.attacks import attack
 from deep_protection.classifiers.classifier import Classifier
 from deep_protection.classifiers.lite0 import load_lite0
 from deep_protection.evaluation import imagenet_samples
-from deep_protection.fitting import FitTask, Recipe, fit_all
+from deep_protection.fitting import FitTask, fit_all
+from deep_protection.purification import PRESETS
 from deep_protection.seeds import picture_seed
 from deep_protection.stopping import Decision, Fixed, Trajectory, psnr
 
@@ -104,7 +105,7 @@ def run(out: Path, number: int, iterations: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "trajectory.jsonl").unlink(missing_ok=True)
     victim = subject(number)
-    recipe = Recipe(generator="paper", parallel="operators")
+    recipe = PRESETS["paper"].recipe
     meta = {
         "sample": number,
         "label": victim.classifier.label(victim.label),

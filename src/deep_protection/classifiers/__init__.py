@@ -2,7 +2,9 @@
 
 from deep_protection.classifiers.classifier import Classifier as Classifier
 from deep_protection.classifiers.classifier import Prediction as Prediction
+from deep_protection.classifiers.hub import is_cached as is_cached
 from deep_protection.classifiers.imagenet import class_names as class_names
 from deep_protection.classifiers.imagenet import wordnet_ids as wordnet_ids
 from deep_protection.classifiers.load import CLASSIFIERS as CLASSIFIERS
+from deep_protection.classifiers.load import HUB_IDS as HUB_IDS
 from deep_protection.classifiers.load import load_classifier as load_classifier

@@ -23,24 +23,14 @@ def load_hub(model: str | os.PathLike[str]) -> Classifier:
     """A classifier by hub id (downloaded once, then from the cache) or from a directory of the same format."""
     transformers = _transformers()
     name = os.fspath(model)
-    is_local = Path(name).is_dir()
-    in_cache = is_local or _is_cached(name)
-    if not in_cache:
-        _check_reachable(name)
     # Construction draws random weights before the stored ones replace them; the caller's state must not notice.
     with _quiet(transformers), torch.random.fork_rng(devices=[]):
         try:
-            try:
-                processor, network, loading = _load(transformers, name, local_only=in_cache)
-            except OSError:
-                if is_local or not in_cache:
-                    raise
-                _check_reachable(name)  # a download that was interrupted leaves a part of the model in the cache
-                processor, network, loading = _load(transformers, name, local_only=False)
+            processor, network, loading = _load(transformers, name)
+        except ClassifierError:
+            raise
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-            if isinstance(error, ClassifierError):
-                raise
-            where = f"directory {name}" if is_local else f"hub model {name}"
+            where = f"directory {name}" if Path(name).is_dir() else f"hub model {name}"
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ClassifierError(
                 f"{where} cannot be loaded as an image classifier ({reason}); it needs config.json, "
@@ -58,8 +48,25 @@ def load_hub(model: str | os.PathLike[str]) -> Classifier:
     return Classifier(LogitsOnly(network.float()), name=name, preprocess=preprocess, labels=labels, mean=mean, std=std)
 
 
-def _load(transformers: Any, name: str, *, local_only: bool) -> tuple[Any, Any, dict[str, Any]]:
-    """Image processor, network, and what was missing of its weights."""
+_Loaded = tuple[Any, Any, dict[str, Any]]
+"""Image processor, network, and what was missing of its weights."""
+
+
+def _load(transformers: Any, name: str) -> _Loaded:
+    """From the directory or the cache where that is complete, else from the hub."""
+    is_local = Path(name).is_dir()
+    if is_local or is_cached(name):
+        try:
+            return _from_pretrained(transformers, name, local_only=True)
+        except OSError:
+            if is_local:
+                raise
+            # A download that was interrupted leaves a part of the model in the cache.
+    _check_reachable(name)
+    return _from_pretrained(transformers, name, local_only=False)
+
+
+def _from_pretrained(transformers: Any, name: str, *, local_only: bool) -> _Loaded:
     processor = transformers.AutoImageProcessor.from_pretrained(name, local_files_only=local_only)
     network, loading = transformers.AutoModelForImageClassification.from_pretrained(
         name, local_files_only=local_only, output_loading_info=True
@@ -131,7 +138,8 @@ def _transformers() -> Any:
     return transformers
 
 
-def _is_cached(name: str) -> bool:
+def is_cached(name: str) -> bool:
+    """Whether a hub model was downloaded before, at least in part."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 

@@ -19,7 +19,7 @@ def load_lite0() -> Classifier:
         preprocess=ResizeAndCrop(resize=256, crop=224),
         labels=class_names(),
         # The weights were trained by TensorFlow's recipe for the Lite family, not with the usual ImageNet statistics,
-        # which cost about ten points of accuracy here.
+        # which cost accuracy here.
         mean=(127 / 255,) * 3,
         std=(128 / 255,) * 3,
     )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -12,9 +13,12 @@ from deep_protection.classifiers.lite0 import load_lite0
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
 from deep_protection.errors import ClassifierError
 
+HUB_IDS = {"resnet18": "microsoft/resnet-18"}
+"""Short names of models that come from the hub."""
+
 CLASSIFIERS: dict[str, Callable[[], Classifier]] = {
     "lite0": load_lite0,
-    "resnet18": lambda: load_hub("microsoft/resnet-18"),
+    **{name: partial(load_hub, hub_id) for name, hub_id in HUB_IDS.items()},
 }
 """Short names. Everything else is a directory, a hub id or a module."""
 

@@ -4,8 +4,8 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +18,19 @@ from deep_protection.attacks import ATTACKS, attack
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import print_json, progress_bar, stdout
-from deep_protection.errors import MissingExtraError, OptionError, OutputError
-from deep_protection.evaluation import Accuracy, PanelRow, accuracy, draw_panel, imagenet_samples, jpeg
-from deep_protection.fitting import ProgressCallback, usable_cores
+from deep_protection.errors import OptionError, OutputError
+from deep_protection.evaluation import (
+    Accuracy,
+    PanelRow,
+    accuracy,
+    draw_panel,
+    figure_class,
+    imagenet_samples,
+    jpeg,
+)
+from deep_protection.fitting import usable_cores
 from deep_protection.images import write_atomically
-from deep_protection.purification import find_preset, purify
+from deep_protection.purification import find_device, find_preset, purify
 
 ATTACK_NAMES = ("pgd", "fgsm")
 JPEG_QUALITY = 50
@@ -45,25 +53,20 @@ def demo_command(
     (4/255) and FGSM (8/255), and restores what the attack made wrong. Everything works offline.
     """
     settings = find_preset(preset)
+    rule, where = settings.rule(stop), find_device(device)
+    figure_class()  # missing matplotlib is said now, not after minutes of fitting
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {out} ({error.strerror}); choose another --out") from None
-    if find_spec("matplotlib") is None:
-        raise MissingExtraError("the picture needs matplotlib; run: pip install 'deep-protection[demo]'")
     model = load_classifier("lite0")
     clean, labels, taken = _recognised(model, images)
     results: list[_Measured] = []
     rows: list[PanelRow] = []
 
-    def restore(pixels: Tensor, progress: ProgressCallback) -> Tensor:
-        restored: Tensor = purify(
-            pixels, preset=settings, stop=stop, seed=seed, device=device, workers=workers, progress=progress
-        )
-        return restored
-
+    restore = partial(purify, preset=settings, stop=rule, seed=seed, device=where, workers=workers)
     with progress_bar("restoring clean pictures", shown=not quiet) as progress:
-        results.append(_measure(model, "none", "clean", clean, labels, lambda pixels: restore(pixels, progress))[0])
+        results.append(_measure(model, "none", "clean", clean, labels, partial(restore, progress=progress))[0])
     for name in ATTACK_NAMES:
         made = attack(model, clean, labels, name, seed=seed)
         fooled = made.success
@@ -74,7 +77,7 @@ def demo_command(
                 ATTACKS[name].title,
                 made.adversarial[fooled],
                 labels[fooled],
-                lambda pixels: restore(pixels, progress),
+                partial(restore, progress=progress),
             )
         results.append(measured)
         rows += _panel_rows(
@@ -133,7 +136,7 @@ def _measure(
     restore: Callable[[Tensor], Tensor],
 ) -> tuple[_Measured, Tensor]:
     start = time.perf_counter()
-    compressed = jpeg(pixels, JPEG_QUALITY) if len(pixels) else pixels
+    compressed = jpeg(pixels, JPEG_QUALITY)
     middle = time.perf_counter()
     restored = restore(pixels)
     end = time.perf_counter()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from deep_protection.classifiers import CLASSIFIERS, load_classifier
+from deep_protection.classifiers import CLASSIFIERS, HUB_IDS, is_cached, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import print_json, stdout
 from deep_protection.errors import DeepProtectionError
@@ -43,13 +43,10 @@ def doctor_command(device: options.Device = "auto", as_json: options.Json = Fals
 
 
 def _classifier_state(name: str) -> str:
-    if name == "resnet18" and find_spec("transformers") is None:
-        return "needs pip install 'deep-protection[hub]'"
-    if name != "lite0":
-        from huggingface_hub import try_to_load_from_cache
-
-        cached = isinstance(try_to_load_from_cache("microsoft/resnet-18", "config.json"), str)
-        return "in the local cache" if cached else "downloaded from the hub at first use"
+    if name in HUB_IDS:
+        if find_spec("transformers") is None:
+            return "needs pip install 'deep-protection[hub]'"
+        return "in the local cache" if is_cached(HUB_IDS[name]) else "downloaded from the hub at first use"
     try:
         load_classifier(name)
     except (DeepProtectionError, ImportError, OSError) as error:
@@ -69,9 +66,8 @@ def _short_fit(device: torch.device) -> dict[str, Any]:
     ramp = torch.linspace(0, math.pi * 4, 224)
     picture = torch.stack([ramp.sin()[:, None] * (ramp + shift).cos() for shift in (0.0, 1.0, 2.0)]).mul(0.5).add(0.5)
     try:
-        purify(
-            picture.clamp(0, 1), stop="fixed:1", device=device
-        )  # the first fit of a process also loads PyTorch's parts
+        # The first fit of a process also loads parts of PyTorch, which is not what is to be measured.
+        purify(picture.clamp(0, 1), stop="fixed:1", device=device)
         result: Purified = purify(
             picture.clamp(0, 1), seconds=FIT_SECONDS, stop="fixed:100000", device=device, return_details=True
         )

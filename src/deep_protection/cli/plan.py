@@ -34,10 +34,7 @@ class Plan:
 
 def plan(inputs: list[str], output: str) -> Plan:
     """Pair every picture among ``inputs`` (files, folders, ``-``) with its place under ``output``."""
-    if "" in (*inputs, output):
-        raise OptionError("an empty name is no file; check the variables in your command")
-    if inputs.count(STREAM) > 1:
-        raise OptionError("standard input (-) can be read only once; name it once")
+    _check_names([*inputs, output] if output != STREAM else inputs)
     alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     if output == STREAM:
         if not alone:
@@ -60,19 +57,22 @@ def plan(inputs: list[str], output: str) -> Plan:
 
 def find_pictures(inputs: list[str]) -> list[str]:
     """The pictures among ``inputs``, folders searched."""
+    _check_names(inputs)
     found: list[str] = []
-    if inputs.count(STREAM) > 1:
-        raise OptionError("standard input (-) can be read only once; name it once")
     for name in inputs:
         path = Path(name)
         if name != STREAM and path.is_dir():
-            inside = [str(file) for file in _walk(path, leaving_out=None)]
-            if not inside:
-                raise ImageError(f"{name} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}); check the folder")
-            found += inside
+            found += [str(file) for file in _pictures_in(path)]
         else:
             found.append(name)
     return found
+
+
+def _check_names(names: list[str]) -> None:
+    if "" in names:
+        raise OptionError("an empty name is no file; check the variables in your command")
+    if names.count(STREAM) > 1:
+        raise OptionError("standard input (-) can be read only once; name it once")
 
 
 def _into_folder(inputs: list[str], folder: Path) -> Iterator[Item]:
@@ -81,14 +81,18 @@ def _into_folder(inputs: list[str], folder: Path) -> Iterator[Item]:
         if not path.is_dir():
             yield Item(name, str(folder / _writable_name(Path(path.name))))
             continue
-        found = False
-        for file in _walk(path, leaving_out=folder):
-            found = True
+        for file in _pictures_in(path, leaving_out=folder):
             if path.resolve() == folder.resolve() and _is_result(file):
                 continue
             yield Item(str(file), str(folder / _writable_name(file.relative_to(path))))
-        if not found:
-            raise ImageError(f"{name} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}); check the folder")
+
+
+def _pictures_in(folder: Path, leaving_out: Path | None = None) -> list[Path]:
+    """Pictures under ``folder``; having none is an error."""
+    found = list(_walk(folder, leaving_out))
+    if not found:
+        raise ImageError(f"{folder} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}); check the folder")
+    return found
 
 
 def _walk(folder: Path, leaving_out: Path | None) -> Iterator[Path]:

@@ -20,12 +20,11 @@ from deep_protection.images import (
     check_side,
     encode,
     format_for,
+    from_pillow,
     read_image,
-    take_picture,
     write_atomically,
 )
 from deep_protection.purification import Purified, find_device, find_preset, purify_each
-from deep_protection.stopping import parse_stop
 
 
 def purify_command(
@@ -59,7 +58,7 @@ def purify_command(
     if output == STREAM and as_json:
         raise OptionError("--json and -o - both want standard output; write the picture to a file")
     settings, where = find_preset(preset), find_device(device)
-    rule = parse_stop(settings.stop if stop is None else stop)
+    rule = settings.rule(stop)
     work = plan(inputs, output)
     job = _Job(work, quiet=quiet)
     _check_writable(work)
@@ -108,7 +107,7 @@ class _Job:
                 data = sys.stdin.buffer.read() if item.source == STREAM else item.source
                 image, format_name, notes = read_image(data)
                 check_side(_format(item, format_name), *image.size)
-                picture = take_picture(image)
+                picture = from_pillow(image, notes)
             except DeepProtectionError as error:
                 self._fail(item, error)
                 continue
@@ -116,7 +115,7 @@ class _Job:
                 for note in notes:
                     say_note(note)
             self._loaded.append((item, format_name))
-            yield Picture(picture.pixels, picture.rebuild, notes)
+            yield picture
 
     def save(self, result: Purified) -> None:
         item, format_name = self._loaded.popleft()

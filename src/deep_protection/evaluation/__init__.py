@@ -6,4 +6,5 @@ from deep_protection.evaluation.accuracy import wilson_interval as wilson_interv
 from deep_protection.evaluation.baselines import jpeg as jpeg
 from deep_protection.evaluation.panel import PanelRow as PanelRow
 from deep_protection.evaluation.panel import draw_panel as draw_panel
+from deep_protection.evaluation.panel import figure_class as figure_class
 from deep_protection.evaluation.samples import imagenet_samples as imagenet_samples

@@ -11,6 +11,8 @@ from deep_protection.images import take_picture, to_pillow
 
 def jpeg(pixels: Tensor, quality: int) -> Tensor:
     """``N×3×H×W`` pictures in ``[0, 1]`` compressed as JPEG of that quality, default chroma subsampling, and back."""
+    if len(pixels) == 0:
+        return pixels.clone()
     return torch.stack([_through_jpeg(picture, quality) for picture in pixels])
 
 

@@ -1,6 +1,7 @@
 """One figure: original, adversarial, perturbation and restored picture side by side, with what the classifier says."""
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from deep_protection.classifiers import Prediction
 from deep_protection.errors import MissingExtraError
-from deep_protection.images import to_pillow
+from deep_protection.images import to_pillow, write_atomically
 
 _RIGHT, _WRONG = "#1a7f37", "#c62828"
 
@@ -28,15 +29,7 @@ class PanelRow:
 
 def draw_panel(rows: list[PanelRow], path: Path, *, heading: str, amplification: int = 10) -> None:
     """Write the figure; the perturbation is shown ``amplification`` times as strong around mid-grey."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError(
-            f"figures need matplotlib, which is not installed ({error}); run: pip install 'deep-protection[plots]'"
-        ) from error
-
-    # A bare Figure, not pyplot: no global state, no window system.
-    figure = Figure(figsize=(10.4, 2.86 * len(rows) + 0.62), dpi=110, layout="constrained")
+    figure = figure_class()(figsize=(10.4, 2.86 * len(rows) + 0.62), dpi=110, layout="constrained")
     figure.suptitle(heading, fontsize=12)
     axes = figure.subplots(len(rows), 4, squeeze=False)
     for row, line in zip(rows, axes, strict=True):
@@ -46,7 +39,20 @@ def draw_panel(rows: list[PanelRow], path: Path, *, heading: str, amplification:
         _show(line[2], perturbation, f"perturbation ×{amplification}", None, row.label)
         _show(line[3], row.restored, "restored", row.answers[2], row.label)
         line[2].set_xlabel(row.title, fontsize=9)
-    figure.savefig(path)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    write_atomically(buffer.getvalue(), path)
+
+
+def figure_class() -> Any:
+    """Matplotlib's bare Figure, not pyplot: no global state, no window system. Raises when it is not installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(
+            f"figures need matplotlib, which is not installed ({error}); run: pip install 'deep-protection[plots]'"
+        ) from error
+    return Figure
 
 
 def _show(axis: Any, pixels: Tensor, title: str, answer: Prediction | None, label: int) -> None:

@@ -1,6 +1,5 @@
 """The fit of one generator to one picture."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -66,7 +65,6 @@ def _fit(
     optimiser = recovery.optimiser()
     low_precision = effective_precision(recipe.precision, device) == "bfloat16"
     trajectory = Trajectory(target)
-    first_loss = math.nan
 
     for iteration in range(rule.limit + 1):
         if is_cancelled():
@@ -89,7 +87,8 @@ def _fit(
                         f"the fit diverged from the start (loss {loss_value} at iteration {iteration}); "
                         f"use a smaller learning rate than {recipe.learning_rate} or another preset"
                     )
-                _ends_here(trajectory, Checkpoint(0, first_loss, psnr(average.value, target), 0.0), average.value, task)
+                start_point = Checkpoint(0, recovery.good_loss, psnr(average.value, target), 0.0)
+                _ends_here(trajectory, start_point, average.value, task)
             trajectory.reason = f"diverged at iteration {iteration}, went back to the last good state"
             break
 
@@ -106,8 +105,6 @@ def _fit(
             if out_of_time:
                 trajectory.reason = f"time budget of {seconds:.1f} s spent at iteration {iteration}"
                 break
-        if iteration == 0:
-            first_loss = loss_value
         if is_checkpoint or iteration == 0:
             recovery.remember(loss_value, is_checkpoint=is_checkpoint)
 

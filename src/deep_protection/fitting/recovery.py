@@ -40,11 +40,6 @@ class Recovery:
         self._generator, self._average = generator, average
         self.learning_rate = learning_rate
         self.rollbacks = 0
-        self._good_loss = math.inf
-        self._good: dict[str, Tensor] = {}
-        self._good_average = average.state()
-        self._alarm = AT_THE_START
-        self._returned = False
         self.remember(math.inf)
 
     def optimiser(self) -> torch.optim.Optimizer:
@@ -53,15 +48,17 @@ class Recovery:
 
     def remember(self, loss: float, *, is_checkpoint: bool = False) -> None:
         """Make the present state the one to return to."""
-        self._good_loss = loss
+        self.good_loss = loss
         self._alarm = AFTER_A_CHECKPOINT if is_checkpoint else AT_THE_START
         self._returned = False
-        self._good = {name: weights.detach().clone() for name, weights in self._generator.named_parameters()}
+        self._good: dict[str, Tensor] = {
+            name: weights.detach().clone() for name, weights in self._generator.named_parameters()
+        }
         self._good_average = self._average.state()
 
     def is_lost(self, loss: float) -> bool:
         """Whether a loss means that the fit has to go back."""
-        return not math.isfinite(loss) or (loss > self._alarm.ratio * self._good_loss and loss > self._alarm.floor)
+        return not math.isfinite(loss) or (loss > self._alarm.ratio * self.good_loss and loss > self._alarm.floor)
 
     def roll_back(self) -> bool:
         """Return to the good state; False when that has been tried often enough."""

@@ -1,6 +1,6 @@
 """The quick generator: a low-pass copy of the picture plus a residual drawn at half resolution.
 
-Three things make it some hundred times cheaper than the published one: the hourglass works on a quarter of the pixels
+Three things make it much cheaper than the published one: the hourglass works on a quarter of the pixels
 (12 output maps become 3 by pixel shuffle, Shi et al. 2016, arXiv:1609.05158), it is narrow, and it need not spend
 iterations on what cannot carry a small perturbation anyway – the coarse colours, which come from the picture itself.
 """
@@ -46,7 +46,7 @@ class FastGenerator(ImageGenerator):
     def condition(self, target: Tensor) -> None:
         self.base = low_pass(target.unsqueeze(0), self.base_factor)
 
-    def draw(self) -> Tensor:
+    def forward(self) -> Tensor:
         residual = F.pixel_shuffle(self.to_rgb(self.hourglass(self.noise)).float(), 2)
         return self.base + residual[..., : self.height, : self.width]
 

@@ -11,7 +11,7 @@ class ImageGenerator(nn.Module, ABC):
     """A randomly initialised network that draws one picture from fixed noise.
 
     A subclass builds its layers in ``__init__`` on the ``meta`` device (nothing is drawn from the global random
-    state) and computes the picture in :meth:`draw`. Use :meth:`create`, which initialises weights and noise from a
+    state) and computes the picture in :meth:`forward`. Use :meth:`create`, which initialises weights and noise from a
     seed.
     """
 
@@ -46,14 +46,11 @@ class ImageGenerator(nn.Module, ABC):
         """Shape ``1×C×h×w`` of the noise the network starts from."""
 
     @abstractmethod
-    def draw(self) -> Tensor:
+    def forward(self) -> Tensor:
         """The picture, ``1×3×H×W`` float32, not clamped (the loss needs a gradient beyond the range too)."""
 
     def condition(self, target: Tensor) -> None:
         """Look at the target once before fitting."""
-
-    def forward(self) -> Tensor:
-        return self.draw()
 
     def initialise(self, random: torch.Generator, device: torch.device) -> None:
         """PyTorch's default initialisation, drawn from ``random`` instead of the global state.

@@ -29,6 +29,6 @@ class PaperGenerator(ImageGenerator):
         least = smallest_side(len(self.channels))
         return 1, self.noise_channels, max(self.height, least), max(self.width, least)
 
-    def draw(self) -> Tensor:
+    def forward(self) -> Tensor:
         picture = torch.sigmoid(self.to_rgb(self.hourglass(self.noise)).float())
         return picture[..., : self.height, : self.width]

@@ -38,9 +38,7 @@ def from_pillow(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture:
         restored = Image.fromarray(to_grey(pixels, 255) if grey else to_rgb(pixels))
         if alpha is not None:
             restored.putalpha(alpha)
-        if profile is not None:
-            restored.info["icc_profile"] = profile
-        return restored
+        return _with_profile(restored, profile)
 
     colours = values[..., None] if values.ndim == 2 else values[..., :1] if grey else values[..., :3]
     pixels = torch.from_numpy(np.ascontiguousarray(colours)).permute(2, 0, 1).to(torch.float32).div(255)
@@ -61,6 +59,12 @@ def to_grey(pixels: Tensor, largest: int) -> NDArray[Any]:
     """``3×H×W`` in ``[0, 1]`` to ``H×W`` in 0–``largest`` (255 or 65535), the mean of the channels, rounded."""
     kind = np.uint8 if largest == 255 else np.uint16
     return pixels.clamp(0, 1).mean(dim=0).mul(largest).round().numpy().astype(kind)
+
+
+def _with_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile is not None:
+        image.info["icc_profile"] = profile
+    return image
 
 
 def _in_rgb_or_grey(image: Image.Image) -> tuple[Image.Image, bytes | None]:
@@ -103,10 +107,7 @@ def _from_sixteen_bit(image: Image.Image, notes: tuple[str, ...]) -> Picture:
 
     def rebuild(pixels: Tensor) -> Image.Image:
         restored = Image.fromarray(to_grey(pixels, 65535))
-        restored = restored.convert("I") if mode == "I" else restored
-        if profile is not None:
-            restored.info["icc_profile"] = profile
-        return restored
+        return _with_profile(restored.convert("I") if mode == "I" else restored, profile)
 
     grey = torch.from_numpy(values).to(torch.float32).div(65535)
     return Picture(grey.expand(3, -1, -1).contiguous(), rebuild, notes)

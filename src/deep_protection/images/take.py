@@ -34,18 +34,18 @@ def take(images: Any) -> Taken:
     if isinstance(images, list | tuple):
         return Taken([take_picture(image) for image in images], single=False, join=list)
     if isinstance(images, np.ndarray) and images.ndim == 4:
-        kind = images
+        arrays = images  # the lambda must not see a wider type
         return Taken(
             [from_array(image) for image in images],
             single=False,
-            join=lambda parts: np.stack(parts) if parts else kind.copy(),
+            join=lambda parts: np.stack(parts) if parts else arrays.copy(),
         )
     if isinstance(images, Tensor) and images.ndim == 4:
-        empty = images
+        tensors = images
         return Taken(
             [from_tensor(image) for image in images],
             single=False,
-            join=lambda parts: torch.stack(parts) if parts else empty.detach().clone(),
+            join=lambda parts: torch.stack(parts) if parts else tensors.detach().clone(),
         )
     return Taken([take_picture(images)], single=True, join=_only)
 

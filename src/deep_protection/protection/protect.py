@@ -12,7 +12,7 @@ from deep_protection.fitting import ProgressCallback
 from deep_protection.protection.straight_through import straight_through
 from deep_protection.purification import Preset, find_preset, purify
 from deep_protection.seeds import checked_seed
-from deep_protection.stopping import StopRule, parse_stop
+from deep_protection.stopping import StopRule
 
 
 class ProtectedClassifier(nn.Module):
@@ -38,7 +38,7 @@ class ProtectedClassifier(nn.Module):
         super().__init__()
         self.classifier = classifier
         self.preset = find_preset(preset)
-        self.stop = parse_stop(self.preset.stop if stop is None else stop)
+        self.stop = self.preset.rule(stop)
         checked_seed(seed)
         self.seed = seed
         self.device, self.workers, self.progress = device, workers, progress

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from deep_protection.errors import OptionError
 from deep_protection.fitting import Recipe
+from deep_protection.stopping import StopRule, parse_stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,10 @@ class Preset:
     tile: int = 512
     """Pictures longer than this on a side are fitted in overlapping tiles of this side, which bounds memory."""
     overlap: int = 64
+
+    def rule(self, stop: str | StopRule | None = None) -> StopRule:
+        """The rule that ``stop`` is or names; the preset's own for None."""
+        return parse_stop(self.stop if stop is None else stop)
 
 
 _ROWS = (

@@ -16,7 +16,7 @@ from deep_protection.purification.presets import Preset, find_preset
 from deep_protection.purification.result import Purified
 from deep_protection.purification.tiles import Mosaic, Tile, cut
 from deep_protection.seeds import checked_seed, picture_seed
-from deep_protection.stopping import Oracle, StopRule, Trajectory, parse_stop, psnr
+from deep_protection.stopping import Oracle, StopRule, Trajectory, psnr
 
 
 def purify(
@@ -58,7 +58,8 @@ def purify(
         ImageError: a picture cannot be used. OptionError: an argument cannot. Nothing is fitted then.
     """
     taken = take(image)
-    settings, rule = find_preset(preset), _find_rule(preset, stop)
+    settings = find_preset(preset)
+    rule = settings.rule(stop)
     for picture in taken.pictures:
         _refuse_tiles(picture, settings, rule, keep_outputs)
     results = purify_each(
@@ -99,7 +100,7 @@ def purify_each(
 ) -> Iterator[Purified]:
     """Restore ``total`` pictures one after the other, reading only a little ahead: for more than fit into memory."""
     settings = find_preset(preset)
-    rule = _find_rule(preset, stop)
+    rule = settings.rule(stop)
     if total > 0:
         rule.for_picture(total - 1)  # an oracle that lacks labels says so before anything is fitted
     run_seed = checked_seed(seed)
@@ -141,10 +142,6 @@ def purify_each(
         if job.is_done:
             started.popleft()
             yield job.result(settings, repr(rule), run_seed, where)
-
-
-def _find_rule(preset: str | Preset, stop: str | StopRule | None) -> StopRule:
-    return parse_stop(find_preset(preset).stop if stop is None else stop)
 
 
 def _refuse_tiles(picture: Picture, settings: Preset, rule: StopRule, keep_outputs: bool) -> None:
