@@ -7,6 +7,7 @@ from PIL import Image
 
 from deep_protection import CancelledError, FitError, OptionError, Progress, Recipe
 from deep_protection.fitting import FitTask, fit, fit_all
+from deep_protection.fitting.adam import Adam
 from deep_protection.fitting.average import OutputAverage
 from deep_protection.images import take_picture
 from deep_protection.stopping import Decision, Fixed, StopRule, Trajectory
@@ -215,14 +216,68 @@ def test_tasks_are_read_only_a_little_ahead(small: Image.Image) -> None:
 
 
 def test_the_average_is_debiased() -> None:
-    average = OutputAverage(0.9)
+    average = OutputAverage(torch.zeros(2, 1), 0.9)
+    average.reset(0)
     for value in (1.0, 1.0, 1.0):
-        average.add(torch.tensor([value]))
-    assert torch.allclose(average.value, torch.tensor([1.0]))
-    average.add(torch.tensor([2.0]))
+        average.add(torch.tensor([[value], [0.0]]))
+    assert torch.allclose(average.value(0), torch.tensor([1.0]))
+    average.add(torch.tensor([[2.0], [0.0]]))
     weights = torch.tensor([0.9**3, 0.9**2, 0.9, 1.0])
     expected = (weights * torch.tensor([1.0, 1.0, 1.0, 2.0])).sum() / weights.sum()
-    assert torch.allclose(average.value, expected)
+    assert torch.allclose(average.value(0), expected)
+
+
+def test_every_row_of_adam_is_pytorchs_adam() -> None:
+    """Also a row that begins later and one with another learning rate."""
+    random = torch.Generator().manual_seed(0)
+    start = torch.randn(3, 40, generator=random)
+    gradients = torch.randn(12, 3, 40, generator=random)
+    rows = start.clone()
+    ours = Adam(rows, 0.01)
+    ours.reset(2, 0.03)
+    for number, gradient in enumerate(gradients):
+        if number == 5:
+            rows[1] = start[1]
+            ours.reset(1, 0.01)
+        ours.step(rows, gradient)
+    for row, rate, first in ((0, 0.01, 0), (1, 0.01, 5), (2, 0.03, 0)):
+        weights = start[row].clone().requires_grad_()
+        theirs = torch.optim.Adam([weights], lr=rate)
+        for gradient in gradients[first:]:
+            weights.grad = gradient[row].clone()
+            theirs.step()
+        assert torch.allclose(rows[row], weights.detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_stack_gives_what_single_fits_give(small: Image.Image, recipe: Recipe) -> None:
+    """Pictures that end early make room for others, and come back in the order they were given in."""
+    lengths = (12, 3, 7, 5, 9)
+    tasks = [task(small, recipe, count, seed=number) for number, count in enumerate(lengths)]
+    together = list(fit_all(tasks, pictures_total=len(tasks), stack=2))
+    assert [trajectory.iterations_run for trajectory in together] == list(lengths)
+    for one, alone in zip(together, (fit(single) for single in tasks), strict=True):
+        assert abs(one[-1].psnr - alone[-1].psnr) < 0.5
+        assert [point.iteration for point in one] == [point.iteration for point in alone]
+
+
+def test_a_stack_takes_pictures_of_several_sizes_in_turn(small: Image.Image) -> None:
+    sizes = [(40, 30), (40, 30), (24, 36), (40, 30)]
+    tasks = [task(small.resize(size), iterations=4) for size in sizes]
+    seen: list[Progress] = []
+    done = list(fit_all(tasks, pictures_total=4, stack=8, progress=seen.append))
+    assert [tuple(trajectory.restored.shape) for trajectory in done] == [(3, height, width) for width, height in sizes]
+    assert (seen[-1].pictures_done, seen[-1].fraction) == (4, 1.0)
+
+
+def test_one_lost_picture_of_a_stack_does_not_touch_the_others(small: Image.Image) -> None:
+    calm = task(small, iterations=20)
+    wild = task(small, iterations=20, seed=4)
+    wild.target = wild.target.clone()
+    wild.target[0, 0, 0] = float("nan")
+    with pytest.raises(FitError, match="diverged from the start"):
+        list(fit_all([calm, wild], pictures_total=2, stack=2))
+    assert fit(calm)[-1].psnr > 15
 
 
 @pytest.mark.parametrize(

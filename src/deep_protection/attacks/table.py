@@ -20,15 +20,14 @@ class AttackSpec:
     """Makes the foolbox attack; called only when it is run, so that foolbox is imported only then."""
 
 
+def _pgd() -> Any:
+    return foolbox().attacks.LinfProjectedGradientDescentAttack(steps=40)
+
+
 _ROWS = (
     AttackSpec("fgsm", "FGSM, 8/255", "Linf", 8 / 255, lambda: foolbox().attacks.LinfFastGradientAttack()),
-    AttackSpec(
-        "pgd",
-        "PGD, 4/255, 40 steps",
-        "Linf",
-        4 / 255,
-        lambda: foolbox().attacks.LinfProjectedGradientDescentAttack(steps=40),
-    ),
+    AttackSpec("pgd", "PGD, 4/255, 40 steps", "Linf", 4 / 255, _pgd),
+    AttackSpec("pgd8", "PGD, 8/255, 40 steps", "Linf", 8 / 255, _pgd),
 )
 
 ATTACKS: dict[str, AttackSpec] = {row.name: row for row in _ROWS}

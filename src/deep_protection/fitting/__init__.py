@@ -1,10 +1,10 @@
 """Fitting generators to pictures: one (``fit``) or many at once (``fit_all``)."""
 
-from deep_protection.fitting.fit import FitTask as FitTask
 from deep_protection.fitting.fit import fit as fit
 from deep_protection.fitting.pool import fit_all as fit_all
 from deep_protection.fitting.precision import effective_precision as effective_precision
 from deep_protection.fitting.progress import Progress as Progress
 from deep_protection.fitting.progress import ProgressCallback as ProgressCallback
 from deep_protection.fitting.recipe import Recipe as Recipe
+from deep_protection.fitting.task import FitTask as FitTask
 from deep_protection.fitting.threads import usable_cores as usable_cores

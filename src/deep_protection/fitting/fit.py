@@ -1,36 +1,35 @@
-"""The fit of one generator to one picture."""
+"""The fit itself: N networks drawing N pictures at once. One picture is a row of its own, so N = 1 is no other case."""
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from deep_protection.errors import CancelledError, FitError, OptionError
+from deep_protection.errors import CancelledError
+from deep_protection.fitting.adam import Adam
 from deep_protection.fitting.average import OutputAverage
+from deep_protection.fitting.networks import Networks
 from deep_protection.fitting.precision import effective_precision
-from deep_protection.fitting.recipe import Recipe
-from deep_protection.fitting.recovery import Recovery
+from deep_protection.fitting.sitting import Sitting, Verdict
+from deep_protection.fitting.task import FitTask
 from deep_protection.generators import GENERATORS
-from deep_protection.stopping import Checkpoint, StopRule, Trajectory, psnr
+from deep_protection.stopping import Trajectory
 
 
-@dataclass(slots=True, kw_only=True)
-class FitTask:
-    """One picture to be fitted."""
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A task that has its turn, and what it may spend."""
 
-    target: Tensor
-    """``3×H×W`` float32 in ``[0, 1]``."""
-    recipe: Recipe
-    rule: StopRule
-    seed: int
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    keep_outputs: bool = False
-    """Keep the picture of every checkpoint, not only of the chosen one."""
-    share: float = 1.0
-    """What part of a whole picture this task is, for sharing out a time budget among tiles."""
+    number: int
+    task: FitTask
+    seconds: float | None = None
+    """Wall time from the moment it is taken in."""
+
+    def is_like(self, other: "Seat") -> bool:
+        """Whether both can share a stack: same size, recipe and device."""
+        one, two = self.task, other.task
+        return (one.target.shape, one.recipe, one.device) == (two.target.shape, two.recipe, two.device)
 
 
 def fit(
@@ -45,95 +44,134 @@ def fit(
     Works whatever the caller's gradient mode, and touches no global random state. Raises :class:`CancelledError` when
     ``is_cancelled`` turns true and :class:`FitError` when not even the first output is finite.
     """
-    with torch.inference_mode(False), torch.enable_grad():
-        return _fit(task, seconds, on_iteration, is_cancelled)
+    stack = Stack([Seat(0, task, seconds)], is_cancelled=is_cancelled)
+    while True:
+        for _, trajectory in stack.advance():
+            return trajectory
+        for _, iteration in stack.progress():
+            on_iteration(iteration)
 
 
-def _fit(
-    task: FitTask,
-    seconds: float | None,
-    on_iteration: Callable[[int], None],
-    is_cancelled: Callable[[], bool],
-) -> Trajectory:
-    start = time.perf_counter()
-    recipe, rule, device = task.recipe, task.rule, task.device
-    # The clone makes an ordinary tensor of one that was born in inference mode.
-    target = task.target.detach().clone().to(device)
-    generator = GENERATORS[recipe.generator].create(target, task.seed, device)
-    average = OutputAverage(recipe.averaging)
-    recovery = Recovery(generator, average, recipe.learning_rate)
-    optimiser = recovery.optimiser()
-    low_precision = effective_precision(recipe.precision, device) == "bfloat16"
-    trajectory = Trajectory(target)
+class Stack:
+    """Pictures of one size, fitted by one recipe with shared operations.
 
-    for iteration in range(rule.limit + 1):
-        if is_cancelled():
-            raise CancelledError(f"the fit was cancelled at iteration {iteration}")
-        with torch.autocast(device.type, torch.bfloat16, enabled=low_precision):
-            output = generator()
-        loss = F.mse_loss(output, target.unsqueeze(0))
-        loss_value = loss.item()
-        trajectory.iterations_run = iteration
+    They come and go independently: :meth:`advance` moves all of them by one iteration and gives those that have ended,
+    :meth:`take_in` puts another picture into a place that has become free.
+    """
 
-        if recovery.is_lost(loss_value):
-            tries_left = recovery.roll_back()
-            trajectory.rollbacks = recovery.rollbacks
-            if tries_left and iteration < rule.limit:
-                optimiser = recovery.optimiser()
-                continue
-            if not trajectory:
-                if not tries_left or iteration == 0:
-                    raise FitError(
-                        f"the fit diverged from the start (loss {loss_value} at iteration {iteration}); "
-                        f"use a smaller learning rate than {recipe.learning_rate} or another preset"
-                    )
-                start_point = Checkpoint(0, recovery.good_loss, psnr(average.value, target), 0.0)
-                _ends_here(trajectory, start_point, average.value, task)
-            trajectory.reason = f"diverged at iteration {iteration}, went back to the last good state"
-            break
+    def __init__(self, seats: list[Seat], *, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+        first = seats[0].task
+        self._device = first.device
+        self._is_cancelled = is_cancelled
+        generator = GENERATORS[first.recipe.generator](*first.target.shape[-2:])
+        low_precision = effective_precision(first.recipe.precision, first.device) == "bfloat16"
+        with torch.inference_mode(False):
+            self._targets = torch.empty(len(seats), *first.target.shape, dtype=torch.float32, device=first.device)
+            self._networks = Networks(
+                generator, len(seats), torch.bfloat16 if low_precision else torch.float32, first.device
+            )
+            self._adam = Adam(self._networks.matrix, first.recipe.learning_rate)
+            self._average = OutputAverage(self._targets, first.recipe.averaging)
+            self._seats: list[Seat | None] = [None] * len(seats)
+            self._sittings: dict[int, Sitting] = {}
+            for row, seat in enumerate(seats):
+                self._seat(row, seat)
 
-        average.add(output.detach()[0].clamp(0, 1))
-        elapsed = time.perf_counter() - start
-        # At least one step is taken whatever the budget: before it, nothing has been fitted.
-        out_of_time = iteration > 0 and seconds is not None and elapsed >= seconds
-        is_checkpoint = iteration > 0 and iteration % recipe.checkpoint_every == 0
-        if is_checkpoint or iteration == rule.limit or out_of_time:
-            output_now = average.value
-            point = Checkpoint(iteration, loss_value, psnr(output_now, target), elapsed)
-            if _ends_here(trajectory, point, output_now, task):
-                break
-            if out_of_time:
-                trajectory.reason = f"time budget of {seconds:.1f} s spent at iteration {iteration}"
-                break
-        if is_checkpoint or iteration == 0:
-            recovery.remember(loss_value, is_checkpoint=is_checkpoint)
+    @property
+    def free(self) -> int:
+        """How many places are empty."""
+        return self._seats.count(None)
 
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        on_iteration(iteration + 1)
+    @property
+    def is_empty(self) -> bool:
+        return self.free == len(self._seats)
 
-    if not task.keep_outputs:
-        _keep_only(trajectory, {trajectory.chosen})
-    trajectory.target = task.target
-    return trajectory
+    def progress(self) -> Iterator[tuple[Seat, int]]:
+        """Every picture that is being fitted, and its next iteration."""
+        for seat in self._seats:
+            if seat is not None:
+                yield seat, self._sittings[seat.number].iteration
 
+    def take_in(self, seat: Seat) -> None:
+        """Begin another picture in a free place."""
+        with torch.inference_mode(False):
+            self._seat(self._seats.index(None), seat)
 
-def _ends_here(trajectory: Trajectory, point: Checkpoint, output: Tensor, task: FitTask) -> bool:
-    """Add a checkpoint and ask the rule whether the fit is to end."""
-    trajectory.checkpoints.append(point)
-    trajectory.outputs[len(trajectory) - 1] = output
-    decision = task.rule.decide(trajectory)
-    if decision.take not in trajectory.outputs:
-        raise OptionError(
-            f"stop rule {task.rule!r} takes checkpoint {decision.take}, whose picture is no longer kept; "
-            f"a rule may take the newest checkpoint or stay with the one it took before ({trajectory.chosen})"
+    def _seat(self, row: int, seat: Seat) -> None:
+        task = seat.task
+        with torch.no_grad():
+            # The clone makes an ordinary tensor of one that was born in inference mode.
+            target = task.target.detach().clone().to(self._device)
+            self._targets[row] = target
+        self._networks.put(row, target, task.seed)
+        self._adam.reset(row, task.recipe.learning_rate)
+        self._average.reset(row)
+        self._seats[row] = seat
+
+        def save() -> tuple[Tensor, tuple[Tensor, float]]:
+            place = self._seats.index(seat)
+            return self._networks.matrix.detach()[place].clone(), self._average.state(place)
+
+        def restore(state: tuple[Tensor, tuple[Tensor, float]]) -> None:
+            place = self._seats.index(seat)
+            self._networks.matrix.detach()[place] = state[0]
+            self._average.restore(place, state[1])
+
+        self._sittings[seat.number] = Sitting(
+            task,
+            target,
+            seat.seconds,
+            save=save,
+            restore=restore,
+            average=lambda: self._average.value(self._seats.index(seat)),
         )
-    trajectory.chosen, trajectory.reason = decision.take, decision.reason
-    if not task.keep_outputs:
-        _keep_only(trajectory, {decision.take, len(trajectory) - 1})
-    return decision.stop or point.iteration >= task.rule.limit
 
+    def shrink(self) -> None:
+        """Give up the free places: there is nothing left to fill them with."""
+        rows = [row for row, seat in enumerate(self._seats) if seat is not None]
+        if 0 < len(rows) < len(self._seats):
+            with torch.inference_mode(False):
+                for part in (self._networks, self._adam, self._average):
+                    part.keep(rows)
+                self._targets = self._targets[rows]
+                self._seats = [self._seats[row] for row in rows]
 
-def _keep_only(trajectory: Trajectory, indices: set[int]) -> None:
-    trajectory.outputs = {index: trajectory.outputs[index] for index in indices}
+    def advance(self) -> Iterator[tuple[int, Trajectory]]:
+        """One iteration of every picture; number and trajectory of each that ended with it."""
+        with torch.inference_mode(False), torch.enable_grad():
+            ended = self._advance()
+        yield from ended
+
+    def _advance(self) -> list[tuple[int, Trajectory]]:
+        if self._is_cancelled():
+            least = min(sitting.iteration for sitting in self._sittings.values())
+            raise CancelledError(f"the fit was cancelled at iteration {least}")
+        outputs = self._networks()
+        losses = (outputs - self._targets).square().mean(dim=(1, 2, 3))
+        self._average.add(outputs.detach().clamp(0, 1))
+        ended: list[tuple[int, Trajectory]] = []
+        back: dict[int, float] = {}
+        steps = False
+        for row, loss in enumerate(losses.tolist()):
+            seat = self._seats[row]
+            if seat is None:
+                continue
+            sitting = self._sittings[seat.number]
+            match sitting.look(loss):
+                case Verdict.STEP:
+                    steps = True
+                case Verdict.WENT_BACK:
+                    back[row] = sitting.learning_rate
+                case Verdict.ENDED:
+                    ended.append((seat.number, sitting.trajectory))
+                    self._seats[row] = None
+                    del self._sittings[seat.number]
+            sitting.iteration += 1
+        if steps:
+            (gradient,) = torch.autograd.grad(losses.sum(), self._networks.matrix)
+            for row in back:
+                gradient[row] = 0
+            self._adam.step(self._networks.matrix, gradient)
+        for row, learning_rate in back.items():
+            self._adam.reset(row, learning_rate)
+        return ended

@@ -7,9 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
-from deep_protection.fitting.fit import FitTask, fit
+from deep_protection.fitting.fit import Seat, fit
 from deep_protection.fitting.progress import ProgressCallback, ProgressMeter
+from deep_protection.fitting.stacked import ON_CUDA, fit_stacked
+from deep_protection.fitting.task import FitTask
 from deep_protection.fitting.threads import usable_cores, use_threads
 from deep_protection.stopping import Trajectory
 
@@ -31,6 +34,7 @@ def fit_all(
     *,
     pictures_total: int,
     workers: int | None = None,
+    stack: int | None = None,
     seconds: float | None = None,
     progress: ProgressCallback | None = None,
     is_cancelled: Callable[[], bool] = lambda: False,
@@ -40,16 +44,25 @@ def fit_all(
     ``tasks`` is read only a little ahead of the work, so memory does not grow with their number. ``seconds`` is a
     budget for all of them: each gets a fair part of what is left when it begins. Leaving the iteration early, or an
     exception such as KeyboardInterrupt, ends the running fits within one iteration.
+
+    On the CPU each of ``workers`` threads fits one picture; on a GPU, ``stack`` pictures share every operation.
+    ``stack`` above 1 does so on the CPU too, where it is slower (docs/performance.md).
     """
     source = enumerate(tasks)
     head = next(source, None)
     if head is None:
         return
-    parallel = head[1].recipe.parallel == "pictures" and head[1].device.type == "cpu"
+    if stack is None:
+        stack = ON_CUDA if head[1].device.type == "cuda" else 1
+    parallel = head[1].recipe.parallel == "pictures" and head[1].device.type == "cpu" and stack == 1
     cores = usable_cores()
-    width = max(1, workers or cores) if parallel else 1
+    width = max(1, workers or cores) if parallel else stack
     budget = _Budget(seconds, pictures_total, width)
     meter = ProgressMeter(pictures_total, progress, seconds)
+    if stack > 1:
+        seats = (Seat(number, task, budget.take(task.share)) for number, task in chain([head], source))
+        yield from _in_order(seats, stack, meter, is_cancelled)
+        return
     reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
     abandoned = threading.Event()
 
@@ -95,6 +108,32 @@ def fit_all(
         finally:
             abandoned.set()
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order(
+    seats: Iterator[Seat], width: int, meter: ProgressMeter, is_cancelled: Callable[[], bool]
+) -> Iterator[Trajectory]:
+    """Fit in a stack, in the calling thread, and hold back what ends before its turn."""
+    tasks: dict[int, FitTask] = {}
+    ended: dict[int, Trajectory] = {}
+
+    def noted() -> Iterator[Seat]:
+        for seat in seats:
+            tasks[seat.number] = seat.task
+            yield seat
+
+    def report(seat: Seat, iteration: int) -> None:
+        if iteration % _REPORT_EVERY == 0:
+            meter.report(seat.number, seat.task.share, iteration, seat.task.rule.limit)
+
+    turn = 0
+    for number, trajectory in fit_stacked(noted(), width, on_iteration=report, is_cancelled=is_cancelled):
+        task = tasks.pop(number)
+        meter.finish(number, task.share, task.rule.limit, task.rule.limit)
+        ended[number] = trajectory
+        while turn in ended:
+            yield ended.pop(turn)
+            turn += 1
 
 
 class _Budget:

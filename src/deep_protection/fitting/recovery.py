@@ -8,12 +8,9 @@ state was returned to before.
 
 import math
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-import torch
-from torch import Tensor
-
-from deep_protection.fitting.average import OutputAverage
-from deep_protection.generators import ImageGenerator
+State = TypeVar("State")
 
 MOST_ROLLBACKS = 8
 
@@ -33,41 +30,32 @@ AT_THE_START = Alarm(ratio=10.0, floor=1e-2)
 themselves."""
 
 
-class Recovery:
+class Recovery(Generic[State]):
     """Keeps the last good state of one fit."""
 
-    def __init__(self, generator: ImageGenerator, average: OutputAverage, learning_rate: float) -> None:
-        self._generator, self._average = generator, average
+    def __init__(self, state: State, learning_rate: float) -> None:
         self.learning_rate = learning_rate
         self.rollbacks = 0
-        self.remember(math.inf)
+        self.remember(state, math.inf)
 
-    def optimiser(self) -> torch.optim.Optimizer:
-        """A fresh Adam: after a roll-back its moments belong to the state that was left."""
-        return torch.optim.Adam(self._generator.parameters(), lr=self.learning_rate, fused=True)
-
-    def remember(self, loss: float, *, is_checkpoint: bool = False) -> None:
-        """Make the present state the one to return to."""
-        self.good_loss = loss
+    def remember(self, state: State, loss: float, *, is_checkpoint: bool = False) -> None:
+        """Make ``state`` the one to return to."""
+        self._good, self.good_loss = state, loss
         self._alarm = AFTER_A_CHECKPOINT if is_checkpoint else AT_THE_START
         self._returned = False
-        self._good: dict[str, Tensor] = {
-            name: weights.detach().clone() for name, weights in self._generator.named_parameters()
-        }
-        self._good_average = self._average.state()
 
     def is_lost(self, loss: float) -> bool:
         """Whether a loss means that the fit has to go back."""
         return not math.isfinite(loss) or (loss > self._alarm.ratio * self.good_loss and loss > self._alarm.floor)
 
-    def roll_back(self) -> bool:
-        """Return to the good state; False when that has been tried often enough."""
+    def roll_back(self) -> State:
+        """The good state. From the second return to the same state on, with half the learning rate."""
         self.rollbacks += 1
         if self._returned:
             self.learning_rate /= 2
         self._returned = True
-        with torch.no_grad():
-            for name, weights in self._generator.named_parameters():
-                weights.copy_(self._good[name])
-        self._average.restore(self._good_average)
+        return self._good
+
+    @property
+    def has_tries_left(self) -> bool:
         return self.rollbacks < MOST_ROLLBACKS

@@ -3,10 +3,11 @@
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from deep_protection.generators.generator import ImageGenerator
-from deep_protection.generators.hourglass import Hourglass, smallest_side
+from deep_protection.generators.hourglass import Hourglass
+from deep_protection.generators.layers import Conv, smallest_side
 
 
 class PaperGenerator(ImageGenerator):
@@ -22,13 +23,13 @@ class PaperGenerator(ImageGenerator):
 
     def __init__(self, height: int, width: int) -> None:
         super().__init__(height, width)
-        self.hourglass = Hourglass(self.noise_channels, self.channels, self.skip, border="reflect")
-        self.to_rgb = nn.Conv2d(self.channels[0], 3, 1, device="meta")
+        self.hourglass = Hourglass(self.noise_channels, self.channels, self.skip)
+        self.to_rgb = Conv(self.channels[0], 3, 1)
 
-    def noise_shape(self) -> tuple[int, int, int, int]:
+    def noise_shape(self) -> tuple[int, int, int]:
         least = smallest_side(len(self.channels))
-        return 1, self.noise_channels, max(self.height, least), max(self.width, least)
+        return self.noise_channels, max(self.height, least), max(self.width, least)
 
-    def forward(self) -> Tensor:
-        picture = torch.sigmoid(self.to_rgb(self.hourglass(self.noise)).float())
-        return picture[..., : self.height, : self.width]
+    def forward(self, noise: Tensor) -> Tensor:
+        pictures = torch.sigmoid(self.to_rgb(self.hourglass(noise)).float())
+        return pictures[..., : self.height, : self.width]

@@ -1,0 +1,1 @@
+"""Other people's recipes, from their descriptions or in their own packages, to be measured beside ours."""

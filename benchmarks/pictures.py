@@ -1,0 +1,59 @@
+"""The pictures that everything is measured on: the same ones, in the same order, under the same attacks."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from deep_protection.attacks import attack
+from deep_protection.classifiers import Classifier, wordnet_ids
+
+CACHE = Path(__file__).parent / ".cache"
+"""Attacked pictures, so that every method and every later run meets the very same ones. Never committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One picture that the classifier gets right when nobody has tampered with it."""
+
+    name: str
+    clean: Tensor
+    label: int
+
+
+def subjects(folder: Path, classifier: Classifier) -> Iterator[Subject]:
+    """The recognised pictures of a folder with one folder a class (WordNet id), in a fixed random order.
+
+    Shuffled, so that the first few are no worse a sample than any others.
+    """
+    index = {wordnet_id: number for number, wordnet_id in enumerate(wordnet_ids())}
+    files = sorted(file for file in folder.glob("n*/*") if file.parent.name in index)
+    if not files:
+        raise SystemExit(f"no pictures in {folder}: it has to hold one folder a class, named by WordNet id (n01440764)")
+    random.Random(0).shuffle(files)  # noqa: S311  (an order, not a secret)
+    for file in files:
+        clean, label = classifier.preprocess(Image.open(file)).clamp(0, 1), index[file.parent.name]
+        with torch.no_grad():
+            if classifier(clean.unsqueeze(0)).argmax().item() == label:
+                yield Subject(f"{file.parent.name}/{file.name}", clean, label)
+
+
+def attacked(subject: Subject, name: str, classifier: Classifier) -> Tensor:
+    """The picture under an attack; ``"none"`` gives it as it is. Each alone, so company changes nothing."""
+    if name == "none":
+        return subject.clean
+    key = blake2b(subject.clean.numpy().tobytes() + f"{name} {classifier.name}".encode(), digest_size=8).hexdigest()
+    path = CACHE / f"{key}.npy"
+    if not path.exists():
+        made = attack(classifier, subject.clean.unsqueeze(0), torch.tensor([subject.label]), name).adversarial[0]
+        CACHE.mkdir(exist_ok=True)
+        part = path.with_suffix(".part.npy")
+        np.save(part, made.numpy())
+        part.replace(path)
+    return torch.from_numpy(np.load(path))

@@ -1,0 +1,42 @@
+"""Adam for many independent fits at once (Kingma & Ba 2014, arXiv:1412.6980)."""
+
+import torch
+from torch import Tensor
+
+FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
+
+
+class Adam:
+    """Each row of the weights is one fit, with its own number of steps and its own learning rate.
+
+    Rows begin at different times, which PyTorch's optimiser, with one count of steps a tensor, cannot express.
+    """
+
+    def __init__(self, weights: Tensor, learning_rate: float) -> None:
+        self._first, self._second = torch.zeros_like(weights), torch.zeros_like(weights)
+        # In float32, 1 - 0.999 would be off by one part in ten thousand.
+        self._steps = torch.zeros(len(weights), 1, dtype=torch.float64, device=weights.device)
+        self._rates = torch.full_like(self._steps, learning_rate)
+
+    def reset(self, row: int, learning_rate: float) -> None:
+        """Begin anew in a row: the moments belong to weights that are there no longer."""
+        for state in (self._first, self._second, self._steps):
+            state[row] = 0
+        self._rates[row] = learning_rate
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with these rows only."""
+        self._first, self._second = self._first[rows], self._second[rows]
+        self._steps, self._rates = self._steps[rows], self._rates[rows]
+
+    @torch.no_grad()
+    def step(self, weights: Tensor, gradient: Tensor) -> None:
+        """One step of every row, in place."""
+        self._steps += 1
+        self._first.lerp_(gradient, 1 - FIRST_DECAY)
+        self._second.mul_(SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
+        # The two corrections of bias are moved to the small tensors: rate·m̂/(√v̂ + ε) with fewer passes over the large.
+        correction = (1 - SECOND_DECAY**self._steps).sqrt_()
+        rate = self._rates * correction / (1 - FIRST_DECAY**self._steps)
+        spread = self._second.sqrt().add_((EPSILON * correction).float())
+        weights.addcmul_(self._first / spread, rate.float(), value=-1)

@@ -1,0 +1,94 @@
+"""The layers that generators are built of: each holds the weights of N networks side by side, one a picture.
+
+Maps are ``N×C×H×W`` everywhere, and picture n is only ever touched by network n: convolutions run as N groups, and
+normalisation is over each map alone. With N = 1 this is plain convolution and batch normalisation of one picture.
+
+The weights are lent: whoever fits the networks keeps them all in one matrix and gives every layer its part before
+each pass. So they are ordinary attributes and not PyTorch parameters, which only the module itself may own.
+"""
+
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Border = Literal["zeros", "reflect"]
+
+
+class Layer(nn.Module):
+    """A layer with lent weights."""
+
+    weight: Tensor
+    bias: Tensor
+    shapes: dict[str, tuple[int, ...]]
+    """Shape of each weight for one picture; lent weights have a first dimension of N more."""
+
+
+class Conv(Layer):
+    """A convolution that keeps size (or halves it, rounding up, with stride 2)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, border: Border = "zeros") -> None:
+        super().__init__()
+        # Channels last, the order in which CPU kernels are quickest; a view gives PyTorch's own order.
+        self.shapes = {"weight": (outputs, kernel, kernel, inputs), "bias": (outputs,)}
+        self.stride, self.margin, self.border = stride, kernel // 2, border
+
+    def forward(self, maps: Tensor) -> Tensor:
+        pictures, margin = len(maps), self.margin
+        if margin and self.border == "reflect":
+            maps, margin = F.pad(maps, (margin,) * 4, mode="reflect"), 0
+        weight = self.weight.permute(0, 1, 4, 2, 3).flatten(0, 1)
+        drawn = F.conv2d(side_by_side(maps), weight, self.bias.flatten(), self.stride, margin, groups=pictures)
+        return apart(drawn, pictures)
+
+
+class Norm(Layer):
+    """Batch normalisation over one picture: every map to mean 0 and variance 1, then scaled and shifted.
+
+    There is nothing to remember from batch to batch, so no running statistics are kept.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.shapes = {"weight": (channels,), "bias": (channels,)}
+
+    def forward(self, maps: Tensor) -> Tensor:
+        normal = F.batch_norm(side_by_side(maps), None, None, self.weight.flatten(), self.bias.flatten(), training=True)
+        return apart(normal, len(maps))
+
+
+def side_by_side(maps: Tensor) -> Tensor:
+    """``N×C×H×W`` to ``1×(N·C)×H×W``.
+
+    One picture is left as it is: reshaping it would give its first dimension an unusual stride, with which PyTorch's
+    backward pass of batch normalisation is silently wrong on the CPU (2.13, channels last).
+    """
+    return maps if len(maps) == 1 else maps.reshape(1, -1, *maps.shape[-2:])
+
+
+def apart(maps: Tensor, pictures: int) -> Tensor:
+    """``1×(N·C)×H×W`` back to ``N×C×H×W``."""
+    return maps if pictures == 1 else maps.reshape(pictures, -1, *maps.shape[-2:])
+
+
+def block(inputs: int, outputs: int, kernel: int, stride: int = 1, *, border: Border = "zeros") -> nn.Sequential:
+    """Convolution, normalisation, swish."""
+    return nn.Sequential(Conv(inputs, outputs, kernel, stride, border=border), Norm(outputs), nn.SiLU())
+
+
+def bilinear(maps: Tensor, like: Tensor) -> Tensor:
+    """Bilinear interpolation to the height and width of ``like``."""
+    return F.interpolate(maps, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def nearest(maps: Tensor, like: Tensor) -> Tensor:
+    """Nearest-neighbour interpolation to the height and width of ``like``."""
+    return F.interpolate(maps, size=like.shape[-2:], mode="nearest")
+
+
+def smallest_side(scales: int) -> int:
+    """The shortest side a generator that halves ``scales`` times can work on.
+
+    Its innermost maps must be at least 2×2: normalisation of a single value is undefined.
+    """
+    return int(2 ** (scales + 1))
