@@ -2,14 +2,16 @@
 # make test   sets up and passes the tests
 # make lint   formatting, lint rules, types, and which room may import which
 # make check  lint and test, as CI does
+# make bench  measures speed and recovery; IMAGES=DIR for a folder with one folder a class (WordNet id)
 
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := dev
+IMAGES ?= samples
 
-.PHONY: demo test lint check format setup clean
+.PHONY: demo test lint check bench format setup clean
 
 demo: $(READY)
 	$(BIN)/deep-protection demo --out demo
@@ -24,6 +26,9 @@ lint: $(READY)
 	$(BIN)/lint-imports --no-logo
 
 check: lint test
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks all --images $(IMAGES)
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -1,24 +1,123 @@
-"""``python -m benchmarks``: one command a question."""
+"""``python -m benchmarks``: one command a question, and ``all`` of them."""
 
-import argparse
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 RESULTS = Path("docs/results/speed")
+BASELINES = "nothing,quantise,jpeg75,jpeg50,jpeg25,median3,tv"
+
+app = typer.Typer(
+    help="Measure deep-protection beside its peers. Rows go to docs/results/speed and are not measured twice.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+Images = Annotated[
+    Path, typer.Option(help="Folder with one folder a class (WordNet id), or 'samples' for foolbox's 20 photographs.")
+]
+Attacks = Annotated[str, typer.Option(help="Names, joined by commas; 'none' is the clean picture.")]
+Out = Annotated[Path, typer.Option(help="File of rows.")]
+Rounds = Annotated[int, typer.Option(min=1, help="Rounds over everything that is compared; medians are reported.")]
+SAMPLES = Path("samples")
+
+
+@app.command()
+def recovery(
+    images: Images = SAMPLES,
+    methods: Annotated[str, typer.Option(help="Baselines and presets.")] = f"{BASELINES},fast,thorough",
+    attacks: Attacks = "none,pgd,pgd8,fgsm",
+    pictures: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
+    iterations: Annotated[int, typer.Option(min=1, help="Of every fit, recorded every 10.")] = 100,
+    out: Out = RESULTS / "recovery.jsonl",
+) -> None:
+    """Right answers given back and CPU seconds, of baselines and presets."""
+    from benchmarks import recovery as measured
+
+    measured.run(images, out, methods.split(","), attacks.split(","), pictures, iterations)
+
+
+@app.command()
+def long(
+    images: Images = SAMPLES,
+    method: Annotated[str, typer.Option(help="published or dipdefend.")] = "published",
+    attacks: Attacks = "pgd",
+    pictures: Annotated[int, typer.Option(min=1)] = 4,
+    every: Annotated[int, typer.Option(min=1, help="Iterations between two rows.")] = 25,
+    out: Out = RESULTS / "long.jsonl",
+) -> None:
+    """Fits of a slow peer to its published end: up to an hour a picture, resumable at any moment."""
+    from benchmarks import long_fits
+
+    long_fits.run(images, out, method, attacks.split(","), pictures, every)
+
+
+@app.command()
+def ideas(
+    images: Images = SAMPLES,
+    attacks: Attacks = "none,pgd,fgsm",
+    pictures: Annotated[int, typer.Option(min=1)] = 8,
+    iterations: Annotated[int, typer.Option(min=1)] = 80,
+    out: Out = RESULTS / "ideas.jsonl",
+) -> None:
+    """Variants of `fast`, one choice changed at a time."""
+    from benchmarks import ideas as tried
+
+    tried.run(images, out, attacks.split(","), pictures, iterations)
+
+
+@app.command()
+def speed(rounds: Rounds = 7, out: Out = RESULTS / "speed.jsonl") -> None:
+    """Seconds an iteration of every peer and preset, interleaved. Measured anew each time."""
+    from benchmarks import speed as measured
+
+    measured.run(out, rounds)
+
+
+@app.command()
+def scale(
+    rounds: Rounds = 3,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    out: Annotated[Path | None, typer.Option(help="File of rows; scale.jsonl, or scale-cuda.jsonl.")] = None,
+) -> None:
+    """Cost against number of pictures, size and cores, and peak memory. Measured anew each time."""
+    from benchmarks import scale as measured
+
+    name = "scale.jsonl" if device == "cpu" else f"scale-{device.partition(':')[0]}.jsonl"
+    measured.run(out or RESULTS / name, device, rounds)
+
+
+@app.command()
+def profile(
+    preset: Annotated[str, typer.Option(help="fast or paper.")] = "fast",
+    out: Annotated[Path, typer.Option(help="Folder for the table.")] = RESULTS,
+) -> None:
+    """Where the time of a fit goes, by PyTorch's profiler."""
+    from benchmarks import profile as measured
+
+    measured.run(preset, out)
+
+
+@app.command()
+def documents() -> None:
+    """Fill README.md, docs/performance.md and the figure from the committed rows."""
+    from benchmarks import documents as written
+    from benchmarks import plots
+
+    plots.plot()
+    written.fill_all()
+
+
+@app.command(name="all")
+def everything(images: Images = SAMPLES) -> None:
+    """Everything but the slow peers, which want hours: run `long` for those."""
+    speed()
+    scale()
+    profile()
+    recovery(images)
+    ideas(images)
+    documents()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    long = commands.add_parser("long", help="fits of a slow peer to its published end, resumable")
-    long.add_argument("--images", type=Path, required=True)
-    long.add_argument("--method", default="published")
-    long.add_argument("--attacks", default="pgd")
-    long.add_argument("--pictures", type=int, default=4)
-    long.add_argument("--every", type=int, default=25)
-    long.add_argument("--out", type=Path, default=RESULTS / "long.jsonl")
-    options = parser.parse_args()
-    from benchmarks import long_fits
-
-    long_fits.run(
-        options.images, options.out, options.method, options.attacks.split(","), options.pictures, options.every
-    )
+    app()

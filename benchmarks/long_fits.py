@@ -18,7 +18,9 @@ from torch import Tensor
 
 from benchmarks import rows
 from benchmarks.judge import judge
-from benchmarks.peers.published import ITERATIONS, PublishedRecipe
+from benchmarks.peers import dipdefend, published
+from benchmarks.peers.dipdefend import DipDefend
+from benchmarks.peers.published import PublishedRecipe
 from benchmarks.pictures import CACHE, Subject, attacked, subjects
 from deep_protection.classifiers import load_classifier
 from deep_protection.seeds import picture_seed
@@ -34,7 +36,10 @@ class LongFit(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-LONG: dict[str, tuple[Callable[[Tensor, int], LongFit], int]] = {"published": (PublishedRecipe, ITERATIONS)}
+LONG: dict[str, tuple[Callable[[Tensor, int], LongFit], int]] = {
+    "published": (PublishedRecipe, published.ITERATIONS),
+    "dipdefend": (DipDefend, dipdefend.ITERATIONS),
+}
 """Name of a peer to the fit it makes of a picture and a seed, and its own number of iterations."""
 
 

@@ -1,7 +1,7 @@
 """The pictures that everything is measured on: the same ones, in the same order, under the same attacks."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from deep_protection.attacks import attack
 from deep_protection.classifiers import Classifier, wordnet_ids
+from deep_protection.evaluation import imagenet_samples
 
 CACHE = Path(__file__).parent / ".cache"
 """Attacked pictures, so that every method and every later run meets the very same ones. Never committed."""
@@ -28,20 +29,36 @@ class Subject:
 
 
 def subjects(folder: Path, classifier: Classifier) -> Iterator[Subject]:
-    """The recognised pictures of a folder with one folder a class (WordNet id), in a fixed random order.
+    """The recognised pictures of a folder with one folder a class (WordNet id), in a fixed random order; or "samples".
 
     Shuffled, so that the first few are no worse a sample than any others.
     """
+    if str(folder) == "samples":
+        yield from _recognised(
+            ((f"sample-{number}", picture, label) for number, (picture, label) in enumerate(imagenet_samples())),
+            classifier,
+        )
+        return
     index = {wordnet_id: number for number, wordnet_id in enumerate(wordnet_ids())}
     files = sorted(file for file in folder.glob("n*/*") if file.parent.name in index)
     if not files:
         raise SystemExit(f"no pictures in {folder}: it has to hold one folder a class, named by WordNet id (n01440764)")
     random.Random(0).shuffle(files)  # noqa: S311  (an order, not a secret)
-    for file in files:
-        clean, label = classifier.preprocess(Image.open(file)).clamp(0, 1), index[file.parent.name]
+    opened = ((f"{file.parent.name}/{file.name}", _open(file), index[file.parent.name]) for file in files)
+    yield from _recognised(opened, classifier)
+
+
+def _open(file: Path) -> Image.Image:
+    with Image.open(file) as picture:
+        return picture.convert("RGB")
+
+
+def _recognised(pictures: Iterable[tuple[str, Image.Image, int]], classifier: Classifier) -> Iterator[Subject]:
+    for name, picture, label in pictures:
+        clean = classifier.preprocess(picture).clamp(0, 1)
         with torch.no_grad():
             if classifier(clean.unsqueeze(0)).argmax().item() == label:
-                yield Subject(f"{file.parent.name}/{file.name}", clean, label)
+                yield Subject(name, clean, label)
 
 
 def attacked(subject: Subject, name: str, classifier: Classifier) -> Tensor:

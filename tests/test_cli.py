@@ -230,7 +230,8 @@ def test_demo_makes_the_table_the_numbers_and_the_picture(tmp_path: Path) -> Non
     numbers = json.loads((tmp_path / "demo" / "results.json").read_text())
     assert [row["attack"] for row in numbers["results"]] == ["none", "pgd", "fgsm"]
     pgd = numbers["results"][1]
-    assert (pgd["n"], pgd["undefended"]["top1"]) == (2, 0.0)
+    assert (pgd["n"], pgd["defences"]["nothing"]["top1"]) == (2, 0.0)
+    assert {"quantise", "jpeg50", "median3", "tv", "restored"} <= set(pgd["defences"])
     with Image.open(tmp_path / "demo" / "demo.png") as picture:
         assert picture.width > 800
         assert len(set(picture.convert("L").resize((64, 64)).tobytes())) > 50
@@ -243,7 +244,7 @@ def test_doctor_proves_that_it_works() -> None:
     assert report["fit"]["works"]
     assert report["fit"]["iterations"] > 0
     assert report["classifiers"]["lite0"] == "here, works offline"
-    assert set(report["extras"]) == {"attacks", "hub", "plots"}
+    assert set(report["extras"]) == {"attacks", "baselines", "hub", "plots"}
     assert b"short fit" in run("doctor").stdout
 
 

@@ -261,6 +261,14 @@ def test_a_stack_gives_what_single_fits_give(small: Image.Image, recipe: Recipe)
         assert [point.iteration for point in one] == [point.iteration for point in alone]
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_what_the_cpu_gives(small: Image.Image) -> None:
+    tasks = [task(small, seed=number) for number in range(5)]
+    on_gpu = [task(small, seed=number, device=torch.device("cuda")) for number in range(5)]
+    for cpu, gpu in zip(fit_all(tasks, pictures_total=5), fit_all(on_gpu, pictures_total=5), strict=True):
+        assert abs(cpu[-1].psnr - gpu[-1].psnr) < 0.5
+
+
 def test_a_stack_takes_pictures_of_several_sizes_in_turn(small: Image.Image) -> None:
     sizes = [(40, 30), (40, 30), (24, 36), (40, 30)]
     tasks = [task(small.resize(size), iterations=4) for size in sizes]

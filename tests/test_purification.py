@@ -63,7 +63,7 @@ def test_alpha_is_kept(small: Image.Image) -> None:
     assert np.array_equal(np.array(dp.purify(small, **QUICK))[..., 3], np.array(small)[..., 3])
 
 
-@pytest.mark.parametrize("preset", ["fast", "paper"])
+@pytest.mark.parametrize("preset", ["fast", "thorough", "paper"])
 def test_a_batch_equals_its_pictures_one_by_one_whatever_the_order(preset: str, photograph: Image.Image) -> None:
     pictures = crops(photograph, 5)
     settings: dict[str, Any] = {"preset": preset, "stop": "fixed:3", "seed": 11}
@@ -74,6 +74,18 @@ def test_a_batch_equals_its_pictures_one_by_one_whatever_the_order(preset: str, 
     for number, single in enumerate(singles):
         for other in (together, backwards, one_worker):
             assert torch.equal(single, other[number])
+
+
+def test_a_thorough_picture_is_the_mean_of_independent_fits(photograph: Image.Image) -> None:
+    picture = crops(photograph, 1)[0]
+    result = dp.purify(picture, preset="thorough", stop="fixed:5", return_details=True)
+    assert (result.fits, result.tiles, len(result.trajectories)) == (4, 1, 4)
+    fits = torch.stack([trajectory.restored for trajectory in result.trajectories])
+    assert torch.allclose(result.image, fits.mean(dim=0), atol=1e-6)
+    assert (fits[0] - fits[1]).abs().max() > 1e-3
+    assert torch.equal(fits[0], dp.purify(picture, preset="fast", stop="fixed:5"))
+    with pytest.raises(dp.OptionError, match=r"tiles: 1, fits of each: 4"):
+        _ = result.trajectory
 
 
 def test_the_seed_decides(small: Image.Image) -> None:
@@ -100,7 +112,7 @@ def test_details_tell_how_it_came_about(small: Image.Image) -> None:
     assert result.stop_reason == "fixed count of 30 iterations reached"
     assert result.seconds > 0
     assert result.device == "cpu"
-    assert [point.iteration for point in result.trajectory] == [25, 30]
+    assert [point.iteration for point in result.trajectory] == [10, 20, 30]
     restored, given = (take_picture(image).pixels for image in (result.image, small))
     assert result.psnr_input == pytest.approx(psnr(restored, given), abs=0.1)
     assert result.summary()["tiles"] == 1
@@ -114,7 +126,7 @@ def test_the_oracle_stops_each_picture_at_its_own_label(
     pixels, labels = recognised[0][:2], recognised[1][:2]
     rule = dp.Oracle(lite0, labels.tolist(), k=1000, limit=100)
     results = dp.purify(pixels, stop=rule, return_details=True)
-    assert [result.iteration_chosen for result in results] == [25, 25], "any class is among the top 1000"
+    assert [result.iteration_chosen for result in results] == [10, 10], "any class is among the top 1000"
     assert all("oracle" in result.stop_rule and "oracle" in result.stop_reason for result in results)
 
 
@@ -156,7 +168,7 @@ def test_a_large_picture_is_fitted_in_tiles(photograph: Image.Image) -> None:
     assert (seen[-1].pictures_done, seen[-1].pictures_total) == (1, 1)
     assert seen[-1].fraction == pytest.approx(1.0)
     assert np.array_equal(np.array(result.image), np.array(dp.purify(large, preset=SMALL_TILES, workers=1)))
-    with pytest.raises(dp.OptionError, match="6 tiles, each with its own trajectory"):
+    with pytest.raises(dp.OptionError, match=r"6 fits \(tiles: 6, fits of each: 1\), each with its own"):
         _ = result.trajectory
 
 
@@ -215,7 +227,7 @@ def test_notes_become_warnings(small: Image.Image) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset": "quick"}, "unknown preset 'quick'; there are: fast, paper"),
+        ({"preset": "quick"}, "unknown preset 'quick'; there are: fast, paper, thorough"),
         ({"stop": "later"}, "unknown stop rule"),
         ({"seed": -1}, "seed must be"),
         ({"seed": 1.5}, "seed must be"),

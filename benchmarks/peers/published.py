@@ -61,8 +61,8 @@ class PublishedRecipe:
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=0.01)
         self.iteration = 0
 
-    def advance(self, iterations: int) -> Tensor:
-        """Take optimiser steps; the last output, ``3×H×W``."""
+    def advance_only(self, iterations: int) -> None:
+        """Take optimiser steps."""
         for _ in range(iterations):
             self.optimiser.zero_grad()
             output = self.network(self.noise)
@@ -70,6 +70,10 @@ class PublishedRecipe:
             loss.backward()
             self.optimiser.step()
             self.iteration += 1
+
+    def advance(self, iterations: int) -> Tensor:
+        """Take optimiser steps; the output after the last, ``3×H×W``."""
+        self.advance_only(iterations)
         with torch.no_grad():
             latest: Tensor = self.network(self.noise)[0]
         return latest

@@ -24,9 +24,9 @@ def checked_seed(seed: int | None) -> int:
     return number
 
 
-def picture_seed(run_seed: int, pixels: Tensor) -> int:
-    """A seed from the run's seed and the picture's content (``3×H×W`` float32)."""
+def picture_seed(run_seed: int, pixels: Tensor, fit: int = 0) -> int:
+    """A seed from the run's seed, the picture's content (``3×H×W`` float32) and the number of the fit."""
     digest = hashlib.blake2b(digest_size=8)
-    digest.update(f"{run_seed} {tuple(pixels.shape)}".encode())
+    digest.update(f"{run_seed} {tuple(pixels.shape)}{f' {fit}' if fit else ''}".encode())
     digest.update(pixels.detach().cpu().contiguous().numpy().tobytes())
     return int.from_bytes(digest.digest(), "little") & LARGEST_SEED

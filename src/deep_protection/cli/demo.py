@@ -20,20 +20,21 @@ from deep_protection.cli import options
 from deep_protection.cli.console import print_json, progress_bar, stdout
 from deep_protection.errors import OptionError, OutputError
 from deep_protection.evaluation import (
+    BASELINES,
     Accuracy,
     PanelRow,
     accuracy,
     draw_panel,
     figure_class,
     imagenet_samples,
-    jpeg,
 )
 from deep_protection.fitting import usable_cores
 from deep_protection.images import write_atomically
 from deep_protection.purification import find_device, find_preset, purify
 
 ATTACK_NAMES = ("pgd", "fgsm")
-JPEG_QUALITY = 50
+RESTORED = "restored"
+"""What the results call our own defence, beside the baselines' names."""
 
 
 def demo_command(
@@ -105,25 +106,31 @@ def demo_command(
 
 
 @dataclass(frozen=True, slots=True)
+class _Score:
+    """One defence on one set of pictures."""
+
+    accuracy: Accuracy
+    seconds: float
+    """Wall time for all pictures together."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Measured:
-    """One row of the table: the same pictures undefended, through JPEG and restored."""
+    """One column of the table: the same pictures through every baseline, and restored."""
 
     attack: str
     title: str
-    undefended: Accuracy
-    jpeg: Accuracy
-    restored: Accuracy
-    jpeg_seconds: float
-    restored_seconds: float
-    """Wall time for all pictures together."""
+    n: int
+    scores: dict[str, _Score]
 
     def summary(self) -> dict[str, Any]:
         return {
             "attack": self.attack,
-            "n": self.undefended.n,
-            "undefended": self.undefended.summary(),
-            f"jpeg{JPEG_QUALITY}": {**self.jpeg.summary(), "seconds": round(self.jpeg_seconds, 3)},
-            "restored": {**self.restored.summary(), "seconds": round(self.restored_seconds, 3)},
+            "n": self.n,
+            "defences": {
+                name: {**score.accuracy.summary(), "seconds": round(score.seconds, 4)}
+                for name, score in self.scores.items()
+            },
         }
 
 
@@ -135,21 +142,15 @@ def _measure(
     labels: Tensor,
     restore: Callable[[Tensor], Tensor],
 ) -> tuple[_Measured, Tensor]:
-    start = time.perf_counter()
-    compressed = jpeg(pixels, JPEG_QUALITY)
-    middle = time.perf_counter()
-    restored = restore(pixels)
-    end = time.perf_counter()
-    measured = _Measured(
-        name,
-        title,
-        undefended=accuracy(model, pixels, labels),
-        jpeg=accuracy(model, compressed, labels),
-        restored=accuracy(model, restored, labels),
-        jpeg_seconds=middle - start,
-        restored_seconds=end - middle,
-    )
-    return measured, restored
+    scores: dict[str, _Score] = {}
+    outputs = pixels
+    defences: dict[str, Callable[[Tensor], Tensor]] = {**BASELINES, RESTORED: restore}
+    for defence, apply in defences.items():
+        start = time.perf_counter()
+        outputs = apply(pixels)
+        seconds = time.perf_counter() - start
+        scores[defence] = _Score(accuracy(model, outputs, labels), seconds)
+    return _Measured(name, title, len(pixels), scores), outputs
 
 
 def _recognised(model: Classifier, count: int) -> tuple[Tensor, Tensor, int]:
@@ -190,16 +191,16 @@ def _spread(rows: list[PanelRow], count: int = 4) -> list[PanelRow]:
 
 def _print(results: list[_Measured], taken: int, recognised: int, out: Path) -> None:
     table = Table(title=f"lite0 recognises {recognised} of {taken} photographs; right answers, top-1 / top-5")
-    for heading in ("pictures", "n", "undefended", f"JPEG {JPEG_QUALITY}", "restored", "s a picture"):
-        table.add_column(heading, justify="left" if heading == "pictures" else "right")
+    table.add_column("defence")
     for result in results:
-        n = result.undefended.n
-        table.add_row(
-            result.title,
-            str(n),
-            *(_cell(score) for score in (result.undefended, result.jpeg, result.restored)),
-            f"{result.restored_seconds / n:.1f}" if n else "–",
-        )
+        table.add_column(f"{result.title}\nn = {result.n}", justify="right")
+    table.add_column("s a picture", justify="right")
+    pictures = sum(result.n for result in results)
+    for defence in (*BASELINES, RESTORED):
+        scores = [result.scores[defence] for result in results]
+        title = BASELINES[defence].title if defence in BASELINES else "restored"
+        seconds = sum(score.seconds for score in scores) / pictures if pictures else 0.0
+        table.add_row(title, *(_cell(score.accuracy) for score in scores), f"{seconds:.3f}")
     stdout.print(table)
     stdout.print(
         "Oblivious attacks, made for the bare classifier. An attacker who knows of the restoration gets through far "

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-Preset = Annotated[str, typer.Option(help="fast (default) or paper.")]
+Preset = Annotated[str, typer.Option(help="fast (default), thorough or paper.")]
 Stop = Annotated[str | None, typer.Option(help="When to end a fit, as fixed:200. Default: the preset's own.")]
 Seed = Annotated[int, typer.Option(help="Same picture, same seed: same result.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]

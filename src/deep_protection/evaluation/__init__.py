@@ -1,9 +1,11 @@
-"""Measuring defences: sample pictures, baselines, accuracy, figures. A new baseline is one function in its file."""
+"""Measuring defences: sample pictures, baselines, accuracy, figures. A new baseline is one row in its file."""
 
 from deep_protection.evaluation.accuracy import Accuracy as Accuracy
 from deep_protection.evaluation.accuracy import accuracy as accuracy
 from deep_protection.evaluation.accuracy import wilson_interval as wilson_interval
-from deep_protection.evaluation.baselines import jpeg as jpeg
+from deep_protection.evaluation.baselines import BASELINES as BASELINES
+from deep_protection.evaluation.baselines import Baseline as Baseline
+from deep_protection.evaluation.baselines import find_baseline as find_baseline
 from deep_protection.evaluation.panel import PanelRow as PanelRow
 from deep_protection.evaluation.panel import draw_panel as draw_panel
 from deep_protection.evaluation.panel import figure_class as figure_class

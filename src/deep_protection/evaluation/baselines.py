@@ -1,23 +1,89 @@
-"""The cheap defences that any expensive one has to be compared with."""
+"""The cheap defences that any expensive one has to be compared with. A new baseline is one row of ``BASELINES``."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.images import take_picture, to_pillow
 
 
-def jpeg(pixels: Tensor, quality: int) -> Tensor:
-    """``N×3×H×W`` pictures in ``[0, 1]`` compressed as JPEG of that quality, default chroma subsampling, and back."""
-    if len(pixels) == 0:
-        return pixels.clone()
-    return torch.stack([_through_jpeg(picture, quality) for picture in pixels])
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """One cheap defence."""
+
+    name: str
+    title: str
+    apply: Callable[[Tensor], Tensor]
+    """One picture ``3×H×W`` in ``[0, 1]``, to the same."""
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """``N×3×H×W`` pictures in ``[0, 1]``, each on its own."""
+        return torch.stack([self.apply(picture) for picture in pixels]) if len(pixels) else pixels.clone()
 
 
-def _through_jpeg(picture: Tensor, quality: int) -> Tensor:
+def quantise(picture: Tensor) -> Tensor:
+    """Rounded to 8 bits, as saving any file does. It alone undoes some attacks."""
+    return picture.mul(255).round().div(255)
+
+
+def jpeg(picture: Tensor, quality: int) -> Tensor:
+    """Through JPEG of that quality, default chroma subsampling (Guo et al. 2018, arXiv:1711.00117)."""
     buffer = BytesIO()
     to_pillow(picture).save(buffer, format="JPEG", quality=quality)
     with Image.open(buffer) as compressed:
         return take_picture(compressed).pixels
+
+
+def median(picture: Tensor, size: int) -> Tensor:
+    """Median of ``size × size`` pixels, each channel on its own (Xu et al. 2018, arXiv:1704.01155)."""
+    filtered = _skimage("filters").median(picture.numpy(), footprint=_ones(size), mode="reflect", behavior="ndimage")
+    return torch.from_numpy(filtered)
+
+
+def total_variation(picture: Tensor, weight: float) -> Tensor:
+    """Chambolle's total variation denoising (Chambolle 2004, https://doi.org/10.1023/B:JMIV.0000011325.36760.1e)."""
+    smooth = _skimage("restoration").denoise_tv_chambolle(picture.numpy(), weight=weight, channel_axis=0)
+    return torch.from_numpy(smooth).float().clamp(0, 1)
+
+
+def _ones(size: int) -> Any:
+    return torch.ones(1, size, size, dtype=torch.uint8).numpy()
+
+
+def _skimage(part: str) -> Any:
+    try:
+        import skimage.filters
+        import skimage.restoration
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the median and TV baselines need scikit-image, which is not installed ({error}); "
+            "run: pip install 'deep-protection[baselines]'"
+        ) from error
+    return getattr(skimage, part)
+
+
+_ROWS = (
+    Baseline("nothing", "nothing", torch.clone),
+    Baseline("quantise", "8-bit rounding", quantise),
+    Baseline("jpeg75", "JPEG 75", partial(jpeg, quality=75)),
+    Baseline("jpeg50", "JPEG 50", partial(jpeg, quality=50)),
+    Baseline("jpeg25", "JPEG 25", partial(jpeg, quality=25)),
+    Baseline("median3", "median 3×3", partial(median, size=3)),
+    Baseline("tv", "total variation", partial(total_variation, weight=0.05)),
+)
+
+BASELINES: dict[str, Baseline] = {row.name: row for row in _ROWS}
+
+
+def find_baseline(name: str) -> Baseline:
+    """The row of the table that a name means."""
+    if name not in BASELINES:
+        raise OptionError(f"unknown baseline {name!r}; there are: {', '.join(BASELINES)}")
+    return BASELINES[name]

@@ -14,6 +14,8 @@ class Preset:
     name: str
     recipe: Recipe
     stop: str
+    fits: int = 1
+    """Independent fits of every picture, their restored pictures averaged: what one fit makes up, others do not."""
     tile: int = 512
     """Pictures longer than this on a side are fitted in overlapping tiles of this side, which bounds memory."""
     overlap: int = 64
@@ -26,13 +28,19 @@ class Preset:
 _ROWS = (
     Preset(
         name="paper",
-        recipe=Recipe(generator="paper", parallel="operators"),
+        recipe=Recipe(generator="paper", precision="bfloat16", parallel="operators"),
         stop="fixed:1750",
     ),
     Preset(
         name="fast",
-        recipe=Recipe(generator="fast", averaging=0.95, precision="bfloat16"),
-        stop="fixed:150",
+        recipe=Recipe(generator="fast", averaging=0.95, checkpoint_every=10, precision="bfloat16"),
+        stop="fixed:60",
+    ),
+    Preset(
+        name="thorough",
+        recipe=Recipe(generator="fast", averaging=0.95, checkpoint_every=10, precision="bfloat16"),
+        stop="fixed:80",
+        fits=4,
     ),
 )
 

@@ -43,7 +43,7 @@ def purify(
         image: a path (a Pillow image comes back), bytes of an image file (bytes of the same format), a Pillow image,
             an ``H×W[×C]`` array, a ``[C×]H×W`` tensor, a batch of arrays ``N×H×W×C`` or tensors ``N×C×H×W``, or a list
             of any of these. Integers are uint8 or uint16, floats in ``[0, 1]``. The same type and size come back.
-        preset: ``"fast"``, ``"paper"`` or a :class:`Preset`.
+        preset: ``"fast"``, ``"thorough"``, ``"paper"`` or a :class:`Preset`.
         stop: when to end a fit, such as ``"fixed:200"``; None takes the preset's rule.
         seed: with the picture's content it decides all that is drawn at random; None draws a fresh one.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or any device of PyTorch's.
@@ -116,18 +116,21 @@ def purify_each(
             height, width = picture.pixels.shape[-2:]
             tiles = cut(height, width, settings.tile, settings.overlap)
             _refuse_tiles(picture, settings, rule, keep_outputs)
-            started.append(_Job(picture, tiles, Mosaic(height, width, settings.overlap) if len(tiles) > 1 else None))
+            parts = len(tiles) * settings.fits
+            mosaic = Mosaic(height, width, settings.overlap) if parts > 1 else None
+            started.append(_Job(picture, tiles, settings.fits, mosaic))
             for tile in tiles:
                 target = tile.of(picture.pixels)
-                yield FitTask(
-                    target=target,
-                    recipe=settings.recipe,
-                    rule=rule.for_picture(index),
-                    seed=picture_seed(run_seed, target),
-                    device=where,
-                    keep_outputs=keep_outputs,
-                    share=1 / len(tiles),
-                )
+                for number in range(settings.fits):
+                    yield FitTask(
+                        target=target,
+                        recipe=settings.recipe,
+                        rule=rule.for_picture(index),
+                        seed=picture_seed(run_seed, target, number),
+                        device=where,
+                        keep_outputs=keep_outputs,
+                        share=1 / parts,
+                    )
 
     for trajectory in fit_all(
         tasks(),
@@ -159,23 +162,25 @@ def _refuse_tiles(picture: Picture, settings: Preset, rule: StopRule, keep_outpu
 
 @dataclass(slots=True)
 class _Job:
-    """A picture whose tiles are being fitted."""
+    """A picture whose tiles are being fitted, each as often as the preset says."""
 
     picture: Picture
     tiles: list[Tile]
+    fits: int
     mosaic: Mosaic | None
     trajectories: list[Trajectory] = field(default_factory=list)
 
     def add(self, trajectory: Trajectory) -> None:
         if self.mosaic is not None:
-            tile = self.tiles[len(self.trajectories)]
+            tile = self.tiles[len(self.trajectories) // self.fits]
             self.mosaic.add(tile, trajectory.restored.cpu())
-            trajectory.outputs = {}  # the mosaic has it; hundreds of tiles are not kept twice
+            if len(self.tiles) > 1:
+                trajectory.outputs = {}  # the mosaic has it; hundreds of tiles are not kept twice
         self.trajectories.append(trajectory)
 
     @property
     def is_done(self) -> bool:
-        return len(self.trajectories) == len(self.tiles)
+        return len(self.trajectories) == len(self.tiles) * self.fits
 
     def result(self, settings: Preset, stop_rule: str, seed: int, device: torch.device) -> Purified:
         restored = self.trajectories[0].restored.cpu() if self.mosaic is None else self.mosaic.pixels
@@ -184,6 +189,7 @@ class _Job:
             image=self.picture.rebuild(restored),
             preset=settings.name,
             generator=settings.recipe.generator,
+            fits=self.fits,
             seed=seed,
             stop_rule=stop_rule,
             stop_reason=longest.reason,

@@ -16,6 +16,8 @@ class Purified:
     """The restored picture, in the type the caller gave."""
     preset: str
     generator: str
+    fits: int
+    """Independent fits whose pictures were averaged."""
     seed: int
     """The run's seed; with the picture's content it decides everything drawn at random."""
     stop_rule: str
@@ -25,7 +27,7 @@ class Purified:
     iterations_run: int
     """Optimiser steps spent on a tile, at most."""
     seconds: float
-    """Time spent fitting, added up over tiles."""
+    """Time spent fitting, added up over tiles and fits."""
     psnr_input: float
     """How close the restored picture is to what came in, in dB."""
     rollbacks: int
@@ -33,18 +35,23 @@ class Purified:
     device: str
     precision: str
     trajectories: tuple[Trajectory, ...] = field(repr=False)
-    """One for each tile, row by row; one in all for pictures that were fitted whole."""
+    """Fit after fit of one tile after the other, row by row; one in all for a picture fitted whole and once."""
     notes: tuple[str, ...] = ()
 
     @property
     def trajectory(self) -> Trajectory:
-        """The trajectory of a picture that was fitted whole."""
+        """The trajectory of a picture that was fitted whole and once."""
         if len(self.trajectories) != 1:
             raise OptionError(
-                f"this picture was fitted in {len(self.trajectories)} tiles, each with its own trajectory; "
-                "use .trajectories"
+                f"this picture took {len(self.trajectories)} fits (tiles: {self.tiles}, fits of each: {self.fits}), "
+                "each with its own trajectory; use .trajectories"
             )
         return self.trajectories[0]
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles the picture was cut into; 1 is the whole picture."""
+        return len(self.trajectories) // self.fits
 
     def summary(self) -> dict[str, Any]:
         """Everything but pictures and trajectories, ready for JSON."""
@@ -52,4 +59,4 @@ class Purified:
         del values["image"], values["trajectories"]
         # JSON knows no infinity: a picture restored to exactly itself has none to report.
         psnr_input = self.psnr_input if math.isfinite(self.psnr_input) else None
-        return values | {"psnr_input": psnr_input, "tiles": len(self.trajectories), "notes": list(self.notes)}
+        return values | {"psnr_input": psnr_input, "tiles": self.tiles, "notes": list(self.notes)}

@@ -1,0 +1,38 @@
+"""Put the measured numbers into README.md and docs/performance.md, from the committed results.
+
+    python -m benchmarks documents
+
+Each table stands between two marks that name it; a test holds documents and results in step.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import demo_table, performance_tables
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", "docs/performance.md")
+
+
+def _demo() -> str:
+    return demo_table.table(json.loads((ROOT / "docs/results/demo/results.json").read_text()))
+
+
+TABLES: dict[str, Callable[[], str]] = {"demo": _demo, **performance_tables.TABLES}
+
+
+def filled(text: str) -> str:
+    """A document with all its tables made anew."""
+
+    def table(mark: re.Match[str]) -> str:
+        return f"<!-- {mark[1]}:begin (python -m benchmarks documents) -->\n{TABLES[mark[1]]()}<!-- {mark[1]}:end -->"
+
+    return re.sub(r"<!-- (\w+):begin .*?<!-- \1:end -->", table, text, flags=re.DOTALL)
+
+
+def fill_all() -> None:
+    for name in DOCUMENTS:
+        document = ROOT / name
+        document.write_text(filled(document.read_text()))

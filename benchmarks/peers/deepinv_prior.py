@@ -1,0 +1,51 @@
+"""deepinv's own DeepImagePrior with its ConvDecoder (https://deepinv.github.io), called as its documentation shows.
+
+Its fit has no way in between: it returns the last output, so what is measured is one call of n iterations.
+"""
+
+import importlib
+import sys
+import warnings
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ITERATIONS = 2500
+"""deepinv's default."""
+
+
+def _deepinv(part: str) -> Any:
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError:
+        # torchvision's compiled operators are missing beside some CPU builds of torch. deepinv's prior uses none of
+        # them, so the module that only describes them is left empty and everything else is imported as it is.
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        sys.modules["torchvision._meta_registrations"] = ModuleType("torchvision._meta_registrations")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(f"deepinv.{part}")
+
+
+class DeepinvPrior:
+    """One picture to denoise, as the prior's users run it."""
+
+    def __init__(self, picture: Tensor, seed: int) -> None:
+        models, physics = _deepinv("models"), _deepinv("physics")
+        self._target, self._physics = picture.unsqueeze(0), physics.Denoising()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._generator = models.ConvDecoder(tuple(picture.shape))
+        self._prior = models.DeepImagePrior
+        self._seed = seed
+
+    def advance(self, iterations: int) -> Tensor:
+        """A call of so many iterations."""
+        prior = self._prior(self._generator, (256, 4, 4), iterations=iterations)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._seed)
+            output: Tensor = prior(self._target, self._physics)[0]
+        return output.detach()

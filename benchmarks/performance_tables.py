@@ -1,0 +1,177 @@
+"""The tables of docs/performance.md, one function each."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from benchmarks import rows
+from benchmarks.ideas import IDEAS
+from benchmarks.summary import ATTACKS, LENGTHS, RESULTS, TITLES, Point, length, pictures_of, recovery
+from deep_protection.purification import PRESETS
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / RESULTS
+
+
+def markdown(heading: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table; numbers are given as text."""
+    made = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
+    return "\n".join([*made, *("| " + " | ".join(line) + " |" for line in lines)]) + "\n"
+
+
+def machine(name: str) -> str:
+    """What a results file says of the machine it was made on."""
+    about = rows.read(FOLDER / name)[0]["machine"]
+    has = "with" if about["bfloat16"] else "without"
+    return f"{about['processor']}, {about['cores']} cores, {has} bfloat16 instructions; torch {about['torch']}"
+
+
+def speed() -> str:
+    """Seconds an iteration, and how that compares with the published recipe on as many threads."""
+    found = [row for row in rows.read(FOLDER / "speed.jsonl") if "method" in row]
+    peer = {row["threads"]: row for row in found if row["method"] == "published"}
+    lines = [
+        (
+            row["method"],
+            str(row["threads"]),
+            f"{1000 * row['seconds']:.1f}",
+            f"{1000 * row['cpu_seconds']:.1f}",
+            f"{peer[row['threads']]['cpu_seconds'] / row['cpu_seconds']:.2f}×",
+            f"{peer[row['threads']]['seconds'] / row['seconds']:.2f}×",
+        )
+        for row in found
+    ]
+    heading = ("method", "threads", "wall, ms", "CPU, ms", "less CPU than published", "less wall")
+    return f"{machine('speed.jsonl')}. One iteration of one 224×224 picture, medians.\n\n{markdown(heading, lines)}"
+
+
+def _cell(point: Point | None) -> str:
+    if point is None:
+        return "–"
+    return f"{point.top1:.0%} / {point.top5:.0%} ({point.interval[0]:.0%}–{point.interval[1]:.0%})"
+
+
+def _recovery(points: dict[tuple[str, str, int], Point]) -> str:
+    methods = [method for method in TITLES if any(method == name for name, _, _ in points)]
+    lines = []
+    for method in methods:
+        at = {attack: points.get((method, attack, length(method))) for attack in ATTACKS}
+        there = [point for point in at.values() if point is not None]
+        if not there:
+            continue
+        seconds = sum(point.cpu_seconds * point.n for point in there) / sum(point.n for point in there)
+        shown = f"{seconds:.4f}" if seconds < 0.1 else f"{seconds:.2f}"
+        counts = "/".join(str(point.n) if point else "–" for point in at.values())
+        lines.append((TITLES[method], *(_cell(point) for point in at.values()), counts, shown))
+    heading = ("defence", *ATTACKS.values(), "n", "CPU s a picture")
+    return markdown(heading, lines)
+
+
+def all_pictures() -> str:
+    """Every method on all pictures it has been run on."""
+    return _recovery(recovery(FOLDER))
+
+
+def same_pictures() -> str:
+    """Every method on exactly those pictures on which the published recipe has ended, under PGD 4/255."""
+    chosen = pictures_of("published", "pgd", FOLDER)
+    points = {key: point for key, point in recovery(FOLDER, chosen).items() if key[1] == "pgd"}
+    lines = []
+    for method in TITLES:
+        point = points.get((method, "pgd", length(method)))
+        if point is None or point.n < len(chosen):
+            continue
+        best = max((one for (name, _, _), one in points.items() if name == method), key=lambda one: one.top1)
+        lines.append(
+            (
+                TITLES[method],
+                _cell(point),
+                f"{best.top1:.0%}" if method not in _BASELINES else "",
+                f"{point.cpu_seconds:.4g}",
+                f"{points['published', 'pgd', LENGTHS['published']].cpu_seconds / point.cpu_seconds:,.0f}×",
+            )
+        )
+    heading = ("defence", f"PGD 4/255, n = {len(chosen)}", "oracle stop, top-1", "CPU s a picture", "less CPU")
+    return markdown(heading, lines)
+
+
+_BASELINES = {method for method in TITLES if method not in PRESETS and method not in LENGTHS}
+
+
+def ideas() -> str:
+    """Each idea with what was expected, its figures at the best checkpoint, and what was decided."""
+    found = rows.read(FOLDER / "ideas.jsonl")
+    lines = []
+    for idea in IDEAS:
+        own = [row for row in found if row["idea"] == idea.name]
+        if not own:
+            continue
+        means: dict[int, list[float]] = {}
+        for row in own:
+            means.setdefault(row["iteration"], []).append(row["probability_true"])
+        score = {iteration: sum(values) / len(values) for iteration, values in means.items()}
+        best = max(score, key=lambda iteration: score[iteration])
+        # The first checkpoint that is as good as the best, as far as so few pictures can tell.
+        soon = min(iteration for iteration in score if score[iteration] >= score[best] - 0.01)
+        top1 = [row["top1"] for row in own if row["iteration"] == soon]
+        cost = sum(row["cpu_ms_an_iteration"] for row in own) / len(own)
+        lines.append(
+            (
+                idea.name,
+                idea.expected or "–",
+                f"{cost:.1f}",
+                str(soon),
+                f"{cost * soon / 1000:.2f}",
+                f"{score[soon]:.2f}",
+                f"{sum(top1) / len(top1):.0%}",
+                idea.verdict,
+            )
+        )
+    n = found[0]["n"] if found else 0
+    attacks = ", ".join(ATTACKS[name] for name in dict.fromkeys(row["attack"] for row in found))
+    heading = ("change", "expected", "CPU ms/it", "iterations", "CPU s", "p(true)", "top-1", "verdict")
+    return f"{n} pictures × {attacks}.\n\n{markdown(heading, lines)}"
+
+
+def scale() -> str:
+    """Cost a picture against number, size and cores."""
+    found = [row for row in rows.read(FOLDER / "scale.jsonl") if "what" in row]
+    lines = [
+        (
+            str(row["count"]),
+            f"{row['size']}²",
+            str(row["workers"] or "all"),
+            f"{row['seconds_a_picture']:.2f}",
+            f"{row['cpu_seconds_a_picture']:.2f}",
+            f"{1e6 * row['cpu_seconds_a_picture'] / row['size'] ** 2:.1f}",
+            f"{row['pictures_a_second']:.2f}",
+            f"{row['peak_mib']:.0f}",
+        )
+        for row in found
+    ]
+    heading = ("pictures", "size", "workers", "wall s a picture", "CPU s a picture", "CPU µs a pixel",
+               "pictures/s", "peak MiB")  # fmt: skip
+    return f"{machine('scale.jsonl')}. Preset `fast`, {found[0]['peak_mib_before']:.0f} MiB of the peak are " \
+           f"Python and PyTorch.\n\n{markdown(heading, lines)}"  # fmt: skip
+
+
+def profile() -> str:
+    """The operations that take most of an iteration of `fast`."""
+    head, *found = rows.read(FOLDER / "profile-fast.jsonl")
+    lines = [
+        (f"`{row['operation']}`", f"{row['share']:.0%}", f"{row['ms_an_iteration']:.2f}",
+         f"{row['calls_an_iteration']:.0f}")
+        for row in found
+    ]  # fmt: skip
+    heading = ("operation", "share", "ms an iteration", "calls")
+    note = f"PyTorch's profiler over {head['iterations']} iterations on one thread; the profiler itself costs some."
+    return f"{note}\n\n{markdown(heading, lines)}"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "speed": speed,
+    "recovery": all_pictures,
+    "peers": same_pictures,
+    "profile": profile,
+    "ideas": ideas,
+    "scale": scale,
+}

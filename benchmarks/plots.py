@@ -1,0 +1,58 @@
+"""Accuracy against CPU seconds, one curve a method."""
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from benchmarks.summary import ATTACKS, RESULTS, TITLES, Point, length, recovery
+
+COLOURS = {"published": "#444444", "dipdefend": "#b8860b", "fast": "#c62828", "thorough": "#1565c0", "paper": "#6a1b9a"}
+
+
+def plot(out: Path = RESULTS / "recovery.png") -> None:
+    """Draw ``recovery.png`` from the committed rows."""
+    points = recovery(out.parent)
+    figure = Figure(figsize=(11.5, 7.6), dpi=110, layout="constrained")
+    figure.suptitle("Right answers (top-1) against CPU seconds a picture; ● where a method ends by itself", fontsize=12)
+    panels = figure.subplots(2, 2, sharex=True, sharey=True).flatten()
+    for panel, (attack, title) in zip(panels, ATTACKS.items(), strict=True):
+        panel.set_title(title)
+        panel.set_xscale("log")
+        panel.set_ylim(-0.03, 1.03)
+        panel.grid(alpha=0.25)
+        methods = list(dict.fromkeys(method for method, name, _ in points if name == attack))
+        for method in methods:
+            curve = sorted(
+                (iteration, point)
+                for (name, under, iteration), point in points.items()
+                if (name, under) == (method, attack)
+            )
+            _draw(panel, method, curve)
+        panel.legend(fontsize=7, loc="lower center", ncols=3)
+    for panel in panels[2:]:
+        panel.set_xlabel("CPU seconds a picture")
+    for panel in panels[::2]:
+        panel.set_ylabel("top-1")
+    figure.savefig(out)
+
+
+def _draw(panel: Any, method: str, curve: list[tuple[int, Point]]) -> None:
+    name = TITLES[method].replace("*", "").replace("`", "")
+    end = next((point for iteration, point in curve if iteration == length(method)), None)
+    colour = COLOURS.get(method)
+    if colour is None:  # a baseline: a point
+        point = curve[0][1]
+        panel.plot([max(point.cpu_seconds, 1e-4)], [point.top1], "x", color="#777777")
+        panel.annotate(
+            name, (max(point.cpu_seconds, 1e-4), point.top1), fontsize=6.5, xytext=(3, 3), textcoords="offset points"
+        )
+        return
+    panel.plot(
+        [point.cpu_seconds for _, point in curve],
+        [point.top1 for _, point in curve],
+        color=colour,
+        label=f"{name} (n = {curve[-1][1].n})",
+    )
+    if end is not None:
+        panel.plot([end.cpu_seconds], [end.top1], "o", color=colour)

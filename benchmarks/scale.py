@@ -1,0 +1,93 @@
+"""Cost against number of pictures, size and cores, and peak memory: every point in a process of its own.
+
+python -m benchmarks scale
+"""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import rows
+from benchmarks.machine import describe
+
+COUNTS = (1, 2, 4, 8, 16, 32, 64)
+SIZES = (64, 128, 224, 256, 512, 1024)
+BATCH_SIZE = 16
+"""Pictures of the comparison of one worker with two."""
+
+
+Point = dict[str, Any]
+
+
+def points(device: str) -> list[Point]:
+    """Everything that is measured, once."""
+    counts = [{"what": "pictures", "count": count, "size": 224, "workers": None} for count in COUNTS]
+    sizes = [{"what": "size", "count": 4, "size": size, "workers": None} for size in SIZES]
+    cores = [{"what": "cores", "count": BATCH_SIZE, "size": 224, "workers": workers} for workers in (1, 2)]
+    return [*counts, *sizes, *(cores if device == "cpu" else [])]
+
+
+def run(out: Path, device: str, rounds: int) -> None:
+    chosen = points(device)
+    measured: list[list[dict[str, float]]] = [[] for _ in chosen]
+    for _ in range(rounds):  # round after round, so that a slow minute of the machine hits every point alike
+        for point, figures in zip(chosen, measured, strict=True):
+            figures.append(in_a_process({**point, "device": device}))
+            print(point, figures[-1], flush=True)
+    out.unlink(missing_ok=True)
+    rows.append(out, [{"machine": describe(), "rounds": rounds, "device": device, "preset": "fast"}])
+    for point, figures in zip(chosen, measured, strict=True):
+        middle = {name: round(statistics.median(each[name] for each in figures), 4) for name in figures[0]}
+        rows.append(out, [{**point, **middle}])
+
+
+def in_a_process(point: Point) -> dict[str, float]:
+    """Measure one point in a fresh Python, so that peak memory is that point's."""
+    command = [sys.executable, "-m", "benchmarks.scale", json.dumps(point)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise SystemExit(f"{point} failed:\n{done.stderr}")
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+def measure(point: Point) -> dict[str, float]:
+    """Seconds, CPU seconds and peak memory of ``purify`` for one point; one short call before it warms up."""
+    import deep_protection as dp
+
+    device, size = point["device"], point["size"]
+    random = torch.Generator().manual_seed(0)
+    # Smooth noise: as long to fit as photographs, and of every size.
+    coarse = torch.rand(point["count"], 3, max(2, size // 16), max(2, size // 16), generator=random)
+    pictures = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic").clamp(0, 1)
+    dp.purify(pictures[:1, :, :64, :64], stop="fixed:2", device=device)
+    before = peak_memory(device)
+    begin, begin_cpu = time.perf_counter(), time.process_time()
+    dp.purify(pictures, device=device, workers=point["workers"])
+    cpu, seconds = time.process_time() - begin_cpu, time.perf_counter() - begin
+    count = point["count"]
+    return {
+        "seconds_a_picture": seconds / count,
+        "cpu_seconds_a_picture": cpu / count,
+        "pictures_a_second": count / seconds,
+        "peak_mib": peak_memory(device),
+        "peak_mib_before": before,
+    }
+
+
+def peak_memory(device: str) -> float:
+    """Of the process on the CPU, of the allocator on a GPU, in MiB."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(json.loads(sys.argv[1]))))

@@ -1,0 +1,87 @@
+"""From rows to the figures that documents and plots show."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import rows
+from deep_protection.evaluation import BASELINES, wilson_interval
+from deep_protection.purification import PRESETS
+from deep_protection.stopping import Fixed
+
+RESULTS = Path("docs/results/speed")
+LENGTHS = {"published": 1750, "dipdefend": 1200}
+"""Iterations after which a peer's own recipe ends."""
+TITLES = {
+    "published": "published recipe, plain PyTorch",
+    "dipdefend": "DIPDefend's recipe",
+    "fast": "**ours, `fast`**",
+    "thorough": "**ours, `thorough`**",
+    "paper": "**ours, `paper`**",
+    **{name: baseline.title for name, baseline in BASELINES.items()},
+}
+ATTACKS = {"none": "clean", "pgd": "PGD 4/255", "pgd8": "PGD 8/255", "fgsm": "FGSM 8/255"}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A method under an attack at one number of iterations, over all its pictures."""
+
+    n: int
+    top1: float
+    top5: float
+    interval: tuple[float, float]
+    cpu_seconds: float
+    psnr_clean: float
+
+
+def length(method: str) -> int:
+    """The iterations that a method ends at by itself."""
+    if method in BASELINES:
+        return 0
+    if method in PRESETS:
+        rule = PRESETS[method].rule()
+        assert isinstance(rule, Fixed)  # noqa: S101  (the benchmarks of label-free stops are another matter)
+        return rule.limit
+    return LENGTHS[method]
+
+
+def recovery(results: Path = RESULTS, pictures: Iterable[str] | None = None) -> dict[tuple[str, str, int], Point]:
+    """(method, attack, iteration) to its point. Fits that have not reached their end are left out."""
+    wanted = None if pictures is None else set(pictures)
+    found = rows.read(results / "recovery.jsonl") + rows.read(results / "long.jsonl")
+    ended = {
+        (row["method"], row["attack"], row["picture"]) for row in found if row["iteration"] >= length(row["method"])
+    }
+    groups: dict[tuple[str, str, int], list[rows.Row]] = defaultdict(list)
+    for row in found:
+        fit = row["method"], row["attack"], row["picture"]
+        if fit in ended and (wanted is None or row["picture"] in wanted):
+            groups[row["method"], row["attack"], row["iteration"]].append(row)
+    return {key: _point(group) for key, group in groups.items()}
+
+
+def pictures_of(method: str, attack: str, results: Path = RESULTS) -> list[str]:
+    """The pictures that a method has finished under an attack."""
+    found = rows.read(results / "recovery.jsonl") + rows.read(results / "long.jsonl")
+    return [
+        row["picture"]
+        for row in found
+        if (row["method"], row["attack"]) == (method, attack) and row["iteration"] == length(method)
+    ]
+
+
+def _point(group: list[rows.Row]) -> Point:
+    n = len(group)
+    right = sum(row["top1"] for row in group)
+    interval = wilson_interval(right, n)
+    assert interval is not None  # noqa: S101  (a group has a row)
+    return Point(
+        n,
+        right / n,
+        sum(row["top5"] for row in group) / n,
+        interval,
+        sum(row["cpu_seconds"] for row in group) / n,
+        sum(row["psnr_clean"] for row in group) / n,
+    )

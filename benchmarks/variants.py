@@ -1,0 +1,76 @@
+"""The `fast` generator with every choice that was made for it left open, so that each can be unmade and measured."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from deep_protection.generators import GENERATORS, FastGenerator
+from deep_protection.generators.fast import low_pass
+from deep_protection.generators.layers import Conv, Norm, bilinear, block, nearest, smallest_side
+
+
+class Scale(nn.Module):
+    """One scale: branches added (skip 0) or joined (skip maps), one or two convolutions on the way down."""
+
+    def __init__(self, inputs: int, channels: Sequence[int], skip: int, downs: int, smooth: bool) -> None:
+        super().__init__()
+        width, inner = channels[0], channels[1:]
+        self.bring_back = bilinear if smooth else nearest
+        self.down = nn.Sequential(block(inputs, width, 3, 2), *(block(width, width, 3) for _ in range(downs - 1)))
+        self.deeper: nn.Module = Scale(width, inner, skip, downs, smooth) if inner else nn.Identity()
+        back = inner[0] if inner else width
+        self.is_joined = skip > 0
+        if self.is_joined:
+            self.skip: nn.Module = block(inputs, skip, 1)
+            self.join = Norm(skip + back)
+            self.up = nn.Sequential(block(skip + back, width, 3), block(width, width, 1))
+        else:
+            self.skip = Conv(inputs, width, 1)
+            self.back = Conv(back, width, 1)
+            self.join = Norm(width)
+            self.up = nn.Sequential(block(width, width, 3))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        deep = self.deeper(self.down(maps))
+        if self.is_joined:
+            mixed = self.join(torch.cat([self.skip(maps), self.bring_back(deep, like=maps)], dim=1))
+        else:
+            mixed = F.silu(self.join(self.bring_back(self.back(deep), like=maps) + self.skip(maps)))
+        drawn: Tensor = self.up(mixed)
+        return drawn
+
+
+class Variant(FastGenerator):
+    """As `fast` unless a subclass says otherwise."""
+
+    skip: ClassVar[int] = 0
+    downs: ClassVar[int] = 1
+    smooth: ClassVar[bool] = False
+    shuffle: ClassVar[int] = 2
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__(height, width)
+        self.hourglass = Scale(self.noise_channels, self.channels, self.skip, self.downs, self.smooth)  # type: ignore[assignment]
+        self.to_rgb = Conv(self.channels[0], 3 * self.shuffle**2, 1)
+
+    def noise_shape(self) -> tuple[int, int, int]:
+        least = smallest_side(len(self.channels))
+        sides = (max(-(-side // self.shuffle), least) for side in (self.height, self.width))
+        return (self.noise_channels, *sides)  # type: ignore[return-value]
+
+    def base(self, target: Tensor) -> Tensor:
+        return low_pass(target.unsqueeze(0), self.base_factor)[0]
+
+    def forward(self, noise: Tensor) -> Tensor:
+        residual = F.pixel_shuffle(self.to_rgb(self.hourglass(noise)).float(), self.shuffle)
+        return residual[..., : self.height, : self.width]
+
+
+def register(name: str, **choices: object) -> str:
+    """A generator with these choices, under the name ``fast (name)``."""
+    kind: type[Variant] = type("Variant", (Variant,), {"name": f"fast ({name})", **choices})
+    GENERATORS[kind.name] = kind
+    return kind.name
