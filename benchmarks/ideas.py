@@ -36,6 +36,8 @@ class Idea:
     verdict: str
     generator: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
+    views: bool = False
+    """Average the classifier's answers over views of the restored picture."""
 
 
 IDEAS = (
@@ -71,6 +73,8 @@ IDEAS = (
     Idea("last output, no average", "the average lags in so few iterations", "average kept",
          recipe={"averaging": 0.0}),
     Idea("average of 0.9", "lags less than 0.95", "no difference beyond noise", recipe={"averaging": 0.9}),
+    Idea("Huber loss, 0.05", "keeps salt and pepper out, slower on the rest", "?", recipe={"huber": 0.05}),
+    Idea("classifier's views", "flips and sizes of the restored picture steady the answer", "?", views=True),
     Idea("float32", "twice the arithmetic of bfloat16", "bfloat16 kept where the processor has it",
          recipe={"precision": "float32"}),
 )  # fmt: skip
@@ -104,7 +108,7 @@ def measure(
     cpu = (time.process_time() - begin) / len(fits) / iterations
     for index, point in enumerate(fits[0]):
         judged = [
-            judge(trajectory.outputs[index], picture, subject, classifier)
+            judge(trajectory.outputs[index], picture, subject, classifier, views=idea.views)
             for subject, picture, trajectory in zip(chosen, given, fits, strict=True)
         ]
         means = {key: round(sum(one[key] for one in judged) / len(judged), 4) for key in judged[0]}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks import rows
 from benchmarks.ideas import IDEAS
-from benchmarks.summary import ATTACKS, LENGTHS, RESULTS, TITLES, Point, length, pictures_of, recovery
+from benchmarks.summary import ATTACKS, EXTRA_ATTACKS, LENGTHS, RESULTS, TITLES, Point, length, pictures_of, recovery
 from deep_protection.purification import PRESETS
 
 ROOT = Path(__file__).parents[1]
@@ -127,7 +127,7 @@ def ideas() -> str:
             )
         )
     n = found[0]["n"] if found else 0
-    attacks = ", ".join(ATTACKS[name] for name in dict.fromkeys(row["attack"] for row in found))
+    attacks = ", ".join({**ATTACKS, **EXTRA_ATTACKS}[name] for name in dict.fromkeys(row["attack"] for row in found))
     heading = ("change", "expected", "CPU ms/it", "iterations", "CPU s", "p(true)", "top-1", "verdict")
     return f"{n} pictures × {attacks}.\n\n{markdown(heading, lines)}"
 

@@ -22,6 +22,8 @@ TITLES = {
     **{name: baseline.title for name, baseline in BASELINES.items()},
 }
 ATTACKS = {"none": "clean", "pgd": "PGD 4/255", "pgd8": "PGD 8/255", "fgsm": "FGSM 8/255"}
+EXTRA_ATTACKS = {"saltpepper": "salt and pepper"}
+"""Not among the four that every method is measured under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def length(method: str) -> int:
 def recovery(results: Path = RESULTS, pictures: Iterable[str] | None = None) -> dict[tuple[str, str, int], Point]:
     """(method, attack, iteration) to its point. Fits that have not reached their end are left out."""
     wanted = None if pictures is None else set(pictures)
-    found = rows.read(results / "recovery.jsonl") + rows.read(results / "long.jsonl")
+    found = _rows(results)
     ended = {
         (row["method"], row["attack"], row["picture"]) for row in found if row["iteration"] >= length(row["method"])
     }
@@ -62,9 +64,14 @@ def recovery(results: Path = RESULTS, pictures: Iterable[str] | None = None) -> 
     return {key: _point(group) for key, group in groups.items()}
 
 
+def _rows(results: Path) -> list[rows.Row]:
+    found = rows.read(results / "recovery.jsonl") + rows.read(results / "long.jsonl")
+    return [row for row in found if row["method"] in TITLES]
+
+
 def pictures_of(method: str, attack: str, results: Path = RESULTS) -> list[str]:
     """The pictures that a method has finished under an attack."""
-    found = rows.read(results / "recovery.jsonl") + rows.read(results / "long.jsonl")
+    found = _rows(results)
     return [
         row["picture"]
         for row in found

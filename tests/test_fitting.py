@@ -9,8 +9,9 @@ from deep_protection import CancelledError, FitError, OptionError, Progress, Rec
 from deep_protection.fitting import FitTask, fit, fit_all
 from deep_protection.fitting.adam import Adam
 from deep_protection.fitting.average import OutputAverage
+from deep_protection.fitting.fit import Seat, Stack
 from deep_protection.images import take_picture
-from deep_protection.stopping import Decision, Fixed, StopRule, Trajectory
+from deep_protection.stopping import Decision, Fixed, StopRule, Trajectory, psnr
 
 FAST = Recipe(generator="fast", averaging=0.95, checkpoint_every=10)
 RECIPES = {
@@ -227,6 +228,18 @@ def test_the_average_is_debiased() -> None:
     assert torch.allclose(average.value(0), expected)
 
 
+def test_hubers_loss_shrugs_off_single_wild_pixels(photograph: Image.Image) -> None:
+    clean = take_picture(photograph.resize((64, 64))).pixels
+    wild = clean.clone()
+    wild[:, ::9, ::7] = 1 - wild[:, ::9, ::7].round()
+    distances = {}
+    for huber in (None, 0.05):
+        recipe = Recipe(generator="fast", averaging=0.95, huber=huber)
+        restored = fit(FitTask(target=wild, recipe=recipe, rule=Fixed(150), seed=0)).restored
+        distances[huber] = psnr(restored, clean)
+    assert distances[0.05] > distances[None] + 1
+
+
 def test_every_row_of_adam_is_pytorchs_adam() -> None:
     """Also a row that begins later and one with another learning rate."""
     random = torch.Generator().manual_seed(0)
@@ -278,6 +291,21 @@ def test_a_stack_takes_pictures_of_several_sizes_in_turn(small: Image.Image) -> 
     assert (seen[-1].pictures_done, seen[-1].fraction) == (4, 1.0)
 
 
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_picture_that_goes_back_does_not_touch_its_neighbours(small: Image.Image, recipe: Recipe) -> None:
+    tasks = [task(small, recipe, 14, seed=number) for number in range(3)]
+    stack = Stack([Seat(number, each) for number, each in enumerate(tasks)])
+    ended: dict[int, Trajectory] = {}
+    for iteration in range(15):
+        if iteration == 12:
+            stack._networks.matrix.detach()[1] = float("nan")
+        ended |= dict(stack.advance())
+    assert [ended[number].rollbacks for number in range(3)] == [0, 1, 0]
+    assert torch.isfinite(ended[1].restored).all()
+    for number in (0, 2):
+        assert abs(ended[number][-1].psnr - fit(tasks[number])[-1].psnr) < 0.5
+
+
 def test_one_lost_picture_of_a_stack_does_not_touch_the_others(small: Image.Image) -> None:
     calm = task(small, iterations=20)
     wild = task(small, iterations=20, seed=4)
@@ -289,7 +317,9 @@ def test_one_lost_picture_of_a_stack_does_not_touch_the_others(small: Image.Imag
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"generator": "nonsense"}, {"learning_rate": 0.0}, {"averaging": 1.0}, {"checkpoint_every": 0}], ids=str
+    "wrong",
+    [{"generator": "nonsense"}, {"learning_rate": 0.0}, {"averaging": 1.0}, {"huber": 0.0}, {"checkpoint_every": 0}],
+    ids=str,
 )
 def test_a_recipe_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(OptionError):

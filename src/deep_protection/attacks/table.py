@@ -28,6 +28,13 @@ _ROWS = (
     AttackSpec("fgsm", "FGSM, 8/255", "Linf", 8 / 255, lambda: foolbox().attacks.LinfFastGradientAttack()),
     AttackSpec("pgd", "PGD, 4/255, 40 steps", "Linf", 4 / 255, _pgd),
     AttackSpec("pgd8", "PGD, 8/255, 40 steps", "Linf", 8 / 255, _pgd),
+    AttackSpec(
+        "saltpepper",
+        "salt and pepper, least found",
+        "L2",
+        None,
+        lambda: foolbox().attacks.SaltAndPepperNoiseAttack(steps=300, across_channels=True),
+    ),
 )
 
 ATTACKS: dict[str, AttackSpec] = {row.name: row for row in _ROWS}

@@ -61,7 +61,7 @@ class Stack:
 
     def __init__(self, seats: list[Seat], *, is_cancelled: Callable[[], bool] = lambda: False) -> None:
         first = seats[0].task
-        self._device = first.device
+        self._device, self._huber = first.device, first.recipe.huber
         self._is_cancelled = is_cancelled
         generator = GENERATORS[first.recipe.generator](*first.target.shape[-2:])
         low_precision = effective_precision(first.recipe.precision, first.device) == "bfloat16"
@@ -74,6 +74,7 @@ class Stack:
             self._average = OutputAverage(self._targets, first.recipe.averaging)
             self._seats: list[Seat | None] = [None] * len(seats)
             self._sittings: dict[int, Sitting] = {}
+            self._returning: dict[int, Tensor] = {}
             for row, seat in enumerate(seats):
                 self._seat(row, seat)
 
@@ -108,23 +109,29 @@ class Stack:
         self._average.reset(row)
         self._seats[row] = seat
 
+        number, networks, average = seat.number, self._networks, self._average
+
         def save() -> tuple[Tensor, tuple[Tensor, float]]:
-            place = self._seats.index(seat)
-            return self._networks.matrix.detach()[place].clone(), self._average.state(place)
+            now = self._row_of(number)
+            return networks.matrix.detach()[now].clone(), average.state(now)
 
         def restore(state: tuple[Tensor, tuple[Tensor, float]]) -> None:
-            place = self._seats.index(seat)
-            self._networks.matrix.detach()[place] = state[0]
-            self._average.restore(place, state[1])
+            now = self._row_of(number)
+            self._returning[now] = state[0]
+            average.restore(now, state[1])
 
-        self._sittings[seat.number] = Sitting(
+        self._sittings[number] = Sitting(
             task,
             target,
             seat.seconds,
             save=save,
             restore=restore,
-            average=lambda: self._average.value(self._seats.index(seat)),
+            average=lambda: average.value(self._row_of(number)),
         )
+
+    def _row_of(self, number: int) -> int:
+        """Where a picture sits now: rows move up when the stack shrinks."""
+        return next(row for row, seat in enumerate(self._seats) if seat is not None and seat.number == number)
 
     def shrink(self) -> None:
         """Give up the free places: there is nothing left to fill them with."""
@@ -147,10 +154,10 @@ class Stack:
             least = min(sitting.iteration for sitting in self._sittings.values())
             raise CancelledError(f"the fit was cancelled at iteration {least}")
         outputs = self._networks()
-        losses = (outputs - self._targets).square().mean(dim=(1, 2, 3))
+        losses = _losses(outputs - self._targets, self._huber)
         self._average.add(outputs.detach().clamp(0, 1))
         ended: list[tuple[int, Trajectory]] = []
-        back: dict[int, float] = {}
+        self._returning.clear()
         steps = False
         for row, loss in enumerate(losses.tolist()):
             seat = self._seats[row]
@@ -161,7 +168,7 @@ class Stack:
                 case Verdict.STEP:
                     steps = True
                 case Verdict.WENT_BACK:
-                    back[row] = sitting.learning_rate
+                    pass
                 case Verdict.ENDED:
                     ended.append((seat.number, sitting.trajectory))
                     self._seats[row] = None
@@ -169,9 +176,22 @@ class Stack:
             sitting.iteration += 1
         if steps:
             (gradient,) = torch.autograd.grad(losses.sum(), self._networks.matrix)
-            for row in back:
+            for row in self._returning:
                 gradient[row] = 0
             self._adam.step(self._networks.matrix, gradient)
-        for row, learning_rate in back.items():
-            self._adam.reset(row, learning_rate)
+        # Only now: the backward pass still needed the weights of the forward pass.
+        for row, weights in self._returning.items():
+            self._networks.matrix.detach()[row] = weights
+            seat = self._seats[row]
+            if seat is not None:
+                self._adam.reset(row, self._sittings[seat.number].learning_rate)
         return ended
+
+
+def _losses(residuals: Tensor, huber: float | None) -> Tensor:
+    """Loss of every row. Below the threshold Huber's is the mean squared error, so the scale is the same."""
+    if huber is None:
+        return residuals.square().mean(dim=(1, 2, 3))
+    size = residuals.abs()
+    inside = size.clamp(max=huber)
+    return (inside * (2 * size - inside)).mean(dim=(1, 2, 3))

@@ -11,11 +11,14 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Settings of one fit. The loss is the mean squared error to the picture, the optimiser Adam."""
+    """Settings of one fit. The optimiser is Adam."""
 
     generator: str
     """A name in ``generators.GENERATORS``."""
     learning_rate: float = 0.01
+    huber: float | None = None
+    """Residuals above this count linearly, not squared (Huber 1964), which keeps sparse perturbations such as salt and
+    pepper from pulling the picture along; None is the mean squared error."""
     averaging: float = 0.0
     """Decay of the exponential average of outputs; 0 takes the last output itself."""
     checkpoint_every: int = 25
@@ -32,6 +35,8 @@ class Recipe:
             raise OptionError(f"unknown generator {self.generator!r}; there are: {', '.join(sorted(GENERATORS))}")
         if not self.learning_rate > 0:
             raise OptionError(f"learning_rate must be positive, got {self.learning_rate}")
+        if self.huber is not None and not self.huber > 0:
+            raise OptionError(f"huber must be positive or None, got {self.huber}")
         if not 0 <= self.averaging < 1:
             raise OptionError(f"averaging must be in [0, 1), got {self.averaging}")
         if self.checkpoint_every < 1:
