@@ -34,12 +34,12 @@ _ROWS = (
     Preset(
         name="fast",
         recipe=Recipe(generator="fast", averaging=0.95, checkpoint_every=10, precision="bfloat16"),
-        stop="fixed:60",
+        stop="fixed:50",
     ),
     Preset(
         name="thorough",
         recipe=Recipe(generator="fast", averaging=0.95, checkpoint_every=10, precision="bfloat16"),
-        stop="fixed:80",
+        stop="fixed:60",
         fits=4,
     ),
 )
