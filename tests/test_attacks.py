@@ -12,14 +12,16 @@ from deep_protection.attacks import find_attack
 def test_every_attack_fools_the_real_classifier_within_its_bounds(
     name: str, lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
 ) -> None:
-    pixels, labels = recognised
-    made = dp.attack(lite0, pixels, labels, name)
     spec = dp.ATTACKS[name]
+    count = 6 if spec.epsilon else 2  # attacks that look for the smallest change take their time
+    pixels, labels = recognised[0][:count], recognised[1][:count]
+    made = dp.attack(lite0, pixels, labels, name)
     assert made.adversarial.shape == pixels.shape
     assert made.adversarial.min() >= 0
     assert made.adversarial.max() <= 1
-    assert spec.epsilon is not None
-    assert (made.linf <= spec.epsilon + 1e-6).all()
+    if spec.epsilon is not None:
+        assert spec.norm == "Linf"
+        assert (made.linf <= spec.epsilon + 1e-6).all()
     assert (made.l2 > 0).all()
     with torch.no_grad():
         assert torch.equal(lite0(made.adversarial).argmax(dim=1) != labels, made.success)
@@ -42,7 +44,7 @@ def test_pixels_a_hair_out_of_bounds_are_clamped(lite0: dp.Classifier, recognise
 
 
 def test_an_unknown_attack_says_what_there_is() -> None:
-    with pytest.raises(dp.OptionError, match="unknown attack 'magic'; there are: fgsm, pgd"):
+    with pytest.raises(dp.OptionError, match="unknown attack 'magic'; there are: fgsm, pgd, pgd8"):
         find_attack("magic")
 
 

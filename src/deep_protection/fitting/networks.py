@@ -16,15 +16,17 @@ class Networks:
 
     matrix: Tensor
     """``N×P`` float32: all weights of a network in one row."""
+    places: list[tuple[str, str]]
+    """Layer and name of the weights, in the order in which they lie in a row."""
 
     def __init__(self, generator: ImageGenerator, count: int, dtype: torch.dtype, device: torch.device) -> None:
         self._generator, self._dtype = generator, dtype
         layers = generator.layers()
         # Convolutions first: they are computed in the low precision, normalisation in float32.
         order = sorted(layers, key=lambda name: not isinstance(layers[name], Conv))
-        self._places = [(name, which) for name in order for which in layers[name].shapes]
-        self._shapes = [layers[name].shapes[which] for name, which in self._places]
-        self._layers = [(layers[name], which) for name, which in self._places]
+        self.places = [(name, which) for name in order for which in layers[name].shapes]
+        self._shapes = [layers[name].shapes[which] for name, which in self.places]
+        self._layers = [(layers[name], which) for name, which in self.places]
         self._sizes = [torch.Size(shape).numel() for shape in self._shapes]
         self._low_places = sum(isinstance(layer, Conv) for layer, _ in self._layers)
         self._low_weights = sum(self._sizes[: self._low_places])
@@ -39,7 +41,7 @@ class Networks:
         """Begin a new picture (``3×H×W``) in a row, its weights and noise drawn from ``seed``."""
         weights, noise = self._generator.draw(seed)
         with torch.no_grad():
-            self.matrix[row] = torch.cat([weights[place].flatten() for place in self._places])
+            self.matrix[row] = torch.cat([weights[place].flatten() for place in self.places])
             self._noise[row] = noise
             self._base[row] = self._generator.base(target)
 

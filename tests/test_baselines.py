@@ -1,0 +1,34 @@
+import pytest
+import torch
+from PIL import Image
+
+import deep_protection as dp
+from deep_protection.evaluation import BASELINES, find_baseline
+from deep_protection.images import take_picture
+from deep_protection.stopping import psnr
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_keeps_size_and_range_and_treats_each_picture_alone(name: str, photograph: Image.Image) -> None:
+    pixels = take_picture(photograph.resize((50, 34))).pixels
+    pictures = torch.stack([pixels, pixels.flip(2)])
+    filtered = BASELINES[name](pictures)
+    assert (filtered.shape, filtered.dtype) == (pictures.shape, torch.float32)
+    assert filtered.min() >= 0
+    assert filtered.max() <= 1
+    assert torch.equal(filtered[1], BASELINES[name](pictures[1:])[0])
+    assert psnr(filtered, pictures) > 20
+    assert BASELINES[name](pictures[:0]).shape == (0, 3, 34, 50)
+
+
+def test_median_and_total_variation_take_single_wild_pixels_out(photograph: Image.Image) -> None:
+    clean = take_picture(photograph.resize((50, 34))).pixels
+    wild = clean.clone()
+    wild[:, ::7, ::7] = 1 - wild[:, ::7, ::7].round()
+    for name in ("median3", "tv"):
+        assert psnr(BASELINES[name].apply(wild), clean) > psnr(wild, clean) + 1
+
+
+def test_an_unknown_baseline_says_what_there_is() -> None:
+    with pytest.raises(dp.OptionError, match="unknown baseline 'blur'; there are: nothing, quantise, jpeg75"):
+        find_baseline("blur")

@@ -1,0 +1,100 @@
+"""The benchmarks measure what they say: peers are what they claim to be, and interrupted runs lose nothing."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from benchmarks import recovery, rows, scale
+from benchmarks.long_fits import LONG
+from benchmarks.peers.dipdefend import DipDefend
+from benchmarks.peers.published import PublishedRecipe
+from PIL import Image
+from torch import Tensor
+
+from deep_protection.fitting.networks import Networks
+from deep_protection.generators import PaperGenerator
+from deep_protection.images import take_picture
+
+
+@pytest.fixture(scope="module")
+def square(photograph: Image.Image) -> Tensor:
+    return take_picture(photograph.resize((64, 64))).pixels
+
+
+def test_paper_and_the_published_recipe_do_the_same_maths(square: Tensor) -> None:
+    """From the same weights and noise, our network and the one in plain PyTorch give the same picture and gradient.
+
+    Our Adam is compared with PyTorch's elsewhere; a few steps of both would drift apart by rounding alone.
+    """
+    published = PublishedRecipe(square, seed=0)
+    theirs = list(published.network.parameters())
+
+    class Given(PaperGenerator):
+        def draw(self, seed: int) -> tuple[dict[tuple[str, str], Tensor], Tensor]:
+            del seed
+            return given, published.noise[0]
+
+    generator = Given(64, 64)
+    places = [(name, which) for name, layer in generator.layers().items() for which in ("weight", "bias")]
+    given = {place: laid_out(weights.detach()) for place, weights in zip(places, theirs, strict=True)}
+    ours = Networks(generator, 1, torch.float32, torch.device("cpu"))
+    ours.put(0, square, seed=0)
+    drawn, expected = ours(), published.network(published.noise)
+    assert torch.allclose(drawn, expected, atol=1e-4)
+    (gradient,) = torch.autograd.grad((drawn - square).square().mean(), ours.matrix)
+    wanted = dict(zip(places, torch.autograd.grad((expected - square).square().mean(), theirs), strict=True))
+    row = torch.cat([laid_out(wanted[place]).flatten() for place in ours.places])
+    assert (gradient[0] - row).norm() < 1e-3 * row.norm()
+
+
+def laid_out(weights: Tensor) -> Tensor:
+    """As our layers keep them: channels last."""
+    return weights.permute(0, 2, 3, 1) if weights.dim() == 4 else weights
+
+
+@pytest.mark.parametrize("method", LONG)
+def test_a_peer_that_was_put_away_goes_on_as_if_it_had_not_been(method: str, square: Tensor) -> None:
+    make, _ = LONG[method]
+    straight, first, second = make(square, 1), make(square, 1), make(square, 2)
+    first.advance(2)
+    second.load_state_dict(first.state_dict())
+    assert second.iteration == 2
+    assert torch.equal(second.advance(2), straight.advance(4))
+
+
+def test_dipdefend_fits_every_tile_by_itself(square: Tensor) -> None:
+    fit = DipDefend(square, 0)
+    assert torch.equal(fit.to_picture(fit.to_tiles(square)), square)
+    before = fit.network(fit.noise).detach()
+    with torch.no_grad():
+        fit.noise[:, 0] += 1
+    changed = (fit.to_picture(fit.network(fit.noise).detach()) - fit.to_picture(before)).abs().amax(dim=0) > 1e-6
+    assert changed[:32, :32].any()
+    changed[:32, :32] = False
+    assert not changed.any()
+
+
+def test_a_line_cut_off_in_writing_is_measured_again(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows.append(path, [{"a": 1}, {"a": 2}])
+    path.write_bytes(path.read_bytes()[:-4])
+    rows.append(path, [{"a": 3}])
+    assert rows.read(path) == [{"a": 1}, {"a": 3}]
+
+
+def test_recovery_is_measured_once(tmp_path: Path) -> None:
+    out = tmp_path / "recovery.jsonl"
+    for _ in range(2):
+        recovery.run(Path("samples"), out, ["nothing", "fast"], ["none"], pictures=2, iterations=10)
+    found = rows.read(out)
+    assert [(row["method"], row["iteration"]) for row in found] == [("nothing", 0)] * 2 + [("fast", 10)] * 2
+    assert all(row["top1"] and row["psnr_clean"] == 99 for row in found[:2])
+    assert all(15 < row["psnr_clean"] < 40 and row["cpu_seconds"] > 0 for row in found[2:])
+
+
+def test_a_point_of_scale_is_measured_in_a_process_of_its_own() -> None:
+    figures = scale.in_a_process({"what": "size", "count": 1, "size": 64, "workers": 1, "device": "cpu"})
+    assert figures["peak_mib"] >= figures["peak_mib_before"] > 50
+    assert figures["pictures_a_second"] > 0
+    with pytest.raises(SystemExit, match="failed"):
+        scale.in_a_process({"what": "size", "count": 1, "size": 64, "workers": 0, "device": "cpu"})
