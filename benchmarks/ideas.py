@@ -14,11 +14,12 @@ from typing import Any
 from torch import Tensor
 
 from benchmarks import rows
+from benchmarks.fingerprint import of_recipe
 from benchmarks.judge import judge
 from benchmarks.pictures import Subject, attacked, subjects
 from benchmarks.variants import register
 from deep_protection.classifiers import Classifier, load_classifier
-from deep_protection.fitting import FitTask, fit_all
+from deep_protection.fitting import FitTask, Recipe, fit_all
 from deep_protection.purification import PRESETS
 from deep_protection.seeds import picture_seed
 from deep_protection.stopping import Fixed
@@ -38,6 +39,11 @@ class Idea:
     recipe: dict[str, Any] = field(default_factory=dict)
     views: bool = False
     """Average the classifier's answers over views of the restored picture."""
+
+    def changed_recipe(self) -> Recipe:
+        """The recipe with this change; the shipped one for no change."""
+        generator = register(self.name, **self.generator) if self.generator else "fast"
+        return replace(PRESETS["fast"].recipe, **{"generator": generator, "checkpoint_every": 10, **self.recipe})
 
 
 IDEAS = (
@@ -82,23 +88,30 @@ IDEAS = (
 
 def run(images: Path, out: Path, attacks: list[str], pictures: int, iterations: int) -> None:
     classifier = load_classifier("lite0")
-    chosen = [subject for subject, _ in zip(subjects(images, classifier), range(SKIPPED + pictures), strict=False)]
-    chosen = chosen[SKIPPED:]
-    done = {(row["idea"], row["attack"]) for row in rows.read(out)}
+    skipped = SKIPPED if str(images) != "samples" else 0
+    chosen = [subject for subject, _ in zip(subjects(images, classifier), range(skipped + pictures), strict=False)]
+    chosen = chosen[skipped:]
+    if not chosen:
+        raise SystemExit(
+            f"{images} has no more than {skipped} recognised pictures; ideas are tried on others than those"
+        )
     for idea in IDEAS:
+        recipe = idea.changed_recipe()
         for name in attacks:
-            if (idea.name, name) not in done:
+            key: rows.Row = {"source": images.name, "idea": idea.name, "attack": name, "of": of_recipe(recipe)}
+            key |= {"n": len(chosen), "views": idea.views}
+            done = [row for row in rows.read(out) if all(row.get(field) == value for field, value in key.items())]
+            if not any(row["iteration"] >= iterations for row in done):
                 given = [attacked(subject, name, classifier) for subject in chosen]
-                rows.append(out, measure(idea, name, chosen, given, classifier, iterations))
+                made = measure(recipe, chosen, given, classifier, iterations, idea.views)
+                rows.append(out, ({**key, **row} for row in made))
         print(idea.name, flush=True)
 
 
 def measure(
-    idea: Idea, name: str, chosen: list[Subject], given: list[Tensor], classifier: Classifier, iterations: int
+    recipe: Recipe, chosen: list[Subject], given: list[Tensor], classifier: Classifier, iterations: int, views: bool
 ) -> Iterator[rows.Row]:
     """Fit every picture; a row of means for each checkpoint."""
-    generator = register(idea.name, **idea.generator)
-    recipe = replace(PRESETS["fast"].recipe, **{"generator": generator, "checkpoint_every": 10, **idea.recipe})
     tasks = [
         FitTask(target=picture, recipe=recipe, rule=Fixed(iterations), seed=picture_seed(0, picture), keep_outputs=True)
         for picture in given
@@ -108,9 +121,8 @@ def measure(
     cpu = (time.process_time() - begin) / len(fits) / iterations
     for index, point in enumerate(fits[0]):
         judged = [
-            judge(trajectory.outputs[index], picture, subject, classifier, views=idea.views)
+            judge(trajectory.outputs[index], picture, subject, classifier, views=views)
             for subject, picture, trajectory in zip(chosen, given, fits, strict=True)
         ]
         means = {key: round(sum(one[key] for one in judged) / len(judged), 4) for key in judged[0]}
-        row = {"idea": idea.name, "attack": name, "n": len(judged), "iteration": point.iteration}
-        yield {**row, "cpu_ms_an_iteration": round(cpu * 1000, 2), **means}
+        yield {"iteration": point.iteration, "cpu_ms_an_iteration": round(cpu * 1000, 2), **means}

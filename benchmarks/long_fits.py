@@ -22,7 +22,7 @@ from benchmarks.peers import dipdefend, published
 from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
 from benchmarks.pictures import CACHE, Subject, attacked, subjects
-from deep_protection.classifiers import load_classifier
+from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.seeds import picture_seed
 
 
@@ -31,7 +31,8 @@ class LongFit(Protocol):
 
     iteration: int
 
-    def advance(self, iterations: int) -> Tensor: ...
+    def advance_only(self, iterations: int) -> None: ...
+    def output(self) -> Tensor: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
@@ -52,14 +53,24 @@ def run(images: Path, out: Path, method: str, attacks: list[str], pictures: int,
         for subject in chosen:
             with Claim(f"{method} {name} {subject.name}") as claim:
                 if claim.is_mine:
-                    fit_one(out, method, name, subject, attacked(subject, name, classifier), classifier, every)
+                    given = attacked(subject, name, classifier)
+                    fit_one(images.name, out, method, name, subject, given, classifier, every)
 
 
-def fit_one(out: Path, method: str, name: str, subject: Subject, given: Tensor, classifier: Any, every: int) -> None:
+def fit_one(
+    source: str,
+    out: Path,
+    method: str,
+    name: str,
+    subject: Subject,
+    given: Tensor,
+    classifier: Classifier,
+    every: int,
+) -> None:
     """One fit from where it was left to its end."""
     make, limit = LONG[method]
-    key = {"method": method, "attack": name, "picture": subject.name}
-    known = [row for row in rows.read(out) if all(row[field] == value for field, value in key.items())]
+    key = {"source": source, "method": method, "attack": name, "picture": subject.name}
+    known = [row for row in rows.read(out) if all(row.get(field) == value for field, value in key.items())]
     if any(row["iteration"] >= limit for row in known):
         return
     fit = make(given, picture_seed(0, given))
@@ -72,9 +83,10 @@ def fit_one(out: Path, method: str, name: str, subject: Subject, given: Tensor, 
     recorded = {row["iteration"] for row in known}
     while fit.iteration < limit:
         begin, begin_cpu = time.perf_counter(), time.process_time()
-        output = fit.advance(min(every, limit - fit.iteration))
+        fit.advance_only(min(every, limit - fit.iteration))
         seconds, cpu = seconds + time.perf_counter() - begin, cpu + time.process_time() - begin_cpu
         if fit.iteration not in recorded:
+            output = fit.output()
             row = {**key, "iteration": fit.iteration, "cpu_seconds": round(cpu, 2), "seconds": round(seconds, 2)}
             rows.append(out, [{**row, **judge(output, given, subject, classifier)}])
         part = state_file.with_suffix(".part")

@@ -1,5 +1,6 @@
 """The pictures that everything is measured on: the same ones, in the same order, under the same attacks."""
 
+import os
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def attacked(subject: Subject, name: str, classifier: Classifier) -> Tensor:
     if not path.exists():
         made = attack(classifier, subject.clean.unsqueeze(0), torch.tensor([subject.label]), name).adversarial[0]
         CACHE.mkdir(exist_ok=True)
-        part = path.with_suffix(".part.npy")
+        part = path.with_suffix(f".{os.getpid()}.npy")  # several runs may want the same picture at once
         np.save(part, made.numpy())
         part.replace(path)
     return torch.from_numpy(np.load(path))

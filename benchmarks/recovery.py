@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import rows
+from benchmarks.fingerprint import of_method
 from benchmarks.judge import judge
 from benchmarks.pictures import Subject, attacked, subjects
 from deep_protection.classifiers import Classifier, load_classifier
@@ -23,27 +24,39 @@ from deep_protection.purification import PRESETS
 from deep_protection.seeds import picture_seed
 from deep_protection.stopping import Fixed
 
+BATCH = 32
+"""Pictures fitted, and written down, at a time."""
+
 
 def run(images: Path, out: Path, methods: list[str], attacks: list[str], pictures: int, iterations: int) -> None:
+    unknown = [method for method in methods if method not in BASELINES and method not in PRESETS]
+    if unknown:
+        raise SystemExit(f"unknown: {', '.join(unknown)}; there are: {', '.join([*BASELINES, *PRESETS])}")
     classifier = load_classifier("lite0")
     chosen = [subject for subject, _ in zip(subjects(images, classifier), range(pictures), strict=False)]
-    done = {(row["method"], row["attack"], row["picture"]) for row in rows.read(out)}
     for name in attacks:
         for method in methods:
-            left = [subject for subject in chosen if (method, name, subject.name) not in done]
-            if not left:
-                continue
-            given = [attacked(subject, name, classifier) for subject in left]
-            if method in BASELINES:
-                made = filtered(method, left, given, classifier)
-            else:
-                made = fitted(method, left, given, classifier, iterations)
-            rows.append(out, ({"method": method, "attack": name, **row} for row in made))
+            length = 0 if method in BASELINES else iterations
+            key = {"source": images.name, "attack": name, "method": method, "of": of_method(method)}
+            done = {
+                row["picture"]
+                for row in rows.read(out)
+                if all(row.get(field) == value for field, value in key.items()) and row["iteration"] >= length
+            }
+            left = [subject for subject in chosen if subject.name not in done]
+            for batch in (left[start : start + BATCH] for start in range(0, len(left), BATCH)):
+                given = [attacked(subject, name, classifier) for subject in batch]
+                if method in BASELINES:
+                    made = filtered(method, batch, given, classifier)
+                else:
+                    made = fitted(method, batch, given, classifier, iterations)
+                rows.append(out, ({**key, **row} for row in made))
             print(f"{method} · {name}: {len(left)} pictures", flush=True)
 
 
 def filtered(method: str, chosen: list[Subject], given: list[Tensor], classifier: Classifier) -> Iterator[rows.Row]:
     """A row for each picture through a baseline."""
+    BASELINES[method].apply(given[0])  # what is imported at the first call is not the filter's cost
     for subject, picture in zip(chosen, given, strict=True):
         begin, begin_cpu = time.perf_counter(), time.process_time()
         output = BASELINES[method].apply(picture)
@@ -81,14 +94,10 @@ def fitted(
         fits = trajectories[number * preset.fits : (number + 1) * preset.fits]
         for index, point in enumerate(fits[0]):
             outputs = torch.stack([trajectory.outputs[index] for trajectory in fits])
-            # What fewer fits would have given comes with it for the price of a classification.
-            for count in sorted({min(2, preset.fits), preset.fits}):
-                part = count / preset.fits
-                yield {
-                    "method": method if part == 1 else f"{method}, {count} fits",
-                    "picture": subject.name,
-                    "iteration": point.iteration,
-                    "cpu_seconds": round(cpu * point.iteration * part, 4),
-                    "seconds": round(seconds * point.iteration * part, 4),
-                    **judge(outputs[:count].mean(dim=0), picture, subject, classifier),
-                }
+            yield {
+                "picture": subject.name,
+                "iteration": point.iteration,
+                "cpu_seconds": round(cpu * point.iteration, 4),
+                "seconds": round(seconds * point.iteration, 4),
+                **judge(outputs.mean(dim=0), picture, subject, classifier),
+            }

@@ -86,6 +86,10 @@ def peak_memory(device: str) -> float:
     """Of the process on the CPU, of the allocator on a GPU, in MiB."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated() / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage's figure outlives exec, and would be the parent's if that was larger
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 

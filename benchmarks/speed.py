@@ -70,7 +70,7 @@ def contenders(pictures: list[Tensor], cores: int) -> list[Contender]:
         ours(f"fast, bfloat16, stack of {count}", replace(fast, precision="bfloat16"), pictures[:count], 1, 5)
         for count in (4, 16)
     ]
-    made.append(Contender("dipdefend", 1, 10, 1, DipDefend(one, 0).advance))
+    made.append(Contender("dipdefend", 1, 10, 1, DipDefend(one, 0).advance_only))
     try:
         from benchmarks.peers.deepinv_prior import DeepinvPrior
 

@@ -1,11 +1,12 @@
 """From rows to the figures that documents and plots show."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import rows
+from benchmarks.fingerprint import of_method
 from deep_protection.evaluation import BASELINES, wilson_interval
 from deep_protection.purification import PRESETS
 from deep_protection.stopping import Fixed
@@ -52,31 +53,50 @@ def length(method: str) -> int:
 def recovery(results: Path = RESULTS, pictures: Iterable[str] | None = None) -> dict[tuple[str, str, int], Point]:
     """(method, attack, iteration) to its point. Fits that have not reached their end are left out."""
     wanted = None if pictures is None else set(pictures)
-    found = _rows(results)
-    ended = {
-        (row["method"], row["attack"], row["picture"]) for row in found if row["iteration"] >= length(row["method"])
-    }
     groups: dict[tuple[str, str, int], list[rows.Row]] = defaultdict(list)
-    for row in found:
-        fit = row["method"], row["attack"], row["picture"]
-        if fit in ended and (wanted is None or row["picture"] in wanted):
+    for row in _ended_rows(results):
+        if wanted is None or row["picture"] in wanted:
             groups[row["method"], row["attack"], row["iteration"]].append(row)
     return {key: _point(group) for key, group in groups.items()}
 
 
-def _rows(results: Path) -> list[rows.Row]:
-    found = rows.read(results / "recovery.jsonl") + rows.read(results / "long.jsonl")
-    return [row for row in found if row["method"] in TITLES]
-
-
 def pictures_of(method: str, attack: str, results: Path = RESULTS) -> list[str]:
     """The pictures that a method has finished under an attack."""
-    found = _rows(results)
     return [
         row["picture"]
-        for row in found
-        if (row["method"], row["attack"]) == (method, attack) and row["iteration"] == length(method)
+        for row in _ended_rows(results)
+        if (row["method"], row["attack"], row["iteration"]) == (method, attack, length(method))
     ]
+
+
+def ever_right(method: str, attack: str, pictures: Iterable[str], results: Path = RESULTS) -> float:
+    """The share of pictures that are right at *some* checkpoint: what an oracle that sees the labels could reach."""
+    wanted = set(pictures)
+    right = {
+        row["picture"]
+        for row in _ended_rows(results)
+        if (row["method"], row["attack"]) == (method, attack) and row["top1"] and row["picture"] in wanted
+    }
+    return len(right) / len(wanted)
+
+
+def _ended_rows(results: Path) -> list[rows.Row]:
+    """One row for each fit and checkpoint of the fits that reached their end, on the pictures most rows are of.
+
+    Rows of settings that are no longer shipped are left out.
+    """
+    found = rows.read(results / "recovery.jsonl") + rows.read(results / "long.jsonl")
+    found = [row for row in found if row["method"] in TITLES and row.get("of", "") == of_method(row["method"])]
+    if not found:
+        return []
+    source = Counter(row["source"] for row in found).most_common(1)[0][0]
+    by_key = {
+        (row["method"], row["attack"], row["picture"], row["iteration"]): row
+        for row in found
+        if row["source"] == source
+    }
+    ended = {key[:3] for key in by_key if key[3] >= length(key[0])}
+    return [row for key, row in by_key.items() if key[:3] in ended]
 
 
 def _point(group: list[rows.Row]) -> Point:

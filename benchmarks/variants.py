@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deep_protection.generators import GENERATORS, FastGenerator
-from deep_protection.generators.fast import low_pass
 from deep_protection.generators.layers import Conv, Norm, bilinear, block, nearest, smallest_side
 
 
@@ -60,9 +59,6 @@ class Variant(FastGenerator):
         least = smallest_side(len(self.channels))
         sides = (max(-(-side // self.shuffle), least) for side in (self.height, self.width))
         return (self.noise_channels, *sides)  # type: ignore[return-value]
-
-    def base(self, target: Tensor) -> Tensor:
-        return low_pass(target.unsqueeze(0), self.base_factor)[0]
 
     def forward(self, noise: Tensor) -> Tensor:
         residual = F.pixel_shuffle(self.to_rgb(self.hourglass(noise)).float(), self.shuffle)

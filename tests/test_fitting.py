@@ -3,13 +3,13 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from deep_protection import CancelledError, FitError, OptionError, Progress, Recipe
 from deep_protection.fitting import FitTask, fit, fit_all
 from deep_protection.fitting.adam import Adam
 from deep_protection.fitting.average import OutputAverage
-from deep_protection.fitting.fit import Seat, Stack
+from deep_protection.fitting.fit import Seat, Stack, opened
 from deep_protection.images import take_picture
 from deep_protection.stopping import Decision, Fixed, StopRule, Trajectory, psnr
 
@@ -262,16 +262,53 @@ def test_every_row_of_adam_is_pytorchs_adam() -> None:
         assert torch.allclose(rows[row], weights.detach(), atol=1e-6)
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_a_stack_gives_what_single_fits_give(small: Image.Image, recipe: Recipe) -> None:
-    """Pictures that end early make room for others, and come back in the order they were given in."""
-    lengths = (12, 3, 7, 5, 9)
-    tasks = [task(small, recipe, count, seed=number) for number, count in enumerate(lengths)]
+def different(image: Image.Image) -> list[Image.Image]:
+    """Five pictures of one size that differ as much as photographs do."""
+    turned = [image, image.transpose(Image.Transpose.FLIP_TOP_BOTTOM), ImageOps.invert(image)]
+    return [*turned, ImageOps.solarize(image), image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+
+
+@pytest.mark.parametrize("name", ["fast", "fast-bfloat16"])
+def test_a_stack_gives_what_single_fits_give(small: Image.Image, name: str) -> None:
+    """Pictures that end early make room for others, and come back in the order they were given in.
+
+    Not `paper`: its smallest maps are 2×2 here, and a few iterations of it make mountains of rounding.
+    """
+    recipe, lengths = RECIPES[name], (12, 3, 7, 5, 9)
+    tasks = [
+        task(image, recipe, count, seed=number)
+        for number, (image, count) in enumerate(zip(different(small), lengths, strict=True))
+    ]
     together = list(fit_all(tasks, pictures_total=len(tasks), stack=2))
     assert [trajectory.iterations_run for trajectory in together] == list(lengths)
     for one, alone in zip(together, (fit(single) for single in tasks), strict=True):
         assert abs(one[-1].psnr - alone[-1].psnr) < 0.5
+        assert psnr(one.restored, alone.restored) > 25
         assert [point.iteration for point in one] == [point.iteration for point in alone]
+
+
+def test_a_stack_reads_only_a_little_ahead_of_a_slow_picture(small: Image.Image) -> None:
+    read = 0
+
+    def tasks() -> Iterator[FitTask]:
+        nonlocal read
+        for number in range(20):
+            read += 1
+            yield task(small, iterations=2 if number else 40)
+
+    done = fit_all(tasks(), pictures_total=20, stack=2)
+    assert next(done).iterations_run == 40
+    assert read <= 6
+    assert [trajectory.iterations_run for trajectory in done] == [2] * 19
+
+
+def test_a_stack_keeps_to_its_budget_and_can_be_cancelled(small: Image.Image) -> None:
+    tasks = [task(small, iterations=1_000_000)] * 3
+    done = list(fit_all(tasks, pictures_total=3, stack=2, seconds=1.0))
+    assert all("time budget" in trajectory.reason for trajectory in done)
+    assert sum(trajectory[-1].seconds for trajectory in done[1:]) < 1.5
+    with pytest.raises(CancelledError):
+        list(fit_all(tasks, pictures_total=3, stack=2, is_cancelled=lambda: True))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -291,29 +328,28 @@ def test_a_stack_takes_pictures_of_several_sizes_in_turn(small: Image.Image) -> 
     assert (seen[-1].pictures_done, seen[-1].fraction) == (4, 1.0)
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_a_picture_that_goes_back_does_not_touch_its_neighbours(small: Image.Image, recipe: Recipe) -> None:
-    tasks = [task(small, recipe, 14, seed=number) for number in range(3)]
+@pytest.mark.parametrize("name", ["fast", "fast-bfloat16"])
+def test_a_picture_that_goes_back_does_not_touch_its_neighbours(small: Image.Image, name: str) -> None:
+    tasks = [task(image, RECIPES[name], 14, seed=number) for number, image in enumerate(different(small)[:3])]
     stack = Stack([Seat(number, each) for number, each in enumerate(tasks)])
     ended: dict[int, Trajectory] = {}
     for iteration in range(15):
         if iteration == 12:
             stack._networks.matrix.detach()[1] = float("nan")
-        ended |= dict(stack.advance())
+        ended |= {number: opened(outcome) for number, outcome in stack.advance()}
     assert [ended[number].rollbacks for number in range(3)] == [0, 1, 0]
     assert torch.isfinite(ended[1].restored).all()
     for number in (0, 2):
-        assert abs(ended[number][-1].psnr - fit(tasks[number])[-1].psnr) < 0.5
+        assert psnr(ended[number].restored, fit(tasks[number]).restored) > 25
 
 
-def test_one_lost_picture_of_a_stack_does_not_touch_the_others(small: Image.Image) -> None:
-    calm = task(small, iterations=20)
-    wild = task(small, iterations=20, seed=4)
-    wild.target = wild.target.clone()
-    wild.target[0, 0, 0] = float("nan")
+def test_a_picture_that_cannot_be_fitted_does_not_take_the_others_with_it(small: Image.Image) -> None:
+    tasks = [task(small, iterations=limit, seed=limit) for limit in (12, 3, 12)]
+    tasks[1].target = torch.full_like(tasks[1].target, float("nan"))
+    done = fit_all(tasks, pictures_total=3, stack=3)
+    assert next(done)[-1].psnr > 15
     with pytest.raises(FitError, match="diverged from the start"):
-        list(fit_all([calm, wild], pictures_total=2, stack=2))
-    assert fit(calm)[-1].psnr > 15
+        next(done)
 
 
 @pytest.mark.parametrize(

@@ -67,14 +67,18 @@ def test_the_gradient_is_right(kind: type[ImageGenerator], count: int) -> None:
 def test_networks_side_by_side_are_the_networks_alone(kind: type[ImageGenerator]) -> None:
     pictures = [target(40, 48), target(40, 48).flip(2), target(40, 48).flip(1)]
     together = networks(kind, *pictures)
-    gradient = step(together, torch.stack(pictures))
+    step(together, torch.stack(pictures))  # the last layer of `fast` starts at zero; from step two all layers count
+    start = together.matrix.detach().clone()
+    gradient, drawn = step(together, torch.stack(pictures)), together().detach()
     for row, picture in enumerate(pictures):
         alone = Networks(kind(40, 48), 1, torch.float32, torch.device("cpu"))
         alone.put(0, picture, seed=row)
-        assert torch.allclose(step(alone, picture)[0], gradient[row], atol=1e-5)
-        assert torch.allclose(alone.matrix[0], together.matrix[row], atol=1e-5)
+        alone.matrix.detach()[0] = start[row]
+        own = step(alone, picture)[0]
+        assert (own - gradient[row]).norm() < 1e-3 * own.norm()
+        assert torch.allclose(alone()[0], drawn[row], atol=1e-3)
     together.keep([0, 2])
-    assert torch.allclose(together()[1], alone()[0], atol=1e-2)
+    assert torch.allclose(together()[1], drawn[2], atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", GENERATORS.values(), ids=GENERATORS)

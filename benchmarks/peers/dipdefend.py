@@ -77,8 +77,8 @@ class DipDefend:
         laid = tiles.view(self.rows, self.columns, 3, TILE, TILE).permute(2, 0, 3, 1, 4)
         return laid.reshape(3, self.rows * TILE, self.columns * TILE)
 
-    def advance(self, iterations: int) -> Tensor:
-        """Take optimiser steps; the picture that the stop rule would keep now."""
+    def advance_only(self, iterations: int) -> None:
+        """Take optimiser steps."""
         for _ in range(iterations):
             self.optimiser.zero_grad()
             output = self.network(self.noise)
@@ -86,6 +86,9 @@ class DipDefend:
             self._look(output.detach())
             self.optimiser.step()
             self.iteration += 1
+
+    def output(self) -> Tensor:
+        """The picture that the stop rule would keep now, ``3×H×W``."""
         return self.to_picture(self.kept)
 
     def _look(self, output: Tensor) -> None:

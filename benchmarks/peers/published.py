@@ -71,11 +71,10 @@ class PublishedRecipe:
             self.optimiser.step()
             self.iteration += 1
 
-    def advance(self, iterations: int) -> Tensor:
-        """Take optimiser steps; the output after the last, ``3×H×W``."""
-        self.advance_only(iterations)
-        with torch.no_grad():
-            latest: Tensor = self.network(self.noise)[0]
+    @torch.no_grad()
+    def output(self) -> Tensor:
+        """The picture drawn now, ``3×H×W``."""
+        latest: Tensor = self.network(self.noise)[0]
         return latest
 
     def state_dict(self) -> dict[str, Any]:

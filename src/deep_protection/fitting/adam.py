@@ -14,8 +14,8 @@ class Adam:
 
     def __init__(self, weights: Tensor, learning_rate: float) -> None:
         self._first, self._second = torch.zeros_like(weights), torch.zeros_like(weights)
-        # In float32, 1 - 0.999 would be off by one part in ten thousand.
-        self._steps = torch.zeros(len(weights), 1, dtype=torch.float64, device=weights.device)
+        # In float32, 1 - 0.999 would be off by one part in ten thousand; not every device has float64.
+        self._steps = torch.zeros(len(weights), 1, dtype=torch.float64, device="cpu")
         self._rates = torch.full_like(self._steps, learning_rate)
 
     def reset(self, row: int, learning_rate: float) -> None:
@@ -37,6 +37,6 @@ class Adam:
         self._second.mul_(SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
         # The two corrections of bias are moved to the small tensors: rate·m̂/(√v̂ + ε) with fewer passes over the large.
         correction = (1 - SECOND_DECAY**self._steps).sqrt_()
-        rate = self._rates * correction / (1 - FIRST_DECAY**self._steps)
-        spread = self._second.sqrt().add_((EPSILON * correction).float())
-        weights.addcmul_(self._first / spread, rate.float(), value=-1)
+        rate = (self._rates * correction / (1 - FIRST_DECAY**self._steps)).to(weights)
+        spread = self._second.sqrt().add_((EPSILON * correction).to(weights))
+        weights.addcmul_(self._first / spread, rate, value=-1)

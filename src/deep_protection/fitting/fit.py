@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from deep_protection.errors import CancelledError
+from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.fitting.adam import Adam
 from deep_protection.fitting.average import OutputAverage
 from deep_protection.fitting.networks import Networks
@@ -16,6 +16,9 @@ from deep_protection.fitting.task import FitTask
 from deep_protection.generators import GENERATORS
 from deep_protection.stopping import Trajectory
 
+Outcome = Trajectory | DeepProtectionError
+"""What becomes of a picture. An error is its own affair and does not end the fits beside it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seat:
@@ -23,8 +26,8 @@ class Seat:
 
     number: int
     task: FitTask
-    seconds: float | None = None
-    """Wall time from the moment it is taken in."""
+    budget: Callable[[], float | None] = lambda: None
+    """Asked when its turn comes: wall seconds that it may spend from then on."""
 
     def is_like(self, other: "Seat") -> bool:
         """Whether both can share a stack: same size, recipe and device."""
@@ -44,12 +47,19 @@ def fit(
     Works whatever the caller's gradient mode, and touches no global random state. Raises :class:`CancelledError` when
     ``is_cancelled`` turns true and :class:`FitError` when not even the first output is finite.
     """
-    stack = Stack([Seat(0, task, seconds)], is_cancelled=is_cancelled)
+    stack = Stack([Seat(0, task, lambda: seconds)], is_cancelled=is_cancelled)
     while True:
-        for _, trajectory in stack.advance():
-            return trajectory
+        for _, outcome in stack.advance():
+            return opened(outcome)
         for _, iteration in stack.progress():
             on_iteration(iteration)
+
+
+def opened(outcome: Outcome) -> Trajectory:
+    """The trajectory, or the error that the fit ended with."""
+    if isinstance(outcome, DeepProtectionError):
+        raise outcome
+    return outcome
 
 
 class Stack:
@@ -123,7 +133,7 @@ class Stack:
         self._sittings[number] = Sitting(
             task,
             target,
-            seat.seconds,
+            seat.budget(),
             save=save,
             restore=restore,
             average=lambda: average.value(self._row_of(number)),
@@ -143,20 +153,20 @@ class Stack:
                 self._targets = self._targets[rows]
                 self._seats = [self._seats[row] for row in rows]
 
-    def advance(self) -> Iterator[tuple[int, Trajectory]]:
-        """One iteration of every picture; number and trajectory of each that ended with it."""
+    def advance(self) -> Iterator[tuple[int, Outcome]]:
+        """One iteration of every picture; number and outcome of each that ended with it."""
         with torch.inference_mode(False), torch.enable_grad():
             ended = self._advance()
         yield from ended
 
-    def _advance(self) -> list[tuple[int, Trajectory]]:
+    def _advance(self) -> list[tuple[int, Outcome]]:
         if self._is_cancelled():
             least = min(sitting.iteration for sitting in self._sittings.values())
             raise CancelledError(f"the fit was cancelled at iteration {least}")
         outputs = self._networks()
         losses = _losses(outputs - self._targets, self._huber)
         self._average.add(outputs.detach().clamp(0, 1))
-        ended: list[tuple[int, Trajectory]] = []
+        ended: list[tuple[int, Outcome]] = []
         self._returning.clear()
         steps = False
         for row, loss in enumerate(losses.tolist()):
@@ -164,20 +174,19 @@ class Stack:
             if seat is None:
                 continue
             sitting = self._sittings[seat.number]
-            match sitting.look(loss):
-                case Verdict.STEP:
-                    steps = True
-                case Verdict.WENT_BACK:
-                    pass
-                case Verdict.ENDED:
-                    ended.append((seat.number, sitting.trajectory))
-                    self._seats[row] = None
-                    del self._sittings[seat.number]
+            outcome: Outcome = sitting.trajectory
+            try:
+                verdict = sitting.look(loss)
+            except DeepProtectionError as error:
+                verdict, outcome = Verdict.ENDED, error
             sitting.iteration += 1
+            if verdict is Verdict.ENDED:
+                ended.append((seat.number, outcome))
+                self._seats[row] = None
+                del self._sittings[seat.number]
+            steps = steps or verdict is Verdict.STEP
         if steps:
             (gradient,) = torch.autograd.grad(losses.sum(), self._networks.matrix)
-            for row in self._returning:
-                gradient[row] = 0
             self._adam.step(self._networks.matrix, gradient)
         # Only now: the backward pass still needed the weights of the forward pass.
         for row, weights in self._returning.items():

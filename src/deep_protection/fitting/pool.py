@@ -1,5 +1,6 @@
-"""Many fits at once: one picture a core, results in order, nothing held that is not needed."""
+"""Many fits at once: one picture a core, or a stack on a GPU; results in order, nothing held that is not needed."""
 
+import math
 import queue
 import threading
 import time
@@ -7,11 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
-from deep_protection.fitting.fit import Seat, fit
+from deep_protection.fitting.fit import Outcome, Seat, fit, opened
 from deep_protection.fitting.progress import ProgressCallback, ProgressMeter
-from deep_protection.fitting.stacked import ON_CUDA, fit_stacked
+from deep_protection.fitting.stacked import fit_stacked, stack_size
 from deep_protection.fitting.task import FitTask
 from deep_protection.fitting.threads import usable_cores, use_threads
 from deep_protection.stopping import Trajectory
@@ -53,14 +55,14 @@ def fit_all(
     if head is None:
         return
     if stack is None:
-        stack = ON_CUDA if head[1].device.type == "cuda" else 1
+        stack = stack_size(head[1])
     parallel = head[1].recipe.parallel == "pictures" and head[1].device.type == "cpu" and stack == 1
     cores = usable_cores()
     width = max(1, workers or cores) if parallel else stack
     budget = _Budget(seconds, pictures_total, width)
     meter = ProgressMeter(pictures_total, progress, seconds)
     if stack > 1:
-        seats = (Seat(number, task, budget.take(task.share)) for number, task in chain([head], source))
+        seats = (Seat(number, task, partial(budget.take, task.share)) for number, task in chain([head], source))
         yield from _in_order(seats, stack, meter, is_cancelled)
         return
     reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
@@ -115,7 +117,8 @@ def _in_order(
 ) -> Iterator[Trajectory]:
     """Fit in a stack, in the calling thread, and hold back what ends before its turn."""
     tasks: dict[int, FitTask] = {}
-    ended: dict[int, Trajectory] = {}
+    ended: dict[int, Outcome] = {}
+    turn = 0
 
     def noted() -> Iterator[Seat]:
         for seat in seats:
@@ -126,14 +129,20 @@ def _in_order(
         if iteration % _REPORT_EVERY == 0:
             meter.report(seat.number, seat.task.share, iteration, seat.task.rule.limit)
 
-    turn = 0
-    for number, trajectory in fit_stacked(noted(), width, on_iteration=report, is_cancelled=is_cancelled):
+    outcomes = fit_stacked(
+        noted(),
+        width,
+        may_begin=lambda number: number < turn + 2 * width,  # what is held back stays bounded
+        on_iteration=report,
+        is_cancelled=is_cancelled,
+    )
+    for number, outcome in outcomes:
         task = tasks.pop(number)
         meter.finish(number, task.share, task.rule.limit, task.rule.limit)
-        ended[number] = trajectory
+        ended[number] = outcome
         while turn in ended:
-            yield ended.pop(turn)
             turn += 1
+            yield opened(ended.pop(turn - 1))
 
 
 class _Budget:
@@ -151,6 +160,6 @@ class _Budget:
             return None
         with self._lock:
             remaining = max(0.0, self._end - time.perf_counter())
-            tasks_left = max(1.0, self._left / share)
+            rounds = math.ceil(self._left / share / self._width - 1e-6)
             self._left -= share
-        return remaining * min(1.0, self._width / tasks_left)
+        return remaining / max(1, rounds)

@@ -10,7 +10,8 @@ def effective_precision(wanted: Precision, device: torch.device) -> Precision:
     if wanted == "float32":
         return "float32"
     if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        # is_bf16_supported() counts emulation; Ampere (8.0) is the first with the instructions.
+        return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
     if device.type == "cpu":
         return "bfloat16" if cpu_has_bfloat16() else "float32"
     return "float32"

@@ -28,7 +28,8 @@ class Recipe:
     processor has instructions for it, see :func:`deep_protection.fitting.precision.effective_precision`."""
     parallel: Literal["pictures", "operators"] = "pictures"
     """How several cores are used: one picture a core, or all cores inside each operation of one picture. A property
-    of the recipe and not of the call, so that a picture's result does not depend on its company."""
+    of the recipe and not of the call, so that a picture's result does not depend on its company: bit for bit on the
+    CPU, and but for rounding on a GPU, where pictures share operations."""
 
     def __post_init__(self) -> None:
         if self.generator not in GENERATORS:

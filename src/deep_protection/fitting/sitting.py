@@ -1,5 +1,6 @@
 """One picture's part of a fit: its trajectory, its stop rule, its last good state. No arithmetic on networks."""
 
+import math
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -76,7 +77,7 @@ class Sitting:
         if recovery.has_tries_left and self.iteration < self.task.rule.limit:
             return Verdict.WENT_BACK
         if not trajectory:
-            if not recovery.has_tries_left or self.iteration == 0:
+            if not recovery.has_tries_left or math.isinf(recovery.good_loss):
                 raise FitError(
                     f"the fit diverged from the start (loss {loss} at iteration {self.iteration}); "
                     f"use a smaller learning rate than {self.task.recipe.learning_rate} or another preset"

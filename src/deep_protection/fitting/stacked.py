@@ -2,23 +2,35 @@
 
 from collections.abc import Callable, Iterator
 
-from deep_protection.fitting.fit import Seat, Stack
-from deep_protection.stopping import Trajectory
+from deep_protection.fitting.fit import Outcome, Seat, Stack
+from deep_protection.fitting.task import FitTask
 
-ON_CUDA = 64
-"""Pictures side by side on a GPU, if not said otherwise."""
+MOST = 64
+"""Pictures side by side on a GPU, at most."""
+PIXELS = {"pictures": MOST * 224**2, "operators": MOST * 224**2 // 8}
+"""Pixels side by side, by how a recipe uses cores: one that spreads a single picture over all cores is a heavy one."""
+
+
+def stack_size(task: FitTask) -> int:
+    """How many pictures like this one share operations: 1 on the CPU, what a GPU is filled with elsewhere."""
+    if task.device.type != "cuda":
+        return 1
+    _, height, width = task.target.shape
+    return max(1, min(MOST, PIXELS[task.recipe.parallel] // (height * width)))
 
 
 def fit_stacked(
     seats: Iterator[Seat],
     width: int,
     *,
+    may_begin: Callable[[int], bool] = lambda _: True,
     on_iteration: Callable[[Seat, int], None] = lambda *_: None,
     is_cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[int, Trajectory]]:
+) -> Iterator[tuple[int, Outcome]]:
     """Fit up to ``width`` pictures at a time, giving each as it ends; the next one of its kind takes its place.
 
-    Kind is size, recipe and device. A picture of another kind waits until the present ones have ended.
+    Kind is size, recipe and device. A picture of another kind waits until the present ones have ended, and any picture
+    waits until ``may_begin`` allows its number.
     """
     upcoming = next(seats, None)
     while upcoming is not None:
@@ -30,9 +42,10 @@ def fit_stacked(
         kind, stack = seated[0], Stack(seated, is_cancelled=is_cancelled)
         while not stack.is_empty:
             yield from stack.advance()
-            while stack.free and upcoming is not None and upcoming.is_like(kind):
+            while stack.free and upcoming is not None and upcoming.is_like(kind) and may_begin(upcoming.number):
                 stack.take_in(upcoming)
                 upcoming = next(seats, None)
-            stack.shrink()
+            if upcoming is None or not upcoming.is_like(kind):
+                stack.shrink()
             for seat, iteration in stack.progress():
                 on_iteration(seat, iteration)

@@ -20,10 +20,18 @@ class Preset:
     """Pictures longer than this on a side are fitted in overlapping tiles of this side, which bounds memory."""
     overlap: int = 64
 
+    def __post_init__(self) -> None:
+        if self.fits < 1:
+            raise OptionError(f"fits must be at least 1, got {self.fits}")
+        if not 0 <= self.overlap < self.tile:
+            raise OptionError(f"overlap must be smaller than the tile of {self.tile} px, got {self.overlap}")
+
     def rule(self, stop: str | StopRule | None = None) -> StopRule:
         """The rule that ``stop`` is or names; the preset's own for None."""
         return parse_stop(self.stop if stop is None else stop)
 
+
+_FAST = Recipe(generator="fast", averaging=0.95, checkpoint_every=10, precision="bfloat16")
 
 _ROWS = (
     Preset(
@@ -33,12 +41,12 @@ _ROWS = (
     ),
     Preset(
         name="fast",
-        recipe=Recipe(generator="fast", averaging=0.95, checkpoint_every=10, precision="bfloat16"),
+        recipe=_FAST,
         stop="fixed:50",
     ),
     Preset(
         name="thorough",
-        recipe=Recipe(generator="fast", averaging=0.95, checkpoint_every=10, precision="bfloat16"),
+        recipe=_FAST,
         stop="fixed:60",
         fits=4,
     ),

@@ -27,7 +27,7 @@ class Purified:
     iterations_run: int
     """Optimiser steps spent on a tile, at most."""
     seconds: float
-    """Time spent fitting, added up over tiles and fits."""
+    """Wall time spent fitting, added up over tiles and fits; on a GPU it is shared with the pictures beside it."""
     psnr_input: float
     """How close the restored picture is to what came in, in dB."""
     rollbacks: int
