@@ -28,6 +28,7 @@ lint: $(READY)
 check: lint test
 
 bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks all --images $(IMAGES)
 
 format: $(READY)

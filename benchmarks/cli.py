@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from deep_protection.evaluation import BASELINES
+
 RESULTS = Path("docs/results/speed")
-BASELINES = "nothing,quantise,jpeg75,jpeg50,jpeg25,median3,tv"
+DEFENCES = ",".join([*BASELINES, "fast", "thorough"])
 
 app = typer.Typer(
     help="Measure deep-protection beside its peers. Rows go to docs/results/speed and are not measured twice.",
@@ -25,7 +27,7 @@ SAMPLES = Path("samples")
 @app.command()
 def recovery(
     images: Images = SAMPLES,
-    methods: Annotated[str, typer.Option(help="Baselines and presets.")] = f"{BASELINES},fast,thorough",
+    methods: Annotated[str, typer.Option(help="Baselines and presets.")] = DEFENCES,
     attacks: Attacks = "none,pgd,pgd8,fgsm",
     pictures: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
     iterations: Annotated[int, typer.Option(min=1, help="Of every fit, recorded every 10.")] = 100,

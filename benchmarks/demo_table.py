@@ -35,5 +35,7 @@ def table(report: dict[str, Any]) -> str:
 
 
 def cell(score: dict[str, Any]) -> str:
+    if not score["n"]:
+        return "–"
     low, high = score["top1_interval"]
     return f"{score['top1']:.0%} / {score['top5']:.0%} ({low:.0%}–{high:.0%})"

@@ -21,6 +21,7 @@ SHOWN = 14
 
 def run(preset: str, out: Path) -> None:
     """Write ``profile-PRESET.jsonl``: one thread, one picture of 224×224, the operations that took most."""
+    cores = torch.get_num_threads()
     torch.set_num_threads(1)
     pixels = take_picture(imagenet_samples()[0][0]).pixels.unsqueeze(0)
     picture = torch.nn.functional.interpolate(pixels, size=(224, 224), mode="area")[0]
@@ -31,6 +32,7 @@ def run(preset: str, out: Path) -> None:
     with profiler(activities=[ProfilerActivity.CPU]) as recorded:
         for _ in range(iterations):
             list(stack.advance())
+    torch.set_num_threads(cores)
     events = sorted(recorded.key_averages(), key=lambda event: -event.self_cpu_time_total)
     total = sum(event.self_cpu_time_total for event in events)
     file = out / f"profile-{preset}.jsonl"

@@ -74,7 +74,7 @@ def contenders(pictures: list[Tensor], cores: int) -> list[Contender]:
     try:
         from benchmarks.peers.deepinv_prior import DeepinvPrior
 
-        made.append(Contender("deepinv", 1, 1, 1, DeepinvPrior(one, 0).advance))
+        made.append(Contender("deepinv, 64 channels", 1, 8, 1, DeepinvPrior(one, 0).advance))
     except ImportError as error:
         print(f"deepinv is left out: {error}")
     return made
@@ -86,20 +86,10 @@ def run(out: Path, rounds: int) -> None:
         torch.nn.functional.interpolate(take_picture(picture).pixels.unsqueeze(0), size=(224, 224), mode="area")[0]
         for picture, _ in imagenet_samples()[:16]
     ]
-    chosen = contenders(pictures, cores)
-    for contender in chosen:
-        torch.set_num_threads(contender.threads)
-        contender.advance(2)
-    measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    for number in range(rounds):
-        for contender in chosen:
-            torch.set_num_threads(contender.threads)
-            begin, begin_cpu = time.perf_counter(), time.process_time()
-            contender.advance(contender.iterations)
-            share = 1 / contender.iterations / contender.pictures
-            figures = (time.perf_counter() - begin) * share, (time.process_time() - begin_cpu) * share
-            measured.setdefault((contender.name, contender.threads), []).append(figures)
-        print(f"round {number + 1} of {rounds}", flush=True)
+    try:
+        measured = _measured(contenders(pictures, cores), rounds)
+    finally:
+        torch.set_num_threads(cores)
     out.unlink(missing_ok=True)
     rows.append(out, [{"machine": describe(), "rounds": rounds, "size": 224}])
     rows.append(
@@ -115,3 +105,21 @@ def run(out: Path, rounds: int) -> None:
             for (name, threads), figures in measured.items()
         ),
     )
+
+
+def _measured(chosen: list[Contender], rounds: int) -> dict[tuple[str, int], list[tuple[float, float]]]:
+    """Wall and CPU seconds of an iteration and picture, round by round."""
+    for contender in chosen:
+        torch.set_num_threads(contender.threads)
+        contender.advance(2)
+    measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for number in range(rounds):
+        for contender in chosen:
+            torch.set_num_threads(contender.threads)
+            begin, begin_cpu = time.perf_counter(), time.process_time()
+            contender.advance(contender.iterations)
+            share = 1 / contender.iterations / contender.pictures
+            figures = (time.perf_counter() - begin) * share, (time.process_time() - begin_cpu) * share
+            measured.setdefault((contender.name, contender.threads), []).append(figures)
+        print(f"round {number + 1} of {rounds}", flush=True)
+    return measured
