@@ -77,6 +77,13 @@ def test_a_fit_cut_off_while_lost_gives_the_state_before(small: Image.Image) -> 
     assert trajectory[0].psnr > 15
 
 
+def test_a_host_with_autocast_or_inference_mode_changes_nothing(small: Image.Image) -> None:
+    alone = fit(task(small, iterations=5)).restored
+    with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        hosted = fit(task(small, iterations=5)).restored
+    assert torch.equal(alone, hosted)
+
+
 class EndsAtBest(StopRule):
     """Goes on to the limit, takes the second checkpoint."""
 

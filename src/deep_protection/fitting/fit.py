@@ -155,7 +155,11 @@ class Stack:
 
     def advance(self) -> Iterator[tuple[int, Outcome]]:
         """One iteration of every picture; number and outcome of each that ended with it."""
-        with torch.inference_mode(False), torch.enable_grad():
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(self._device.type, enabled=False),  # a host's autocast is not ours
+        ):
             ended = self._advance()
         yield from ended
 
