@@ -139,13 +139,19 @@ def test_tiles_cover_the_picture_with_overlap(height: int, width: int) -> None:
     tiles = cut(height, width, tile=64, overlap=16)
     covered = torch.zeros(height, width)
     for tile in tiles:
-        assert tile.bottom - tile.top == min(height, 64)
-        assert tile.right - tile.left == min(width, 64)
+        assert tile.bottom - tile.top == tiles[0].bottom - tiles[0].top <= min(height, 64)
+        assert tile.right - tile.left == tiles[0].right - tiles[0].left <= min(width, 64)
         covered[tile.top : tile.bottom, tile.left : tile.right] += 1
     assert covered.min() >= 1
     for first, second in pairwise(tiles):
         if first.top == second.top:
             assert first.right - second.left >= 16
+
+
+def test_a_picture_a_little_larger_than_a_tile_is_not_fitted_twice() -> None:
+    tiles = cut(65, 65, tile=64, overlap=16)
+    assert len(tiles) == 4
+    assert sum((tile.bottom - tile.top) * (tile.right - tile.left) for tile in tiles) < 1.6 * 65 * 65
 
 
 def test_a_mosaic_of_untouched_tiles_is_the_picture() -> None:

@@ -16,7 +16,7 @@ class Preset:
     stop: str
     fits: int = 1
     """Independent fits of every picture, their restored pictures averaged: what one fit makes up, others do not."""
-    tile: int = 512
+    tile: int = 576
     """Pictures longer than this on a side are fitted in overlapping tiles of this side, which bounds memory."""
     overlap: int = 64
 
@@ -42,7 +42,7 @@ _ROWS = (
     Preset(
         name="fast",
         recipe=_FAST,
-        stop="fixed:50",
+        stop="fixed:80",
     ),
     Preset(
         name="thorough",

@@ -38,6 +38,8 @@ def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
     if length <= tile:
         return [(0, length)]
     count = -(-(length - overlap) // (tile - overlap))
+    # No longer than so many tiles need to be, or most pixels of a picture just over a tile would be fitted twice.
+    tile = -(-(length + (count - 1) * overlap) // count)
     starts = [round(index * (length - tile) / (count - 1)) for index in range(count)]
     return [(start, start + tile) for start in starts]
 
