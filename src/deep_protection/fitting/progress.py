@@ -35,6 +35,7 @@ class ProgressMeter:
         self._done = 0.0
         self._running: dict[int, float] = {}
         self._start = time.perf_counter()
+        self._fraction = 0.0
 
     def report(self, task: int, share: float, iteration: int, limit: int) -> None:
         self._running[task] = share * iteration / limit
@@ -49,7 +50,9 @@ class ProgressMeter:
         if self._callback is None:
             return
         total = max(self._total, 1)
-        fraction = min(1.0, (self._done + sum(self._running.values())) / total)
+        # Never backwards: the sum of the same parts in another order may differ in its last bit.
+        fraction = max(self._fraction, min(1.0, (self._done + sum(self._running.values())) / total))
+        self._fraction = fraction
         elapsed = time.perf_counter() - self._start
         left = elapsed * (1 - fraction) / fraction if fraction > 0 else None
         if self._budget is not None and fraction < 1:
