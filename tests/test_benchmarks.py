@@ -1,16 +1,19 @@
 """The benchmarks measure what they say: peers are what they claim to be, and interrupted runs lose nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from benchmarks import recovery, rows, scale
+from benchmarks.fingerprint import of_recipe
 from benchmarks.long_fits import LONG
 from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
 from PIL import Image
 from torch import Tensor
 
+from deep_protection.fitting import Detail, Recipe
 from deep_protection.fitting.networks import Networks
 from deep_protection.generators import PaperGenerator
 from deep_protection.images import take_picture
@@ -41,7 +44,7 @@ def test_paper_and_the_published_recipe_do_the_same_maths(square: Tensor) -> Non
     ours.put(0, square, seed=0)
     drawn, expected = ours(), published.network(published.noise)
     assert torch.allclose(drawn, expected, atol=1e-4)
-    (gradient,) = torch.autograd.grad((drawn - square).square().mean(), ours.matrix)
+    gradient = ours.gradient((drawn - square).square().mean())
     wanted = dict(zip(places, torch.autograd.grad((expected - square).square().mean(), theirs), strict=True))
     row = torch.cat([laid_out(wanted[place]).flatten() for place in ours.places])
     assert (gradient[0] - row).norm() < 1e-3 * row.norm()
@@ -94,9 +97,33 @@ def test_recovery_is_measured_once(tmp_path: Path) -> None:
     assert all(15 < row["psnr_clean"] < 40 and row["cpu_seconds"] > 0 for row in found[2:])
 
 
-def test_a_point_of_scale_is_measured_in_a_process_of_its_own() -> None:
-    figures = scale.in_a_process({"what": "size", "count": 1, "size": 64, "workers": 1, "device": "cpu"})
+def test_a_point_of_scale_is_measured_in_processes_of_its_own() -> None:
+    point = {"what": "cores", "count": 1, "size": 64, "workers": 1, "device": "cpu"}
+    figures = scale.in_processes(point)
     assert figures["peak_mib"] >= figures["peak_mib_before"] > 50
     assert figures["pictures_a_second"] > 0
     with pytest.raises(SystemExit, match="failed"):
-        scale.in_a_process({"what": "size", "count": 1, "size": 64, "workers": 0, "device": "cpu"})
+        scale.in_processes({**point, "workers": 0, "processes": 2})
+
+
+def test_programs_that_run_together_are_counted_together() -> None:
+    one = {"count": 4, "begin": 100.0, "end": 104.0, "cpu_seconds": 4.0, "peak_mib": 300.0, "peak_mib_before": 200.0}
+    two = {**one, "begin": 101.0, "end": 105.0, "cpu_seconds": 2.0}
+    assert scale.together([one, two]) == {
+        "seconds_a_picture": 5 / 8,
+        "cpu_seconds_a_picture": 6 / 8,
+        "pictures_a_second": 8 / 5,
+        "peak_mib": 600,
+        "peak_mib_before": 400,
+    }
+
+
+def test_a_fingerprint_tells_recipes_apart_but_not_checkpoints() -> None:
+    recipe = Recipe(generator="fast")
+    assert of_recipe(replace(recipe, checkpoint_every=7)) == of_recipe(recipe)
+    others = [
+        replace(recipe, huber=0.1),
+        replace(recipe, detail=Detail(above=0.1, below=0.2)),
+        Recipe(generator="paper"),
+    ]
+    assert len({of_recipe(other) for other in [recipe, *others]}) == 4

@@ -6,7 +6,7 @@ import torch
 from PIL import Image, ImageOps
 
 from deep_protection import CancelledError, FitError, OptionError, Progress, Recipe
-from deep_protection.fitting import FitTask, fit, fit_all
+from deep_protection.fitting import Detail, FitTask, fit, fit_all
 from deep_protection.fitting.adam import Adam
 from deep_protection.fitting.average import OutputAverage
 from deep_protection.fitting.fit import Seat, Stack, opened
@@ -247,6 +247,41 @@ def test_hubers_loss_shrugs_off_single_wild_pixels(photograph: Image.Image) -> N
     assert distances[0.05] > distances[None] + 1
 
 
+def test_detail_comes_back_from_the_picture_but_no_perturbation_and_no_damaged_pixel() -> None:
+    detail, drawn = Detail(above=0.1, below=0.6), torch.full((3, 6, 7), 0.5)
+    drawn[:, 4] = 0.2
+    picture = drawn.clone()
+    picture[:, 0] += 0.1  # as large as a perturbation
+    picture[:, 1] += 0.3  # an edge not drawn yet
+    picture[1, 2] -= 0.3  # a coloured one
+    picture[:, 3] = 0.0  # between detail and damage
+    picture[:, 4] = 1.0  # damage
+    back = detail.brought_back(drawn, picture)
+    assert torch.equal(back[:, 0], drawn[:, 0])
+    assert torch.allclose(back[:, 1], torch.tensor(0.7))
+    assert torch.allclose(back[:, 2, 0], torch.tensor([0.5, 0.3, 0.5]))
+    assert torch.allclose(back[:, 3], torch.tensor(0.3))
+    assert torch.equal(back[:, 4:], drawn[:, 4:])
+
+
+def test_detail_changes_outputs_and_not_the_fit(photograph: Image.Image) -> None:
+    target = take_picture(photograph.resize((64, 48))).pixels
+    plain, detailed = (
+        fit(FitTask(target=target, recipe=Recipe(generator="fast", detail=detail), rule=Fixed(25), seed=3))
+        for detail in (None, Detail(above=0.02, below=10.0))
+    )
+    assert torch.equal(detailed.restored, Detail(above=0.02, below=10.0).brought_back(plain.restored, target))
+    assert (detailed.restored - target).abs().max() <= 0.0201
+    assert detailed[-1].psnr > plain[-1].psnr
+    assert detailed[-1].loss == plain[-1].loss
+
+
+@pytest.mark.parametrize(("above", "below"), [(-0.1, 0.5), (0.5, 0.5), (0.6, 0.5)])
+def test_a_band_of_detail_that_holds_nothing_is_refused(above: float, below: float) -> None:
+    with pytest.raises(OptionError, match="above < below"):
+        Detail(above=above, below=below)
+
+
 def test_every_row_of_adam_is_pytorchs_adam() -> None:
     """Also a row that begins later and one with another learning rate."""
     random = torch.Generator().manual_seed(0)
@@ -342,7 +377,7 @@ def test_a_picture_that_goes_back_does_not_touch_its_neighbours(small: Image.Ima
     ended: dict[int, Trajectory] = {}
     for iteration in range(15):
         if iteration == 12:
-            stack._networks.matrix.detach()[1] = float("nan")
+            stack._networks.matrix[1] = float("nan")
         ended |= {number: opened(outcome) for number, outcome in stack.advance()}
     assert [ended[number].rollbacks for number in range(3)] == [0, 1, 0]
     assert torch.isfinite(ended[1].restored).all()

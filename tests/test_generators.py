@@ -23,7 +23,7 @@ def networks(kind: type[ImageGenerator], *pictures: torch.Tensor, dtype: torch.d
 
 def step(made: Networks, pictures: torch.Tensor) -> torch.Tensor:
     """A plain gradient step; the gradient."""
-    (gradient,) = torch.autograd.grad((made() - pictures).square().mean(dim=(1, 2, 3)).sum(), made.matrix)
+    gradient = made.gradient((made() - pictures).square().mean(dim=(1, 2, 3)).sum())
     with torch.no_grad():
         made.matrix.sub_(gradient)
     return gradient
@@ -50,15 +50,15 @@ def test_the_gradient_is_right(kind: type[ImageGenerator], count: int) -> None:
     made = networks(kind, *pictures)
     for _ in range(3):
         step(made, pictures)
-    gradient, start = step(made, pictures), made.matrix.detach().clone()
+    gradient, start = step(made, pictures), made.matrix.clone()
 
     def loss_at(distance: float) -> float:
         with torch.no_grad():
             made.matrix.copy_(start + distance * gradient / gradient.norm())
             return (made() - pictures).double().square().mean(dim=(1, 2, 3)).sum().item()
 
-    made.matrix.detach().copy_(start)
-    (gradient,) = torch.autograd.grad((made() - pictures).square().mean(dim=(1, 2, 3)).sum(), made.matrix)
+    made.matrix.copy_(start)
+    gradient = made.gradient((made() - pictures).square().mean(dim=(1, 2, 3)).sum())
     slope = (loss_at(1e-3) - loss_at(-1e-3)) / 2e-3
     assert slope == pytest.approx(gradient.norm().item(), rel=0.02)
 
@@ -68,12 +68,12 @@ def test_networks_side_by_side_are_the_networks_alone(kind: type[ImageGenerator]
     pictures = [target(40, 48), target(40, 48).flip(2), target(40, 48).flip(1)]
     together = networks(kind, *pictures)
     step(together, torch.stack(pictures))  # the last layer of `fast` starts at zero; from step two all layers count
-    start = together.matrix.detach().clone()
+    start = together.matrix.clone()
     gradient, drawn = step(together, torch.stack(pictures)), together().detach()
     for row, picture in enumerate(pictures):
         alone = Networks(kind(40, 48), 1, torch.float32, torch.device("cpu"))
         alone.put(0, picture, seed=row)
-        alone.matrix.detach()[0] = start[row]
+        alone.matrix[0] = start[row]
         own = step(alone, picture)[0]
         assert (own - gradient[row]).norm() < 1e-3 * own.norm()
         assert torch.allclose(alone()[0], drawn[row], atol=1e-3)

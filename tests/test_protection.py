@@ -123,10 +123,10 @@ def test_bad_settings_are_refused_when_it_is_made(tiny: nn.Module) -> None:
 def test_a_real_classifier_sees_real_attacked_pictures_right_again(
     lite0: dp.Classifier, recognised: tuple[Tensor, Tensor], attacked: Any
 ) -> None:
-    """The main job on real parts: of pictures that PGD at 4/255 made wrong, most are right again."""
+    """The main job on real parts: of pictures that PGD at 4/255 made wrong, at least half are right again."""
     _, labels = recognised
     assert attacked.success.all(), "the attack no longer works, so nothing is shown"
     protected = dp.protect(lite0)
     with torch.no_grad():
-        right = protected(attacked.adversarial[:4]).argmax(dim=1) == labels[:4]
-    assert right.sum() >= 3
+        right = protected(attacked.adversarial).argmax(dim=1) == labels
+    assert right.float().mean() >= 0.5

@@ -32,7 +32,7 @@ from deep_protection.fitting import usable_cores
 from deep_protection.images import write_atomically
 from deep_protection.purification import find_device, find_preset, purify
 
-ATTACK_NAMES = ("pgd", "fgsm")
+ATTACK_NAMES = ("pgd", "fgsm", "saltpepper")
 RESTORED = "restored"
 """What the results call our own defence, beside the baselines' names."""
 
@@ -51,7 +51,7 @@ def demo_command(
     """Attack photographs, restore them, and see what a classifier says: table and picture.
 
     Takes the ImageNet photographs that foolbox carries, keeps those that lite0 gets right, attacks them with PGD
-    (4/255) and FGSM (8/255), and restores what the attack made wrong. Everything works offline.
+    (4/255), FGSM (8/255) and salt and pepper, and restores what the attack made wrong. Everything works offline.
     """
     settings = find_preset(preset)
     rule, where = settings.rule(stop), find_device(device)

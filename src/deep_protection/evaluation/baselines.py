@@ -6,12 +6,15 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from deep_protection.errors import MissingExtraError, OptionError
+from deep_protection.generators.fast import low_pass
 from deep_protection.images import take_picture, to_pillow
+from deep_protection.purification import PRESETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,9 @@ def jpeg(picture: Tensor, quality: int) -> Tensor:
 
 def median(picture: Tensor, size: int) -> Tensor:
     """Median of ``size × size`` pixels, each channel on its own (Xu et al. 2018, arXiv:1704.01155)."""
-    filtered = _skimage("filters").median(picture.numpy(), footprint=_ones(size), mode="reflect", behavior="ndimage")
+    filtered = _skimage("filters").median(
+        picture.numpy(), footprint=np.ones((1, size, size), np.uint8), mode="reflect", behavior="ndimage"
+    )
     return torch.from_numpy(filtered)
 
 
@@ -53,8 +58,11 @@ def total_variation(picture: Tensor, weight: float) -> Tensor:
     return torch.from_numpy(smooth).float().clamp(0, 1)
 
 
-def _ones(size: int) -> Any:
-    return torch.ones(1, size, size, dtype=torch.uint8).numpy()
+def unfitted(picture: Tensor, factor: int) -> Tensor:
+    """What `fast` does to a picture without fitting anything: low-pass copy and detail. Shows what the fit adds."""
+    detail = PRESETS["fast"].recipe.detail
+    copy = low_pass(picture.unsqueeze(0), factor)[0]
+    return copy if detail is None else detail.brought_back(copy, picture)
 
 
 def _skimage(part: str) -> Any:
@@ -77,6 +85,7 @@ _ROWS = (
     Baseline("jpeg25", "JPEG 25", partial(jpeg, quality=25)),
     Baseline("median3", "median 3×3", partial(median, size=3)),
     Baseline("tv", "total variation", partial(total_variation, weight=0.05)),
+    Baseline("unfitted", "low pass ÷4 and detail, no fit", partial(unfitted, factor=4)),
 )
 
 BASELINES: dict[str, Baseline] = {row.name: row for row in _ROWS}

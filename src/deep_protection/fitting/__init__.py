@@ -1,5 +1,6 @@
 """Fitting generators to pictures: one (``fit``) or many at once (``fit_all``)."""
 
+from deep_protection.fitting.detail import Detail as Detail
 from deep_protection.fitting.fit import fit as fit
 from deep_protection.fitting.pool import fit_all as fit_all
 from deep_protection.fitting.precision import effective_precision as effective_precision

@@ -1,10 +1,11 @@
-"""The fit itself: N networks drawing N pictures at once. One picture is a row of its own, so N = 1 is no other case."""
+"""The fit itself: N networks drawing N pictures at once. One picture is a stack of one."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.fitting.adam import Adam
@@ -119,16 +120,20 @@ class Stack:
         self._average.reset(row)
         self._seats[row] = seat
 
-        number, networks, average = seat.number, self._networks, self._average
+        number, networks, average, detail = seat.number, self._networks, self._average, task.recipe.detail
 
         def save() -> tuple[Tensor, tuple[Tensor, float]]:
             now = self._row_of(number)
-            return networks.matrix.detach()[now].clone(), average.state(now)
+            return networks.matrix[now].clone(), average.state(now)
 
         def restore(state: tuple[Tensor, tuple[Tensor, float]]) -> None:
             now = self._row_of(number)
             self._returning[now] = state[0]
             average.restore(now, state[1])
+
+        def output() -> Tensor:
+            drawn = average.value(self._row_of(number))
+            return drawn if detail is None else detail.brought_back(drawn, target)
 
         self._sittings[number] = Sitting(
             task,
@@ -136,7 +141,7 @@ class Stack:
             seat.budget(),
             save=save,
             restore=restore,
-            average=lambda: average.value(self._row_of(number)),
+            output=output,
         )
 
     def _row_of(self, number: int) -> int:
@@ -168,7 +173,7 @@ class Stack:
             least = min(sitting.iteration for sitting in self._sittings.values())
             raise CancelledError(f"the fit was cancelled at iteration {least}")
         outputs = self._networks()
-        losses = _losses(outputs - self._targets, self._huber)
+        losses = _losses(outputs, self._targets, self._huber)
         self._average.add(outputs.detach().clamp(0, 1))
         ended: list[tuple[int, Outcome]] = []
         self._returning.clear()
@@ -190,21 +195,20 @@ class Stack:
                 del self._sittings[seat.number]
             steps = steps or verdict is Verdict.STEP
         if steps:
-            (gradient,) = torch.autograd.grad(losses.sum(), self._networks.matrix)
-            self._adam.step(self._networks.matrix, gradient)
-        # Only now: the backward pass still needed the weights of the forward pass.
+            self._adam.step(self._networks.matrix, self._networks.gradient(losses.sum()))
+        # Only now: the others' step would have moved the weights that came back.
         for row, weights in self._returning.items():
-            self._networks.matrix.detach()[row] = weights
+            self._networks.matrix[row] = weights
             seat = self._seats[row]
             if seat is not None:
                 self._adam.reset(row, self._sittings[seat.number].learning_rate)
         return ended
 
 
-def _losses(residuals: Tensor, huber: float | None) -> Tensor:
-    """Loss of every row. Below the threshold Huber's is the mean squared error, so the scale is the same."""
+def _losses(outputs: Tensor, targets: Tensor, huber: float | None) -> Tensor:
+    """Loss of every row. Below the threshold Huber's is the squared error, so the scale is the same."""
     if huber is None:
-        return residuals.square().mean(dim=(1, 2, 3))
-    size = residuals.abs()
-    inside = size.clamp(max=huber)
-    return (inside * (2 * size - inside)).mean(dim=(1, 2, 3))
+        errors = F.mse_loss(outputs, targets, reduction="none")
+    else:
+        errors = 2 * F.huber_loss(outputs, targets, reduction="none", delta=huber)
+    return errors.mean(dim=(1, 2, 3))

@@ -1,7 +1,7 @@
 """N generators of one kind, one a picture, whose weights are the rows of one matrix.
 
-One matrix makes the optimiser a handful of operations whatever the number of layers, lets low precision cost one cast
-an iteration, and lets any number of pictures share every operation.
+One matrix makes the optimiser a handful of operations whatever the number of layers, and lets any number of pictures
+share every operation.
 """
 
 import torch
@@ -12,7 +12,12 @@ from deep_protection.generators.layers import Conv
 
 
 class Networks:
-    """``count`` networks; row n draws picture n, whatever the others do."""
+    """``count`` networks; row n draws picture n, whatever the others do.
+
+    The layers hold copies of the matrix, in the precision in which they compute. Those copies and their gradients are
+    views that are made once: a view an iteration for each weight would cost more than the optimiser. For one picture
+    the copy is one cast for each precision; for several, whose weights lie together layer by layer, one for each layer.
+    """
 
     matrix: Tensor
     """``N×P`` float32: all weights of a network in one row."""
@@ -25,17 +30,41 @@ class Networks:
         # Convolutions first: they are computed in the low precision, normalisation in float32.
         order = sorted(layers, key=lambda name: not isinstance(layers[name], Conv))
         self.places = [(name, which) for name in order for which in layers[name].shapes]
-        self._shapes = [layers[name].shapes[which] for name, which in self.places]
         self._layers = [(layers[name], which) for name, which in self.places]
-        self._sizes = [torch.Size(shape).numel() for shape in self._shapes]
+        self._sizes = [torch.Size(layers[name].shapes[which]).numel() for name, which in self.places]
         self._low_places = sum(isinstance(layer, Conv) for layer, _ in self._layers)
-        self._low_weights = sum(self._sizes[: self._low_places])
-        self.matrix = torch.zeros(count, sum(self._sizes), dtype=torch.float32, device=device, requires_grad=True)
+        self.matrix = torch.zeros(count, sum(self._sizes), dtype=torch.float32, device=device)
         # One picture's maps are kept channels last, several pictures' maps have to lie side by side.
         layout = torch.channels_last if count == 1 else torch.contiguous_format
         noise = torch.zeros(count, *generator.noise_shape(), dtype=dtype, device=device)
         self._noise = noise.contiguous(memory_format=layout)
         self._base = torch.zeros(count, 3, generator.height, generator.width, dtype=torch.float32, device=device)
+        self._lend()
+
+    def _lend(self) -> None:
+        """Give every layer its weights, and a place for their gradient."""
+        count, low = len(self.matrix), self._low_places
+        self._copies: list[Tensor] = []
+        self._gradients: list[Tensor] = []
+        self._flat_gradients: list[Tensor] = []
+        for dtype, sizes, layers in (
+            (self._dtype, self._sizes[:low], self._layers[:low]),
+            (torch.float32, self._sizes[low:], self._layers[low:]),
+        ):
+            # Weights of all pictures lie side by side for each layer. For one picture that is the order of its row.
+            shares = [count * size for size in sizes]
+            values = torch.zeros(sum(shares), dtype=dtype, device=self.matrix.device)
+            gradients = torch.zeros_like(values)
+            for (layer, which), value, gradient in zip(
+                layers, values.split(shares), gradients.split(shares), strict=True
+            ):
+                weights = layer.arranged(which, value).detach().requires_grad_()
+                weights.grad = layer.arranged(which, gradient)
+                setattr(layer, which, weights)
+            self._flat_gradients.append(gradients)
+            for flat, kept in ((values, self._copies), (gradients, self._gradients)):
+                parts = [flat] if count == 1 else flat.split(shares)
+                kept.extend(part.view(count, -1) for part in parts)
 
     def put(self, row: int, target: Tensor, seed: int) -> None:
         """Begin a new picture (``3×H×W``) in a row, its weights and noise drawn from ``seed``."""
@@ -47,16 +76,22 @@ class Networks:
 
     def keep(self, rows: list[int]) -> None:
         """Go on with these rows only."""
-        self.matrix = self.matrix.detach()[rows].requires_grad_()
+        self.matrix = self.matrix[rows]
         self._noise, self._base = self._noise[rows], self._base[rows]
+        self._lend()
 
     def __call__(self) -> Tensor:
         """The pictures, ``N×3×H×W`` float32, not clamped."""
-        parts = [
-            *self.matrix[:, : self._low_weights].to(self._dtype).split(self._sizes[: self._low_places], dim=1),
-            *self.matrix[:, self._low_weights :].split(self._sizes[self._low_places :], dim=1),
-        ]
-        for (layer, which), part, shape in zip(self._layers, parts, self._shapes, strict=True):
-            setattr(layer, which, part.unflatten(1, shape))
+        with torch.no_grad():
+            widths = [copy.shape[1] for copy in self._copies]
+            for copy, part in zip(self._copies, self.matrix.split(widths, dim=1), strict=True):
+                copy.copy_(part)
         drawn: Tensor = self._generator(self._noise)
         return self._base + drawn
+
+    def gradient(self, loss: Tensor) -> Tensor:
+        """Of ``loss``, a number computed from the pictures of the last call, in the matrix: ``N×P`` float32."""
+        for flat in self._flat_gradients:
+            flat.zero_()
+        torch.autograd.backward(loss)
+        return torch.cat(self._gradients, dim=1)  # of two precisions: the higher one results

@@ -48,7 +48,7 @@ def fit_all(
     exception such as KeyboardInterrupt, ends the running fits within one iteration.
 
     On the CPU each of ``workers`` threads fits one picture; on a GPU, ``stack`` pictures share every operation.
-    ``stack`` above 1 does so on the CPU too, where it is slower (docs/performance.md).
+    ``stack`` above 1 does so on the CPU too, in the calling thread, with PyTorch's own use of several cores.
     """
     source = enumerate(tasks)
     head = next(source, None)

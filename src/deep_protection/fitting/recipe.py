@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deep_protection.errors import OptionError
+from deep_protection.fitting.detail import Detail
 from deep_protection.generators import GENERATORS
 
 Precision = Literal["float32", "bfloat16"]
@@ -21,6 +22,8 @@ class Recipe:
     pepper from pulling the picture along; None is the mean squared error."""
     averaging: float = 0.0
     """Decay of the exponential average of outputs; 0 takes the last output itself."""
+    detail: Detail | None = None
+    """What is brought back from the picture into every output; None leaves outputs as they are drawn."""
     checkpoint_every: int = 25
     """Iterations between checkpoints: how finely a stop rule sees the fit."""
     precision: Precision = "float32"

@@ -26,7 +26,7 @@ class Sitting:
     """Follows one fit from its first iteration to its end.
 
     The networks belong to somebody else, who lends three functions: ``save`` gives all that is needed to come back to
-    the present moment, ``restore`` comes back to it, ``average`` is the picture of the moment.
+    the present moment, ``restore`` comes back to it, ``output`` is the picture of the moment.
     """
 
     def __init__(
@@ -37,12 +37,12 @@ class Sitting:
         *,
         save: Callable[[], Any],
         restore: Callable[[Any], None],
-        average: Callable[[], Tensor],
+        output: Callable[[], Tensor],
     ) -> None:
         self.task, self.iteration = task, 0
         self.trajectory = Trajectory(target)
         self._start, self._seconds = time.perf_counter(), seconds
-        self._save, self._restore, self._average = save, restore, average
+        self._save, self._restore, self._output = save, restore, output
         self._recovery: Recovery[Any] = Recovery(save(), task.recipe.learning_rate)
 
     @property
@@ -60,7 +60,7 @@ class Sitting:
         out_of_time = iteration > 0 and self._seconds is not None and elapsed >= self._seconds
         is_checkpoint = iteration > 0 and iteration % self.task.recipe.checkpoint_every == 0
         if is_checkpoint or iteration == limit or out_of_time:
-            output = self._average()
+            output = self._output()
             if self._add(Checkpoint(iteration, loss, psnr(output, self.trajectory.target), elapsed), output):
                 return self._end()
             if out_of_time:
@@ -82,7 +82,7 @@ class Sitting:
                     f"the fit diverged from the start (loss {loss} at iteration {self.iteration}); "
                     f"use a smaller learning rate than {self.task.recipe.learning_rate} or another preset"
                 )
-            output = self._average()
+            output = self._output()
             self._add(Checkpoint(0, recovery.good_loss, psnr(output, trajectory.target), 0.0), output)
         return self._end(f"diverged at iteration {self.iteration}, went back to the last good state")
 

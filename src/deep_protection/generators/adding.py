@@ -3,7 +3,7 @@
 Joining two branches and mixing them by a convolution is the same as mixing each and adding. Mixed before it is brought
 back to full size, the deep branch costs a quarter; and the dearest step of the published hourglass, a 3×3 convolution
 over all joined maps at full size, becomes one over a few. Bringing back is by nearest neighbour, which the convolution
-after it smooths: with bilinear interpolation the fit takes twice the iterations (docs/performance.md).
+after it smooths; docs/performance.md has what bilinear interpolation and joining would change.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,13 @@ class AddingHourglass(nn.Module):
     def __init__(self, inputs: int, channels: Sequence[int]) -> None:
         super().__init__()
         width, inner = channels[0], channels[1:]
-        self.skip = Conv(inputs, width, 1)
-        self.down = block(inputs, width, 3, 2)
+        # No biases: normalisation, which comes after every convolution here, would take them away again.
+        self.skip = Conv(inputs, width, 1, bias=False)
+        self.down = block(inputs, width, 3, 2, bias=False)
         self.deeper: nn.Module = AddingHourglass(width, inner) if inner else nn.Identity()
-        self.back = Conv(inner[0] if inner else width, width, 1)
+        self.back = Conv(inner[0] if inner else width, width, 1, bias=False)
         self.join = Norm(width)
-        self.up = block(width, width, 3)
+        self.up = block(width, width, 3, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
         """``N×inputs×H×W`` to ``N×channels[0]×H×W``."""

@@ -62,7 +62,8 @@ class ImageGenerator(nn.Module, ABC):
                 bound = 0.0 if name in self.zero else (kernel * kernel * inputs) ** -0.5
                 kernels = uniform((outputs, inputs, kernel, kernel), -bound, bound, random)
                 weights[name, "weight"] = kernels.permute(0, 2, 3, 1)
-                weights[name, "bias"] = uniform((outputs,), -bound, bound, random)
+                if "bias" in layer.shapes:
+                    weights[name, "bias"] = uniform((outputs,), -bound, bound, random)
             else:
                 for which, start in (("weight", 1.0), ("bias", 0.0)):
                     weights[name, which] = torch.full(layer.shapes[which], start, dtype=torch.float32, device="cpu")

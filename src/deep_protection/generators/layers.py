@@ -3,8 +3,8 @@
 Maps are ``N×C×H×W`` everywhere, and picture n is only ever touched by network n: convolutions run as N groups, and
 normalisation is over each map alone. With N = 1 this is plain convolution and batch normalisation of one picture.
 
-The weights are lent: whoever fits the networks keeps them all in one matrix and gives every layer its part before
-each pass. So they are ordinary attributes and not PyTorch parameters, which only the module itself may own.
+The weights are lent by whoever fits the networks and keeps them all in one matrix. So they are ordinary attributes and
+not PyTorch parameters, which only the module itself may own.
 """
 
 from typing import Literal
@@ -19,26 +19,43 @@ class Layer(nn.Module):
     """A layer with lent weights."""
 
     weight: Tensor
-    bias: Tensor
+    bias: Tensor | None
     shapes: dict[str, tuple[int, ...]]
-    """Shape of each weight for one picture; lent weights have a first dimension of N more."""
+    """Shape of each weight for one picture, as it lies in memory."""
+
+    def arranged(self, which: str, flat: Tensor) -> Tensor:  # noqa: ARG002  (for those that need to know)
+        """Weights of N pictures, one after the other in ``flat``, as the view of them that the layer computes with."""
+        return flat
 
 
 class Conv(Layer):
     """A convolution that keeps size (or halves it, rounding up, with stride 2)."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, border: Border = "zeros") -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, border: Border = "zeros", bias: bool = True
+    ) -> None:
         super().__init__()
         # Channels last, the order in which CPU kernels are quickest; a view gives PyTorch's own order.
-        self.shapes = {"weight": (outputs, kernel, kernel, inputs), "bias": (outputs,)}
+        self.shapes = {"weight": (outputs, kernel, kernel, inputs)}
+        self.bias = None
+        if bias:
+            self.shapes["bias"] = (outputs,)
         self.stride, self.margin, self.border = stride, kernel // 2, border
+
+    def arranged(self, which: str, flat: Tensor) -> Tensor:
+        if which == "bias":
+            return flat
+        _, kernel, _, inputs = self.shapes["weight"]
+        # A 1×1 kernel is the same in both orders; strides that look like channels last would make all maps so.
+        return flat.view(-1, inputs, 1, 1) if kernel == 1 else flat.view(-1, kernel, kernel, inputs).permute(0, 3, 1, 2)
 
     def forward(self, maps: Tensor) -> Tensor:
         pictures, margin = len(maps), self.margin
         if margin and self.border == "reflect":
             maps, margin = F.pad(maps, (margin,) * 4, mode="reflect"), 0
-        weight = self.weight.permute(0, 1, 4, 2, 3).flatten(0, 1)
-        drawn = F.conv2d(side_by_side(maps), weight, self.bias.flatten(), self.stride, margin, groups=pictures)
+        # Maps side by side are in PyTorch's own order, and what comes out of a convolution takes after the weights.
+        weight = self.weight if pictures == 1 else self.weight.contiguous()
+        drawn = F.conv2d(side_by_side(maps), weight, self.bias, self.stride, margin, groups=pictures)
         return apart(drawn, pictures)
 
 
@@ -53,7 +70,7 @@ class Norm(Layer):
         self.shapes = {"weight": (channels,), "bias": (channels,)}
 
     def forward(self, maps: Tensor) -> Tensor:
-        normal = F.batch_norm(side_by_side(maps), None, None, self.weight.flatten(), self.bias.flatten(), training=True)
+        normal = F.batch_norm(side_by_side(maps), None, None, self.weight, self.bias, training=True)
         return apart(normal, len(maps))
 
 
@@ -71,9 +88,11 @@ def apart(maps: Tensor, pictures: int) -> Tensor:
     return maps if pictures == 1 else maps.reshape(pictures, -1, *maps.shape[-2:])
 
 
-def block(inputs: int, outputs: int, kernel: int, stride: int = 1, *, border: Border = "zeros") -> nn.Sequential:
-    """Convolution, normalisation, swish."""
-    return nn.Sequential(Conv(inputs, outputs, kernel, stride, border=border), Norm(outputs), nn.SiLU())
+def block(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, *, border: Border = "zeros", bias: bool = True
+) -> nn.Sequential:
+    """Convolution, normalisation, swish. Normalisation takes away what the convolution's ``bias`` adds."""
+    return nn.Sequential(Conv(inputs, outputs, kernel, stride, border=border, bias=bias), Norm(outputs), nn.SiLU())
 
 
 def bilinear(maps: Tensor, like: Tensor) -> Tensor:

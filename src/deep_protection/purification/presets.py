@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from deep_protection.errors import OptionError
-from deep_protection.fitting import Recipe
+from deep_protection.fitting import Detail, Recipe
 from deep_protection.stopping import StopRule, parse_stop
 
 
@@ -31,7 +31,14 @@ class Preset:
         return parse_stop(self.stop if stop is None else stop)
 
 
-_FAST = Recipe(generator="fast", averaging=0.95, checkpoint_every=10, precision="bfloat16")
+_FAST = Recipe(
+    generator="fast",
+    huber=0.1,
+    averaging=0.95,
+    detail=Detail(above=18 / 255, below=96 / 255),
+    checkpoint_every=10,
+    precision="bfloat16",
+)
 
 _ROWS = (
     Preset(
@@ -42,12 +49,12 @@ _ROWS = (
     Preset(
         name="fast",
         recipe=_FAST,
-        stop="fixed:80",
+        stop="fixed:50",
     ),
     Preset(
         name="thorough",
         recipe=_FAST,
-        stop="fixed:60",
+        stop="fixed:50",
         fits=4,
     ),
 )
