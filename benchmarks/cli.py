@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.rows import RESULTS
+from benchmarks.summary import ATTACKS
 from deep_protection.evaluation import BASELINES
 
-RESULTS = Path("docs/results/speed")
 DEFENCES = ",".join([*BASELINES, "fast", "thorough"])
+DEFAULT_ATTACKS = ",".join(ATTACKS)
 
 app = typer.Typer(
     help="Measure deep-protection beside its peers. Rows go to docs/results/speed and are not measured twice.",
@@ -28,7 +30,7 @@ SAMPLES = Path("samples")
 def recovery(
     images: Images = SAMPLES,
     methods: Annotated[str, typer.Option(help="Baselines and presets.")] = DEFENCES,
-    attacks: Attacks = "none,pgd,pgd8,fgsm",
+    attacks: Attacks = DEFAULT_ATTACKS,
     pictures: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
     iterations: Annotated[int, typer.Option(min=1, help="Of every fit, recorded every 10.")] = 100,
     out: Out = RESULTS / "recovery.jsonl",
@@ -57,8 +59,8 @@ def long(
 @app.command()
 def ideas(
     images: Images = SAMPLES,
-    attacks: Attacks = "none,pgd,fgsm",
-    pictures: Annotated[int, typer.Option(min=1)] = 8,
+    attacks: Attacks = "none,pgd8,fgsm,saltpepper",
+    pictures: Annotated[int, typer.Option(min=1)] = 12,
     iterations: Annotated[int, typer.Option(min=1)] = 80,
     out: Out = RESULTS / "ideas.jsonl",
 ) -> None:

@@ -2,9 +2,8 @@
 
 from typing import Any
 
+from deep_protection.attacks import ATTACKS
 from deep_protection.evaluation import BASELINES
-
-NAMES = {"none": "clean, not attacked", "pgd": "PGD, Linf 4/255, 40 steps", "fgsm": "FGSM, Linf 8/255"}
 
 
 def table(report: dict[str, Any]) -> str:
@@ -15,15 +14,15 @@ def table(report: dict[str, Any]) -> str:
         f"`{report['classifier']}` gets right, preset `{report['preset']}`, stop `{report['stop']}`, attacked pictures "
         "only where the attack succeeded. Right answers, top-1 / top-5, with the 95 % interval of top-1:",
         "",
-        "| defence | " + " | ".join(f"{NAMES[row['attack']]} (n = {row['n']})" for row in results) + " | s a picture |",
+        "| defence | " + " | ".join(f"{title(row['attack'])} (n = {row['n']})" for row in results) + " | s a picture |",
         "|---|" + "---|" * (len(results) + 1),
     ]
     pictures = sum(row["n"] for row in results)
     for name in results[0]["defences"]:
         scores = [row["defences"][name] for row in results]
-        title = BASELINES[name].title if name in BASELINES else f"**restored** (`{report['preset']}`)"
+        defence = BASELINES[name].title if name in BASELINES else f"**restored** (`{report['preset']}`)"
         seconds = f"{sum(score['seconds'] for score in scores) / pictures:.3f}"
-        lines.append("| " + " | ".join([title, *map(cell, scores), seconds]) + " |")
+        lines.append("| " + " | ".join([defence, *map(cell, scores), seconds]) + " |")
     return "\n".join(
         [
             *lines,
@@ -32,6 +31,10 @@ def table(report: dict[str, Any]) -> str:
             "",
         ]
     )
+
+
+def title(attack: str) -> str:
+    return ATTACKS[attack].title if attack in ATTACKS else "clean, not attacked"
 
 
 def cell(score: dict[str, Any]) -> str:

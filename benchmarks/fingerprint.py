@@ -1,12 +1,16 @@
 """What a row was measured of, so that rows of something else never stand for it."""
 
-from dataclasses import replace
+from dataclasses import fields
 from hashlib import blake2b
 
 from deep_protection.evaluation import BASELINES
 from deep_protection.fitting import Recipe
 from deep_protection.generators import GENERATORS
 from deep_protection.purification import PRESETS
+
+ADDED_LATER = [("detail", None)]
+"""Settings that came when there were rows already, with the value that those rows were made with: a setting that does
+nothing does not make them another recipe's."""
 
 
 def of_method(method: str) -> str:
@@ -25,7 +29,9 @@ def of_recipe(recipe: Recipe) -> str:
     generator = kind(64, 64)
     layers = [(name, layer.shapes, vars(layer).get("stride")) for name, layer in generator.layers().items()]
     settings = sorted((name, value) for name, value in vars(kind).items() if isinstance(value, int | float | tuple))
-    return _short(f"{replace(recipe, checkpoint_every=1)} {layers} {generator.noise_shape()} {settings}")
+    own = [(field.name, getattr(recipe, field.name)) for field in fields(recipe) if field.name != "checkpoint_every"]
+    chosen = [setting for setting in own if setting not in ADDED_LATER]
+    return _short(f"{chosen} {layers} {generator.noise_shape()} {settings}")
 
 
 def _short(text: str) -> str:

@@ -21,7 +21,7 @@ from benchmarks.judge import judge
 from benchmarks.peers import dipdefend, published
 from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
-from benchmarks.pictures import CACHE, Subject, attacked, subjects
+from benchmarks.pictures import CACHE, Subject, attacked, first
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.seeds import picture_seed
 
@@ -48,7 +48,7 @@ def run(images: Path, out: Path, method: str, attacks: list[str], pictures: int,
     # One thread: what is counted is work, not waiting for another thread. Two such commands keep two cores busy.
     torch.set_num_threads(1)
     classifier = load_classifier("lite0")
-    chosen = [subject for subject, _ in zip(subjects(images, classifier), range(pictures), strict=False)]
+    chosen = first(images, classifier, pictures)
     for name in attacks:
         for subject in chosen:
             with Claim(f"{method} {name} {subject.name}") as claim:
@@ -70,7 +70,7 @@ def fit_one(
     """One fit from where it was left to its end."""
     make, limit = LONG[method]
     key = {"source": source, "method": method, "attack": name, "picture": subject.name}
-    known = [row for row in rows.read(out) if all(row.get(field) == value for field, value in key.items())]
+    known = rows.matching(out, key)
     if any(row["iteration"] >= limit for row in known):
         return
     fit = make(given, picture_seed(0, given))

@@ -6,11 +6,10 @@ from pathlib import Path
 from benchmarks import rows
 from benchmarks.fingerprint import of_recipe
 from benchmarks.ideas import IDEAS
+from benchmarks.rows import RESULTS
 from benchmarks.summary import (
     ATTACKS,
-    EXTRA_ATTACKS,
     LENGTHS,
-    RESULTS,
     TITLES,
     Point,
     ever_right,
@@ -23,7 +22,7 @@ from deep_protection.evaluation import BASELINES
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / RESULTS
 LEAST = 8
-"""Peers with fewer pictures stand in the table of the same pictures only."""
+"""What was run on fewer pictures stands in the table of the same pictures only."""
 
 
 def markdown(heading: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -33,10 +32,12 @@ def markdown(heading: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def machine(name: str) -> str:
-    """What a results file says of the machine it was made on."""
-    about = rows.read(FOLDER / name)[0]["machine"]
+    """What a results file says of the machine it was made on, and how often everything was measured."""
+    head = rows.read(FOLDER / name)[0]
+    about, rounds = head["machine"], head["rounds"]
     has = "with" if about["bfloat16"] else "without"
-    return f"{about['processor']}, {about['cores']} cores, {has} bfloat16 instructions; torch {about['torch']}"
+    often = f"medians of {rounds} rounds" if rounds > 1 else "one round"
+    return f"{about['processor']}, {about['cores']} cores, {has} bfloat16 instructions; torch {about['torch']}; {often}"
 
 
 def speed() -> str:
@@ -55,7 +56,7 @@ def speed() -> str:
         for row in found
     ]
     heading = ("method", "threads", "wall, ms", "CPU, ms", "less CPU than published", "less wall")
-    return f"{machine('speed.jsonl')}. One iteration of one 224×224 picture, medians.\n\n{markdown(heading, lines)}"
+    return f"{machine('speed.jsonl')}. One iteration of one 224×224 picture.\n\n{markdown(heading, lines)}"
 
 
 def _cell(point: Point | None) -> str:
@@ -75,15 +76,19 @@ def _recovery(points: dict[tuple[str, str, int], Point]) -> str:
         seconds = sum(point.cpu_seconds * point.n for point in there) / sum(point.n for point in there)
         shown = f"{seconds:.4f}" if seconds < 0.1 else f"{seconds:.2f}"
         counts = "/".join(str(point.n) if point else "–" for point in at.values())
-        lines.append((TITLES[method], *(_cell(point) for point in at.values()), counts, shown))
-    heading = ("defence", *ATTACKS.values(), "n", "CPU s a picture")
+        hurt = [point.top1 for attack, point in at.items() if point and attack != "none"]
+        mean, worst = ("–", "–")
+        if len(hurt) == len(ATTACKS) - 1:
+            mean, worst = f"{sum(hurt) / len(hurt):.0%}", f"{min(hurt):.0%}"
+        lines.append((TITLES[method], *(_cell(point) for point in at.values()), mean, worst, counts, shown))
+    heading = ("defence", *ATTACKS.values(), "mean attack", "worst attack", "n", "CPU s a picture")
     return markdown(heading, lines)
 
 
 def all_pictures() -> str:
     """Every method on all pictures it has been run on."""
     points = recovery(FOLDER)
-    return _recovery({key: point for key, point in points.items() if key[0] not in LENGTHS or point.n >= LEAST})
+    return _recovery({key: point for key, point in points.items() if key[0] in BASELINES or point.n >= LEAST})
 
 
 def same_pictures() -> str:
@@ -146,7 +151,7 @@ def ideas() -> str:
             )
         )
     n = found[0]["n"] if found else 0
-    titles = ", ".join(title for name, title in {**ATTACKS, **EXTRA_ATTACKS}.items() if name in attacks)
+    titles = ", ".join(title for name, title in ATTACKS.items() if name in attacks)
     heading = ("change", "expected", "CPU ms/it", "iterations", "CPU s", "p(true)", "top-1", "verdict")
     return f"{n} pictures × {titles}.\n\n{markdown(heading, lines)}"
 
@@ -156,9 +161,9 @@ def scale() -> str:
     found = [row for row in rows.read(FOLDER / "scale.jsonl") if "what" in row]
     lines = [
         (
-            str(row["count"]),
+            str(row["count"] * row.get("processes", 1)),
             f"{row['size']}²",
-            str(row["workers"] or "all"),
+            f"{row['processes']} programs" if "processes" in row else str(row["workers"] or "all"),
             f"{row['seconds_a_picture']:.2f}",
             f"{row['cpu_seconds_a_picture']:.2f}",
             f"{1e6 * row['cpu_seconds_a_picture'] / row['size'] ** 2:.1f}",

@@ -5,16 +5,19 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from deep_protection.attacks import attack
 from deep_protection.classifiers import Classifier, wordnet_ids
 from deep_protection.evaluation import imagenet_samples
+from deep_protection.images import take_picture
 
 CACHE = Path(__file__).parent / ".cache"
 """Attacked pictures, so that every method and every later run meets the very same ones. Never committed."""
@@ -47,6 +50,17 @@ def subjects(folder: Path, classifier: Classifier) -> Iterator[Subject]:
     random.Random(0).shuffle(files)  # noqa: S311  (an order, not a secret)
     opened = ((f"{file.parent.name}/{file.name}", _open(file), index[file.parent.name]) for file in files)
     yield from _recognised(opened, classifier)
+
+
+def first(folder: Path, classifier: Classifier, count: int) -> list[Subject]:
+    """The first ``count`` of the order, or as many as there are."""
+    return list(islice(subjects(folder, classifier), count))
+
+
+def sample_pixels(count: int) -> list[Tensor]:
+    """Foolbox's first photographs at 224×224, for what is timed and not judged."""
+    pixels = (take_picture(picture).pixels.unsqueeze(0) for picture, _ in imagenet_samples()[:count])
+    return [F.interpolate(picture, size=(224, 224), mode="area")[0] for picture in pixels]
 
 
 def _open(file: Path) -> Image.Image:

@@ -5,7 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.summary import ATTACKS, RESULTS, TITLES, Point, length, recovery
+from benchmarks.rows import RESULTS
+from benchmarks.summary import ATTACKS, TITLES, Point, length, recovery
 
 COLOURS = {"published": "#444444", "dipdefend": "#b8860b", "fast": "#c62828", "thorough": "#1565c0", "paper": "#6a1b9a"}
 
@@ -13,9 +14,9 @@ COLOURS = {"published": "#444444", "dipdefend": "#b8860b", "fast": "#c62828", "t
 def plot(out: Path = RESULTS / "recovery.png") -> None:
     """Draw ``recovery.png`` from the committed rows."""
     points = recovery(out.parent)
-    figure = Figure(figsize=(11.5, 7.6), dpi=110, layout="constrained")
+    figure = Figure(figsize=(15, 7.6), dpi=110, layout="constrained")
     figure.suptitle("Right answers (top-1) against CPU seconds a picture; ● where a method ends by itself", fontsize=12)
-    panels = figure.subplots(2, 2, sharex=True, sharey=True).flatten()
+    *panels, corner = figure.subplots(2, 3, sharex=True, sharey=True).flatten()
     for panel, (attack, title) in zip(panels, ATTACKS.items(), strict=True):
         panel.set_title(title)
         panel.set_xscale("log")
@@ -29,11 +30,12 @@ def plot(out: Path = RESULTS / "recovery.png") -> None:
                 if (name, under) == (method, attack)
             )
             _draw(panel, method, curve)
-        panel.legend(fontsize=7, loc="lower center", ncols=3)
-    for panel in panels[2:]:
         panel.set_xlabel("CPU seconds a picture")
-    for panel in panels[::2]:
         panel.set_ylabel("top-1")
+        panel.tick_params(labelbottom=True)
+    lines = {line.get_label(): line for panel in panels for line in panel.get_lines() if line.get_label()[0] != "_"}
+    corner.axis("off")
+    corner.legend(lines.values(), lines.keys(), loc="center", fontsize=10)
     figure.savefig(out)
 
 
@@ -52,7 +54,7 @@ def _draw(panel: Any, method: str, curve: list[tuple[int, Point]]) -> None:
         [point.cpu_seconds for _, point in curve],
         [point.top1 for _, point in curve],
         color=colour,
-        label=f"{name} (n = {curve[-1][1].n})",
+        label=name,
     )
     if end is not None:
         panel.plot([end.cpu_seconds], [end.top1], "o", color=colour)

@@ -8,10 +8,9 @@ from torch.profiler import profile as profiler
 
 from benchmarks import rows
 from benchmarks.machine import describe
-from deep_protection.evaluation import imagenet_samples
+from benchmarks.pictures import sample_pixels
 from deep_protection.fitting import FitTask
 from deep_protection.fitting.fit import Seat, Stack
-from deep_protection.images import take_picture
 from deep_protection.purification import PRESETS
 from deep_protection.stopping import Fixed
 
@@ -23,9 +22,7 @@ def run(preset: str, out: Path) -> None:
     """Write ``profile-PRESET.jsonl``: one thread, one picture of 224×224, the operations that took most."""
     cores = torch.get_num_threads()
     torch.set_num_threads(1)
-    pixels = take_picture(imagenet_samples()[0][0]).pixels.unsqueeze(0)
-    picture = torch.nn.functional.interpolate(pixels, size=(224, 224), mode="area")[0]
-    task = FitTask(target=picture, recipe=PRESETS[preset].recipe, rule=Fixed(10**9), seed=0)
+    task = FitTask(target=sample_pixels(1)[0], recipe=PRESETS[preset].recipe, rule=Fixed(10**9), seed=0)
     stack, iterations = Stack([Seat(0, task)]), ITERATIONS[preset]
     for _ in range(3):
         list(stack.advance())

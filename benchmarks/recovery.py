@@ -10,22 +10,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from benchmarks import rows
+from benchmarks.batch import fit_batch
 from benchmarks.fingerprint import of_method
 from benchmarks.judge import judge
-from benchmarks.pictures import Subject, attacked, subjects
+from benchmarks.pictures import Subject, attacked, first
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation import BASELINES
-from deep_protection.fitting import FitTask, fit_all
 from deep_protection.purification import PRESETS
-from deep_protection.seeds import picture_seed
-from deep_protection.stopping import Fixed
 
 BATCH = 32
-"""Pictures fitted, and written down, at a time."""
+"""Pictures fitted, and written down, at a time; one where a picture takes many minutes."""
 
 
 def run(images: Path, out: Path, methods: list[str], attacks: list[str], pictures: int, iterations: int) -> None:
@@ -33,18 +30,15 @@ def run(images: Path, out: Path, methods: list[str], attacks: list[str], picture
     if unknown:
         raise SystemExit(f"unknown: {', '.join(unknown)}; there are: {', '.join([*BASELINES, *PRESETS])}")
     classifier = load_classifier("lite0")
-    chosen = [subject for subject, _ in zip(subjects(images, classifier), range(pictures), strict=False)]
+    chosen = first(images, classifier, pictures)
     for name in attacks:
         for method in methods:
             length = 0 if method in BASELINES else iterations
             key = {"source": images.name, "attack": name, "method": method, "of": of_method(method)}
-            done = {
-                row["picture"]
-                for row in rows.read(out)
-                if all(row.get(field) == value for field, value in key.items()) and row["iteration"] >= length
-            }
+            done = {row["picture"] for row in rows.matching(out, key) if row["iteration"] >= length}
             left = [subject for subject in chosen if subject.name not in done]
-            for batch in (left[start : start + BATCH] for start in range(0, len(left), BATCH)):
+            size = 1 if method in PRESETS and PRESETS[method].recipe.parallel == "operators" else BATCH
+            for batch in (left[start : start + size] for start in range(0, len(left), size)):
                 given = [attacked(subject, name, classifier) for subject in batch]
                 if method in BASELINES:
                     made = filtered(method, batch, given, classifier)
@@ -70,34 +64,16 @@ def fitted(
 ) -> Iterator[rows.Row]:
     """A row for each picture and checkpoint of a preset's recipe, fitted as one batch.
 
-    Where the preset fits a picture several times, the fits' pictures are averaged checkpoint by checkpoint. CPU and
-    wall seconds are the batch's, shared out evenly over its pictures and iterations.
+    Where the preset fits a picture several times, the fits' pictures are averaged checkpoint by checkpoint.
     """
     preset = PRESETS[method]
-    recipe = replace(preset.recipe, checkpoint_every=10)
-    tasks = [
-        FitTask(
-            target=picture,
-            recipe=recipe,
-            rule=Fixed(iterations),
-            seed=picture_seed(0, picture, number),
-            keep_outputs=True,
-        )
-        for picture in given
-        for number in range(preset.fits)
-    ]
-    begin, begin_cpu = time.perf_counter(), time.process_time()
-    trajectories = list(fit_all(tasks, pictures_total=len(tasks)))
-    share = 1 / len(given) / iterations
-    cpu, seconds = (time.process_time() - begin_cpu) * share, (time.perf_counter() - begin) * share
+    batch = fit_batch(replace(preset.recipe, checkpoint_every=10), given, iterations, preset.fits)
     for number, (subject, picture) in enumerate(zip(chosen, given, strict=True)):
-        fits = trajectories[number * preset.fits : (number + 1) * preset.fits]
-        for index, point in enumerate(fits[0]):
-            outputs = torch.stack([trajectory.outputs[index] for trajectory in fits])
+        for iteration, output in batch.outputs(number):
             yield {
                 "picture": subject.name,
-                "iteration": point.iteration,
-                "cpu_seconds": round(cpu * point.iteration, 4),
-                "seconds": round(seconds * point.iteration, 4),
-                **judge(outputs.mean(dim=0), picture, subject, classifier),
+                "iteration": iteration,
+                "cpu_seconds": round(batch.cpu_seconds_an_iteration * iteration, 4),
+                "seconds": round(batch.seconds_an_iteration * iteration, 4),
+                **judge(output, picture, subject, classifier),
             }

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
+RESULTS = Path("docs/results/speed")
+"""Where they are kept, from the repository's root."""
 
 
 def read(path: Path) -> list[Row]:
@@ -14,6 +16,11 @@ def read(path: Path) -> list[Row]:
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
+
+
+def matching(path: Path, key: Row) -> list[Row]:
+    """The rows that agree with all of ``key``."""
+    return [row for row in read(path) if all(row.get(field) == value for field, value in key.items())]
 
 
 def append(path: Path, rows: Iterable[Row]) -> None:

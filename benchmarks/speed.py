@@ -18,10 +18,9 @@ from benchmarks import rows
 from benchmarks.machine import describe
 from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
-from deep_protection.evaluation import imagenet_samples
+from benchmarks.pictures import sample_pixels
 from deep_protection.fitting import FitTask, Recipe
 from deep_protection.fitting.fit import Seat, Stack
-from deep_protection.images import take_picture
 from deep_protection.purification import PRESETS
 from deep_protection.stopping import Fixed
 
@@ -82,12 +81,8 @@ def contenders(pictures: list[Tensor], cores: int) -> list[Contender]:
 
 def run(out: Path, rounds: int) -> None:
     cores = torch.get_num_threads()
-    pictures = [
-        torch.nn.functional.interpolate(take_picture(picture).pixels.unsqueeze(0), size=(224, 224), mode="area")[0]
-        for picture, _ in imagenet_samples()[:16]
-    ]
     try:
-        measured = _measured(contenders(pictures, cores), rounds)
+        measured = _measured(contenders(sample_pixels(16), cores), rounds)
     finally:
         torch.set_num_threads(cores)
     out.unlink(missing_ok=True)

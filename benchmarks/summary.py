@@ -7,12 +7,13 @@ from pathlib import Path
 
 from benchmarks import rows
 from benchmarks.fingerprint import of_method
+from benchmarks.long_fits import LONG
+from benchmarks.rows import RESULTS
 from deep_protection.evaluation import BASELINES, wilson_interval
 from deep_protection.purification import PRESETS
 from deep_protection.stopping import Fixed
 
-RESULTS = Path("docs/results/speed")
-LENGTHS = {"published": 1750, "dipdefend": 1200}
+LENGTHS = {name: limit for name, (_, limit) in LONG.items()}
 """Iterations after which a peer's own recipe ends."""
 TITLES = {
     "published": "published recipe, plain PyTorch",
@@ -22,9 +23,13 @@ TITLES = {
     "paper": "**ours, `paper`**",
     **{name: baseline.title for name, baseline in BASELINES.items()},
 }
-ATTACKS = {"none": "clean", "pgd": "PGD 4/255", "pgd8": "PGD 8/255", "fgsm": "FGSM 8/255"}
-EXTRA_ATTACKS = {"saltpepper": "salt and pepper"}
-"""Not among the four that every method is measured under."""
+ATTACKS = {
+    "none": "clean",
+    "pgd": "PGD 4/255",
+    "pgd8": "PGD 8/255",
+    "fgsm": "FGSM 8/255",
+    "saltpepper": "salt and pepper, least found",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,8 @@ def _ended_rows(results: Path) -> list[rows.Row]:
     Rows of settings that are no longer shipped are left out.
     """
     found = rows.read(results / "recovery.jsonl") + rows.read(results / "long.jsonl")
-    found = [row for row in found if row["method"] in TITLES and row.get("of", "") == of_method(row["method"])]
+    shipped = {method: of_method(method) for method in TITLES}
+    found = [row for row in found if row.get("of", "") == shipped.get(row["method"])]
     if not found:
         return []
     source = Counter(row["source"] for row in found).most_common(1)[0][0]
@@ -95,7 +101,8 @@ def _ended_rows(results: Path) -> list[rows.Row]:
         for row in found
         if row["source"] == source
     }
-    ended = {key[:3] for key in by_key if key[3] >= length(key[0])}
+    lengths = {method: length(method) for method in TITLES}
+    ended = {key[:3] for key in by_key if key[3] >= lengths[key[0]]}
     return [row for key, row in by_key.items() if key[:3] in ended]
 
 
