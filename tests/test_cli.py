@@ -230,7 +230,7 @@ def test_demo_makes_the_table_the_numbers_and_the_picture(tmp_path: Path) -> Non
     numbers = json.loads((tmp_path / "demo" / "results.json").read_text())
     assert [row["attack"] for row in numbers["results"]] == ["none", "pgd", "fgsm", "saltpepper"]
     pgd = numbers["results"][1]
-    assert (pgd["n"], pgd["defences"]["nothing"]["top1"]) == (2, 0.0)
+    assert (pgd["n"], pgd["defences"]["none"]["top1"]) == (2, 0.0)
     assert {"quantise", "jpeg50", "median3", "tv", "restored"} <= set(pgd["defences"])
     with Image.open(tmp_path / "demo" / "demo.png") as picture:
         assert picture.width > 800

@@ -18,3 +18,26 @@ def foolbox() -> Any:
             f"attacks need foolbox, which is not installed ({error}); run: pip install 'deep-protection[attacks]'"
         ) from error
     return foolbox
+
+
+class AutoAttack:
+    """torchattacks' AutoAttack (Croce & Hein 2020, arXiv:2003.01690) behind the call of a foolbox attack."""
+
+    def __init__(self) -> None:
+        self.version = "standard"
+        try:
+            with warnings_silenced():
+                import torchattacks
+        except ImportError as error:
+            raise MissingExtraError(
+                f"AutoAttack needs torchattacks, which is not installed ({error}); "
+                "run: pip install 'deep-protection[autoattack]'"
+            ) from error
+        self._library = torchattacks
+
+    def __call__(self, host: Any, pixels: Any, criterion: Any, *, epsilons: float) -> tuple[None, Any, None]:
+        """Linf AutoAttack of size ``epsilons``; what foolbox calls raw and success is left out."""
+        network, labels = host._model, criterion.labels.raw
+        classes = network(pixels[:1]).shape[-1]
+        run = self._library.AutoAttack(network, eps=epsilons, version=self.version, n_classes=classes, seed=0)
+        return None, run(pixels, labels), None

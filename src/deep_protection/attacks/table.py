@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from deep_protection.attacks.library import foolbox
+from deep_protection.attacks.library import AutoAttack, foolbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,28 +13,70 @@ class AttackSpec:
 
     name: str
     title: str
-    norm: Literal["Linf", "L2", "L1", "L0"]
+    norm: Literal["Linf", "L2", "L1", "none"]
+    """What it keeps small; "none" for attacks that move or blur the picture."""
     epsilon: float | None
     """Size allowed in its norm, on pixels in ``[0, 1]``; None for attacks that look for the smallest."""
     build: Callable[[], Any]
     """Makes the foolbox attack; called only when it is run, so that foolbox is imported only then."""
 
+    def parameters(self) -> dict[str, Any]:
+        """Everything that was set or left at foolbox's default, ready for a record."""
+        plain = {key: value for key, value in vars(self.build()).items() if isinstance(value, bool | int | float | str)}
+        return {"norm": self.norm, "epsilon": self.epsilon, **plain}
 
-def _pgd() -> Any:
-    return foolbox().attacks.LinfProjectedGradientDescentAttack(steps=40)
 
+def _of(name: str, **settings: Any) -> Callable[[], Any]:
+    return lambda: getattr(foolbox().attacks, name)(**settings)
+
+
+_PGD = _of("LinfProjectedGradientDescentAttack", steps=40)
 
 _ROWS = (
-    AttackSpec("fgsm", "FGSM, 8/255", "Linf", 8 / 255, lambda: foolbox().attacks.LinfFastGradientAttack()),
-    AttackSpec("pgd", "PGD, 4/255, 40 steps", "Linf", 4 / 255, _pgd),
-    AttackSpec("pgd8", "PGD, 8/255, 40 steps", "Linf", 8 / 255, _pgd),
+    AttackSpec("fgsm", "FGSM, 8/255", "Linf", 8 / 255, _of("LinfFastGradientAttack")),
+    AttackSpec("pgd", "PGD, 4/255, 40 steps", "Linf", 4 / 255, _PGD),
+    # The paper's step: ε divided by the number of steps (Dong et al. 2018, arXiv:1710.06081).
+    AttackSpec(
+        "mifgsm",
+        "MI-FGSM, 8/255, 10 steps",
+        "Linf",
+        8 / 255,
+        _of("LinfMomentumIterativeFastGradientMethod", steps=10, rel_stepsize=0.1),
+    ),
+    AttackSpec("l2pgd", "L2-PGD, 3.0, 40 steps", "L2", 3.0, _of("L2ProjectedGradientDescentAttack", steps=40)),
+    AttackSpec("deepfool", "DeepFool, least L2 found", "L2", None, _of("L2DeepFoolAttack")),
+    AttackSpec(
+        "cw",
+        "Carlini & Wagner, least L2 found",
+        "L2",
+        None,
+        _of("L2CarliniWagnerAttack", binary_search_steps=6, steps=200, initial_const=0.1),
+    ),
+    AttackSpec(
+        "ead",
+        "EAD, least elastic net found",
+        "L1",
+        None,
+        _of("EADAttack", binary_search_steps=6, steps=200, initial_const=0.1),
+    ),
     AttackSpec(
         "saltpepper",
         "salt and pepper, least found",
         "L2",
         None,
-        lambda: foolbox().attacks.SaltAndPepperNoiseAttack(steps=300, across_channels=True),
+        _of("SaltAndPepperNoiseAttack", steps=300, across_channels=True),
     ),
+    AttackSpec("pgd8", "PGD, 8/255, 40 steps", "Linf", 8 / 255, _PGD),
+    AttackSpec("pgd16", "PGD, 16/255, 40 steps", "Linf", 16 / 255, _PGD),
+    AttackSpec("ddn", "DDN, least L2 found", "L2", None, _of("DDNAttack", steps=100)),
+    AttackSpec("hopskipjump", "HopSkipJump, least L2 found", "L2", None, _of("HopSkipJumpAttack", steps=20)),
+    AttackSpec("boundary", "boundary attack, least L2 found", "L2", None, _of("BoundaryAttack", steps=5000)),
+    AttackSpec("gaussianblur", "blur, least found", "none", None, _of("GaussianBlurAttack", steps=100)),
+    AttackSpec("spatial", "turned by ≤ 30°, moved by ≤ 3 px", "none", None, _of("SpatialAttack")),
+    AttackSpec("autoattack", "AutoAttack, 4/255", "Linf", 4 / 255, AutoAttack),
 )
 
 ATTACKS: dict[str, AttackSpec] = {row.name: row for row in _ROWS}
+
+POSTER = ("fgsm", "pgd", "mifgsm", "l2pgd", "deepfool", "cw", "ead", "saltpepper")
+"""Eight attacks of foolbox, as many as the poster had. It does not name its own."""

@@ -10,6 +10,7 @@ from deep_protection.cli.classify import classify_command
 from deep_protection.cli.console import say_error
 from deep_protection.cli.demo import demo_command
 from deep_protection.cli.doctor import doctor_command
+from deep_protection.cli.experiment import experiment_app
 from deep_protection.cli.purify import purify_command
 from deep_protection.errors import DeepProtectionError
 
@@ -26,6 +27,7 @@ app.command("purify")(purify_command)
 app.command("classify")(classify_command)
 app.command("demo")(demo_command)
 app.command("doctor")(doctor_command)
+app.add_typer(experiment_app, name="experiment")
 
 
 def _say_version(asked: bool) -> None:

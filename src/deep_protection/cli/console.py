@@ -2,12 +2,13 @@
 
 import json
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from deep_protection.fitting import Progress as FitProgress
@@ -15,6 +16,7 @@ from deep_protection.fitting import ProgressCallback
 
 stderr = Console(stderr=True)
 stdout = Console()
+LOG_SECONDS = 60.0
 
 
 def say_error(message: str) -> None:
@@ -68,3 +70,34 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@contextmanager
+def counting_bar(what: str, *, shown: bool = True) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr with time left, fed with things done, things in all and the last one's name.
+
+    Where stderr is no terminal, a line about once a minute, as a log wants it.
+    """
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[last]}", markup=False),
+        console=stderr,
+        transient=True,
+        disable=not (shown and stderr.is_terminal),
+    )
+    begin = said = time.monotonic()
+    with bar:
+        row = bar.add_task(what, total=None, last="")
+
+        def report(done: int, total: int, last: str) -> None:
+            nonlocal said
+            bar.update(row, completed=done, total=total, last=last)
+            now = time.monotonic()
+            if shown and not stderr.is_terminal and now - said >= LOG_SECONDS:
+                said = now
+                sys.stderr.write(f"{what}: {done} of {total} after {duration(now - begin)}\n")
+
+        yield report

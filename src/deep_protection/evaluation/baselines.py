@@ -78,7 +78,7 @@ def _skimage(part: str) -> Any:
 
 
 _ROWS = (
-    Baseline("nothing", "nothing", torch.clone),
+    Baseline("none", "nothing", torch.clone),
     Baseline("quantise", "8-bit rounding", quantise),
     Baseline("jpeg75", "JPEG 75", partial(jpeg, quality=75)),
     Baseline("jpeg50", "JPEG 50", partial(jpeg, quality=50)),

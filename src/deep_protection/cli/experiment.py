@@ -1,0 +1,75 @@
+"""``deep-protection experiment``: run, go on with and report experiments."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from deep_protection.cli import options
+from deep_protection.cli.console import counting_bar
+from deep_protection.errors import MissingExtraError
+
+experiment_app = typer.Typer(
+    help="Attack pictures, defend them, and write down what a classifier says: rows, tables, figures.",
+    no_args_is_help=True,
+)
+
+
+@experiment_app.command("run")
+def run_command(
+    out: Annotated[Path, typer.Option(help="Folder for the rows. The same command goes on where it was.")],
+    images: Annotated[
+        str | None, typer.Option(help="Folder with one folder a class, or 'samples' for foolbox's 20 photographs.")
+    ] = None,
+    classifier: Annotated[str | None, typer.Option(help="lite0, resnet18, a hub model id or a directory.")] = None,
+    attacks: Annotated[str | None, typer.Option(help="Names joined by commas; 'poster' means its eight.")] = None,
+    defences: Annotated[str | None, typer.Option(help="Presets and baselines, joined by commas.")] = None,
+    stop: Annotated[str | None, typer.Option(help="Joined by commas: preset, fixed:N, oracle, oracle:top1.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Length of a fit, for the oracle to look at.")] = None,
+    views: Annotated[bool | None, typer.Option("--views", help="Average the classifier over views, for all.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many pictures, in a fixed random order.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed: same rows, times aside.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes. Default: one a core.")] = None,
+    engine: Annotated[str | None, typer.Option(help="local or ray.")] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="A Ray cluster's address; without one it starts its own.")
+    ] = None,
+    inputs: Annotated[
+        Path | None, typer.Option(help="Folder of attacked pictures, to share among experiments.")
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="quick, poster or a TOML file; options win over it.")] = None,
+    quiet: options.Quiet = False,
+) -> int:
+    """Run an experiment, or go on with it: whatever is in the folder already is not computed again."""
+    experiment = _experiment()
+    given: dict[str, Any] = {
+        "images": images,
+        "classifier": classifier,
+        "attacks": attacks,
+        "defences": defences,
+        "stops": stop,
+        "iterations": iterations,
+        "views": views,
+        "limit": limit,
+        "seed": seed,
+        "device": device,
+        "workers": workers,
+        "engine": engine,
+        "ray_address": ray_address,
+        "inputs": inputs,
+    }
+    settings = experiment.make_settings({name: value for name, value in given.items() if value is not None}, config)
+    with counting_bar("experiment", shown=not quiet) as report:
+        experiment.run_experiment(settings, out, report)
+    return 0
+
+
+def _experiment() -> Any:
+    try:
+        from deep_protection.evaluation import experiment
+    except ImportError as error:
+        raise MissingExtraError(
+            f"experiments need more packages ({error}); run: pip install 'deep-protection[experiment]'"
+        ) from error
+    return experiment

@@ -1,0 +1,6 @@
+"""Experiments: pictures × attacks × defences × stop rules, as rows that can be gone on with, and a report of them."""
+
+from deep_protection.evaluation.experiment.run import run_experiment as run_experiment
+from deep_protection.evaluation.experiment.settings import NAMED as NAMED
+from deep_protection.evaluation.experiment.settings import Settings as Settings
+from deep_protection.evaluation.experiment.settings import make_settings as make_settings

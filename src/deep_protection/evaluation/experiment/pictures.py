@@ -1,0 +1,77 @@
+"""Labelled pictures: a folder with one folder a class, or foolbox's samples."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from deep_protection.classifiers import Classifier, wordnet_ids
+from deep_protection.errors import OptionError
+from deep_protection.evaluation.samples import imagenet_samples
+from deep_protection.images import read_image
+
+SAMPLES = "samples"
+SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A picture whose class is known, not opened yet."""
+
+    name: str
+    label: int
+    source: Path | Image.Image
+
+    def pixels(self, classifier: Classifier) -> Tensor:
+        """``3×H×W`` in ``[0, 1]``, as the classifier sees it."""
+        image = self.source if isinstance(self.source, Image.Image) else read_image(self.source)[0]
+        return classifier.preprocess(image).clamp(0, 1)
+
+
+def labelled_pictures(images: str, classifier: Classifier, limit: int | None = None) -> list[Labelled]:
+    """The pictures of a folder with one folder a class, in a fixed random order; or "samples".
+
+    A class's folder is named by its WordNet id (ImageNet), its index or its name. Shuffled, so that the first few of a
+    ``limit`` are no worse a sample than any others.
+    """
+    if images == SAMPLES:
+        samples = enumerate(imagenet_samples())
+        found = [Labelled(f"sample-{number:02}", label, picture) for number, (picture, label) in samples]
+    else:
+        found = _in_folder(Path(images), classifier)
+    random.Random(0).shuffle(found)  # noqa: S311  (an order, not a secret)
+    return found[:limit]
+
+
+def _in_folder(folder: Path, classifier: Classifier) -> list[Labelled]:
+    if not folder.is_dir():
+        raise OptionError(f"{folder} is no folder; give one with one folder a class, or {SAMPLES!r}")
+    classes = _class_names(classifier)
+    found, unknown = [], []
+    for group in sorted(path for path in folder.iterdir() if path.is_dir()):
+        label = classes.get(group.name.lower())
+        if label is None:
+            unknown.append(group.name)
+            continue
+        files = sorted(file for file in group.rglob("*") if file.suffix.lower() in SUFFIXES)
+        found += [Labelled(file.relative_to(folder).as_posix(), label, file) for file in files]
+    if unknown:
+        raise OptionError(
+            f"{folder} has folders that name no class of {classifier.name}: {', '.join(unknown[:3])}; name each by "
+            "WordNet id (n01440764), class index (0) or class name (tench)"
+        )
+    if not found:
+        raise OptionError(f"no pictures in {folder}; it has to hold one folder a class with pictures in it")
+    return found
+
+
+def _class_names(classifier: Classifier) -> dict[str, int]:
+    """Everything that a class's folder may be called."""
+    labels = classifier.labels or []
+    names = {label.lower(): number for number, label in enumerate(labels)}
+    names |= {str(number): number for number in range(max(len(labels), 1000))}
+    if len(labels) in (0, 1000):
+        names |= {wordnet_id: number for number, wordnet_id in enumerate(wordnet_ids())}
+    return names

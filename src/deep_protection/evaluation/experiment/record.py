@@ -1,0 +1,79 @@
+"""What a row was made with, and what a folder of rows is of."""
+
+import json
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from deep_protection.attacks import find_attack
+from deep_protection.errors import OptionError, OutputError
+from deep_protection.evaluation.experiment.settings import Settings
+from deep_protection.evaluation.experiment.units import Row
+from deep_protection.images import write_atomically
+from deep_protection.purification import PRESETS
+
+PACKAGES = ("deep-protection", "torch", "foolbox", "scikit-image", "torchmetrics", "numpy", "pillow")
+
+
+def environment(settings: Settings) -> Row:
+    """Columns that are the same in every row of a run."""
+    return {
+        "classifier": settings.classifier,
+        "device": settings.device,
+        "versions": "; ".join(f"{name} {_version(name)}" for name in PACKAGES)
+        + f"; python {platform.python_version()}",
+        "commit": _commit(),
+    }
+
+
+def keep_settings(settings: Settings, out: Path) -> None:
+    """Write ``experiment.json``, or refuse a folder that holds an experiment on other pictures or classifiers."""
+    path = out / "experiment.json"
+    record = {
+        **settings.identity,
+        "seed": settings.seed,
+        "attacks": {name: find_attack(name).parameters() for name in settings.attacks},
+        "presets": {name: repr(PRESETS[name]) for name in settings.defences if name in PRESETS},
+    }
+    if path.exists():
+        before = _read(path)
+        for name, value in settings.identity.items():
+            if before.get(name) != value:
+                raise OptionError(
+                    f"{out} holds an experiment with {name} {before.get(name)!r}, not {value!r}; choose another --out"
+                )
+        record["attacks"] = {**before.get("attacks", {}), **record["attacks"]}
+        record["presets"] = {**before.get("presets", {}), **record["presets"]}
+    write_atomically((json.dumps(record, indent=1) + "\n").encode(), path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path} cannot be read ({error}); move it away or choose another --out") from None
+    return record
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that the package was installed from; None for an installed release."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

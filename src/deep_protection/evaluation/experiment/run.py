@@ -1,0 +1,168 @@
+"""Running an experiment: which units there are, in which order, and what is done already."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from deep_protection.attacks import find_attack
+from deep_protection.classifiers import load_classifier
+from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.experiment.engine import Engine, LocalEngine
+from deep_protection.evaluation.experiment.inputs import InputStore
+from deep_protection.evaluation.experiment.pictures import Labelled, labelled_pictures
+from deep_protection.evaluation.experiment.record import environment, keep_settings
+from deep_protection.evaluation.experiment.settings import Settings
+from deep_protection.evaluation.experiment.store import Store
+from deep_protection.evaluation.experiment.units import (
+    Attacked,
+    AttackUnit,
+    DefenceUnit,
+    Judged,
+    Key,
+    Outcome,
+    Row,
+    Unit,
+)
+from deep_protection.evaluation.experiment.worker import as_array
+
+CLEAN = "none"
+"""The "attack" that leaves a picture alone."""
+
+UNTOUCHED = {
+    "attack_success": False,
+    "attack_success_8bit": False,
+    "linf": 0.0,
+    "l2": 0.0,
+    "attack_seconds": 0.0,
+    "error": None,
+}
+
+Report = Callable[[int, int, str], None]
+"""Units done, units in all, what was done last."""
+
+
+@dataclass(slots=True)
+class Run:
+    """What is left of an experiment, and what comes of it."""
+
+    settings: Settings
+    store: Store
+    inputs: InputStore
+    engine: Engine
+    report: Report
+    about: Row
+
+    @torch.no_grad()
+    def __call__(self, pictures: list[Labelled]) -> None:
+        """Work on everything that is not in the tables yet."""
+        todo = self._todo(pictures)
+        total, done = sum(2 + len(defences) for *_, defences in todo), 0
+        # An attack's picture is defended as soon as it is there, so ready units go first.
+        ready: deque[Unit] = deque()
+        waiting = deque(todo)
+        pending: dict[AttackUnit, tuple[str, ...]] = {}
+        running = 0
+        classifier = load_classifier(self.settings.classifier)
+        self.report(0, total, "")
+        while ready or waiting or running:
+            while self.engine.has_room and (ready or waiting):
+                if not ready:
+                    picture, attack, defences = waiting.popleft()
+                    clean = picture.pixels(classifier)
+                    right = bool(classifier(clean[None]).argmax() == picture.label)
+                    unit = AttackUnit(picture.name, picture.label, attack, self.settings.seed, right, as_array(clean))
+                    done += 1
+                    known = Attacked(unit.clean, UNTOUCHED) if attack == CLEAN else self.inputs.load(unit)
+                    if known is not None:
+                        ready.extend(self._defences(unit, known, defences))
+                        done += 1
+                        continue
+                    pending[unit] = defences
+                    ready.append(unit)
+                self.engine.submit(ready.popleft())
+                running += 1
+            if not running:
+                continue
+            for ended, outcome in self.engine.finished():
+                running -= 1
+                done += 1
+                self._take(ended, outcome, ready, pending)
+                self.report(done, total, ended.title)
+
+    def _take(
+        self, unit: Unit, outcome: Outcome, ready: deque[Unit], pending: dict[AttackUnit, tuple[str, ...]]
+    ) -> None:
+        if isinstance(unit, AttackUnit) and isinstance(outcome, Attacked):
+            self.inputs.save(unit, outcome)
+            ready.extendleft(reversed(list(self._defences(unit, outcome, pending.pop(unit)))))
+        elif isinstance(outcome, Judged):
+            self.store.add(replace(outcome, results=[{**row, **self.about} for row in outcome.results]))
+
+    def _todo(self, pictures: list[Labelled]) -> list[tuple[Labelled, str, tuple[str, ...]]]:
+        """Every picture under every attack with the defences that are wanting."""
+        settings, found = self.settings, self._done()
+        todo = []
+        for attack in (CLEAN, *settings.attacks):
+            for picture in pictures:
+                wanting = tuple(
+                    defence
+                    for defence in settings.defences
+                    if not self._stops(defence) <= found.get((picture.name, attack, defence, settings.seed), set())
+                )
+                if wanting:
+                    todo.append((picture, attack, wanting))
+        return todo
+
+    def _done(self) -> dict[Key, set[str]]:
+        found: dict[Key, set[str]] = {}
+        for row in self.store.results():
+            if row["views"] == self.settings.views:
+                key = (row["image"], row["attack"], row["defence"], row["seed"])
+                found.setdefault(key, set()).add(row["stop"])
+        return found
+
+    def _stops(self, defence: str) -> set[str]:
+        return {"none"} if defence in BASELINES else set(self.settings.stops)
+
+    def _defences(self, unit: AttackUnit, attacked: Attacked, defences: tuple[str, ...]) -> Iterator[DefenceUnit]:
+        for defence in defences:
+            yield DefenceUnit(
+                image=unit.image,
+                label=unit.label,
+                attack=unit.attack,
+                defence=defence,
+                stops=tuple(self.settings.stops),
+                seed=unit.seed,
+                clean_correct=unit.clean_correct,
+                views=self.settings.views,
+                iterations=self.settings.iterations,
+                clean=unit.clean,
+                attacked=attacked,
+            )
+
+
+def run_experiment(settings: Settings, out: Path, report: Report = lambda *_: None) -> None:
+    """Run, or go on with, an experiment whose rows are in ``out``."""
+    for attack in settings.attacks:
+        find_attack(attack).parameters()  # what is missing is said before anything is computed
+    classifier = load_classifier(settings.classifier)
+    pictures = labelled_pictures(settings.images, classifier, settings.limit)
+    with Store(out) as store:
+        keep_settings(settings, out)
+        inputs = InputStore(settings.inputs or out / "inputs", settings.classifier)
+        engine = _engine(settings)
+        try:
+            Run(settings, store, inputs, engine, report, environment(settings))(pictures)
+        finally:
+            engine.close()
+
+
+def _engine(settings: Settings) -> Engine:
+    if settings.engine == "ray":
+        from deep_protection.evaluation.experiment.ray_engine import RayEngine
+
+        return RayEngine(settings.ray_address, settings.workers, settings.classifier, settings.device)
+    return LocalEngine(settings.workers, settings.classifier, settings.device)

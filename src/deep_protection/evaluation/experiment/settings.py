@@ -1,0 +1,110 @@
+"""What an experiment consists of, checked before anything is computed."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from deep_protection.attacks import POSTER, find_attack
+from deep_protection.errors import OptionError
+from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.experiment.worker import find_rule
+from deep_protection.fitting import usable_cores
+from deep_protection.purification import PRESETS, find_device, find_preset
+from deep_protection.seeds import checked_seed
+
+ATTACK_SETS = {"poster": POSTER}
+"""Names that mean several attacks."""
+
+
+class Settings(BaseModel):
+    """Everything that decides the rows of an experiment, and how it is run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: str = "samples"
+    """A folder with one folder a class, or "samples"."""
+    classifier: str = "lite0"
+    attacks: tuple[str, ...] = POSTER
+    defences: tuple[str, ...] = ("fast", *BASELINES)
+    stops: tuple[str, ...] = ("preset", "oracle")
+    """Stop rules for what is fitted; "preset" is the preset's own."""
+    iterations: int | None = Field(None, ge=1)
+    """Length of a fit, where longer than the longest fixed count."""
+    views: bool = False
+    """Average the classifier's answers over views of the restored picture, for every defence alike."""
+    limit: int | None = Field(None, ge=1)
+    """At most so many pictures."""
+    seed: int = 0
+    device: str = "cpu"
+    workers: int = Field(default_factory=usable_cores, ge=1)
+    engine: Literal["local", "ray"] = "local"
+    ray_address: str | None = None
+    inputs: Path | None = None
+    """Folder of attacked pictures; None is ``inputs`` beside the tables."""
+
+    @field_validator("attacks", "defences", "stops", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        """Names may be joined by commas; a set's name means all that are in it; twice is once."""
+        names = [name.strip() for name in value.split(",")] if isinstance(value, str) else list(value)
+        return tuple(dict.fromkeys(each for name in names if name for each in ATTACK_SETS.get(name, (name,))))
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        for attack in self.attacks:
+            find_attack(attack)
+        for defence in self.defences:
+            if defence not in PRESETS and defence not in BASELINES:
+                raise OptionError(f"unknown defence {defence!r}; there are: {', '.join([*PRESETS, *BASELINES])}")
+        if not self.defences or not self.stops:
+            raise OptionError("an experiment needs at least one defence and one stop rule")
+        for stop in self.stops:
+            if not stop.startswith("oracle"):
+                find_rule(stop, find_preset("fast"))
+            elif stop not in ("oracle", "oracle:top1", "oracle:top5"):
+                raise OptionError(f"unknown oracle {stop!r}; there are: oracle (or oracle:top5), oracle:top1")
+        checked_seed(self.seed)
+        find_device(self.device)
+        return self
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must not change from one run into a folder to the next."""
+        return {"images": self.images, "classifier": self.classifier}
+
+
+NAMED: dict[str, dict[str, Any]] = {
+    "quick": {"limit": 8, "attacks": ("pgd", "fgsm", "saltpepper"), "iterations": 100},
+    "poster": {"attacks": POSTER, "defences": ("paper", *BASELINES), "stops": ("fixed:1750", "oracle")},
+}
+"""Configurations by name."""
+
+
+def make_settings(given: dict[str, Any], config: str | None = None) -> Settings:
+    """Settings from options that were given, over a named configuration or a TOML file, over defaults.
+
+    Raises :class:`OptionError` for what is unknown or out of range.
+    """
+    base: dict[str, Any] = {}
+    if config in NAMED:
+        base = NAMED[config]
+    elif config is not None:
+        base = _read(Path(config))
+    try:
+        return Settings(**{**base, **given})
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise OptionError(f"these settings cannot be used: {faults}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionError(
+            f"{path} cannot be read ({error.strerror}); give a TOML file or one of: {', '.join(NAMED)}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OptionError(f"{path} is not TOML ({error})") from None

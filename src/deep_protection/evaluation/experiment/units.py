@@ -1,0 +1,83 @@
+"""What is computed at a time: an attack on a picture, or a defence of an attacked picture.
+
+Plain data, so that a unit can go to another process or machine.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Row = dict[str, Any]
+Key = tuple[str, str, str, int]
+"""Picture, attack, defence, seed."""
+Pixels = NDArray[np.float32]
+"""``3×H×W`` in ``[0, 1]``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttackUnit:
+    """A clean picture to be attacked."""
+
+    image: str
+    label: int
+    attack: str
+    seed: int
+    clean_correct: bool
+    """Whether the classifier gets the picture right when nobody has tampered with it."""
+    clean: Pixels = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        return f"{self.attack} on {self.image}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attacked:
+    """What an attack made of a picture, and what was measured of it before any defence."""
+
+    adversarial: Pixels = field(repr=False)
+    measured: Mapping[str, Any]
+    """``attack_success``, ``attack_success_8bit``, ``linf``, ``l2``, ``attack_seconds``, ``error``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DefenceUnit:
+    """An attacked picture to be defended, in one fit, and judged by every stop rule."""
+
+    image: str
+    label: int
+    attack: str
+    defence: str
+    stops: tuple[str, ...]
+    seed: int
+    clean_correct: bool
+    views: bool
+    iterations: int | None
+    """Length of a fit; None is as long as the longest of the fixed counts."""
+    clean: Pixels = field(repr=False)
+    attacked: Attacked = field(repr=False)
+
+    @property
+    def key(self) -> Key:
+        return (self.image, self.attack, self.defence, self.seed)
+
+    @property
+    def title(self) -> str:
+        return f"{self.defence} of {self.image}, {self.attack}"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What came of a unit of defence."""
+
+    results: list[Row]
+    """One a stop rule."""
+    checkpoints: list[Row]
+    """One a checkpoint of the fit; none where nothing was fitted."""
+
+
+Unit = AttackUnit | DefenceUnit
+Outcome = Attacked | Judged

@@ -1,0 +1,222 @@
+"""The work itself, in whichever process it is done: one unit in, one outcome out."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from math import gcd
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deep_protection.attacks import attack
+from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, DefenceUnit, Judged, Outcome, Row, Unit
+from deep_protection.evaluation.views import probabilities
+from deep_protection.fitting import FitTask, fit
+from deep_protection.purification import Preset, find_device, find_preset
+from deep_protection.seeds import picture_seed
+from deep_protection.stopping import Fixed, Oracle, StopRule, Trajectory, parse_stop, psnr, replay
+
+BEST = 99.0
+"""PSNR of a picture to itself, which is infinite, in dB."""
+
+
+class Worker:
+    """A classifier and what is done with it."""
+
+    def __init__(self, classifier: str, device: str) -> None:
+        self.device = find_device(device)
+        self.classifier: Classifier = load_classifier(classifier).to(self.device)
+
+    def __call__(self, unit: Unit) -> Outcome:
+        """An error of one attack or defence is an outcome, not the end of the others."""
+        return self._attack(unit) if isinstance(unit, AttackUnit) else self._defend(unit)
+
+    def _attack(self, unit: AttackUnit) -> Attacked:
+        clean = torch.from_numpy(unit.clean).to(self.device)
+        begin = time.perf_counter()
+        try:
+            seed = picture_seed(unit.seed, clean)
+            made = attack(
+                self.classifier, clean[None], torch.tensor([unit.label]).to(self.device), unit.attack, seed=seed
+            )
+        except Exception as error:  # foolbox asserts and raises nearly anything; one picture's failure is a row
+            message = f"{type(error).__name__}: {error}"
+            return Attacked(unit.clean, {"attack_success": False, "attack_success_8bit": False, "linf": 0.0, "l2": 0.0,
+                                         "attack_seconds": time.perf_counter() - begin, "error": message})  # fmt: skip
+        return Attacked(
+            made.adversarial[0].cpu().numpy(),
+            {
+                "attack_success": bool(made.success[0]),
+                "attack_success_8bit": bool(made.success_8bit[0]),
+                "linf": made.linf[0].item(),
+                "l2": made.l2[0].item(),
+                "attack_seconds": time.perf_counter() - begin,
+                "error": None,
+            },
+        )
+
+    def _defend(self, unit: DefenceUnit) -> Judged:
+        clean, given = torch.from_numpy(unit.clean), torch.from_numpy(unit.attacked.adversarial)
+        about: Row = {
+            "image": unit.image,
+            "label": unit.label,
+            "attack": unit.attack,
+            "defence": unit.defence,
+            "seed": unit.seed,
+            "views": unit.views,
+        }
+        measured = {**about, "clean_correct": unit.clean_correct, **unit.attacked.measured}
+        if unit.defence in BASELINES:
+            begin, begin_cpu = time.perf_counter(), time.process_time()
+            output = BASELINES[unit.defence].apply(given)
+            cost = {"cpu_seconds": time.process_time() - begin_cpu, "seconds": time.perf_counter() - begin}
+            answer = _answer(self._probabilities(output[None], unit.views)[0], unit.label)
+            ended = {"stop": "none", "stop_reason": "", "iterations_run": 0, "iteration_chosen": 0}
+            return Judged([{**measured, **ended, **answer, **cost, **_distances(output, clean)}], [])
+        begin_cpu = time.process_time()
+        preset = find_preset(unit.defence)
+        trajectory = self._fit(preset, given, unit)
+        cpu = time.process_time() - begin_cpu
+        outputs = torch.stack([trajectory.outputs[index] for index in range(len(trajectory))])
+        known = self._probabilities(outputs, unit.views)
+        results = []
+        for stop in unit.stops:
+            ended_fit = replay(find_rule(stop, preset, known, unit.label), trajectory)
+            share = ended_fit.iterations_run / trajectory[-1].iteration
+            output = ended_fit.restored
+            results.append(
+                {
+                    **measured,
+                    "stop": stop,
+                    "stop_reason": ended_fit.reason,
+                    "iterations_run": ended_fit.iterations_run,
+                    "iteration_chosen": ended_fit.iteration_chosen,
+                    **_answer(known[ended_fit.chosen], unit.label),
+                    "cpu_seconds": cpu * share,
+                    "seconds": trajectory[-1].seconds * share,
+                    **_distances(output, clean),
+                }
+            )
+        return Judged(results, list(_checkpoints(about, trajectory, known, unit.label, clean)))
+
+    def _fit(self, preset: Preset, given: Tensor, unit: DefenceUnit) -> Trajectory:
+        """A fit long enough for every rule, with all outputs; the mean of them where a preset makes several."""
+        length = fit_length(unit.stops, preset, unit.iterations)
+        every = preset.recipe.checkpoint_every
+        for rule in fixed_rules(unit.stops, preset):
+            every = gcd(every, rule.limit)
+        trajectories = [
+            fit(
+                FitTask(
+                    target=given,
+                    recipe=replace(preset.recipe, checkpoint_every=every),
+                    rule=Fixed(length),
+                    seed=picture_seed(unit.seed, given, number),
+                    device=self.device,
+                    keep_outputs=True,
+                )
+            )
+            for number in range(preset.fits)
+        ]
+        for trajectory in trajectories:
+            trajectory.outputs = {index: output.cpu() for index, output in trajectory.outputs.items()}
+        return _mean(trajectories)
+
+    def _probabilities(self, pixels: Tensor, views: bool) -> Tensor:
+        return probabilities(self.classifier, pixels.to(self.device), views=views).cpu()
+
+
+def find_rule(stop: str, preset: Preset, known: Tensor | None = None, label: int = 0) -> StopRule:
+    """The rule that a name means: those of the package, ``preset`` for the preset's own, ``oracle[:topK]``.
+
+    ``known`` holds the classifier's ``checkpoints×classes`` probabilities, so that the oracle need not ask again.
+    """
+    name, _, which = stop.partition(":")
+    if name != Oracle.name:
+        return preset.rule(None if stop == "preset" else stop).for_picture(0)
+    k = {"": 5, "top5": 5, "top1": 1}.get(which)
+    if k is None or known is None:
+        parse_stop(stop if k is None else "oracle")
+    answers = iter(known if known is not None else ())
+    rule = Oracle(lambda _: next(answers)[None], [label], k=k or 5, limit=10**9)
+    return rule.for_picture(0)
+
+
+def fixed_rules(stops: tuple[str, ...], preset: Preset) -> Iterator[Fixed]:
+    for stop in stops:
+        if not stop.startswith(Oracle.name):
+            rule = find_rule(stop, preset)
+            if isinstance(rule, Fixed):
+                yield rule
+
+
+def fit_length(stops: tuple[str, ...], preset: Preset, iterations: int | None) -> int:
+    """Iterations that every rule of a comparison can have."""
+    limits = [rule.limit for rule in fixed_rules(stops, preset)]
+    own = preset.rule()
+    if isinstance(own, Fixed):
+        limits.append(own.limit)
+    return max([*limits, iterations or 0])
+
+
+def _mean(trajectories: list[Trajectory]) -> Trajectory:
+    """Several fits of a picture as one, its outputs averaged checkpoint by checkpoint."""
+    first, *others = trajectories
+    if not others:
+        return first
+    mean = Trajectory(first.target, rollbacks=sum(each.rollbacks for each in trajectories))
+    for index, points in enumerate(zip(*trajectories, strict=True)):
+        output = torch.stack([each.outputs[index] for each in trajectories]).mean(dim=0)
+        mean.outputs[index] = output
+        mean.checkpoints.append(
+            replace(
+                points[0],
+                loss=sum(point.loss for point in points) / len(points),
+                psnr=psnr(output, first.target),
+                seconds=sum(point.seconds for point in points),
+            )
+        )
+    return mean
+
+
+def _answer(chances: Tensor, label: int) -> Row:
+    best = chances.topk(min(5, len(chances))).indices.tolist()
+    return {
+        "predicted": best[0],
+        "top1_correct": best[0] == label,
+        "top5_correct": label in best,
+        "probability_true": chances[label].item(),
+    }
+
+
+def _distances(output: Tensor, clean: Tensor) -> Row:
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    ssim = structural_similarity_index_measure(output[None], clean[None], data_range=1.0)
+    assert isinstance(ssim, Tensor)  # noqa: S101  (a tuple only where more is asked of it)
+    return {"psnr_clean": min(psnr(output, clean), BEST), "ssim_clean": ssim.item()}
+
+
+def _checkpoints(about: Row, trajectory: Trajectory, known: Tensor, label: int, clean: Tensor) -> Iterator[Row]:
+    for index, (point, chances) in enumerate(zip(trajectory, known, strict=True)):
+        values, best = chances.topk(min(5, len(chances)))
+        yield {
+            **about,
+            "iteration": point.iteration,
+            "loss": point.loss,
+            "psnr_input": min(point.psnr, BEST),
+            "psnr_clean": min(psnr(trajectory.outputs[index], clean), BEST),
+            "seconds": point.seconds,
+            "probability_true": chances[label].item(),
+            "predicted": best.tolist(),
+            "probabilities": [round(value, 6) for value in values.tolist()],
+        }
+
+
+def as_array(pixels: Tensor) -> Any:
+    """``3×H×W`` for a unit."""
+    return np.ascontiguousarray(pixels.cpu().numpy(), dtype=np.float32)

@@ -1,0 +1,20 @@
+"""A stop rule judged on a fit that has been made already."""
+
+from deep_protection.stopping.rule import StopRule
+from deep_protection.stopping.trajectory import Trajectory
+
+
+def replay(rule: StopRule, trajectory: Trajectory) -> Trajectory:
+    """What ``rule`` would have made of ``trajectory``, whose outputs were all kept: the same fit, ended by it.
+
+    So rules can be compared on the very same fits. A rule with a limit beyond the end of the trajectory ends with it.
+    """
+    ended = Trajectory(trajectory.target, rollbacks=trajectory.rollbacks)
+    for index, point in enumerate(trajectory):
+        ended.checkpoints.append(point)
+        ended.outputs[index] = trajectory.outputs[index]
+        decision = rule.decide(ended)
+        ended.chosen, ended.reason, ended.iterations_run = decision.take, decision.reason, point.iteration
+        if decision.stop or point.iteration >= rule.limit:
+            break
+    return ended
