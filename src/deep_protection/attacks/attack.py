@@ -1,7 +1,10 @@
 """Running an attack of the table, and saying honestly whether it worked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,8 +39,7 @@ def attack(model: nn.Module, pixels: Tensor, labels: Tensor, spec: str | AttackS
     library = foolbox()
     pixels = pixels.clamp(0, 1)  # foolbox asserts the bounds exactly, and resizing overshoots them by rounding
     host = library.PyTorchModel(model.eval(), bounds=(0, 1), device=pixels.device)
-    with torch.random.fork_rng(devices=[pixels.device] if pixels.device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with _frozen(model), _randomness(seed, pixels.device):
         _, adversarial, _ = spec.build()(
             host, pixels, library.criteria.Misclassification(labels), epsilons=spec.epsilon
         )
@@ -59,6 +61,32 @@ def find_attack(spec: str | AttackSpec) -> AttackSpec:
     if spec not in ATTACKS:
         raise OptionError(f"unknown attack {spec!r}; there are: {', '.join(sorted(ATTACKS))}")
     return ATTACKS[spec]
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Without gradients for weights, which no attack wants and which cost as much as those for pixels."""
+    trained = [weights for weights in model.parameters() if weights.requires_grad]
+    for weights in trained:
+        weights.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weights in trained:
+            weights.requires_grad_(True)
+
+
+@contextmanager
+def _randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Everything drawn at random inside comes from ``seed``: foolbox draws with PyTorch and with NumPy."""
+    state = np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
 
 
 @torch.no_grad()

@@ -50,14 +50,15 @@ _ROWS = (
         "Carlini & Wagner, least L2 found",
         "L2",
         None,
-        _of("L2CarliniWagnerAttack", binary_search_steps=6, steps=200, initial_const=0.1),
+        # On photographs as near as nine times a thousand of foolbox's own larger steps get.
+        _of("L2CarliniWagnerAttack", binary_search_steps=6, steps=250, stepsize=0.002, initial_const=0.01),
     ),
     AttackSpec(
         "ead",
         "EAD, least elastic net found",
         "L1",
         None,
-        _of("EADAttack", binary_search_steps=6, steps=200, initial_const=0.1),
+        _of("EADAttack", binary_search_steps=6, steps=100, initial_const=0.1),
     ),
     AttackSpec(
         "saltpepper",

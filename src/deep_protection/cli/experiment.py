@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from deep_protection.cli import options
-from deep_protection.cli.console import counting_bar
+from deep_protection.cli.console import counting_bar, stdout
 from deep_protection.errors import MissingExtraError
 
 experiment_app = typer.Typer(
@@ -62,6 +63,29 @@ def run_command(
     settings = experiment.make_settings({name: value for name, value in given.items() if value is not None}, config)
     with counting_bar("experiment", shown=not quiet) as report:
         experiment.run_experiment(settings, out, report)
+    return 0
+
+
+@experiment_app.command("report")
+def report_command(
+    folder: Annotated[Path, typer.Argument(help="The --out of an experiment.", show_default=False)],
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Only print the fixed counts that the fits suggest.")
+    ] = False,
+) -> int:
+    """Write report.html, report.md and figures into the experiment's folder."""
+    _experiment()
+    from deep_protection.evaluation import report
+
+    if calibrate:
+        found = report.suggested(report.Rows(folder))
+        table = Table(*found.heading)
+        for line in found.lines:
+            table.add_row(*line)
+        stdout.print(table)
+        return 0
+    for path in report.write_report(folder):
+        typer.echo(path)
     return 0
 
 

@@ -44,6 +44,12 @@ def keep_settings(settings: Settings, out: Path) -> None:
                 raise OptionError(
                     f"{out} holds an experiment with {name} {before.get(name)!r}, not {value!r}; choose another --out"
                 )
+        for part in ("attacks", "presets"):
+            changed = [name for name, value in record[part].items() if before.get(part, {}).get(name, value) != value]
+            if changed:
+                raise OptionError(
+                    f"{out} holds rows of {', '.join(changed)} with other settings than today's; choose another --out"
+                )
         record["attacks"] = {**before.get("attacks", {}), **record["attacks"]}
         record["presets"] = {**before.get("presets", {}), **record["presets"]}
     write_atomically((json.dumps(record, indent=1) + "\n").encode(), path)

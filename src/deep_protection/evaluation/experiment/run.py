@@ -9,7 +9,6 @@ import torch
 
 from deep_protection.attacks import find_attack
 from deep_protection.classifiers import load_classifier
-from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment.engine import Engine, LocalEngine
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.pictures import Labelled, labelled_pictures
@@ -107,11 +106,10 @@ class Run:
         todo = []
         for attack in (CLEAN, *settings.attacks):
             for picture in pictures:
-                wanting = tuple(
-                    defence
-                    for defence in settings.defences
-                    if not self._stops(defence) <= found.get((picture.name, attack, defence, settings.seed), set())
-                )
+                has = {
+                    name: found.get((picture.name, attack, name, settings.seed), set()) for name in settings.defences
+                }
+                wanting = tuple(name for name in settings.defences if not set(settings.stops_of(name)) <= has[name])
                 if wanting:
                     todo.append((picture, attack, wanting))
         return todo
@@ -124,9 +122,6 @@ class Run:
                 found.setdefault(key, set()).add(row["stop"])
         return found
 
-    def _stops(self, defence: str) -> set[str]:
-        return {"none"} if defence in BASELINES else set(self.settings.stops)
-
     def _defences(self, unit: AttackUnit, attacked: Attacked, defences: tuple[str, ...]) -> Iterator[DefenceUnit]:
         for defence in defences:
             yield DefenceUnit(
@@ -134,7 +129,7 @@ class Run:
                 label=unit.label,
                 attack=unit.attack,
                 defence=defence,
-                stops=tuple(self.settings.stops),
+                stops=self.settings.stops_of(defence),
                 seed=unit.seed,
                 clean_correct=unit.clean_correct,
                 views=self.settings.views,

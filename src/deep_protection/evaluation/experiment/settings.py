@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from deep_protection.attacks import POSTER, find_attack
 from deep_protection.errors import OptionError
 from deep_protection.evaluation.baselines import BASELINES
-from deep_protection.evaluation.experiment.worker import find_rule
 from deep_protection.fitting import usable_cores
-from deep_protection.purification import PRESETS, find_device, find_preset
+from deep_protection.purification import PRESETS, find_device
 from deep_protection.seeds import checked_seed
+from deep_protection.stopping import parse_stop
 
 ATTACK_SETS = {"poster": POSTER}
 """Names that mean several attacks."""
@@ -61,13 +61,20 @@ class Settings(BaseModel):
         if not self.defences or not self.stops:
             raise OptionError("an experiment needs at least one defence and one stop rule")
         for stop in self.stops:
-            if not stop.startswith("oracle"):
-                find_rule(stop, find_preset("fast"))
+            if stop != "preset" and not stop.startswith("oracle"):
+                parse_stop(stop)
             elif stop not in ("oracle", "oracle:top1", "oracle:top5"):
                 raise OptionError(f"unknown oracle {stop!r}; there are: oracle (or oracle:top5), oracle:top1")
         checked_seed(self.seed)
         find_device(self.device)
         return self
+
+    def stops_of(self, defence: str) -> tuple[str, ...]:
+        """The rules that a defence is judged by, under the names that its rows bear; "none" for what is not fitted."""
+        if defence in BASELINES:
+            return ("none",)
+        own = PRESETS[defence].stop
+        return tuple(dict.fromkeys(own if stop == "preset" else stop for stop in self.stops))
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -131,13 +131,13 @@ class Worker:
 
 
 def find_rule(stop: str, preset: Preset, known: Tensor | None = None, label: int = 0) -> StopRule:
-    """The rule that a name means: those of the package, ``preset`` for the preset's own, ``oracle[:topK]``.
+    """The rule that a name means: those of the package, and ``oracle[:topK]``.
 
     ``known`` holds the classifier's ``checkpoints×classes`` probabilities, so that the oracle need not ask again.
     """
     name, _, which = stop.partition(":")
     if name != Oracle.name:
-        return preset.rule(None if stop == "preset" else stop).for_picture(0)
+        return preset.rule(stop).for_picture(0)
     k = {"": 5, "top5": 5, "top1": 1}.get(which)
     if k is None or known is None:
         parse_stop(stop if k is None else "oracle")

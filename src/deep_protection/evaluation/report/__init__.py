@@ -1,0 +1,5 @@
+"""Reports of experiments: tables and figures as Markdown and HTML."""
+
+from deep_protection.evaluation.report.rows import Rows as Rows
+from deep_protection.evaluation.report.tables import suggested as suggested
+from deep_protection.evaluation.report.write import write_report as write_report

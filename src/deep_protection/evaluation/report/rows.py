@@ -1,0 +1,109 @@
+"""What a report is made from: the two tables of an experiment, sorted out."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from deep_protection.attacks import ATTACKS, POSTER
+from deep_protection.errors import OptionError
+from deep_protection.evaluation.accuracy import wilson_interval
+from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.experiment.store import read_table
+
+Row = dict[str, Any]
+CLEAN = "none"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Defence:
+    """A defence as it was ended: what one line of a table is about."""
+
+    name: str
+    stop: str
+
+    @property
+    def title(self) -> str:
+        if self.name in BASELINES:
+            return BASELINES[self.name].title
+        return f"{self.name}, {self.stop}"
+
+    @property
+    def is_oracle(self) -> bool:
+        return self.stop.startswith("oracle")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Right answers among ``n``."""
+
+    n: int
+    top1: float
+    top5: float
+    interval: tuple[float, float]
+    """95 %, of top-1 (Wilson)."""
+    cpu_seconds: float
+
+
+def score(rows: list[Row]) -> Score:
+    """Of at least one row."""
+    n, right = len(rows), sum(row["top1_correct"] for row in rows)
+    interval = wilson_interval(right, n)
+    assert interval is not None  # noqa: S101  (there is a row)
+    cpu = sum(row["cpu_seconds"] for row in rows) / n
+    return Score(n, right / n, sum(row["top5_correct"] for row in rows) / n, interval, cpu)
+
+
+class Rows:
+    """An experiment's rows. All figures are of pictures that the classifier gets right untouched, unless said."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        everything = read_table(folder / "results.parquet")
+        if not everything:
+            raise OptionError(f"{folder} holds no results yet; run: deep-protection experiment run --out {folder} …")
+        self.all = everything
+        self.results = [row for row in everything if row["clean_correct"]]
+        recognised = {row["image"] for row in self.results}
+        self.checkpoints = [row for row in read_table(folder / "trajectories.parquet") if row["image"] in recognised]
+
+    @cached_property
+    def attacks(self) -> list[str]:
+        """Without "none", in the order of the poster's set and then the table's."""
+        found = {row["attack"] for row in self.results} - {CLEAN}
+        order = list(dict.fromkeys([*POSTER, *ATTACKS]))
+        return sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+    @cached_property
+    def groups(self) -> dict[Defence, dict[str, list[Row]]]:
+        """Defence, attack, rows; what is fitted first, the oracle after the rules that do not peek."""
+        found: dict[Defence, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        for row in self.results:
+            found[Defence(row["defence"], row["stop"])][row["attack"]].append(row)
+        cheap = list(BASELINES)
+
+        def place(each: Defence) -> tuple[int, str, bool, str]:
+            return (cheap.index(each.name) if each.name in cheap else -1, each.name, each.is_oracle, each.stop)
+
+        order = sorted(found, key=place)
+        return {defence: dict(found[defence]) for defence in order}
+
+    @cached_property
+    def trajectories(self) -> dict[str, dict[tuple[str, str, int], list[Row]]]:
+        """Defence; picture, attack and seed; checkpoints in order."""
+        found: dict[str, dict[tuple[str, str, int], list[Row]]] = defaultdict(lambda: defaultdict(list))
+        for row in self.checkpoints:
+            found[row["defence"]][row["image"], row["attack"], row["seed"]].append(row)
+        for fits in found.values():
+            for points in fits.values():
+                points.sort(key=lambda point: point["iteration"])
+        return {name: dict(fits) for name, fits in sorted(found.items())}
+
+    def labels(self) -> dict[str, int]:
+        return {row["image"]: row["label"] for row in self.results}
+
+
+def attack_title(name: str) -> str:
+    """As a column's heading."""
+    return "clean" if name == CLEAN else ATTACKS[name].title if name in ATTACKS else name
