@@ -17,6 +17,8 @@ from deep_protection.stopping import parse_stop
 ATTACK_SETS = {"poster": POSTER}
 """Names that mean several attacks."""
 
+ORACLES = ("oracle", "oracle:top5", "oracle:top1")
+
 
 class Settings(BaseModel):
     """Everything that decides the rows of an experiment, and how it is run."""
@@ -61,10 +63,11 @@ class Settings(BaseModel):
         if not self.defences or not self.stops:
             raise OptionError("an experiment needs at least one defence and one stop rule")
         for stop in self.stops:
-            if stop != "preset" and not stop.startswith("oracle"):
+            if stop.startswith("oracle"):
+                if stop not in ORACLES:
+                    raise OptionError(f"unknown oracle {stop!r}; there are: {', '.join(ORACLES)}")
+            elif stop != "preset":
                 parse_stop(stop)
-            elif stop not in ("oracle", "oracle:top1", "oracle:top5"):
-                raise OptionError(f"unknown oracle {stop!r}; there are: oracle (or oracle:top5), oracle:top1")
         checked_seed(self.seed)
         find_device(self.device)
         return self
