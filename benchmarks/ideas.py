@@ -107,7 +107,7 @@ IDEAS = (
     Idea(
         "quarter resolution",
         "pixel shuffle by 4: a quarter of the pixels, if they suffice",
-        "?",
+        "level here; tried by hand on all 89 clean pictures it needs as much more iterations as it saves",
         {"shuffle": 4, "channels": (32, 64)},
     ),
     Idea(

@@ -105,8 +105,11 @@ def make_settings(given: dict[str, Any], config: str | None = None) -> Settings:
     try:
         return Settings(**{**base, **given})
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise OptionError(f"these settings cannot be used: {faults}") from None
+        faults = [
+            (".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, ")) for fault in error.errors()
+        ]
+        told = "; ".join(f"{where}: {what}" if where else what for where, what in faults)
+        raise OptionError(f"these settings cannot be used: {told}") from None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -155,12 +155,11 @@ def fixed_rules(stops: tuple[str, ...], preset: Preset) -> Iterator[Fixed]:
 
 
 def fit_length(stops: tuple[str, ...], preset: Preset, iterations: int | None) -> int:
-    """Iterations that every rule of a comparison can have."""
+    """As long as the longest fixed count and as ``iterations``; the preset's own for an oracle that has neither."""
     limits = [rule.limit for rule in fixed_rules(stops, preset)]
-    own = preset.rule()
-    if isinstance(own, Fixed):
-        limits.append(own.limit)
-    return max([*limits, iterations or 0])
+    if iterations is not None:
+        limits.append(iterations)
+    return max(limits, default=preset.rule().limit)
 
 
 def _mean(trajectories: list[Trajectory]) -> Trajectory:

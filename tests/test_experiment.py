@@ -1,0 +1,250 @@
+"""Experiments end to end: real attacks, real fits, real processes that are really killed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import deep_protection as dp
+from deep_protection.evaluation.experiment import make_settings, run_experiment
+from deep_protection.evaluation.experiment.inputs import InputStore
+from deep_protection.evaluation.experiment.pictures import labelled_pictures
+from deep_protection.evaluation.experiment.store import RESULT_KEY, Store, read_table
+from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, Judged
+from deep_protection.evaluation.experiment.worker import Worker, as_array
+from deep_protection.stopping import replay
+
+SMALL = {
+    "limit": 2,
+    "attacks": "fgsm",
+    "defences": "fast,jpeg25,none",
+    "stops": "fixed:4,oracle:top1",
+    "iterations": 8,
+    "workers": 2,
+}
+TIMES = ("cpu_seconds", "seconds", "attack_seconds", "commit")
+
+
+def untimed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small experiment that has run to its end."""
+    out = tmp_path_factory.mktemp("experiment") / "out"
+    run_experiment(make_settings(SMALL), out)
+    return out
+
+
+def test_there_is_a_row_for_every_picture_attack_defence_and_stop(finished: Path) -> None:
+    rows = read_table(finished / "results.parquet")
+    keys = {tuple(row[name] for name in RESULT_KEY) for row in rows}
+    assert len(keys) == len(rows) == 2 * 2 * (2 + 1 + 1)
+    assert {row["stop"] for row in rows if row["defence"] == "fast"} == {"fixed:4", "oracle:top1"}
+    assert {row["iterations_run"] for row in rows if row["stop"] == "fixed:4"} == {4}
+    points = read_table(finished / "trajectories.parquet")
+    assert sorted({row["iteration"] for row in points}) == [2, 4, 6, 8]
+    assert {len(row["predicted"]) for row in points} == {5}
+    for row in rows:
+        if row["attack"] == "none":
+            assert row["top1_correct"] == row["clean_correct"] or row["defence"] != "none"
+            assert (row["linf"], row["attack_success"]) == (0, False)
+        else:
+            assert row["linf"] == pytest.approx(8 / 255, abs=1e-5)
+            assert row["attack_success"] != row["top1_correct"] or row["defence"] != "none"
+
+
+def test_a_row_says_what_purify_gives(finished: Path, lite0: dp.Classifier) -> None:
+    """The experiment fits longer and keeps everything; what it reports for a stop is what a user of it gets."""
+    row = next(r for r in read_table(finished / "results.parquet") if (r["attack"], r["stop"]) == ("fgsm", "fixed:4"))
+    picture = next(p for p in labelled_pictures("samples", lite0) if p.name == row["image"])
+    clean = picture.pixels(lite0)
+    unit = AttackUnit(picture.name, picture.label, "fgsm", 0, True, as_array(clean))
+    attacked = InputStore(finished / "inputs", "lite0").load(unit)
+    assert attacked is not None
+    restored = dp.purify(torch.from_numpy(attacked.adversarial), preset="fast", stop="fixed:4", workers=1)
+    [[best]] = lite0.top(restored[None], 1)
+    assert best.index == row["predicted"]
+    with torch.no_grad():
+        chances = lite0(restored[None]).softmax(-1)[0]
+    assert chances[picture.label].item() == pytest.approx(row["probability_true"], abs=2e-3)
+
+
+def test_running_again_computes_nothing_and_a_new_stop_only_what_is_new(finished: Path) -> None:
+    before = (finished / "results.parquet").read_bytes()
+    seen: list[tuple[int, int, str]] = []
+    run_experiment(make_settings(SMALL), finished, lambda *now: seen.append(now))
+    assert seen == [(0, 0, "")]
+    assert (finished / "results.parquet").read_bytes() == before
+
+
+def test_two_runs_with_one_seed_give_the_same_rows_whatever_the_number_of_workers(
+    finished: Path, tmp_path: Path
+) -> None:
+    run_experiment(make_settings({**SMALL, "workers": 1}), tmp_path / "again")
+    for name in ("results.parquet", "trajectories.parquet"):
+        assert untimed(read_table(tmp_path / "again" / name)) == untimed(read_table(finished / name))
+
+
+def test_kill_9_at_random_moments_loses_nothing_and_doubles_nothing(finished: Path, tmp_path: Path) -> None:
+    out, generator = tmp_path / "killed", random.Random(7)  # noqa: S311
+    command = [sys.executable, "-m", "deep_protection", "experiment", "run", "--out", str(out), "--quiet"]
+    command += ["--limit", "2", "--attacks", "fgsm", "--defences", "fast,jpeg25,none", "--stop", "fixed:4,oracle:top1"]
+    command += ["--iterations", "8", "--workers", "2"]
+    kept = 0
+    for _ in range(4):
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        time.sleep(3 + 5 * generator.random())
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if out.exists() and process.returncode == -signal.SIGKILL:
+            with Store(out) as store:  # what a kill left is whole, and no less than before
+                assert len(store.results()) >= kept
+                kept = len(store.results())
+    subprocess.run(command, check=True)
+    assert untimed(read_table(out / "results.parquet")) == untimed(read_table(finished / "results.parquet"))
+    assert untimed(read_table(out / "trajectories.parquet")) == untimed(read_table(finished / "trajectories.parquet"))
+
+
+def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "deep_protection", "experiment", "run", "--out", str(tmp_path / "o"), "--quiet"]
+    process = subprocess.Popen([*command, "--attacks", "pgd16", "--defences", "fast", "--workers", "1"])
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        process.kill()
+        process.wait()
+        pytest.skip("needs Linux's list of child processes")
+    deadline = time.monotonic() + 60
+    while not children.read_text().split() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    born = [int(each) for each in children.read_text().split()]
+    time.sleep(4)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while any(_is_running(each) for each in born) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert born
+    assert not any(_is_running(each) for each in born)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, finished: Path) -> None:
+    out = tmp_path / "out"
+    killed: list[int] = []
+
+    def kill_one(done: int, *_: object) -> None:
+        if done >= 3 and not killed:
+            children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+            workers = [int(each) for each in children if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
+            killed.append(workers[0])
+            os.kill(workers[0], signal.SIGKILL)
+
+    run_experiment(make_settings(SMALL), out, kill_one)
+    assert killed
+    assert untimed(read_table(out / "results.parquet")) == untimed(read_table(finished / "results.parquet"))
+
+
+def test_a_torn_journal_line_is_dropped_and_what_is_in_both_is_taken_once(tmp_path: Path) -> None:
+    row = {"image": "a", "attack": "none", "defence": "none", "stop": "none", "seed": 0, "views": False, "label": 1}
+    with Store(tmp_path) as store:
+        store.add(Judged([row], []))
+        journal = (tmp_path / "journal.jsonl").read_text()
+    assert len(read_table(tmp_path / "results.parquet")) == 1
+    (tmp_path / "journal.jsonl").write_text(journal + journal.replace('"a"', '"b"')[:40])
+    with Store(tmp_path) as store:
+        assert [each["image"] for each in store.results()] == ["a"]
+
+
+def test_a_folder_takes_one_run_at_a_time_and_one_experiment(
+    finished: Path, tmp_path: Path, picture_file: Path
+) -> None:
+    with Store(tmp_path), pytest.raises(dp.OutputError, match="another run is writing"):
+        Store(tmp_path)
+    folder = tmp_path / "pictures" / "0"
+    folder.mkdir(parents=True)
+    picture_file.rename(folder / "x.png")
+    with pytest.raises(dp.OptionError, match=r"holds an experiment with images 'samples'"):
+        run_experiment(make_settings({**SMALL, "images": str(folder.parent)}), finished)
+
+
+def test_an_attack_that_breaks_is_a_row() -> None:
+    worker = Worker("lite0", "cpu")
+    clean = np.full((3, 32, 32), 0.5, np.float32)
+    made = worker(AttackUnit("tiny", 2000, "pgd", 0, False, clean))  # there is no class 2000
+    assert isinstance(made, Attacked)
+    assert made.measured["error"]
+    assert not made.measured["attack_success"]
+    assert np.array_equal(made.adversarial, clean)
+
+
+def test_replay_ends_a_fit_as_the_rule_would_have() -> None:
+    picture = torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0))
+    long = dp.purify(picture, stop="fixed:30", return_details=True, keep_outputs=True, workers=1)
+    short = dp.purify(picture, stop="fixed:10", return_details=True, workers=1)
+    ended = replay(dp.Fixed(10), long.trajectory)
+    assert ended.iterations_run == ended.iteration_chosen == 10
+    assert torch.equal(ended.restored, short.image)
+    assert ended.reason == short.stop_reason
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"attacks": "magic"}, "unknown attack 'magic'; there are: autoattack"),
+        ({"defences": "magic"}, "unknown defence 'magic'; there are: paper, fast"),
+        ({"stops": "magic"}, "unknown stop rule 'magic'"),
+        ({"stops": "oracle:top9"}, "unknown oracle 'oracle:top9'"),
+        ({"limit": 0}, "limit: Input should be greater"),
+        ({"colour": "red"}, "colour: Extra inputs"),
+        ({"seed": -1}, "seed must be a whole number"),
+    ],
+)
+def test_wrong_settings_are_told_at_once(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(dp.OptionError, match=message):
+        make_settings(given)
+
+
+def test_settings_come_from_a_file_and_options_win(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.toml"
+    file.write_text('attacks = ["poster", "pgd8"]\nlimit = 3\n')
+    settings = make_settings({"limit": 5}, str(file))
+    assert settings.limit == 5
+    assert len(settings.attacks) == 9
+    with pytest.raises(dp.OptionError, match="cannot be read"):
+        make_settings({}, str(tmp_path / "missing.toml"))
+    file.write_text("limit = ")
+    with pytest.raises(dp.OptionError, match="is not TOML"):
+        make_settings({}, str(file))
+
+
+def test_folders_are_classes_by_id_index_or_name(tmp_path: Path, lite0: dp.Classifier, picture_file: Path) -> None:
+    folder = tmp_path / "pictures"
+    for name in ("n01440764", "1", "great white shark"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "x.png").write_bytes(picture_file.read_bytes())
+    assert sorted(each.label for each in labelled_pictures(str(folder), lite0)) == [0, 1, 2]
+    assert len(labelled_pictures(str(folder), lite0, limit=2)) == 2
+    (folder / "magic").mkdir()
+    with pytest.raises(dp.OptionError, match="folders that name no class of lite0: magic"):
+        labelled_pictures(str(folder), lite0)
+    with pytest.raises(dp.OptionError, match="is no folder"):
+        labelled_pictures(str(tmp_path / "nowhere"), lite0)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(dp.OptionError, match="no pictures in"):
+        labelled_pictures(str(tmp_path / "empty"), lite0)
