@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,10 +14,10 @@ import typer
 from rich.table import Table
 from torch import Tensor
 
-from deep_protection.attacks import ATTACKS, attack
+from deep_protection.attacks import ATTACKS, AttackResult, attack
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.cli import options
-from deep_protection.cli.console import print_json, progress_bar, stdout
+from deep_protection.cli.console import counting_bar, print_json, progress_bar, stdout
 from deep_protection.errors import OptionError, OutputError
 from deep_protection.evaluation import (
     BASELINES,
@@ -71,7 +71,7 @@ def demo_command(
     with progress_bar("restoring clean pictures", shown=not quiet) as progress:
         results.append(_measure(model, "none", "clean", clean, labels, partial(restore, progress=progress))[0])
     for name in ATTACK_NAMES:
-        made = attack(model, clean, labels, name, seed=seed)
+        made = _attacked(model, clean, labels, name, seed, shown=not quiet)
         fooled = made.success
         with progress_bar(f"restoring after {ATTACKS[name].title}", shown=not quiet) as progress:
             measured, restored = _measure(
@@ -105,6 +105,18 @@ def demo_command(
     else:
         _print(results, taken, len(labels), out)
     return 0
+
+
+def _attacked(model: Classifier, clean: Tensor, labels: Tensor, name: str, seed: int, *, shown: bool) -> AttackResult:
+    """One picture after the other: a batch is no faster on a CPU, and there is progress to be seen."""
+    made = []
+    with counting_bar(f"attacking with {ATTACKS[name].title}", shown=shown) as report:
+        for index, (picture, label) in enumerate(zip(clean.split(1), labels.split(1), strict=True)):
+            report(index, len(labels), "")
+            made.append(attack(model, picture, label, name, seed=seed))
+    return AttackResult(
+        **{each.name: torch.cat([getattr(one, each.name) for one in made]) for each in fields(AttackResult)}
+    )
 
 
 @dataclass(frozen=True, slots=True)
