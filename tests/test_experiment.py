@@ -160,6 +160,28 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, finished: Path) -> 
     assert untimed(read_table(out / "results.parquet")) == untimed(read_table(finished / "results.parquet"))
 
 
+def test_ray_gives_the_same_rows_even_when_a_worker_is_killed(tmp_path: Path, finished: Path) -> None:
+    pytest.importorskip("ray")
+    out = tmp_path / "out"
+    killed: list[int] = []
+
+    def kill_one(done: int, *_: object) -> None:
+        if done < 3 or killed:
+            return
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit() and (process / "cmdline").exists():
+                command = (process / "cmdline").read_bytes()
+                if command.startswith(b"ray::_work"):
+                    killed.append(int(process.name))
+                    os.kill(killed[0], signal.SIGKILL)
+                    return
+
+    run_experiment(make_settings({**SMALL, "engine": "ray"}), out, kill_one)
+    assert killed
+    assert untimed(read_table(out / "results.parquet")) == untimed(read_table(finished / "results.parquet"))
+    assert untimed(read_table(out / "trajectories.parquet")) == untimed(read_table(finished / "trajectories.parquet"))
+
+
 def test_a_torn_journal_line_is_dropped_and_what_is_in_both_is_taken_once(tmp_path: Path) -> None:
     row = {"image": "a", "attack": "none", "defence": "none", "stop": "none", "seed": 0, "views": False, "label": 1}
     with Store(tmp_path) as store:

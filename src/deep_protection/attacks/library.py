@@ -27,11 +27,10 @@ class AutoAttack:
         self.version = "standard"
         try:
             with warnings_silenced():
-                import torchattacks
+                import torchattacks  # no extra: it asks for a release of requests that nothing else can live with
         except ImportError as error:
             raise MissingExtraError(
-                f"AutoAttack needs torchattacks, which is not installed ({error}); "
-                "run: pip install 'deep-protection[autoattack]'"
+                f"AutoAttack needs torchattacks, which is missing ({error}); run: pip install --no-deps torchattacks"
             ) from error
         self._library = torchattacks
 
