@@ -1,7 +1,7 @@
 """Running an attack of the table, and saying honestly whether it worked."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from deep_protection.attacks.library import foolbox
 from deep_protection.attacks.table import ATTACKS, AttackSpec
 from deep_protection.errors import OptionError
+from deep_protection.quiet import warnings_silenced
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ def attack(model: nn.Module, pixels: Tensor, labels: Tensor, spec: str | AttackS
     library = foolbox()
     pixels = pixels.clamp(0, 1)  # foolbox asserts the bounds exactly, and resizing overshoots them by rounding
     host = library.PyTorchModel(model.eval(), bounds=(0, 1), device=pixels.device)
-    with _frozen(model), _randomness(seed, pixels.device):
+    silenced = warnings_silenced() if spec.is_noisy else nullcontext()
+    with _frozen(model), _randomness(seed, pixels.device), silenced:
         _, adversarial, _ = spec.build()(
             host, pixels, library.criteria.Misclassification(labels), epsilons=spec.epsilon
         )

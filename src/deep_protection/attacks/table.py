@@ -20,6 +20,9 @@ class AttackSpec:
     build: Callable[[], Any]
     """Makes the foolbox attack; called only when it is run, so that foolbox is imported only then."""
 
+    is_noisy: bool = False
+    """Foolbox's code for it calls what PyTorch warns of; silenced, which one thread can do at a time."""
+
     def parameters(self) -> dict[str, Any]:
         """Everything that was set or left at foolbox's default, ready for a record."""
         plain = {key: value for key, value in vars(self.build()).items() if isinstance(value, bool | int | float | str)}
@@ -73,7 +76,7 @@ _ROWS = (
     AttackSpec("hopskipjump", "HopSkipJump, least L2 found", "L2", None, _of("HopSkipJumpAttack", steps=20)),
     AttackSpec("boundary", "boundary attack, least L2 found", "L2", None, _of("BoundaryAttack", steps=5000)),
     AttackSpec("gaussianblur", "blur, least found", "none", None, _of("GaussianBlurAttack", steps=100)),
-    AttackSpec("spatial", "turned by ≤ 30°, moved by ≤ 3 px", "none", None, _of("SpatialAttack")),
+    AttackSpec("spatial", "turned by ≤ 30°, moved by ≤ 3 px", "none", None, _of("SpatialAttack"), is_noisy=True),
     AttackSpec("autoattack", "AutoAttack, 4/255", "Linf", 4 / 255, AutoAttack),
 )
 
