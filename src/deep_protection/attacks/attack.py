@@ -40,11 +40,10 @@ def attack(model: nn.Module, pixels: Tensor, labels: Tensor, spec: str | AttackS
     library = foolbox()
     pixels = pixels.clamp(0, 1)  # foolbox asserts the bounds exactly, and resizing overshoots them by rounding
     host = library.PyTorchModel(model.eval(), bounds=(0, 1), device=pixels.device)
+    run = spec.build()  # before the silence, which is one thread's at a time and which foolbox's import wants too
     silenced = warnings_silenced() if spec.is_noisy else nullcontext()
     with _frozen(model), _randomness(seed, pixels.device), silenced:
-        _, adversarial, _ = spec.build()(
-            host, pixels, library.criteria.Misclassification(labels), epsilons=spec.epsilon
-        )
+        _, adversarial, _ = run(host, pixels, library.criteria.Misclassification(labels), epsilons=spec.epsilon)
     adversarial = adversarial.detach()
     change = (adversarial - pixels).flatten(1)
     return AttackResult(
