@@ -35,7 +35,7 @@ def test_every_attack_fools_the_real_classifier_within_its_bounds(
             setattr(made, setting, value)
         return made
 
-    count = 4 if spec.epsilon else 2  # attacks that look for the smallest change take their time
+    count = 4 if spec.epsilon or spec.norm == "none" else 2  # looking for the smallest change takes its time
     pixels, labels = recognised[0][:count], recognised[1][:count]
     made = dp.attack(lite0, pixels, labels, replace(spec, build=shorter))
     assert made.adversarial.shape == pixels.shape
@@ -44,10 +44,10 @@ def test_every_attack_fools_the_real_classifier_within_its_bounds(
     if spec.epsilon is not None:
         size = made.linf if spec.norm == "Linf" else made.l2
         assert (size <= spec.epsilon + 1e-5).all()
-    assert (made.l2 > 0).all()
+    assert (made.l2[made.success] > 0).all()
     with torch.no_grad():
         assert torch.equal(lite0(made.adversarial).argmax(dim=1) != labels, made.success)
-    assert made.success.float().mean() >= 0.5
+    assert made.success.float().mean() >= (0.25 if spec.norm == "none" else 0.5)
     assert spec.parameters()["epsilon"] == spec.epsilon
 
 
