@@ -19,7 +19,7 @@ from torch import Tensor
 
 from deep_protection.attacks import attack
 from deep_protection.classifiers.classifier import Classifier
-from deep_protection.classifiers.lite0 import load_lite0
+from deep_protection.classifiers.lite import load_lite
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.fitting import FitTask, fit_all
 from deep_protection.purification import PRESETS
@@ -88,7 +88,7 @@ def save_pictures(out: Path, subject: Subject, pictures: dict[int, np.ndarray[An
 
 def subject(number: int) -> Subject:
     """The ``number``-th of foolbox's ImageNet samples under PGD 4/255."""
-    classifier = load_lite0()
+    classifier = load_lite()
     picture, label = imagenet_samples()[number]
     clean = classifier.preprocess(picture).unsqueeze(0)
     made = attack(classifier, clean, torch.tensor([label]), "pgd")

@@ -69,7 +69,7 @@ def test_a_row_says_what_purify_gives(finished: Path, lite0: dp.Classifier) -> N
     picture = next(p for p in labelled_pictures("samples", lite0) if p.name == row["image"])
     clean = picture.pixels(lite0)
     unit = AttackUnit(picture.name, picture.label, "fgsm", 0, True, as_array(clean))
-    attacked = InputStore(finished / "inputs", "lite0").load(unit)
+    attacked = InputStore(finished / "inputs", "lite0", make_settings(SMALL).parameters).load(unit)
     assert attacked is not None
     restored = dp.purify(torch.from_numpy(attacked.adversarial), preset="fast", stop="fixed:4", workers=1)
     [[best]] = lite0.top(restored[None], 1)
@@ -213,6 +213,25 @@ def test_an_attack_that_breaks_is_a_row() -> None:
     assert made.measured["error"]
     assert not made.measured["attack_success"]
     assert np.array_equal(made.adversarial, clean)
+
+
+def test_an_attacker_who_knows_the_defence_gets_through_jpeg(tmp_path: Path) -> None:
+    """The control: BPDA must beat what an attacker who does not know cannot."""
+    given = {"limit": 3, "attacks": "pgd@lite0", "adaptive": "bpda,bpda-low", "adaptive_samples": 1, "judgements": 2}
+    run_experiment(make_settings({**given, "defences": "jpeg25"}), tmp_path)
+    rows = read_table(tmp_path / "results.parquet")
+    right = {name: sum(row["top1_correct"] for row in rows if row["attack"] == name) for name in ("pgd@lite0", "bpda")}
+    assert right["bpda"] < right["pgd@lite0"]
+    assert {row["tier"] for row in rows} == {"oblivious", "transfer", "adaptive"}
+
+
+def test_an_attacker_who_knows_goes_through_the_fit_and_is_judged_by_fresh_seeds(tmp_path: Path) -> None:
+    given = {"limit": 1, "attacks": "", "adaptive": "bpda", "adaptive_steps": 2, "judgements": 2, "defences": "fast"}
+    run_experiment(make_settings({**given, "stops": "preset"}), tmp_path)
+    rows = [row for row in read_table(tmp_path / "results.parquet") if row["tier"] == "adaptive"]
+    assert [(row["seed"], row["error"]) for row in rows] == [(1, None), (2, None)]
+    assert all(0 < row["linf"] <= 4 / 255 + 1e-6 for row in rows)
+    assert rows[0]["probability_true"] != rows[1]["probability_true"]
 
 
 def test_replay_ends_a_fit_as_the_rule_would_have() -> None:

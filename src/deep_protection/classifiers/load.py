@@ -9,7 +9,7 @@ from torch import nn
 
 from deep_protection.classifiers.classifier import Classifier
 from deep_protection.classifiers.hub import load_hub
-from deep_protection.classifiers.lite0 import load_lite0
+from deep_protection.classifiers.lite import load_lite
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
 from deep_protection.errors import ClassifierError
 
@@ -17,7 +17,7 @@ HUB_IDS = {"resnet18": "microsoft/resnet-18"}
 """Short names of models that come from the hub."""
 
 CLASSIFIERS: dict[str, Callable[[], Classifier]] = {
-    "lite0": load_lite0,
+    **{f"lite{number}": partial(load_lite, number) for number in range(3)},
     **{name: partial(load_hub, hub_id) for name, hub_id in HUB_IDS.items()},
 }
 """Short names. Everything else is a directory, a hub id or a module."""

@@ -23,10 +23,20 @@ def run_command(
         str | None, typer.Option(help="Folder with one folder a class, or 'samples' for foolbox's 20 photographs.")
     ] = None,
     classifier: Annotated[str | None, typer.Option(help="lite0, resnet18, a hub model id or a directory.")] = None,
-    attacks: Annotated[str | None, typer.Option(help="Names joined by commas; 'poster' means its eight.")] = None,
+    attacks: Annotated[
+        str | None,
+        typer.Option(help="Joined by commas; 'poster' means eight, pgd@lite2 is made on lite2."),
+    ] = None,
     defences: Annotated[str | None, typer.Option(help="Presets and baselines, joined by commas.")] = None,
     stop: Annotated[str | None, typer.Option(help="Joined by commas: preset, fixed:N, oracle, oracle:top1.")] = None,
     iterations: Annotated[int | None, typer.Option(help="Length of a fit, for the oracle to look at.")] = None,
+    adaptive: Annotated[
+        str | None, typer.Option(help="Attacker who knows each defence: bpda, bpda-low, joined by commas.")
+    ] = None,
+    adaptive_steps: Annotated[int | None, typer.Option(help="Of such an attack. Default: 20.")] = None,
+    adaptive_samples: Annotated[int | None, typer.Option(help="Restorations a step (EOT). Default: 2.")] = None,
+    adaptive_epsilon: Annotated[float | None, typer.Option(help="Linf size in 255ths. Default: 4.")] = None,
+    judgements: Annotated[int | None, typer.Option(help="Fresh seeds such a picture is judged by. Default: 3.")] = None,
     views: Annotated[bool | None, typer.Option("--views", help="Average the classifier over views, for all.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many pictures, in a fixed random order.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed: same rows, times aside.")] = None,
@@ -51,6 +61,11 @@ def run_command(
         "defences": defences,
         "stops": stop,
         "iterations": iterations,
+        "adaptive": adaptive,
+        "adaptive_steps": adaptive_steps,
+        "adaptive_samples": adaptive_samples,
+        "adaptive_epsilon": adaptive_epsilon,
+        "judgements": judgements,
         "views": views,
         "limit": limit,
         "seed": seed,

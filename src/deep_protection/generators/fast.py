@@ -44,7 +44,7 @@ class FastGenerator(ImageGenerator):
 
 
 def low_pass(pictures: Tensor, factor: int) -> Tensor:
-    """Area average over ``factor × factor`` blocks, brought back by bicubic interpolation; ``N×C×H×W`` in and out."""
+    """Area average over ``factor × factor`` blocks, brought back bicubically; ``N×C×H×W`` in ``[0, 1]`` in and out."""
     height, width = pictures.shape[-2:]
     coarse = (max(1, round(height / factor)), max(1, round(width / factor)))
     small = F.interpolate(pictures, size=coarse, mode="area")

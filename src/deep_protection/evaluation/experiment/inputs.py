@@ -1,14 +1,15 @@
 """Attacked pictures on disk, as float arrays, so that every defence and every later run meets the very same ones."""
 
 import json
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
-from deep_protection.attacks import find_attack
 from deep_protection.evaluation.experiment.units import Attacked, AttackUnit
 from deep_protection.images import write_atomically
 
@@ -16,8 +17,8 @@ from deep_protection.images import write_atomically
 class InputStore:
     """One file a picture and attack. Whatever decides an input is part of its name, so none stands for another."""
 
-    def __init__(self, folder: Path, classifier: str) -> None:
-        self.folder, self.classifier = folder, classifier
+    def __init__(self, folder: Path, classifier: str, parameters: Callable[[str], Mapping[str, Any]]) -> None:
+        self.folder, self.classifier, self.parameters = folder, classifier, parameters
 
     def load(self, unit: AttackUnit) -> Attacked | None:
         """What was made of this before, if it was."""
@@ -34,6 +35,8 @@ class InputStore:
         write_atomically(buffer.getvalue(), path)
 
     def _path(self, unit: AttackUnit) -> Path:
-        about = f"{self.classifier} {unit.label} {unit.seed} {sorted(find_attack(unit.attack).parameters().items())}"
+        about = f"{self.classifier} {unit.label} {unit.seed} {sorted(self.parameters(unit.attack).items())}"
+        if unit.against is not None:
+            about += f" {unit.against}"
         digest = blake2b(unit.clean.tobytes() + about.encode(), digest_size=8).hexdigest()
         return self.folder / unit.attack / f"{digest}.npz"

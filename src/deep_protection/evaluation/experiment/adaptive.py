@@ -1,0 +1,92 @@
+"""The attacker who knows the defence: through it, with fresh randomness at every step.
+
+BPDA (the gradient passes straight through the restoration; Athalye et al. 2018, arXiv:1802.00420) with EOT (the mean
+answer over several restorations; arXiv:1707.07397), as foolbox's PGD and its own wrapper.
+"""
+
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from deep_protection.attacks import AttackSpec
+from deep_protection.attacks.library import foolbox
+from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.protection import straight_through
+from deep_protection.purification import purify
+from deep_protection.seeds import LARGEST_SEED
+
+LOW_FACTOR = 8
+"""Low-frequency perturbations are about constant over so many pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowing:
+    """How an attacker who knows the defence goes about it."""
+
+    steps: int = 20
+    samples: int = 2
+    """Restorations whose answers are averaged at every step (EOT)."""
+    epsilon: float = 4 / 255
+    """Linf."""
+
+    def spec(self, name: str) -> AttackSpec:
+        """The attack as a row of the table: ``bpda``, or ``bpda-low`` for one of low frequency."""
+        title = f"{name}, {self.epsilon * 255:g}/255, {self.steps} steps, EOT {self.samples}"
+        return AttackSpec(name, title, "Linf", self.epsilon, self._build)
+
+    def _build(self) -> Any:
+        # A step of ε/10: in 20 steps twice the way across the ball, where foolbox's own would not reach its edge.
+        pgd = foolbox().attacks.LinfProjectedGradientDescentAttack(steps=self.steps, rel_stepsize=0.1)
+
+        def run(host: Any, pixels: Any, criterion: Any, *, epsilons: float) -> Any:
+            wrapped = foolbox().models.ExpectationOverTransformationWrapper(host, n_steps=self.samples)
+            return pgd(wrapped, pixels, criterion, epsilons=epsilons)
+
+        run.steps, run.samples = self.steps, self.samples  # type: ignore[attr-defined]
+        return run
+
+
+ADAPTIVE = ("bpda", "bpda-low")
+
+
+class Defended(nn.Module):
+    """A classifier behind a defence, as an attacker sees it: pixels to logits, other randomness at every call."""
+
+    def __init__(self, classifier: nn.Module, defence: str, seed: int, *, low: bool, device: torch.device) -> None:
+        super().__init__()
+        self.classifier, self.defence, self.seed, self.device = classifier, defence, seed, device
+        self.low = low
+        self._draws = count()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        if self.low:
+            pixels = _LowGradient.apply(pixels)  # type: ignore[no-untyped-call]
+        logits: Tensor = self.classifier(straight_through(pixels, self._restore))
+        return logits
+
+    def _restore(self, pixels: Tensor) -> Tensor:
+        if self.defence in BASELINES:
+            return BASELINES[self.defence](pixels.cpu()).to(pixels.device)
+        restored = []
+        for picture in pixels:  # each with its own randomness, also where they are the same picture
+            seed = (self.seed * 1_000_003 + next(self._draws)) & LARGEST_SEED
+            restored.append(purify(picture, preset=self.defence, seed=seed, device=self.device, workers=1))
+        return torch.stack(restored)
+
+
+class _LowGradient(torch.autograd.Function):
+    """Identity forwards; backwards the low frequencies of the gradient."""
+
+    @staticmethod
+    def forward(_ctx: Any, pixels: Tensor) -> Tensor:
+        return pixels.clone()
+
+    @staticmethod
+    def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
+        height, width = gradients[0].shape[-2:]
+        small = F.avg_pool2d(gradients[0], LOW_FACTOR, ceil_mode=True)
+        return F.interpolate(small, size=(height, width), mode="bilinear", align_corners=False)
