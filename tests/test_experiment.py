@@ -20,6 +20,8 @@ from deep_protection.evaluation.experiment.pictures import labelled_pictures
 from deep_protection.evaluation.experiment.store import RESULT_KEY, Store, read_table
 from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, Judged
 from deep_protection.evaluation.experiment.worker import Worker, as_array
+from deep_protection.evaluation.report import write_report
+from deep_protection.evaluation.report.stops import fault, oracle_stops
 from deep_protection.stopping import replay
 
 SMALL = {
@@ -213,6 +215,45 @@ def test_an_attack_that_breaks_is_a_row() -> None:
     assert made.measured["error"]
     assert not made.measured["attack_success"]
     assert np.array_equal(made.adversarial, clean)
+
+
+def test_the_report_says_what_the_rows_say(finished: Path, tmp_path: Path) -> None:
+    for name in ("results.parquet", "trajectories.parquet"):
+        (tmp_path / name).write_bytes((finished / name).read_bytes())
+    written = write_report(tmp_path)
+    assert {path.name for path in written} == {"report.md", "report.html", "stops-fast.png", "course-fast.png"}
+    rows = [row for row in read_table(tmp_path / "results.parquet") if row["clean_correct"]]
+    own = [row for row in rows if (row["defence"], row["attack"]) == ("jpeg25", "fgsm")]
+    share = round(100 * sum(row["top1_correct"] for row in own) / len(own))
+    line = next(line for line in (tmp_path / "report.md").read_text().splitlines() if line.startswith("| JPEG 25"))
+    assert line.split("|")[3].strip().startswith(f"{share} /")
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 2
+    assert "http" not in page  # nothing is fetched from anywhere
+    with pytest.raises(dp.OptionError, match="holds no results yet"):
+        write_report(tmp_path / "nowhere")
+
+
+def _point(iteration: int, first: int) -> dict[str, Any]:
+    return {"iteration": iteration, "label": 1, "predicted": [first, 8, 7, 6, 5]}
+
+
+@pytest.mark.parametrize(
+    ("answers", "count", "kind", "stop"),
+    [
+        ([9, 1, 1], 20, None, 20),
+        ([9, 1, 9], 30, "overfit", 20),
+        ([9, 9, 1], 20, "underfit", 30),
+        ([1, 9, 1], 20, "overfit", 10),
+        ([9, 9, 9], 20, "never right", None),
+    ],
+)
+def test_faults_of_a_fixed_count_and_the_oracles_stop(
+    answers: list[int], count: int, kind: str | None, stop: int | None
+) -> None:
+    points = [_point(10 * (number + 1), answer) for number, answer in enumerate(answers)]
+    assert fault(points, count, k=1) == kind
+    assert oracle_stops([points], k=1) == [stop]
 
 
 def test_an_attacker_who_knows_the_defence_gets_through_jpeg(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from deep_protection.evaluation.experiment.store import read_table
 
 Row = dict[str, Any]
 CLEAN = "none"
+OBLIVIOUS = "oblivious"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,17 +57,26 @@ def score(rows: list[Row]) -> Score:
 
 
 class Rows:
-    """An experiment's rows. All figures are of pictures that the classifier gets right untouched, unless said."""
+    """An experiment's rows. All figures are of pictures that the classifier gets right untouched, unless said.
+
+    Tiers of attacker are kept apart: ``results`` are of those who know nothing of the defence, ``knowing`` of others.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         everything = read_table(folder / "results.parquet")
         if not everything:
             raise OptionError(f"{folder} holds no results yet; run: deep-protection experiment run --out {folder} …")
-        self.all = everything
-        self.results = [row for row in everything if row["clean_correct"]]
-        recognised = {row["image"] for row in self.results}
-        self.checkpoints = [row for row in read_table(folder / "trajectories.parquet") if row["image"] in recognised]
+        self.all = [row for row in everything if row["tier"] == OBLIVIOUS]
+        self.results = [row for row in self.all if row["clean_correct"]]
+        self.knowing = [row for row in everything if row["tier"] != OBLIVIOUS and row["clean_correct"]]
+        recognised = {row["image"] for row in everything if row["clean_correct"] and row["tier"] == OBLIVIOUS}
+        known = {row["attack"] for row in self.all}
+        self.checkpoints = [
+            row
+            for row in read_table(folder / "trajectories.parquet")
+            if row["image"] in recognised and row["attack"] in known
+        ]
 
     @cached_property
     def attacks(self) -> list[str]:

@@ -6,18 +6,19 @@ from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.report.document import Table
 from deep_protection.evaluation.report.rows import CLEAN, Defence, Row, Rows, Score, attack_title, score
 from deep_protection.evaluation.report.stops import best_count, courses, faults, oracle_stops
+from deep_protection.purification import PRESETS
 
 
-def _share(value: float) -> str:
+def share(value: float) -> str:
     return f"{100 * value:.0f}"
 
 
 def _cell(found: Score) -> str:
     low, high = found.interval
-    return f"{_share(found.top1)} / {_share(found.top5)} ({_share(low)}–{_share(high)})"
+    return f"{share(found.top1)} / {share(found.top5)} ({share(low)}–{share(high)})"
 
 
-def _seconds(value: float) -> str:
+def seconds(value: float) -> str:
     return f"{value:.2g}" if value < 10 else f"{value:,.0f}"
 
 
@@ -39,19 +40,19 @@ def recovery(rows: Rows) -> Table:
         whole = len(hurt) == len(rows.attacks) > 0
         mean, worst = "–", "–"
         if whole:
-            mean = f"{_share(sum(s.top1 for s in hurt) / len(hurt))} / {_share(sum(s.top5 for s in hurt) / len(hurt))}"
-            worst = f"{_share(min(s.top1 for s in hurt))} / {_share(min(s.top5 for s in hurt))}"
+            mean = f"{share(sum(s.top1 for s in hurt) / len(hurt))} / {share(sum(s.top5 for s in hurt) / len(hurt))}"
+            worst = f"{share(min(s.top1 for s in hurt))} / {share(min(s.top5 for s in hurt))}"
         counts = {s.n for s in scores.values()}
-        seconds = sum(s.cpu_seconds * s.n for s in scores.values()) / sum(s.n for s in scores.values())
+        total_seconds = sum(s.cpu_seconds * s.n for s in scores.values()) / sum(s.n for s in scores.values())
         lines.append(
             [
                 defence.title,
                 *(_cell(scores[attack]) if attack in scores else "–" for attack in (CLEAN, *rows.attacks)),
                 mean,
                 worst,
-                _share(right_under_all(rows, by_attack)) if whole else "–",
+                share(right_under_all(rows, by_attack)) if whole else "–",
                 str(counts.pop()) if len(counts) == 1 else f"{min(counts)}–{max(counts)}",
-                _seconds(seconds),
+                seconds(total_seconds),
             ]
         )
     return Table(heading, lines)
@@ -88,12 +89,12 @@ def attacks(rows: Rows) -> Table:
             [
                 attack_title(attack),
                 str(len(found)),
-                _share(sum(row["attack_success"] for row in found) / len(found)),
-                _share(sum(row["attack_success_8bit"] for row in found) / len(found)),
+                share(sum(row["attack_success"] for row in found) / len(found)),
+                share(sum(row["attack_success_8bit"] for row in found) / len(found)),
                 f"{median(row['linf'] for row in found) * 255:.1f}/255",
                 f"{median(row['l2'] for row in found):.2f}",
                 str(len(failed)),
-                _seconds(sum(row["attack_seconds"] for row in found) / len(found)),
+                seconds(sum(row["attack_seconds"] for row in found) / len(found)),
             ]
         )
     heading = ["attack", "n", "fools, %", "after 8-bit rounding, %", "median Linf", "median L2", "broke off", "s"]
@@ -137,6 +138,22 @@ def fixed_faults(rows: Rows, k: int = 5) -> Table:
                 kinds = [str(found[kind]) for kind in ("overfit", "underfit", "never right")]
                 lines.append([ended.title, attack_title(attack), str(total), str(sum(found.values())), *kinds])
     return Table(["defence", "attack", "n", f"wrong (top-{k})", "overfit", "underfit", "never right"], lines)
+
+
+def beside_the_poster(rows: Rows) -> Table:
+    """Its two figures and ours: all attacks together, true class among the first five."""
+    lines = [["poster (ResNet18, 100 pictures × 8 attacks)", "97.4", "84.4", "–", "–", "800"]]
+    for defence in rows.trajectories:
+        hurt = [row for row in rows.results if row["defence"] == defence and row["attack"] != CLEAN]
+        oracle = [row for row in hurt if row["stop"] in ("oracle", "oracle:top5")]
+        fixed = [row for row in hurt if row["stop"] == PRESETS[defence].stop]
+        if oracle and fixed:
+            at_oracle, at_fixed = score(oracle), score(fixed)
+            figures = (at_oracle.top5, at_fixed.top5, at_oracle.top1, at_fixed.top1)
+            lines.append(
+                [f"ours, {fixed[0]['stop']} ({defence})", *(f"{100 * each:.1f}" for each in figures), str(len(fixed))]
+            )
+    return Table(["", "oracle, top-5", "fixed, top-5", "oracle, top-1", "fixed, top-1", "inputs"], lines)
 
 
 def best_baseline(rows: Rows) -> tuple[str, float, float] | None:

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.report import tables
 from deep_protection.evaluation.report.document import Block, Figure, Heading, Text, html, markdown
 from deep_protection.evaluation.report.figures import accuracy_along, stop_histogram
-from deep_protection.evaluation.report.rows import Rows
+from deep_protection.evaluation.report.rows import Rows, score
+from deep_protection.evaluation.report.tiers import tiers
 from deep_protection.images import write_atomically
 
 TITLE = "Deep Protection: experiment"
@@ -28,6 +30,25 @@ def write_report(folder: Path) -> list[Path]:
     return [folder / name for name in files]
 
 
+def _against_the_best_filter(rows: Rows) -> list[Block]:
+    """The claim of the project, mean and worst attack, beside the best single filter, in words."""
+    best = tables.best_baseline(rows)
+    if best is None:
+        return []
+    title, mean, worst = best
+    told = [f"Best single baseline by mean top-1 over the attacks: {title}, mean {mean:.1%}, worst attack {worst:.1%}."]
+    for defence, by_attack in rows.groups.items():
+        if defence.name in BASELINES or defence.is_oracle or not all(attack in by_attack for attack in rows.attacks):
+            continue
+        own = [score(by_attack[attack]).top1 for attack in rows.attacks]
+        average, least = sum(own) / len(own), min(own)
+        told.append(
+            f"{defence.title}: mean {average:.1%} ({100 * (average - mean):+.1f} points), "
+            f"worst {least:.1%} ({100 * (least - worst):+.1f} points)."
+        )
+    return [Text(" ".join(told))]
+
+
 def compose(rows: Rows) -> list[Block]:
     """The report's blocks in order."""
     first = rows.results[0]
@@ -47,7 +68,18 @@ def compose(rows: Rows) -> list[Block]:
             + (" Answers are averaged over views of the picture, for every defence." if first["views"] else "")
         ),
         tables.recovery(rows),
+        *_against_the_best_filter(rows),
     ]
+    if rows.knowing:
+        blocks += [
+            Heading("Attackers who know more"),
+            Text(
+                "Transfer: made on another model. Adaptive: made through the defence itself, with fresh randomness at "
+                "every step (BPDA, EOT); each picture is then judged by seeds that the attacker has not seen: the mean "
+                "over them, and the share of pictures right for every seed. Percent, top-1 / top-5."
+            ),
+            tiers(rows),
+        ]
     if rows.attacks:
         blocks += [Heading("The attacks before any defence"), tables.attacks(rows)]
     if rows.trajectories:
@@ -61,6 +93,7 @@ def compose(rows: Rows) -> list[Block]:
             ),
             tables.fixed_faults(rows),
             Heading("Beside the poster"),
+            tables.beside_the_poster(rows),
             Text(POSTER),
         ]
     blocks += [

@@ -1,0 +1,33 @@
+"""Attackers who know more than the bare classifier: one column an attack, never mixed with the others."""
+
+from deep_protection.evaluation.accuracy import wilson_interval
+from deep_protection.evaluation.report.document import Table
+from deep_protection.evaluation.report.rows import Defence, Row, Rows, score
+from deep_protection.evaluation.report.tables import share
+
+ORDER = ("transfer", "adaptive")
+
+
+def tiers(rows: Rows) -> Table:
+    """Defence × attack of those who attack another model, or through the defence itself."""
+    attacks = sorted({(ORDER.index(row["tier"]), row["attack"]) for row in rows.knowing})
+    cells: dict[Defence, dict[str, list[Row]]] = {}
+    for row in rows.knowing:
+        cells.setdefault(Defence(row["defence"], row["stop"]), {}).setdefault(row["attack"], []).append(row)
+    lines = [
+        [defence.title, *(_cell(own[attack]) if attack in own else "–" for _, attack in attacks)]
+        for defence, own in cells.items()
+    ]
+    return Table(["defence", *(f"{attack} ({ORDER[tier]})" for tier, attack in attacks)], lines)
+
+
+def _cell(own: list[Row]) -> str:
+    """Mean over pictures and seeds; where there are several seeds, also the share of pictures right for all of them."""
+    images = {row["image"] for row in own}
+    always = len(images) - len({row["image"] for row in own if not row["top1_correct"]})
+    low, high = wilson_interval(always, len(images)) or (0.0, 1.0)
+    mean, interval = score(own), f"({share(low)}–{share(high)})"
+    told = f"{share(mean.top1)} / {share(mean.top5)}"
+    if len({row["seed"] for row in own}) > 1:
+        told += f"; every seed {share(always / len(images))}"
+    return f"{told} {interval}, n = {len(images)}"
