@@ -30,5 +30,5 @@ def test_median_and_total_variation_take_single_wild_pixels_out(photograph: Imag
 
 
 def test_an_unknown_baseline_says_what_there_is() -> None:
-    with pytest.raises(dp.OptionError, match="unknown baseline 'blur'; there are: nothing, quantise, jpeg75"):
+    with pytest.raises(dp.OptionError, match="unknown baseline 'blur'; there are: none, quantise, jpeg75"):
         find_baseline("blur")

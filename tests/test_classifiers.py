@@ -130,7 +130,7 @@ def test_offline_it_says_at_once_what_to_do(name: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("lite9", "unknown classifier 'lite9'; give one of lite0, resnet18"),
+        ("lite9", "unknown classifier 'lite9'; give one of lite0, lite1, lite2, resnet18"),
         ("a//b", "no hub model id"),
         (".", "cannot be loaded as an image classifier"),
     ],

@@ -167,7 +167,7 @@ def test_ctrl_c_keeps_what_is_finished_and_goes_on_later(small: Image.Image, tmp
     folder.mkdir()
     for number in range(40):
         small.rotate(number).save(folder / f"{number:02}.png")
-    command = [sys.executable, "-m", "deep_protection", "purify", str(folder), "-o", str(out), "--stop", "fixed:40"]
+    command = [sys.executable, "-m", "deep_protection", "purify", str(folder), "-o", str(out), "--stop", "fixed:300"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"})
     while len(list(out.glob("*.png"))) < 2 and process.poll() is None:
         time.sleep(0.02)
