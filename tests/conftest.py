@@ -10,7 +10,6 @@ from PIL import Image
 from torch import Tensor
 
 from deep_protection import Classifier, load_classifier
-from deep_protection.attacks import AttackResult, attack
 from deep_protection.evaluation import imagenet_samples
 
 
@@ -40,11 +39,6 @@ def recognised(lite0: Classifier) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         right = lite0(pixels).argmax(dim=-1) == labels
     return pixels[right], labels[right]
-
-
-@pytest.fixture(scope="session")
-def attacked(lite0: Classifier, recognised: tuple[Tensor, Tensor]) -> AttackResult:
-    return attack(lite0, *recognised, "pgd")
 
 
 @pytest.fixture

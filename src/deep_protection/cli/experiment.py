@@ -84,6 +84,10 @@ def run_command(
 @experiment_app.command("report")
 def report_command(
     folder: Annotated[Path, typer.Argument(help="The --out of an experiment.", show_default=False)],
+    pictures: Annotated[
+        int, typer.Option(min=0, help="Show so many overfit and underfit pictures; 0 copies none into the report.")
+    ] = 2,
+    inputs: Annotated[Path | None, typer.Option(help="Folder of attacked pictures, if not the experiment's.")] = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Only print the fixed counts that the fits suggest.")
     ] = False,
@@ -99,7 +103,7 @@ def report_command(
             table.add_row(*line)
         stdout.print(table)
         return 0
-    for path in report.write_report(folder):
+    for path in report.write_report(folder, pictures, inputs):
         typer.echo(path)
     return 0
 

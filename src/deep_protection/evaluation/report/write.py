@@ -5,6 +5,7 @@ from pathlib import Path
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.report import tables
 from deep_protection.evaluation.report.document import Block, Figure, Heading, Text, html, markdown
+from deep_protection.evaluation.report.examples import examples
 from deep_protection.evaluation.report.figures import accuracy_along, stop_histogram
 from deep_protection.evaluation.report.rows import Rows, score
 from deep_protection.evaluation.report.tiers import tiers
@@ -19,10 +20,14 @@ POSTER = (
 )
 
 
-def write_report(folder: Path) -> list[Path]:
-    """``report.md``, ``report.html`` and figures from the tables in ``folder``."""
+def write_report(folder: Path, pictures: int = 0, inputs: Path | None = None) -> list[Path]:
+    """``report.md``, ``report.html`` and figures from the tables in ``folder``.
+
+    With ``pictures`` so many overfit and underfit pictures are shown, which copies them into the report; their attacked
+    versions are looked for in ``inputs``.
+    """
     rows = Rows(folder)
-    blocks = compose(rows)
+    blocks = compose(rows, pictures, inputs)
     files = {"report.md": markdown(TITLE, blocks).encode(), "report.html": html(TITLE, blocks).encode()}
     files |= {block.name: block.png for block in blocks if isinstance(block, Figure)}
     for name, content in files.items():
@@ -49,7 +54,7 @@ def _against_the_best_filter(rows: Rows) -> list[Block]:
     return [Text(" ".join(told))]
 
 
-def compose(rows: Rows) -> list[Block]:
+def compose(rows: Rows, pictures: int = 0, inputs: Path | None = None) -> list[Block]:
     """The report's blocks in order."""
     first = rows.results[0]
     images = {row["image"] for row in rows.results}
@@ -92,6 +97,7 @@ def compose(rows: Rows) -> list[Block]:
                 "Overfit: the true class was among the first five at an earlier checkpoint; underfit: at a later one."
             ),
             tables.fixed_faults(rows),
+            *(figure for name in rows.trajectories if pictures for figure in examples(rows, name, pictures, inputs)),
             Heading("Beside the poster"),
             tables.beside_the_poster(rows),
             Text(POSTER),
