@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import demo_table, performance_tables
+from benchmarks import demo_table, experiment_table, performance_tables
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "docs/performance.md")
@@ -20,7 +20,12 @@ def _demo() -> str:
     return demo_table.table(json.loads((ROOT / "docs/results/demo/results.json").read_text()))
 
 
-TABLES: dict[str, Callable[[], str]] = {"demo": _demo, **performance_tables.TABLES}
+TABLES: dict[str, Callable[[], str]] = {
+    "demo": _demo,
+    "oblivious": experiment_table.oblivious,
+    "adaptive": experiment_table.adaptive,
+    **performance_tables.TABLES,
+}
 
 
 def filled(text: str) -> str:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,12 @@ def test_ctrl_c_keeps_what_is_finished_and_goes_on_later(small: Image.Image, tmp
     for number in range(40):
         small.rotate(number).save(folder / f"{number:02}.png")
     command = [sys.executable, "-m", "deep_protection", "purify", str(folder), "-o", str(out), "--stop", "fixed:300"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # ignored in what a shell runs behind itself
+    )
     while len(list(out.glob("*.png"))) < 2 and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)

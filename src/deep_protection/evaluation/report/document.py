@@ -43,7 +43,7 @@ img { max-width: 100%; height: auto } figcaption { color: #555; font-size: 13px 
 
 def markdown(title: str, blocks: Sequence[Block]) -> str:
     """Figures are expected beside the file."""
-    return "\n".join([f"# {title}\n", *map(_markdown, blocks)])
+    return "\n".join([f"# {title}\n", *map(block_markdown, blocks)])
 
 
 def html(title: str, blocks: Sequence[Block]) -> str:
@@ -55,7 +55,7 @@ def html(title: str, blocks: Sequence[Block]) -> str:
     )
 
 
-def _markdown(block: Block) -> str:
+def block_markdown(block: Block) -> str:
     match block:
         case Heading(text):
             return f"## {text}\n"
