@@ -1,4 +1,4 @@
-"""The main experiment in short, from the rows in ``docs/results/main``: its report has the rest."""
+"""The main experiment in short, from ``docs/results/main`` and ``adaptive``: reports there have the rest."""
 
 from functools import cache
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 from deep_protection.evaluation.report import Rows, recovery, tiers
 from deep_protection.evaluation.report.document import Table, block_markdown
 
-FOLDER = Path(__file__).parents[1] / "docs/results/main"
+RESULTS = Path(__file__).parents[1] / "docs/results"
 COLUMNS = ("defence", "clean", "mean attack", "worst attack", "right under all", "n", "CPU s")
 
 
 @cache
-def _rows() -> Rows:
-    return Rows(FOLDER)
+def _rows(folder: str) -> Rows:
+    return Rows(RESULTS / folder)
 
 
 def oblivious() -> str:
     """Clean, mean and worst of the attacks, without the single attacks."""
-    whole = recovery(_rows())
+    whole = recovery(_rows("main"))
     places = [list(whole.heading).index(name) for name in COLUMNS]
     lines = [[line[place] for place in places] for line in whole.lines]
     return block_markdown(Table(COLUMNS, lines))
@@ -25,4 +25,4 @@ def oblivious() -> str:
 
 def adaptive() -> str:
     """Attackers who know more."""
-    return block_markdown(tiers(_rows()))
+    return block_markdown(tiers(_rows("adaptive")))

@@ -59,10 +59,13 @@ def recovery(rows: Rows) -> Table:
 
 
 def right_under_all(rows: Rows, by_attack: dict[str, list[Row]]) -> float:
-    """The share of pictures whose first answer is right whichever of the attacks is made on them."""
+    """The share of pictures whose first answer is right whichever of the attacks is made on them.
+
+    Of those that all attacks have been made on.
+    """
+    images = set.intersection(*({row["image"] for row in by_attack[attack]} for attack in rows.attacks))
     wrong = {row["image"] for attack in rows.attacks for row in by_attack[attack] if not row["top1_correct"]}
-    images = {row["image"] for attack in rows.attacks for row in by_attack[attack]}
-    return 1 - len(wrong) / len(images)
+    return len(images - wrong) / len(images) if images else 0.0
 
 
 def unfiltered(rows: Rows) -> Table:
