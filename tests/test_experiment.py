@@ -302,6 +302,15 @@ def test_wrong_settings_are_told_at_once(given: dict[str, Any], message: str) ->
         make_settings(given)
 
 
+def test_what_cannot_be_run_is_told_before_anything_is_computed(tmp_path: Path) -> None:
+    with pytest.raises(dp.ClassifierError, match="unknown classifier 'magic'"):
+        run_experiment(make_settings({**SMALL, "attacks": "pgd@magic"}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(dp.OutputError, match="choose another --out"):
+        run_experiment(make_settings(SMALL), tmp_path / "file")
+
+
 def test_settings_come_from_a_file_and_options_win(tmp_path: Path) -> None:
     file = tmp_path / "experiment.toml"
     file.write_text('attacks = ["poster", "pgd8"]\nlimit = 3\n')

@@ -125,6 +125,8 @@ class Run:
 def run_experiment(settings: Settings, out: Path, report: Report = lambda *_: None) -> None:
     """Run, or go on with, an experiment whose rows are in ``out``."""
     for attack in (*settings.attacks, *settings.adaptive):
+        if other := attack.partition("@")[2]:
+            load_classifier(other)
         settings.parameters(attack)  # what is missing is said before anything is computed
     classifier = load_classifier(settings.classifier)
     pictures = labelled_pictures(settings.images, classifier, settings.limit)

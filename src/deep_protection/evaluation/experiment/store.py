@@ -43,7 +43,10 @@ class Store:
         self._results, self._trajectories = folder / "results.parquet", folder / "trajectories.parquet"
         self._journal, self._lock = folder / "journal.jsonl", folder / ".lock"
         parquet()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the folder {folder} ({error.strerror}); choose another --out") from None
         self._merged = time.monotonic()
         self._locked = _lock(self._lock)
         self.merge()
