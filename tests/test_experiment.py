@@ -15,6 +15,7 @@ import torch
 
 import deep_protection as dp
 from deep_protection.evaluation.experiment import make_settings, run_experiment
+from deep_protection.evaluation.experiment.black_box import Asking, NoneLeftError, Questions
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.pictures import labelled_pictures
 from deep_protection.evaluation.experiment.store import RESULT_KEY, Store, read_table
@@ -275,6 +276,43 @@ def test_an_attacker_who_knows_goes_through_the_fit_and_is_judged_by_fresh_seeds
     assert rows[0]["probability_true"] != rows[1]["probability_true"]
 
 
+@pytest.mark.parametrize("attack", ["query-square", "query-hopskipjump"])
+def test_an_attacker_who_may_only_ask_keeps_to_the_budget(attack: str, tmp_path: Path) -> None:
+    """Against nothing at all they find something in 60 questions, where one without a budget would go on."""
+    if attack == "query-square":
+        pytest.importorskip("torchattacks")
+    given = {"limit": 2, "attacks": "", "black_box": attack, "queries": 60, "adaptive_epsilon": 24, "workers": 1}
+    run_experiment(make_settings({**given, "defences": "none,fast", "stops": "fixed:2", "judgements": 2}), tmp_path)
+    rows = [row for row in read_table(tmp_path / "results.parquet") if row["tier"] == "black-box"]
+    assert {(row["defence"], row["seed"]) for row in rows} == {("none", 1), ("fast", 1), ("fast", 2)}
+    for row in rows:
+        assert row["error"] is None
+        assert row["linf"] <= 24 / 255 + 1e-6
+        assert 1 <= row["queries"] <= 60
+    write_report(tmp_path)
+    report = (tmp_path / "report.md").read_text()
+    assert f"{attack} (black-box)" in report
+    assert "median restorations asked for" in report
+
+
+def test_the_question_that_fools_most_within_bounds_is_remembered() -> None:
+    clean = torch.full((3, 8, 8), 0.5)
+
+    class Steps(torch.nn.Module):
+        """Right up to a brightness of 0.55, then the wronger the brighter."""
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            change = pixels.mean(dim=(1, 2, 3)) - 0.55
+            return torch.stack([torch.zeros_like(change), change], dim=1)
+
+    questions = Questions(Steps(), clean, 0, Asking(queries=6, epsilon=0.1))
+    for shift in (0.01, 0.3, 0.2, 0.07, 0.09, 0.02):
+        questions(clean[None] + shift)
+    assert torch.allclose(questions.best, clean + 0.09)
+    with pytest.raises(NoneLeftError):
+        questions(clean[None])
+
+
 def test_replay_ends_a_fit_as_the_rule_would_have() -> None:
     picture = torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0))
     long = dp.purify(picture, stop="fixed:30", return_details=True, keep_outputs=True, workers=1)
@@ -292,6 +330,7 @@ def test_replay_ends_a_fit_as_the_rule_would_have() -> None:
         ({"defences": "magic"}, "unknown defence 'magic'; there are: paper, fast"),
         ({"stops": "magic"}, "unknown stop rule 'magic'"),
         ({"stops": "oracle:top9"}, "unknown oracle 'oracle:top9'"),
+        ({"black_box": "bpda"}, "unknown black-box attack 'bpda'; there are: query-square"),
         ({"limit": 0}, "limit: Input should be greater"),
         ({"colour": "red"}, "colour: Extra inputs"),
         ({"seed": -1}, "seed must be a whole number"),

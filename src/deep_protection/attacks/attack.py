@@ -28,6 +28,8 @@ class AttackResult:
     """``N`` largest absolute changes of a value."""
     l2: Tensor
     """``N`` Euclidean lengths of the perturbation."""
+    queries: Tensor
+    """``N`` numbers of pictures that the model was asked about; a batch shares them evenly."""
 
 
 def attack(model: nn.Module, pixels: Tensor, labels: Tensor, spec: str | AttackSpec, *, seed: int = 0) -> AttackResult:
@@ -42,7 +44,7 @@ def attack(model: nn.Module, pixels: Tensor, labels: Tensor, spec: str | AttackS
     host = library.PyTorchModel(model.eval(), bounds=(0, 1), device=pixels.device)
     run = spec.build()  # before the silence, which is one thread's at a time and which foolbox's import wants too
     silenced = warnings_silenced() if spec.is_noisy else nullcontext()
-    with _frozen(model), _randomness(seed, pixels.device), silenced:
+    with _frozen(model), _randomness(seed, pixels.device), silenced, _counted(model) as asked:
         _, adversarial, _ = run(host, pixels, library.criteria.Misclassification(labels), epsilons=spec.epsilon)
     adversarial = adversarial.detach()
     change = (adversarial - pixels).flatten(1)
@@ -52,6 +54,7 @@ def attack(model: nn.Module, pixels: Tensor, labels: Tensor, spec: str | AttackS
         success_8bit=_wrong(model, adversarial.mul(255).round().div(255), labels),
         linf=change.abs().amax(dim=1),
         l2=change.norm(dim=1),
+        queries=torch.full((len(pixels),), sum(asked) / len(pixels)),
     )
 
 
@@ -75,6 +78,17 @@ def _frozen(model: nn.Module) -> Iterator[None]:
     finally:
         for weights in trained:
             weights.requires_grad_(True)
+
+
+@contextmanager
+def _counted(model: nn.Module) -> Iterator[list[int]]:
+    """How many pictures the model is asked about, call by call."""
+    asked: list[int] = []
+    hook = model.register_forward_pre_hook(lambda _, inputs: asked.append(len(inputs[0])))
+    try:
+        yield asked
+    finally:
+        hook.remove()
 
 
 @contextmanager

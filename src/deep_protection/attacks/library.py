@@ -1,4 +1,4 @@
-"""The door to foolbox: imported late, quietly, and with a clear word when it is missing."""
+"""The doors to foolbox and torchattacks: imported late, quietly, and with a clear word when they are missing."""
 
 from typing import Any
 
@@ -20,19 +20,25 @@ def foolbox() -> Any:
     return foolbox
 
 
+def torchattacks() -> Any:
+    """The torchattacks module (Kim 2020, arXiv:2010.01950)."""
+    try:
+        with warnings_silenced():
+            import torchattacks  # no extra: it asks for a release of requests that nothing else can live with
+    except ImportError as error:
+        raise MissingExtraError(
+            f"AutoAttack and Square need torchattacks, which is missing ({error}); run: "
+            "pip install --no-deps torchattacks"
+        ) from error
+    return torchattacks
+
+
 class AutoAttack:
     """torchattacks' AutoAttack (Croce & Hein 2020, arXiv:2003.01690) behind the call of a foolbox attack."""
 
     def __init__(self) -> None:
         self.version = "standard"
-        try:
-            with warnings_silenced():
-                import torchattacks  # no extra: it asks for a release of requests that nothing else can live with
-        except ImportError as error:
-            raise MissingExtraError(
-                f"AutoAttack needs torchattacks, which is missing ({error}); run: pip install --no-deps torchattacks"
-            ) from error
-        self._library = torchattacks
+        self._library = torchattacks()
 
     def __call__(self, host: Any, pixels: Any, criterion: Any, *, epsilons: float) -> tuple[None, Any, None]:
         """Linf AutoAttack of size ``epsilons``; what foolbox calls raw and success is left out."""

@@ -30,12 +30,19 @@ def run_command(
     defences: Annotated[str | None, typer.Option(help="Presets and baselines, joined by commas.")] = None,
     stop: Annotated[str | None, typer.Option(help="Joined by commas: preset, fixed:N, oracle, oracle:top1.")] = None,
     iterations: Annotated[int | None, typer.Option(help="Length of a fit, for the oracle to look at.")] = None,
+    black_box: Annotated[
+        str | None,
+        typer.Option(help="Attacker who may only ask each defence: query-square, query-hopskipjump."),
+    ] = None,
+    queries: Annotated[int | None, typer.Option(help="How often such an attacker may ask. Default: 200.")] = None,
     adaptive: Annotated[
         str | None, typer.Option(help="Attacker who knows each defence: bpda, bpda-low, joined by commas.")
     ] = None,
     adaptive_steps: Annotated[int | None, typer.Option(help="Of such an attack. Default: 20.")] = None,
     adaptive_samples: Annotated[int | None, typer.Option(help="Restorations a step (EOT). Default: 2.")] = None,
-    adaptive_epsilon: Annotated[float | None, typer.Option(help="Linf size in 255ths. Default: 4.")] = None,
+    adaptive_epsilon: Annotated[
+        float | None, typer.Option(help="Linf size in 255ths, black-box too. Default: 4.")
+    ] = None,
     judgements: Annotated[int | None, typer.Option(help="Fresh seeds such a picture is judged by. Default: 3.")] = None,
     views: Annotated[bool | None, typer.Option("--views", help="Average the classifier over views, for all.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many pictures, in a fixed random order.")] = None,
@@ -61,6 +68,8 @@ def run_command(
         "defences": defences,
         "stops": stop,
         "iterations": iterations,
+        "black_box": black_box,
+        "queries": queries,
         "adaptive": adaptive,
         "adaptive_steps": adaptive_steps,
         "adaptive_samples": adaptive_samples,

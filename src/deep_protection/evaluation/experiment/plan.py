@@ -51,6 +51,6 @@ def _attacks(settings: Settings) -> Iterator[tuple[str, str | None, list[tuple[s
     """Every attack, what it goes through, and what it is defended by."""
     for attack in (CLEAN, *settings.attacks):
         yield attack, None, [(defence, settings.seed) for defence in settings.defences]
-    for attack in settings.adaptive:
+    for attack in (*settings.black_box, *settings.adaptive):
         for defence in settings.defences:
             yield attack, defence, [(defence, seed) for seed in settings.fresh_seeds(defence)]

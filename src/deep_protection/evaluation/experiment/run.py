@@ -16,6 +16,7 @@ from deep_protection.evaluation.experiment.record import environment, keep_setti
 from deep_protection.evaluation.experiment.settings import Settings
 from deep_protection.evaluation.experiment.store import Store
 from deep_protection.evaluation.experiment.units import (
+    UNTOUCHED,
     Attacked,
     AttackUnit,
     DefenceUnit,
@@ -25,15 +26,6 @@ from deep_protection.evaluation.experiment.units import (
     Unit,
 )
 from deep_protection.evaluation.experiment.worker import as_array
-
-UNTOUCHED = {
-    "attack_success": False,
-    "attack_success_8bit": False,
-    "linf": 0.0,
-    "l2": 0.0,
-    "attack_seconds": 0.0,
-    "error": None,
-}
 
 Report = Callable[[int, int, str], None]
 """Units done, units in all, what was done last."""
@@ -94,7 +86,7 @@ class Run:
             seed=self.settings.seed,
             clean_correct=bool(classifier(clean[None]).argmax() == job.picture.label),
             against=job.against,
-            knowing=self.settings.knowing,
+            spec=self.settings.through_the_defence(job.attack) if job.against else None,
             clean=as_array(clean),
         )
 
@@ -124,7 +116,7 @@ class Run:
 
 def run_experiment(settings: Settings, out: Path, report: Report = lambda *_: None) -> None:
     """Run, or go on with, an experiment whose rows are in ``out``."""
-    for attack in (*settings.attacks, *settings.adaptive):
+    for attack in (*settings.attacks, *settings.black_box, *settings.adaptive):
         if other := attack.partition("@")[2]:
             load_classifier(other)
         settings.parameters(attack)  # what is missing is said before anything is computed

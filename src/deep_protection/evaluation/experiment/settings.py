@@ -6,10 +6,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from deep_protection.attacks import POSTER, find_attack
+from deep_protection.attacks import POSTER, AttackSpec, find_attack
 from deep_protection.errors import OptionError
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment.adaptive import ADAPTIVE, Knowing
+from deep_protection.evaluation.experiment.black_box import BLACK_BOX, Asking
 from deep_protection.fitting import usable_cores
 from deep_protection.purification import PRESETS, find_device
 from deep_protection.seeds import checked_seed
@@ -35,13 +36,17 @@ class Settings(BaseModel):
     """Stop rules for what is fitted; "preset" is the preset's own."""
     iterations: int | None = Field(None, ge=1)
     """Length of a fit, where longer than the longest fixed count."""
+    black_box: tuple[str, ...] = ()
+    """Attacks by someone who may only ask the defended classifier: "query-square", "query-hopskipjump"."""
+    queries: int = Field(200, ge=1)
+    """How often such an attacker may ask about a picture."""
     adaptive: tuple[str, ...] = ()
     """Attacks by someone who knows the defence, each made through every defence: "bpda", "bpda-low"."""
     adaptive_steps: int = Field(20, ge=1)
     adaptive_samples: int = Field(2, ge=1)
     """Restorations whose answers are averaged at every step (EOT)."""
     adaptive_epsilon: float = Field(4, gt=0, le=255)
-    """Linf, in 255ths."""
+    """Linf, in 255ths; of the black-box attacks too."""
     judgements: int = Field(3, ge=1)
     """Fresh seeds by which each picture of such an attacker is judged."""
     views: bool = False
@@ -56,7 +61,7 @@ class Settings(BaseModel):
     inputs: Path | None = None
     """Folder of attacked pictures; None is ``inputs`` beside the tables."""
 
-    @field_validator("attacks", "defences", "stops", "adaptive", mode="before")
+    @field_validator("attacks", "defences", "stops", "black_box", "adaptive", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
         """Names may be joined by commas; a set's name means all that are in it; twice is once."""
@@ -67,9 +72,13 @@ class Settings(BaseModel):
     def _known(self) -> Self:
         for attack in self.attacks:
             find_attack(attack.partition("@")[0])
-        for attack in self.adaptive:
-            if attack not in ADAPTIVE:
-                raise OptionError(f"unknown adaptive attack {attack!r}; there are: {', '.join(ADAPTIVE)}")
+        for kind, given, known in (
+            ("adaptive", self.adaptive, ADAPTIVE),
+            ("black-box", self.black_box, tuple(BLACK_BOX)),
+        ):
+            for attack in given:
+                if attack not in known:
+                    raise OptionError(f"unknown {kind} attack {attack!r}; there are: {', '.join(known)}")
         for defence in self.defences:
             if defence not in PRESETS and defence not in BASELINES:
                 raise OptionError(f"unknown defence {defence!r}; there are: {', '.join([*PRESETS, *BASELINES])}")
@@ -97,14 +106,18 @@ class Settings(BaseModel):
         count = 1 if defence in BASELINES else self.judgements
         return [self.seed + 1 + number for number in range(count)]
 
-    @property
-    def knowing(self) -> Knowing:
-        return Knowing(self.adaptive_steps, self.adaptive_samples, self.adaptive_epsilon / 255)
+    def through_the_defence(self, attack: str) -> AttackSpec | None:
+        """An attack that is made on the defended classifier; None for any other name."""
+        if attack in ADAPTIVE:
+            return Knowing(self.adaptive_steps, self.adaptive_samples, self.adaptive_epsilon / 255).spec(attack)
+        if attack in BLACK_BOX:
+            return Asking(self.queries, self.adaptive_epsilon / 255).spec(attack)
+        return None
 
     def parameters(self, attack: str) -> dict[str, Any]:
         """Everything that decides what an attack makes of a picture."""
-        if attack in ADAPTIVE:
-            return self.knowing.spec(attack).parameters()
+        if (spec := self.through_the_defence(attack)) is not None:
+            return spec.parameters()
         name, _, other = attack.partition("@")
         return find_attack(name).parameters() | ({"made_on": other} if other else {})
 

@@ -110,7 +110,9 @@ def write_table(path: Path, rows: Iterable[Row], key: tuple[str, ...]) -> None:
     unique: dict[tuple[Any, ...], Row] = {}
     for row in rows:
         unique.setdefault(tuple(row[name] for name in key), row)
-    table = pa.Table.from_pylist([unique[each] for each in sorted(unique)])
+    ordered = [unique[each] for each in sorted(unique)]
+    columns = dict.fromkeys(name for row in ordered for name in row)  # rows of an earlier version may lack some
+    table = pa.Table.from_pylist([{name: row.get(name) for name in columns} for row in ordered])
     buffer = pa.BufferOutputStream()
     parquet().write_table(table, buffer, compression="zstd")
     write_atomically(buffer.getvalue().to_pybytes(), path)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deep_protection.evaluation.experiment.adaptive import Knowing
+from deep_protection.attacks import AttackSpec
 
 Row = dict[str, Any]
 Key = tuple[str, str, str, int]
@@ -32,8 +32,8 @@ class AttackUnit:
     clean: Pixels = field(repr=False)
     against: str | None = None
     """The defence that the attacker knows of and attacks through; None is an attack on a bare classifier."""
-    knowing: Knowing = field(default_factory=Knowing)
-    """How such an attacker goes about it."""
+    spec: AttackSpec | None = None
+    """How such an attacker goes about it; None is the table's row of that name."""
 
     @property
     def title(self) -> str:
@@ -41,8 +41,12 @@ class AttackUnit:
 
 
 def tier_of(attack: str) -> str:
-    """What the attacker knows, by an attack's name: nothing but the classifier, another classifier, or the defence."""
-    return "adaptive" if attack.startswith("bpda") else "transfer" if "@" in attack else "oblivious"
+    """What the attacker has, by an attack's name: the classifier, another one, the defence's answers, or all of it."""
+    if attack.startswith("bpda"):
+        return "adaptive"
+    if attack.startswith("query-"):
+        return "black-box"
+    return "transfer" if "@" in attack else "oblivious"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,19 @@ class Attacked:
 
     adversarial: Pixels = field(repr=False)
     measured: Mapping[str, Any]
-    """``attack_success``, ``attack_success_8bit``, ``linf``, ``l2``, ``attack_seconds``, ``error``."""
+    """``attack_success``, ``attack_success_8bit``, ``linf``, ``l2``, ``queries``, ``attack_seconds``, ``error``."""
+
+
+UNTOUCHED: Mapping[str, Any] = {
+    "attack_success": False,
+    "attack_success_8bit": False,
+    "linf": 0.0,
+    "l2": 0.0,
+    "queries": 0.0,
+    "attack_seconds": 0.0,
+    "error": None,
+}
+"""What is measured of a picture that no attack has changed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,7 @@ from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment.adaptive import Defended
 from deep_protection.evaluation.experiment.units import (
+    UNTOUCHED,
     Attacked,
     AttackUnit,
     DefenceUnit,
@@ -62,8 +63,8 @@ class Worker:
                 )
         except Exception as error:  # foolbox asserts and raises nearly anything; one picture's failure is a row
             message = f"{type(error).__name__}: {error}"
-            return Attacked(unit.clean, {"attack_success": False, "attack_success_8bit": False, "linf": 0.0, "l2": 0.0,
-                                         "attack_seconds": time.perf_counter() - begin, "error": message})  # fmt: skip
+            spent = time.perf_counter() - begin
+            return Attacked(unit.clean, {**UNTOUCHED, "attack_seconds": spent, "error": message})
         return Attacked(
             made.adversarial[0].cpu().numpy(),
             {
@@ -71,6 +72,7 @@ class Worker:
                 "attack_success_8bit": bool(made.success_8bit[0]),
                 "linf": made.linf[0].item(),
                 "l2": made.l2[0].item(),
+                "queries": made.queries[0].item(),
                 "attack_seconds": time.perf_counter() - begin,
                 "error": None,
             },
@@ -81,7 +83,7 @@ class Worker:
         if unit.against is not None:
             low = unit.attack.endswith("-low")
             model = Defended(self.classifier, unit.against, seed, low=low, device=self.device)
-            return model, unit.knowing.spec(unit.attack)
+            return model, unit.spec or find_attack(unit.attack)
         name, _, other = unit.attack.partition("@")
         if not other:
             return self.classifier, find_attack(name)

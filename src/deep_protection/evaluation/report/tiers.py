@@ -1,11 +1,13 @@
 """Attackers who know more than the bare classifier: one column an attack, never mixed with the others."""
 
+from statistics import median
+
 from deep_protection.evaluation.accuracy import wilson_interval
 from deep_protection.evaluation.report.document import Table
 from deep_protection.evaluation.report.rows import Defence, Row, Rows, score
-from deep_protection.evaluation.report.tables import share
+from deep_protection.evaluation.report.tables import seconds, share
 
-ORDER = ("transfer", "adaptive")
+ORDER = ("transfer", "black-box", "adaptive")
 
 
 def tiers(rows: Rows) -> Table:
@@ -19,6 +21,41 @@ def tiers(rows: Rows) -> Table:
         for defence, own in cells.items()
     ]
     return Table(["defence", *(f"{attack} ({ORDER[tier]})" for tier, attack in attacks)], lines)
+
+
+def efforts(rows: Rows) -> Table:
+    """What the attacks through a defence cost the attacker, a picture."""
+    made: dict[tuple[int, str, str], dict[str, Row]] = {}
+    for row in rows.knowing:
+        if row["tier"] != "transfer":
+            made.setdefault((ORDER.index(row["tier"]), row["attack"], row["defence"]), {})[row["image"]] = row
+    lines = []
+    for (_, attack, defence), images in sorted(made.items()):
+        own = list(images.values())
+        asked = [row["queries"] for row in own if row.get("queries") is not None]
+        fooled = sum(row["attack_success"] for row in own) / len(own)
+        broke = sum(row["error"] is not None for row in own)
+        lines.append(
+            [
+                attack,
+                defence,
+                str(len(own)),
+                f"{median(asked):,.0f}" if asked else "–",
+                seconds(median(row["attack_seconds"] for row in own)),
+                share(fooled),
+                str(broke),
+            ]
+        )
+    heading = [
+        "attack",
+        "through",
+        "n",
+        "median restorations asked for",
+        "median s",
+        "fooled when made, %",
+        "broke off",
+    ]
+    return Table(heading, lines)
 
 
 def _cell(own: list[Row]) -> str:

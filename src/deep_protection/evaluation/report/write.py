@@ -8,7 +8,7 @@ from deep_protection.evaluation.report.document import Block, Figure, Heading, T
 from deep_protection.evaluation.report.examples import examples
 from deep_protection.evaluation.report.figures import accuracy_along, stop_histogram
 from deep_protection.evaluation.report.rows import Rows, score
-from deep_protection.evaluation.report.tiers import tiers
+from deep_protection.evaluation.report.tiers import efforts, tiers
 from deep_protection.images import write_atomically
 
 TITLE = "Deep Protection: experiment"
@@ -76,15 +76,19 @@ def compose(rows: Rows, pictures: int = 0, inputs: Path | None = None) -> list[B
         *_against_the_best_filter(rows),
     ]
     if rows.knowing:
+        cost = efforts(rows)
         blocks += [
             Heading("Attackers who know more"),
             Text(
-                "Transfer: made on another model. Adaptive: made through the defence itself, with fresh randomness at "
-                "every step (BPDA, EOT); each picture is then judged by seeds that the attacker has not seen: the mean "
-                "over them, and the share of pictures right for every seed. Percent, top-1 / top-5."
+                "Transfer: made on another model. Black-box: by questions to the defended classifier, a limited number "
+                "of them, each answered with fresh randomness. Adaptive: made through the defence itself, with fresh "
+                "randomness at every step (BPDA, EOT); each picture is then judged by seeds that the attacker has "
+                "not seen: the mean over them, and the share of pictures right for every seed. Percent, top-1 / top-5."
             ),
             tiers(rows),
         ]
+        if cost.lines:
+            blocks += [Text("What such an attack costs the attacker, a picture."), cost]
     if rows.attacks:
         blocks += [Heading("The attacks before any defence"), tables.attacks(rows)]
     if rows.trajectories:
