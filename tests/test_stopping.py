@@ -1,9 +1,27 @@
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
+import deep_protection as dp
 from deep_protection import Fixed, OptionError, Oracle
-from deep_protection.stopping import Checkpoint, Decision, StopRule, Trajectory, parse_stop, psnr
+from deep_protection.stopping import (
+    STOP_RULES,
+    Agreement,
+    Checkpoint,
+    Decision,
+    MovingVariance,
+    Patient,
+    Stability,
+    StopRule,
+    SubImages,
+    Trajectory,
+    WindowedVariance,
+    WorstTile,
+    parse_stop,
+    psnr,
+)
+from deep_protection.stopping.companions import known_noise
 
 
 def trajectory(iterations: list[int]) -> Trajectory:
@@ -68,7 +86,9 @@ def test_rules_are_found_by_name() -> None:
         ("fixed:-5", "as in fixed:200"),
         ("fixed:0", "at least 1"),
         ("oracle", "needs the true labels"),
-        ("soon", "unknown stop rule 'soon'; there are: fixed, oracle"),
+        ("emv:soon", "emv:soon is not a number of iterations; write it as in emv:20"),
+        ("self:much", "self:much is not a number"),
+        ("soon", "unknown stop rule 'soon'; there are: agreement, discrepancy, emv"),
     ],
 )
 def test_bad_names_say_what_to_write(name: str, message: str) -> None:
@@ -101,3 +121,155 @@ def test_what_a_rule_remembers_is_its_pictures_own() -> None:
     first, second = rule.for_picture(0), rule.for_picture(1)
     first.decide(trajectory([1]))
     assert (first.seen, second.seen, rule.seen) == ([1], [], [])
+
+
+def figures(name: str, values: list[float], patience: int = 20) -> list[Decision]:
+    """The decisions of a rule that looks for a minimum, on figures at iterations 10, 20, …"""
+
+    class Given(Patient):
+        minimum_of = "figure"
+
+        def measure(self, trajectory: Trajectory) -> float:
+            return values[len(trajectory) - 1]
+
+    Given.name = name
+    rule = Given(limit=1000, patience=patience).for_picture(0)
+    path = trajectory([10 * step for step in range(1, len(values) + 1)])
+    return [rule.decide(part(path, n)) for n in range(1, len(values) + 1)]
+
+
+def part(path: Trajectory, n: int) -> Trajectory:
+    """A trajectory as it was after ``n`` checkpoints."""
+    return Trajectory(path.target, path.checkpoints[:n], path.outputs)
+
+
+def test_a_patient_rule_takes_the_minimum_and_waits_no_longer_than_its_patience() -> None:
+    decisions = figures("given", [5, 3, 4, 2, 2.5, 3, 1])
+    assert [decision.take for decision in decisions] == [0, 1, 1, 3, 3, 3, 6]
+    assert [decision.stop for decision in decisions] == [False, False, False, False, False, True, False]
+    assert "figure smallest at iteration 40, none smaller in 20 iterations" in decisions[5].reason
+
+
+@pytest.mark.parametrize("rule", [MovingVariance, WindowedVariance, WorstTile, SubImages, Agreement])
+def test_patient_rules_remember_nothing_of_the_picture_before(rule: type[Patient]) -> None:
+    shared = rule(limit=100, patience=30)
+    draw = torch.Generator().manual_seed(1)
+    paths = [noisy_path(draw), noisy_path(draw)]
+    alone = [rule(limit=100, patience=30) for _ in paths]
+    for index, path in enumerate(paths):
+        copy = shared.for_picture(index)
+        assert [copy.decide(part_of(path, n)) for n in range(1, 9)] == [
+            alone[index].decide(part_of(path, n)) for n in range(1, 9)
+        ]
+
+
+def noisy_path(draw: torch.Generator) -> Trajectory:
+    """A picture that comes out of a grey one by halves, under noise that grows: best in the middle."""
+    picture = torch.rand(3, 1, 1, generator=draw).expand(3, 64, 64)
+    path = Trajectory(picture + 0.05 * torch.randn(3, 64, 64, generator=draw))
+    for index in range(8):
+        clean = 0.5 + (picture - 0.5) * (1 - 0.5**index)
+        both = [clean + 0.002 * 2.3**index * torch.randn(3, 64, 64, generator=draw) for _ in range(2)]
+        path.checkpoints.append(Checkpoint(10 * (index + 1), 0.1, psnr(both[0], path.target), 0.0))
+        path.outputs[index] = both[0]
+        path.companions.setdefault("reseeded", {})[index] = both[1]
+    return path
+
+
+def part_of(path: Trajectory, n: int) -> Trajectory:
+    return Trajectory(path.target, path.checkpoints[:n], path.outputs, path.companions)
+
+
+@pytest.mark.parametrize("rule", [MovingVariance, WindowedVariance])
+def test_the_variance_of_outputs_is_least_between_drawing_and_noise(rule: type[Patient]) -> None:
+    path = noisy_path(torch.Generator().manual_seed(0))
+    found = rule(limit=100, patience=1000)
+    takes = [found.decide(part_of(path, n)).take for n in range(1, 9)]
+    assert 2 <= takes[-1] <= 5
+
+
+@pytest.mark.parametrize("rule", [SubImages, Agreement])
+def test_noise_parts_what_the_picture_holds_together(rule: type[Patient]) -> None:
+    """Halves of one output, or two fits: on a flat picture they differ by the noise alone, which only grows."""
+    path = noisy_path(torch.Generator().manual_seed(0))
+    found = rule(limit=100, patience=20)
+    decisions = [found.decide(part_of(path, n)) for n in range(1, 4)]
+    assert [decision.take for decision in decisions] == [0, 0, 0]
+    assert decisions[-1].stop
+
+
+def test_the_worst_tile_counts_and_not_the_mean() -> None:
+    """Tile after tile is drawn: the worst stays as bad as it was until the last one is there."""
+    target = torch.zeros(3, 64, 64)
+    rule = WorstTile(limit=100, patience=1000, share=0.99)
+    path = Trajectory(target)
+    values = []
+    for index in range(4):
+        output = torch.full((3, 64, 64), 0.5)
+        for tile in range(index + 1):
+            output[:, 32 * (tile // 2) :, 32 * (tile % 2) :][:, :32, :32] = 0.01
+        path.checkpoints.append(Checkpoint(10 * (index + 1), 0.1, 20.0, 0.0))
+        path.outputs[index] = output
+        values.append(rule.measure(path))
+    assert values[0] == pytest.approx(values[1], abs=0.5) == pytest.approx(values[2], abs=0.5)
+    assert values[3] < values[2] - 20
+
+
+def test_the_discrepancy_ends_at_its_level() -> None:
+    rule = parse_stop("discrepancy:25", longest=70)
+    path = trajectory([10])
+    assert not rule.decide(path).stop
+    path.checkpoints.append(Checkpoint(20, 0.1, 25.5, 0.0))
+    assert rule.decide(path).stop
+    assert rule.limit == 70
+
+
+def test_known_noise_that_is_drawn_ends_a_fit() -> None:
+    rule = parse_stop("self:0.5")
+    path = trajectory([10, 20])
+    noise = known_noise(path.target)
+    path.companions["noisier"] = {0: path.outputs[0] + 0.3 * noise, 1: path.outputs[1] + 0.6 * noise}
+    assert not rule.decide(Trajectory(path.target, path.checkpoints[:1], path.outputs, path.companions)).stop
+    decision = rule.decide(path)
+    assert decision.stop
+    assert decision.reason.startswith("60.0% of known noise drawn at iteration 20")
+
+
+def test_stability_waits_for_the_same_answer_and_falls_back_on_the_surest() -> None:
+    rule = Stability(limit=1000, runs=3, classifier=lambda pixels: 8 * brightness_classes(pixels)).for_picture(0)
+    assert [rule.decide(trajectory(path)).stop for path in ([50], [50, 52], [50, 52, 49])] == [False, False, True]
+    rule = Stability(limit=40, classifier=rule.classifier)
+    for path in ([10], [10, 24], [10, 24, 30], [10, 24, 30, 44]):
+        decision = rule.decide(trajectory(path))
+    assert decision.stop
+    assert decision.take == 0
+    with pytest.raises(OptionError, match="asks a classifier"):
+        parse_stop("stable").decide(trajectory([10]))
+
+
+@pytest.mark.parametrize("name", ["agreement", "self"])
+def test_a_rule_with_a_second_fit_gets_it_and_the_fit_that_counts_is_the_same(name: str) -> None:
+    picture = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    seen: list[float] = []
+
+    class Curious(Fixed):
+        companion = parse_stop(name).companion
+
+        def decide(self, trajectory: Trajectory) -> Decision:
+            assert self.companion is not None
+            other = trajectory.companion_output(self.companion)
+            seen.append((other - trajectory.latest_output).abs().mean().item())
+            return super().decide(trajectory)
+
+    with_companion = dp.purify(picture, stop=Curious(20), workers=1)
+    assert torch.equal(with_companion, dp.purify(picture, stop="fixed:20", workers=1))
+    assert len(seen) == 2
+    assert all(difference > 1e-4 for difference in seen)
+
+
+@pytest.mark.parametrize("name", sorted({*STOP_RULES} - {"fixed", "oracle", "stable"}))
+def test_every_rule_ends_a_real_fit_within_its_limit(name: str, photograph: Image.Image) -> None:
+    result = dp.purify(photograph.resize((48, 48)), stop=parse_stop(name, 40), return_details=True, workers=1)
+    assert 10 <= result.iteration_chosen <= result.iterations_run <= 40
+    assert result.stop_rule.startswith(name)
+    assert result.stop_reason

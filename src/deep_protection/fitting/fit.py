@@ -135,6 +135,9 @@ class Stack:
             drawn = average.value(self._row_of(number))
             return drawn if detail is None else detail.brought_back(drawn, target)
 
+        from deep_protection.fitting.beside import Beside  # a stack itself
+
+        names = {*task.companions, *([task.rule.companion] if task.rule.companion else [])}
         self._sittings[number] = Sitting(
             task,
             target,
@@ -142,6 +145,7 @@ class Stack:
             save=save,
             restore=restore,
             output=output,
+            companions={name: Beside(task, name).output for name in sorted(names)},
         )
 
     def _row_of(self, number: int) -> int:

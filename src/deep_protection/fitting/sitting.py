@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -26,7 +26,8 @@ class Sitting:
     """Follows one fit from its first iteration to its end.
 
     The networks belong to somebody else, who lends three functions: ``save`` gives all that is needed to come back to
-    the present moment, ``restore`` comes back to it, ``output`` is the picture of the moment.
+    the present moment, ``restore`` comes back to it, ``output`` is the picture of the moment; and one for every second
+    fit beside it, which gives that fit's picture of an iteration.
     """
 
     def __init__(
@@ -38,11 +39,12 @@ class Sitting:
         save: Callable[[], Any],
         restore: Callable[[Any], None],
         output: Callable[[], Tensor],
+        companions: Mapping[str, Callable[[int], Tensor]],
     ) -> None:
         self.task, self.iteration = task, 0
         self.trajectory = Trajectory(target)
         self._start, self._seconds = time.perf_counter(), seconds
-        self._save, self._restore, self._output = save, restore, output
+        self._save, self._restore, self._output, self._companions = save, restore, output, companions
         self._recovery: Recovery[Any] = Recovery(save(), task.recipe.learning_rate)
 
     @property
@@ -91,6 +93,8 @@ class Sitting:
         task, trajectory = self.task, self.trajectory
         trajectory.checkpoints.append(point)
         trajectory.outputs[len(trajectory) - 1] = output
+        for name, picture in self._companions.items():
+            trajectory.companions.setdefault(name, {})[len(trajectory) - 1] = picture(point.iteration)
         decision = task.rule.decide(trajectory)
         if decision.take not in trajectory.outputs:
             raise OptionError(
@@ -111,3 +115,4 @@ class Sitting:
     def _keep_only(self, checkpoints: set[int]) -> None:
         if not self.task.keep_outputs:
             self.trajectory.outputs = {index: self.trajectory.outputs[index] for index in checkpoints}
+            self.trajectory.companions = {}  # what a rule wants is the newest, which it has seen by now

@@ -21,5 +21,8 @@ class FitTask:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     keep_outputs: bool = False
     """Keep the picture of every checkpoint, not only of the chosen one."""
+    companions: tuple[str, ...] = ()
+    """Second fits to be followed beside this one, besides that which the rule wants: names in
+    ``stopping.COMPANIONS``."""
     share: float = 1.0
     """What part of a whole picture this task is, for sharing out a time budget among tiles."""

@@ -38,7 +38,7 @@ class ProtectedClassifier(nn.Module):
         super().__init__()
         self.classifier = classifier
         self.preset = find_preset(preset)
-        self.stop = self.preset.rule(stop)
+        self.stop = self.preset.rule(stop).with_classifier(classifier)
         checked_seed(seed)
         self.seed = seed
         self.device, self.workers, self.progress = device, workers, progress

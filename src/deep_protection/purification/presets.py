@@ -14,6 +14,8 @@ class Preset:
     name: str
     recipe: Recipe
     stop: str
+    longest: int = 3000
+    """Iterations after which a stop rule without a count of its own gives up."""
     fits: int = 1
     """Independent fits of every picture, their restored pictures averaged: what one fit makes up, others do not."""
     tile: int = 576
@@ -28,7 +30,7 @@ class Preset:
 
     def rule(self, stop: str | StopRule | None = None) -> StopRule:
         """The rule that ``stop`` is or names; the preset's own for None."""
-        return parse_stop(self.stop if stop is None else stop)
+        return parse_stop(self.stop if stop is None else stop, self.longest)
 
 
 _FAST = Recipe(
@@ -50,11 +52,13 @@ _ROWS = (
         name="fast",
         recipe=_FAST,
         stop="fixed:50",
+        longest=100,
     ),
     Preset(
         name="thorough",
         recipe=_FAST,
         stop="fixed:50",
+        longest=100,
         fits=4,
     ),
 )

@@ -3,33 +3,85 @@
 from collections.abc import Callable
 
 from deep_protection.errors import OptionError
+from deep_protection.stopping.agreement import Agreement
+from deep_protection.stopping.discrepancy import Discrepancy
 from deep_protection.stopping.fixed import Fixed
 from deep_protection.stopping.oracle import Oracle
+from deep_protection.stopping.patient import Patient
 from deep_protection.stopping.rule import StopRule
+from deep_protection.stopping.self_referenced import SelfReferenced
+from deep_protection.stopping.stability import Stability
+from deep_protection.stopping.sub_images import SubImages
+from deep_protection.stopping.variance import MovingVariance, WindowedVariance
+from deep_protection.stopping.worst_tile import WorstTile
+
+LONGEST = 3000
+"""Iterations after which a rule without a count gives up, where a preset does not say."""
+
+Builder = Callable[[str, int], StopRule]
 
 
-def _fixed(argument: str) -> StopRule:
-    if not argument.isascii() or not argument.isdigit():
-        raise OptionError(f"fixed:{argument} is not a number of iterations; write it as in fixed:200")
-    return Fixed(int(argument))
+def _fixed(argument: str, _: int) -> StopRule:
+    return Fixed(_whole("fixed", argument, "200"))
 
 
-def _oracle(_: str) -> StopRule:
+def _oracle(_: str, __: int) -> StopRule:
     raise OptionError(
         "the oracle needs the true labels and a classifier, which a name cannot carry; pass "
         "stop=deep_protection.Oracle(classifier, labels) in Python. Without labels use fixed:N"
     )
 
 
-STOP_RULES: dict[str, Callable[[str], StopRule]] = {Fixed.name: _fixed, Oracle.name: _oracle}
-"""Name of a rule to the function that builds it from what follows the colon."""
+def _patient(rule: type[Patient]) -> Builder:
+    def build(argument: str, limit: int) -> StopRule:
+        return rule(limit=limit, patience=_whole(rule.name, argument, "20") if argument else None)
+
+    return build
 
 
-def parse_stop(stop: str | StopRule) -> StopRule:
-    """A rule as it is, or the rule that a name such as ``"fixed:200"`` means."""
+def _stable(argument: str, limit: int) -> StopRule:
+    return Stability(limit=limit, runs=_whole("stable", argument, "3")) if argument else Stability(limit=limit)
+
+
+def _discrepancy(argument: str, limit: int) -> StopRule:
+    level = _number("discrepancy", argument, "31")
+    return Discrepancy(limit=limit) if level is None else Discrepancy(limit=limit, level=level)
+
+
+def _self(argument: str, limit: int) -> StopRule:
+    share = _number("self", argument, "0.04")
+    return SelfReferenced(limit=limit) if share is None else SelfReferenced(limit=limit, share=share)
+
+
+def _whole(name: str, argument: str, example: str) -> int:
+    if not argument.isascii() or not argument.isdigit():
+        raise OptionError(f"{name}:{argument} is not a number of iterations; write it as in {name}:{example}")
+    return int(argument)
+
+
+def _number(name: str, argument: str, example: str) -> float | None:
+    try:
+        return float(argument) if argument else None
+    except ValueError:
+        raise OptionError(f"{name}:{argument} is not a number; write it as in {name}:{example}") from None
+
+
+STOP_RULES: dict[str, Builder] = {
+    Fixed.name: _fixed,
+    Oracle.name: _oracle,
+    **{rule.name: _patient(rule) for rule in (WindowedVariance, MovingVariance, WorstTile, SubImages, Agreement)},
+    Discrepancy.name: _discrepancy,
+    SelfReferenced.name: _self,
+    Stability.name: _stable,
+}
+"""Name of a rule to the function that builds it from what follows the colon and the longest that a fit may take."""
+
+
+def parse_stop(stop: str | StopRule, longest: int = LONGEST) -> StopRule:
+    """A rule as it is, or the rule that a name such as ``"fixed:200"`` or ``"emv"`` means."""
     if isinstance(stop, StopRule):
         return stop
     name, _, argument = str(stop).partition(":")
     if name not in STOP_RULES:
         raise OptionError(f"unknown stop rule {stop!r}; there are: {', '.join(sorted(STOP_RULES))} (as in fixed:200)")
-    return STOP_RULES[name](argument)
+    return STOP_RULES[name](argument, longest)

@@ -9,7 +9,7 @@ def replay(rule: StopRule, trajectory: Trajectory) -> Trajectory:
 
     So rules can be compared on the very same fits. A rule with a limit beyond the end of the trajectory ends with it.
     """
-    ended = Trajectory(trajectory.target, rollbacks=trajectory.rollbacks)
+    ended = Trajectory(trajectory.target, companions=trajectory.companions, rollbacks=trajectory.rollbacks)
     for index, point in enumerate(trajectory):
         ended.checkpoints.append(point)
         ended.outputs[index] = trajectory.outputs[index]

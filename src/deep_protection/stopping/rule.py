@@ -2,8 +2,11 @@
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Self
+
+from torch import Tensor
 
 from deep_protection.stopping.trajectory import Trajectory
 
@@ -26,6 +29,8 @@ class StopRule(ABC):
     """
 
     name: ClassVar[str]
+    companion: ClassVar[str | None] = None
+    """Second fit that the rule wants beside the one it ends: a name in ``companions.COMPANIONS``."""
     limit: int
     """Iterations after which the fit ends whatever :meth:`decide` says; progress is measured against it."""
 
@@ -39,6 +44,16 @@ class StopRule(ABC):
         rule = copy.copy(self)
         rule.reset()
         return rule
+
+    @property
+    def lacks_classifier(self) -> bool:
+        """Whether the rule asks a classifier and has none yet."""
+        return False
+
+    def with_classifier(self, classifier: Callable[[Tensor], Tensor]) -> Self:
+        """The rule that asks ``classifier`` (``N×3×H×W`` in ``[0, 1]`` to logits), if it asks one at all."""
+        del classifier
+        return self
 
     def reset(self) -> None:  # noqa: B027  (optional hook: most rules remember nothing)
         """Forget everything: called on the copy, which still shares its attributes with the rule it came from."""

@@ -35,6 +35,8 @@ class Trajectory(Sequence[Checkpoint]):
     outputs: dict[int, Tensor] = field(default_factory=dict)
     """Index of checkpoint to its picture, ``3×H×W`` in ``[0, 1]``: the chosen one, and all when the fit was asked to
     keep them. While the fit runs, also the latest."""
+    companions: dict[str, dict[int, Tensor]] = field(default_factory=dict)
+    """Name of a second fit that a rule asked for; index of checkpoint to its picture, kept as ``outputs`` are."""
     chosen: int = 0
     """Index of the checkpoint that the stop rule took."""
     reason: str = ""
@@ -61,6 +63,10 @@ class Trajectory(Sequence[Checkpoint]):
     def latest_output(self) -> Tensor:
         """The picture of the newest checkpoint; only while the fit runs, or when all were kept."""
         return self.outputs[len(self.checkpoints) - 1]
+
+    def companion_output(self, name: str) -> Tensor:
+        """The picture that the second fit called ``name`` has at the newest checkpoint."""
+        return self.companions[name][len(self.checkpoints) - 1]
 
     @property
     def restored(self) -> Tensor:

@@ -126,9 +126,12 @@ class Worker:
         outputs = torch.stack([trajectory.outputs[index] for index in range(len(trajectory))])
         known = self._probabilities(outputs, unit.views)
         results = []
+        fits = 1 + len(companions(unit.stops, preset))
         for stop in unit.stops:
-            ended_fit = replay(find_rule(stop, preset, known, unit.label), trajectory)
-            share = ended_fit.iterations_run / trajectory[-1].iteration
+            rule = find_rule(stop, preset, known, unit.label)
+            ended_fit = replay(rule, trajectory)
+            # A second fit costs as much as the first, and only the rule pays for it that wants it.
+            share = ended_fit.iterations_run / trajectory[-1].iteration * (2 if rule.companion else 1) / fits
             output = ended_fit.restored
             results.append(
                 {
@@ -160,12 +163,14 @@ class Worker:
                     seed=picture_seed(unit.seed, given, number),
                     device=self.device,
                     keep_outputs=True,
+                    companions=companions(unit.stops, preset),
                 )
             )
             for number in range(preset.fits)
         ]
         for trajectory in trajectories:
-            trajectory.outputs = {index: output.cpu() for index, output in trajectory.outputs.items()}
+            for pictures in (trajectory.outputs, *trajectory.companions.values()):
+                pictures.update({index: picture.cpu() for index, picture in pictures.items()})
         return _mean(trajectories)
 
     def _probabilities(self, pixels: Tensor, views: bool) -> Tensor:
@@ -175,15 +180,17 @@ class Worker:
 def find_rule(stop: str, preset: Preset, known: Tensor | None = None, label: int = 0) -> StopRule:
     """The rule that a name means: those of the package, and ``oracle[:topK]``.
 
-    ``known`` holds the classifier's ``checkpoints×classes`` probabilities, so that the oracle need not ask again.
+    ``known`` holds the classifier's ``checkpoints×classes`` probabilities, so that rules which ask it need not do so
+    again.
     """
     name, _, which = stop.partition(":")
+    answers = iter(known if known is not None else ())
     if name != Oracle.name:
-        return preset.rule(stop).for_picture(0)
+        # The logarithm is a logit: softmax gives the probability back.
+        return preset.rule(stop).with_classifier(lambda _: next(answers).log()[None]).for_picture(0)
     k = {"": 5, "top5": 5, "top1": 1}.get(which)
     if k is None or known is None:
         parse_stop(stop if k is None else "oracle")
-    answers = iter(known if known is not None else ())
     rule = Oracle(lambda _: next(answers)[None], [label], k=k or 5, limit=10**9)
     return rule.for_picture(0)
 
@@ -196,9 +203,15 @@ def fixed_rules(stops: tuple[str, ...], preset: Preset) -> Iterator[Fixed]:
                 yield rule
 
 
+def companions(stops: tuple[str, ...], preset: Preset) -> tuple[str, ...]:
+    """The second fits that the rules among ``stops`` want."""
+    rules = (find_rule(stop, preset) for stop in stops if not stop.startswith(Oracle.name))
+    return tuple(sorted({rule.companion for rule in rules if rule.companion}))
+
+
 def fit_length(stops: tuple[str, ...], preset: Preset, iterations: int | None) -> int:
-    """As long as the longest fixed count and as ``iterations``; the preset's own for an oracle that has neither."""
-    limits = [rule.limit for rule in fixed_rules(stops, preset)]
+    """As long as the longest rule may take and as ``iterations``; the preset's own for an oracle that has neither."""
+    limits = [find_rule(stop, preset).limit for stop in stops if not stop.startswith(Oracle.name)]
     if iterations is not None:
         limits.append(iterations)
     return max(limits, default=preset.rule().limit)

@@ -1,0 +1,19 @@
+"""Two fits that differ in nothing but their seeds: they agree on the picture, and part over the noise."""
+
+from typing import ClassVar
+
+from deep_protection.stopping.companions import RESEEDED
+from deep_protection.stopping.patient import Patient
+from deep_protection.stopping.trajectory import Trajectory
+
+
+class Agreement(Patient):
+    """``agreement``: mean squared distance between the outputs of two fits with different seeds. Takes two fits."""
+
+    name: ClassVar[str] = "agreement"
+    minimum_of: ClassVar[str] = "distance between two fits"
+    companion: ClassVar[str | None] = RESEEDED
+
+    def measure(self, trajectory: Trajectory) -> float:
+        other = trajectory.companion_output(RESEEDED)
+        return (trajectory.latest_output - other).square().mean().item()

@@ -1,0 +1,64 @@
+"""What the classifier says along the fit: unformed, then the true class, then the attacker's."""
+
+from collections.abc import Callable
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from deep_protection.errors import OptionError
+from deep_protection.stopping.rule import Decision, StopRule
+from deep_protection.stopping.trajectory import Trajectory
+
+
+class Stability(StopRule):
+    """``stable[:N]``: end when the classifier has given the same first answer at ``runs`` checkpoints in a row.
+
+    If a run is never so long, the checkpoint is taken at which the classifier was surest. After Ding et al.
+    (arXiv:2108.00180), who follow the classifier's decision along the fit. Needs a ``classifier``, which maps
+    ``1×3×H×W`` pixels in ``[0, 1]`` to logits; :func:`deep_protection.protect` puts in its own.
+    """
+
+    name: ClassVar[str] = "stable"
+
+    def __init__(self, *, limit: int, runs: int = 3, classifier: Callable[[Tensor], Tensor] | None = None) -> None:
+        if limit < 1 or runs < 2:
+            raise OptionError(f"stable needs runs of at least 2 and a limit of at least 1, got {runs} and {limit}")
+        self.limit, self.runs, self.classifier = limit, runs, classifier
+        self.reset()
+
+    def reset(self) -> None:
+        self._answer, self._run, self._surest, self._taken = -1, 0, -1.0, 0
+
+    @property
+    def lacks_classifier(self) -> bool:
+        return self.classifier is None
+
+    def with_classifier(self, classifier: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(limit=self.limit, runs=self.runs, classifier=classifier)
+
+    def decide(self, trajectory: Trajectory) -> Decision:
+        if self.classifier is None:
+            raise OptionError(
+                "the stop rule 'stable' asks a classifier; use it with deep_protection.protect, or pass "
+                "stop=deep_protection.stopping.Stability(limit=…, classifier=…)"
+            )
+        with torch.no_grad():
+            chances = self.classifier(trajectory.latest_output[None])[0].softmax(dim=-1)
+        sure, answer = chances.max(dim=-1)
+        self._run = self._run + 1 if answer.item() == self._answer else 1
+        self._answer = int(answer)
+        newest, last = len(trajectory) - 1, trajectory[-1].iteration >= self.limit
+        ended = self._run >= self.runs
+        if ended or sure.item() > self._surest:
+            self._surest, self._taken = sure.item(), newest
+        if ended:
+            reason = f"same answer at {self._run} checkpoints in a row, iteration {trajectory[-1].iteration}"
+        else:
+            reason = (
+                f"classifier surest at iteration {trajectory[self._taken].iteration}, no {self.runs} alike in a row"
+            )
+        return Decision(ended or last, self._taken, reason)
+
+    def __repr__(self) -> str:
+        return f"{self.name}:{self.runs}"
