@@ -1,6 +1,6 @@
 """Named settings: what people choose from. A new preset is one row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deep_protection.errors import OptionError
 from deep_protection.fitting import Detail, Recipe
@@ -14,8 +14,9 @@ class Preset:
     name: str
     recipe: Recipe
     stop: str
-    longest: int = 3000
-    """Iterations after which a stop rule without a count of its own gives up."""
+    longest: int = field(default=3000, repr=False)
+    """Iterations after which a stop rule without a count of its own gives up. Not in ``repr``, by which experiments know
+    a preset: what a given rule makes of a given fit does not hang on it."""
     fits: int = 1
     """Independent fits of every picture, their restored pictures averaged: what one fit makes up, others do not."""
     tile: int = 576
