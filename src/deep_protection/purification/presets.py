@@ -15,8 +15,8 @@ class Preset:
     recipe: Recipe
     stop: str
     longest: int = field(default=3000, repr=False)
-    """Iterations after which a stop rule without a count of its own gives up. Not in ``repr``, by which experiments know
-    a preset: what a given rule makes of a given fit does not hang on it."""
+    """Iterations after which a stop rule without a count of its own gives up. Not in ``repr``, by which experiments
+    know a preset: what a given rule makes of a given fit does not hang on it."""
     fits: int = 1
     """Independent fits of every picture, their restored pictures averaged: what one fit makes up, others do not."""
     tile: int = 576
