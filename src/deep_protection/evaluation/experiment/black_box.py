@@ -4,9 +4,10 @@ Score-based: Square (Andriushchenko et al. 2020, arXiv:1912.00049; torchattacks)
 al. 2020, arXiv:1904.02144; foolbox). Every question costs the attacker a restoration.
 """
 
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import torch
@@ -99,7 +100,9 @@ class _Square(_Asked):
 
     def ask(self, questions: Questions, pixels: Tensor, label: Tensor) -> None:
         network = _Doubtful(questions, int(label), self.confidence)
-        torchattacks().Square(network, eps=self.asking.epsilon, n_queries=self.queries, seed=0)(pixels, label)
+        with redirect_stdout(StringIO()):  # it prints that it could not find a device which it then finds
+            run = torchattacks().Square(network, eps=self.asking.epsilon, n_queries=self.queries, seed=0)
+        run(pixels, label)
 
 
 class _Doubtful(nn.Module):

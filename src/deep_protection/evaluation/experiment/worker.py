@@ -125,14 +125,16 @@ class Worker:
         cpu = time.process_time() - begin_cpu
         outputs = torch.stack([trajectory.outputs[index] for index in range(len(trajectory))])
         known = self._probabilities(outputs, unit.views)
-        results = []
+        results: list[Row] = []
+        distances: dict[int, Row] = {}
         fits = 1 + len(companions(unit.stops, preset))
         for stop in unit.stops:
             rule = find_rule(stop, preset, known, unit.label)
             ended_fit = replay(rule, trajectory)
             # A second fit costs as much as the first, and only the rule pays for it that wants it.
             share = ended_fit.iterations_run / trajectory[-1].iteration * (2 if rule.companion else 1) / fits
-            output = ended_fit.restored
+            if ended_fit.chosen not in distances:  # many rules take the same checkpoint
+                distances[ended_fit.chosen] = _distances(ended_fit.restored, clean)
             results.append(
                 {
                     **measured,
@@ -143,7 +145,7 @@ class Worker:
                     **_answer(known[ended_fit.chosen], unit.label),
                     "cpu_seconds": cpu * share,
                     "seconds": trajectory[-1].seconds * share,
-                    **_distances(output, clean),
+                    **distances[ended_fit.chosen],
                 }
             )
         return Judged(results, list(_checkpoints(about, trajectory, known, unit.label, clean)))
