@@ -7,6 +7,7 @@ import typer
 
 from benchmarks.rows import RESULTS
 from benchmarks.summary import ATTACKS
+from deep_protection.attacks import POSTER
 from deep_protection.evaluation import BASELINES
 
 DEFENCES = ",".join([*BASELINES, "fast", "thorough"])
@@ -23,7 +24,10 @@ Images = Annotated[
 Attacks = Annotated[str, typer.Option(help="Names, joined by commas; 'none' is the clean picture.")]
 Out = Annotated[Path, typer.Option(help="File of rows.")]
 Rounds = Annotated[int, typer.Option(min=1, help="Rounds over everything that is compared; medians are reported.")]
-SAMPLES = Path("samples")
+Inputs = Annotated[Path, typer.Option(help="Folder of attacked pictures; what is missing is made.")]
+SAMPLES, MADE = Path("samples"), Path("inputs")
+ALL_ATTACKS = ",".join([*POSTER, "pgd8"])
+DETECTION = Path("docs/results/detection/evidence.jsonl")
 
 
 @app.command()
@@ -54,6 +58,20 @@ def long(
     from benchmarks import long_fits
 
     long_fits.run(images, out, method, attacks.split(","), pictures, every)
+
+
+@app.command()
+def detection(
+    images: Images = SAMPLES,
+    inputs: Inputs = MADE,
+    attacks: Attacks = ALL_ATTACKS,
+    pictures: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
+    out: Out = DETECTION,
+) -> None:
+    """What the detector and others see in clean and in attacked pictures."""
+    from benchmarks import detection as measured
+
+    measured.run(str(images), inputs, attacks.split(","), pictures, out)
 
 
 @app.command()

@@ -1,0 +1,133 @@
+"""What the detector and others see in clean and in attacked pictures: evidence, not verdicts, so that every threshold
+and every combination can be judged afterwards.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.rows import Row, append, read
+from deep_protection.attacks import find_attack
+from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.detection import gather, look
+from deep_protection.detection.detect import ITERATIONS
+from deep_protection.detection.evidence import distance, divergence
+from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.experiment.inputs import InputStore
+from deep_protection.evaluation.experiment.pictures import labelled_pictures
+from deep_protection.evaluation.experiment.plan import CLEAN
+from deep_protection.evaluation.experiment.units import Attacked, AttackUnit
+from deep_protection.evaluation.experiment.worker import Worker, as_array
+
+RESULTS = Path("docs/results/detection/evidence.jsonl")
+
+
+def run(images: str, inputs: Path, attacks: list[str], limit: int | None = None, out: Path = RESULTS) -> None:
+    """Every picture under every attack, as floats and rounded to 8 bits; what is there already is left alone."""
+    classifier = load_classifier("lite0")
+    second = load_classifier("lite2")
+    scores = {
+        "second_opinion": _second_opinion(second, distance),
+        "second_divergence": _second_opinion(second, divergence),
+    }
+    worker = Worker("lite0", "cpu")
+    store = InputStore(inputs, "lite0", lambda name: find_attack(name).parameters())
+    done = {(row["image"], row["attack"], row["rounded"]) for row in read(out)}
+    pictures = labelled_pictures(images, classifier, limit)
+    for number, picture in enumerate(pictures):
+        clean = picture.pixels(classifier)
+        with torch.no_grad():
+            right = bool(classifier(clean[None]).argmax() == picture.label)
+        for name in (CLEAN, *attacks):
+            if {(picture.name, name, False), (picture.name, name, True)} <= done:
+                continue
+            given = clean
+            if name != CLEAN:
+                unit = AttackUnit(picture.name, picture.label, name, 0, right, as_array(clean))
+                made = store.load(unit)
+                if made is None:
+                    made = worker(unit)
+                    assert isinstance(made, Attacked)  # noqa: S101  (an attack's unit gives no other)
+                    store.save(unit, made)
+                given = torch.from_numpy(made.adversarial)
+            about = {"image": picture.name, "attack": name, "label": picture.label, "clean_correct": right}
+            append(out, _both(about, given, classifier, scores))
+        sys.stderr.write(f"detection: {number + 1} of {len(pictures)} pictures\n")
+
+
+def _both(
+    about: Row, given: Tensor, classifier: Classifier, others: dict[str, Callable[[Tensor, Tensor], float]]
+) -> Iterator[Row]:
+    for rounded in (False, True):
+        pixels = given.mul(255).round().div(255) if rounded else given
+        row = {**about, "rounded": rounded}
+        for title, iterations in (("fit", ITERATIONS), ("quick", 0)):
+            begin = time.process_time()
+            seen = look([pixels], classifier, iterations=iterations, workers=1)[0]
+            row[title] = {key: float(f"{value:.6g}") for key, value in gather(pixels, seen).items()}
+            row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
+        row["predicted"] = int(seen.given.argmax())
+        for title, measure in {**OTHERS, **others}.items():
+            begin = time.process_time()
+            value = measure(pixels, classifier) if title in OTHERS else others[title](pixels, seen.given)
+            row[title] = float(f"{value:.6g}")
+            row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
+        yield row
+
+
+@torch.no_grad()
+def _shift(pixels: Tensor, classifier: Classifier, *changed: Tensor) -> float:
+    """The largest L1 distance between the answer to a picture and those to its changed versions."""
+    given, *again = classifier(torch.stack([pixels, *changed])).softmax(dim=-1)
+    return max(distance(each, given) for each in again)
+
+
+def feature_squeezing(pixels: Tensor, classifier: Classifier) -> float:
+    """Xu et al. 2018 (arXiv:1704.01155), their best joint squeezers for ImageNet: 5 bits, median 2×2, non-local means
+    11-3-4.
+    """
+    from scipy.ndimage import median_filter
+    from skimage.restoration import denoise_nl_means
+
+    five = pixels.mul(31).round().div(31)
+    median = torch.from_numpy(median_filter(pixels.numpy(), size=(1, 2, 2)))
+    means = denoise_nl_means(pixels.numpy(), patch_size=3, patch_distance=5, h=4 / 255, channel_axis=0)
+    return _shift(pixels, classifier, five, median, torch.from_numpy(means.astype(np.float32)))
+
+
+def jpeg_divergence(pixels: Tensor, classifier: Classifier) -> float:
+    """Our own measure with JPEG 25 in place of the restoration."""
+    with torch.no_grad():
+        given, again = classifier(torch.stack([pixels, BASELINES["jpeg25"].apply(pixels)])).softmax(dim=-1)
+    return divergence(again, given)
+
+
+def jpeg_shift(pixels: Tensor, classifier: Classifier) -> float:
+    """How far JPEG 50 moves the answer."""
+    return _shift(pixels, classifier, BASELINES["jpeg50"].apply(pixels))
+
+
+OTHERS: dict[str, Callable[[Tensor, Classifier], float]] = {
+    "feature_squeezing": feature_squeezing,
+    "jpeg_shift": jpeg_shift,
+    "jpeg_divergence": jpeg_divergence,
+}
+
+
+def _second_opinion(
+    other: Classifier, measure_of: Callable[[Tensor, Tensor], float], side: int = 260
+) -> Callable[[Tensor, Tensor], float]:
+    """How far another classifier's answer is, after prediction inconsistency (PID, arXiv:2506.03765)."""
+
+    @torch.no_grad()
+    def measure(pixels: Tensor, given: Tensor) -> float:
+        larger = F.interpolate(pixels[None], size=(side, side), mode="bicubic").clamp(0, 1)
+        return measure_of(other(larger).softmax(dim=-1)[0], given)
+
+    return measure

@@ -1,0 +1,10 @@
+"""Which pictures were tampered with. A new kind of evidence is one row of ``EVIDENCE``."""
+
+from deep_protection.detection.calibration import Calibration as Calibration
+from deep_protection.detection.calibration import calibrate as calibrate
+from deep_protection.detection.detect import Detection as Detection
+from deep_protection.detection.detect import classifier_pixels as classifier_pixels
+from deep_protection.detection.detect import detect as detect
+from deep_protection.detection.detect import look as look
+from deep_protection.detection.evidence import EVIDENCE as EVIDENCE
+from deep_protection.detection.evidence import gather as gather

@@ -1,0 +1,128 @@
+"""What clean pictures look like to the detector: from it come scores, thresholds and error rates."""
+
+import json
+import math
+import os
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from statistics import median
+from typing import Self
+
+from deep_protection.detection.evidence import EVIDENCE
+from deep_protection.errors import DeepProtectionError, OptionError
+from deep_protection.images import write_atomically
+
+VERSION = 1
+"""Of the figures. A calibration of another version cannot be used."""
+LEAST_SPREAD = 0.25
+"""Of a logarithm: evidence that clean pictures hardly differ in must not make a mountain of a trifle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Made on clean pictures alone: nothing about any attack is in it."""
+
+    version: int
+    classifier: str
+    iterations: int
+    """Of the fit that is looked at; 0 is the low-pass copy that a fit begins with."""
+    pictures: str
+    """What it was made on, in words."""
+    centre: Mapping[str, float]
+    """Median of the logarithm, by evidence."""
+    spread: Mapping[str, float]
+    """Distance from the median to the 90 % quantile over 1.28: the standard deviation of what lies above."""
+    scores: Sequence[float]
+    """Of the clean pictures, in order."""
+
+    def score(self, evidence: Mapping[str, float]) -> float:
+        """The evidence that stands out most, in standard deviations of clean pictures."""
+        return max(self.deviations(evidence).values())
+
+    def deviations(self, evidence: Mapping[str, float]) -> dict[str, float]:
+        """Every evidence in standard deviations of clean pictures."""
+        return {
+            name: (math.log(value + EVIDENCE[name].floor) - self.centre[name]) / self.spread[name]
+            for name, value in evidence.items()
+        }
+
+    def p_value(self, score: float) -> float:
+        """How often a clean picture scores as high: (1 + those that do) / (1 + all).
+
+        A picture is flagged when this is at most the false-positive rate, which then holds for new clean pictures of
+        the same kind, on average over calibrations (conformal prediction; Vovk et al. 2005).
+        """
+        as_high = len(self.scores) - bisect_left(self.scores, score)
+        return (1 + as_high) / (1 + len(self.scores))
+
+    def check_rate(self, rate: float) -> None:
+        """Raise :class:`OptionError` for a false-positive rate that cannot be kept."""
+        least = 1 / (1 + len(self.scores))
+        if not least <= rate < 1:
+            raise OptionError(
+                f"the false-positive rate must be from {least:.3f}, as this calibration has {len(self.scores)} "
+                f"pictures, to below 1; got {rate}"
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """As JSON."""
+        write_atomically((json.dumps(asdict(self), indent=1) + "\n").encode(), Path(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """What :meth:`save` wrote."""
+        try:
+            return cls._from(json.loads(Path(path).read_text(encoding="utf-8")))
+        except OSError as error:
+            raise OptionError(f"{path} cannot be read ({error.strerror})") from None
+        except (ValueError, TypeError, KeyError) as error:
+            raise OptionError(
+                f"{path} is no calibration of version {VERSION} ({error}); make one with: "
+                "deep-protection detect calibrate"
+            ) from None
+
+    @classmethod
+    def shipped(cls, classifier: str, *, quick: bool) -> Self:
+        """The one that comes with the package."""
+        name = f"{classifier}{'-quick' if quick else ''}.json"
+        file = files("deep_protection.detection") / "calibrations" / name
+        if not file.is_file():
+            raise OptionError(
+                f"no calibration for classifier {classifier!r} comes with the package; make one on clean pictures of "
+                "your own with: deep-protection detect calibrate DIR --classifier … -o FILE, and give it as calibration"
+            )
+        return cls._from(json.loads(file.read_text(encoding="utf-8")))
+
+    @classmethod
+    def _from(cls, values: dict[str, object]) -> Self:
+        found = cls(**values)  # type: ignore[arg-type]
+        if found.version != VERSION or set(found.centre) != set(EVIDENCE) or set(found.spread) != set(EVIDENCE):
+            raise ValueError("made by another version")
+        return found
+
+
+def calibrate(
+    evidence: Sequence[Mapping[str, float]], *, classifier: str, iterations: int, pictures: str
+) -> Calibration:
+    """From the evidence of clean pictures, at least 20 of them."""
+    if len(evidence) < 20:
+        raise DeepProtectionError(f"a calibration needs at least 20 clean pictures, got {len(evidence)}")
+    centre, spread = {}, {}
+    for name, row in EVIDENCE.items():
+        values = sorted(math.log(each[name] + row.floor) for each in evidence)
+        centre[name] = median(values)
+        above = values[round(0.9 * (len(values) - 1))] - centre[name]
+        spread[name] = max(above / 1.2816, LEAST_SPREAD)
+    made = Calibration(
+        version=VERSION,
+        classifier=classifier,
+        iterations=iterations,
+        pictures=pictures,
+        centre=centre,
+        spread=spread,
+        scores=(),
+    )
+    return replace(made, scores=sorted(made.score(each) for each in evidence))

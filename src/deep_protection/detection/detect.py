@@ -1,0 +1,164 @@
+"""Telling pictures that were tampered with from those that were not."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from deep_protection.classifiers import Classifier, Prediction, load_classifier
+from deep_protection.detection.calibration import Calibration
+from deep_protection.detection.evidence import Answers, answers, gather
+from deep_protection.fitting import ProgressCallback
+from deep_protection.generators.fast import low_pass
+from deep_protection.images import take_picture, to_pillow
+from deep_protection.purification import find_preset, purify
+
+ITERATIONS = 20
+"""Of the partial restoration that is looked at; more find no more."""
+BASE_FACTOR = 4
+"""Of the low-pass copy that stands for it where nothing is fitted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """What the detector says of one picture."""
+
+    score: float
+    """The evidence that stands out most, in standard deviations of clean pictures."""
+    p_value: float
+    """How often a clean picture scores as high."""
+    is_suspicious: bool
+    """Whether ``p_value`` is at most the false-positive rate that was asked for."""
+    label_before: Prediction
+    """What the classifier says of the picture as it is."""
+    label_after: Prediction
+    """What it says of the partial restoration, which is not what :func:`deep_protection.purify` gives."""
+    evidence: dict[str, float]
+    """Everything that was looked at, in standard deviations of clean pictures."""
+    seconds: float
+    """Wall time, shared evenly among the pictures of a call."""
+
+
+def detect(
+    images: Any,
+    classifier: Classifier | str | os.PathLike[str] = "lite0",
+    *,
+    false_positive_rate: float = 0.05,
+    quick: bool = False,
+    calibration: Calibration | str | os.PathLike[str] | None = None,
+    seed: int | None = 0,
+    device: str | torch.device = "auto",
+    workers: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Any:
+    """Say of a picture, or of each of several, whether it was tampered with to fool ``classifier``.
+
+    >>> import deep_protection as dp
+    >>> dp.detect("photo.jpg").is_suspicious                # doctest: +SKIP
+
+    Args:
+        images: what :func:`deep_protection.purify` takes. Files and Pillow images are resized as the classifier wants
+            them; arrays and tensors are taken for pixels that it has been given.
+        classifier: a :class:`Classifier` or what :func:`deep_protection.load_classifier` takes.
+        false_positive_rate: how many clean pictures may be flagged.
+        quick: fit nothing; a low-pass copy stands for the restoration.
+        calibration: a :class:`Calibration` or its file; None takes the one that comes with the package, if there is
+            one for this classifier. It says whether it is a quick one.
+        seed: with the picture's content it decides what the fit draws at random; None draws a fresh one.
+        device: "auto", "cpu", "cuda" or any device of PyTorch's, for the fits.
+        workers: pictures fitted at once on the CPU; None is one a core.
+        progress: called in this thread with a :class:`Progress`.
+
+    An attacker who knows of the detector can attack it along with the classifier; see the documentation for how far
+    they get.
+    """
+    model = classifier if isinstance(classifier, Classifier) else load_classifier(classifier)
+    if calibration is None:
+        calibration = Calibration.shipped(model.name, quick=quick)
+    elif not isinstance(calibration, Calibration):
+        calibration = Calibration.load(calibration)
+    calibration.check_rate(false_positive_rate)
+    pixels, single = classifier_pixels(images, model)
+    begin = time.perf_counter()
+    seen = look(
+        pixels,
+        model,
+        iterations=calibration.iterations,
+        seed=seed,
+        device=device,
+        workers=workers,
+        progress=progress,
+    )
+    seconds = (time.perf_counter() - begin) / max(1, len(pixels))
+    found = []
+    for picture, chances in zip(pixels, seen, strict=True):
+        evidence = gather(picture, chances)
+        score = calibration.score(evidence)
+        p_value = calibration.p_value(score)
+        found.append(
+            Detection(
+                score=score,
+                p_value=p_value,
+                is_suspicious=p_value <= false_positive_rate,
+                label_before=_best(model, chances.given),
+                label_after=_best(model, chances.restored),
+                evidence=calibration.deviations(evidence),
+                seconds=seconds,
+            )
+        )
+    return found[0] if single else found
+
+
+def look(
+    pixels: Sequence[Tensor],
+    classifier: torch.nn.Module,
+    *,
+    iterations: int = ITERATIONS,
+    seed: int | None = 0,
+    device: str | torch.device = "auto",
+    workers: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> list[Answers]:
+    """The classifier's answers to every ``3×H×W`` picture in ``[0, 1]`` and what was made of it."""
+    if iterations:
+        restored = purify(
+            list(pixels),
+            preset="fast",
+            stop=f"fixed:{iterations}",
+            seed=seed,
+            device=device,
+            workers=workers,
+            progress=progress,
+        )
+    else:
+        restored = [_low(picture) for picture in pixels]
+    return [answers(classifier, picture, made) for picture, made in zip(pixels, restored, strict=True)]
+
+
+def classifier_pixels(images: Any, classifier: Classifier) -> tuple[list[Tensor], bool]:
+    """``3×H×W`` pixels for the classifier from whatever a caller has, and whether it was one picture."""
+    batch = images.ndim == 4 if hasattr(images, "ndim") else isinstance(images, list | tuple)
+    return [_pixels(image, classifier) for image in (images if batch else [images])], not batch
+
+
+def _pixels(image: Any, classifier: Classifier) -> Tensor:
+    pixels = take_picture(image).pixels
+    if isinstance(image, Image.Image | str | bytes | bytearray | memoryview | os.PathLike):
+        pixels = classifier.preprocess(to_pillow(pixels)).clamp(0, 1)
+    return pixels
+
+
+def _low(picture: Tensor) -> Tensor:
+    copy = low_pass(picture[None], BASE_FACTOR)[0]
+    detail = find_preset("fast").recipe.detail
+    return copy if detail is None else detail.brought_back(copy, picture)
+
+
+def _best(classifier: Classifier, chances: Tensor) -> Prediction:
+    value, index = chances.max(dim=-1)
+    return Prediction(int(index), classifier.label(int(index)), value.item())
