@@ -52,8 +52,9 @@ def run(images: str, inputs: Path, attacks: list[str], limit: int | None = None,
                 unit = AttackUnit(picture.name, picture.label, name, 0, right, as_array(clean))
                 made = store.load(unit)
                 if made is None:
-                    made = worker(unit)
-                    assert isinstance(made, Attacked)  # noqa: S101  (an attack's unit gives no other)
+                    outcome = worker(unit)
+                    assert isinstance(outcome, Attacked)  # noqa: S101  (an attack's unit gives no other)
+                    made = outcome
                     store.save(unit, made)
                 given = torch.from_numpy(made.adversarial)
             about = {"image": picture.name, "attack": name, "label": picture.label, "clean_correct": right}
@@ -73,10 +74,13 @@ def _both(
             row[title] = {key: float(f"{value:.6g}") for key, value in gather(pixels, seen).items()}
             row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
         row["predicted"] = int(seen.given.argmax())
-        for title, measure in {**OTHERS, **others}.items():
+        for title, measure in OTHERS.items():
             begin = time.process_time()
-            value = measure(pixels, classifier) if title in OTHERS else others[title](pixels, seen.given)
-            row[title] = float(f"{value:.6g}")
+            row[title] = float(f"{measure(pixels, classifier):.6g}")
+            row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
+        for title, compare in others.items():
+            begin = time.process_time()
+            row[title] = float(f"{compare(pixels, seen.given):.6g}")
             row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
         yield row
 

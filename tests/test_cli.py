@@ -88,7 +88,7 @@ def test_a_folder_keeps_its_tree_and_one_bad_file_does_not_stop_the_rest(tree: P
     result = run("purify", tree, "-o", out, "--json", *QUICK)
     assert result.returncode == 1
     report = json.loads(result.stdout)
-    assert report["summary"] == {"restored": 3, "skipped": 0, "failed": 1}
+    assert report["summary"] == {"restored": 3, "left": 0, "skipped": 0, "failed": 1}
     assert "broken.png is truncated or damaged" in result.stderr.decode()
     found = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert found == ["a.png", "deep/b.jpg", "deep/er/c.gif.png"]
@@ -98,7 +98,7 @@ def test_a_folder_keeps_its_tree_and_one_bad_file_does_not_stop_the_rest(tree: P
 
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
     again = run("purify", tree, "-o", out, "--json", *QUICK)
-    assert json.loads(again.stdout)["summary"] == {"restored": 0, "skipped": 3, "failed": 1}
+    assert json.loads(again.stdout)["summary"] == {"restored": 0, "left": 0, "skipped": 3, "failed": 1}
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
 
 
@@ -187,7 +187,7 @@ def test_ctrl_c_keeps_what_is_finished_and_goes_on_later(small: Image.Image, tmp
         opened(path)
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
     finished = json.loads(run("purify", folder, "-o", out, "--stop", "fixed:2", "--json").stdout)["summary"]
-    assert finished == {"restored": 40 - len(done), "skipped": len(done), "failed": 0}
+    assert finished == {"restored": 40 - len(done), "left": 0, "skipped": len(done), "failed": 0}
 
 
 def test_an_animation_is_said_to_be_one(small: Image.Image, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from deep_protection.attacks import attack as attack
 from deep_protection.classifiers import Classifier as Classifier
 from deep_protection.classifiers import Prediction as Prediction
 from deep_protection.classifiers import load_classifier as load_classifier
+from deep_protection.detection import Calibration as Calibration
+from deep_protection.detection import Detection as Detection
+from deep_protection.detection import detect as detect
 from deep_protection.errors import CancelledError as CancelledError
 from deep_protection.errors import ClassifierError as ClassifierError
 from deep_protection.errors import DeepProtectionError as DeepProtectionError

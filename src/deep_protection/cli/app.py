@@ -9,6 +9,7 @@ import typer
 from deep_protection.cli.classify import classify_command
 from deep_protection.cli.console import say_error
 from deep_protection.cli.demo import demo_command
+from deep_protection.cli.detect import detect_app
 from deep_protection.cli.doctor import doctor_command
 from deep_protection.cli.experiment import experiment_app
 from deep_protection.cli.purify import purify_command
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command("purify")(purify_command)
 app.command("classify")(classify_command)
+app.add_typer(detect_app, name="detect")
 app.command("demo")(demo_command)
 app.command("doctor")(doctor_command)
 app.add_typer(experiment_app, name="experiment")

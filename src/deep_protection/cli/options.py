@@ -14,3 +14,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no 
 ClassifierName = Annotated[
     str, typer.Option(help="lite0 (embedded), resnet18, a hub model id or a directory that holds a model.")
 ]
+FalsePositiveRate = Annotated[float, typer.Option(help="How many clean pictures may be flagged.")]
+CalibrationFile = Annotated[
+    str | None,
+    typer.Option("--calibration", help="File from `detect calibrate`. Default: the one that comes with the package."),
+]

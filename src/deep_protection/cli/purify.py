@@ -3,16 +3,19 @@
 import secrets
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from PIL import Image
 
+from deep_protection.classifiers import load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import duration, print_json, progress_bar, say_error, say_note
 from deep_protection.cli.plan import STREAM, Item, Plan, plan
+from deep_protection.detection import Calibration, Detection, detect
 from deep_protection.errors import DeepProtectionError, OptionError, OutputError
 from deep_protection.images import (
     Picture,
@@ -22,6 +25,7 @@ from deep_protection.images import (
     format_for,
     from_pillow,
     read_image,
+    to_pillow,
     write_atomically,
 )
 from deep_protection.purification import Purified, find_device, find_preset, purify_each
@@ -46,6 +50,12 @@ def purify_command(
         float | None, typer.Option(help="Wall time for everything; each picture ends with what it has by then.")
     ] = None,
     workers: options.Workers = None,
+    if_needed: Annotated[
+        bool, typer.Option("--if-needed", help="Restore only what the detector flags; write the others as they are.")
+    ] = False,
+    classifier: options.ClassifierName = "lite0",
+    false_positive_rate: options.FalsePositiveRate = 0.05,
+    calibration: options.CalibrationFile = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -53,14 +63,16 @@ def purify_command(
     """Restore pictures that may have been tampered with.
 
     The format of a result follows its suffix. Folders keep their tree; results that exist are skipped, so an
-    interrupted run goes on where it was. One bad file does not stop the rest.
+    interrupted run goes on where it was. One bad file does not stop the rest. --classifier, --false-positive-rate and
+    --calibration are for --if-needed: what may have been fooled, and how sure the detector has to be.
     """
     if output == STREAM and as_json:
         raise OptionError("--json and -o - both want standard output; write the picture to a file")
     settings, where = find_preset(preset), find_device(device)
     rule = settings.rule(stop)
     work = plan(inputs, output)
-    job = _Job(work, quiet=quiet)
+    needed = _Needed(classifier, false_positive_rate, calibration, seed, where) if if_needed else None
+    job = _Job(work, needed, quiet=quiet)
     _check_writable(work)
     todo = job.without_existing(overwrite)
     with progress_bar("restoring", shown=not quiet) as progress:
@@ -80,11 +92,33 @@ def purify_command(
     return job.report(as_json=as_json)
 
 
+class _Needed:
+    """Whether a picture has to be restored at all."""
+
+    def __init__(self, classifier: str, rate: float, calibration: str | None, seed: int, device: torch.device) -> None:
+        self.model = load_classifier(classifier).to(device)
+        self.calibration = Calibration.load(calibration) if calibration else Calibration.shipped(self.model.name)
+        self.calibration.check_rate(rate)
+        self.rate, self.seed, self.device = rate, seed, device
+
+    def __call__(self, picture: Picture) -> Detection:
+        found: Detection = detect(
+            to_pillow(picture.pixels),
+            self.model,
+            false_positive_rate=self.rate,
+            calibration=self.calibration,
+            seed=self.seed,
+            device=self.device,
+            workers=1,
+        )
+        return found
+
+
 class _Job:
     """What became of every picture of one command."""
 
-    def __init__(self, work: Plan, *, quiet: bool) -> None:
-        self.work, self.quiet = work, quiet
+    def __init__(self, work: Plan, needed: _Needed | None, *, quiet: bool) -> None:
+        self.work, self.needed, self.quiet = work, needed, quiet
         self.outcomes: list[dict[str, Any]] = []
         self._loaded: deque[tuple[Item, str]] = deque()
 
@@ -114,14 +148,33 @@ class _Job:
             if not self.quiet:
                 for note in notes:
                     say_note(note)
+            if self.needed is not None:
+                found = self.needed(picture)
+                if not found.is_suspicious:
+                    self._leave(item, data, image, format_name, found)
+                    continue
             self._loaded.append((item, format_name))
             yield picture
 
     def save(self, result: Purified) -> None:
         item, format_name = self._loaded.popleft()
         image: Image.Image = result.image
+        self._write(item, lambda: encode(image, _format(item, format_name)), {"status": "restored", **result.summary()})
+
+    def _leave(self, item: Item, data: str | bytes, image: Image.Image, format_name: str, found: Detection) -> None:
+        """Write a picture as it is: byte for byte, unless another format was asked for."""
+
+        def content() -> bytes:
+            wanted = _format(item, format_name)
+            if wanted != format_name:
+                return encode(image, wanted)
+            return data if isinstance(data, bytes) else Path(data).read_bytes()
+
+        self._write(item, content, {"status": "left", "score": found.score, "p_value": found.p_value})
+
+    def _write(self, item: Item, content: Callable[[], bytes], about: dict[str, Any]) -> None:
         try:
-            data = encode(image, _format(item, format_name))
+            data = content()
             if item.target == STREAM:
                 sys.stdout.buffer.write(data)
                 sys.stdout.buffer.flush()
@@ -133,19 +186,20 @@ class _Job:
         except (DeepProtectionError, OSError) as error:
             self._fail(item, error)
             return
-        self.outcomes.append({"input": item.source, "output": item.target, "status": "restored", **result.summary()})
+        self.outcomes.append({"input": item.source, "output": item.target, **about})
 
     def report(self, *, as_json: bool) -> int:
         """Print how it went; the exit code."""
         counts = {
             status: sum(outcome["status"] == status for outcome in self.outcomes)
-            for status in ("restored", "skipped", "failed")
+            for status in ("restored", "left", "skipped", "failed")
         }
         if as_json:
             print_json({"results": self.outcomes, "summary": counts})
-        elif not self.quiet and (counts["restored"] or self.work.into_folder):
+        elif not self.quiet and (counts["restored"] or counts["left"] or self.work.into_folder):
             spent = sum(outcome.get("seconds", 0.0) for outcome in self.outcomes)
-            others = "".join(f", {counts[status]} {status}" for status in ("skipped", "failed") if counts[status])
+            words = {"left": "left as they were", "skipped": "skipped", "failed": "failed"}
+            others = "".join(f", {counts[status]} {told}" for status, told in words.items() if counts[status])
             plural = "" if counts["restored"] == 1 else "s"
             sys.stderr.write(f"{counts['restored']} picture{plural} restored in {duration(spent)} of fitting{others}\n")
         return 1 if counts["failed"] else 0

@@ -85,7 +85,7 @@ class Calibration:
             ) from None
 
     @classmethod
-    def shipped(cls, classifier: str, *, quick: bool) -> Self:
+    def shipped(cls, classifier: str, *, quick: bool = False) -> Self:
         """The one that comes with the package."""
         name = f"{classifier}{'-quick' if quick else ''}.json"
         file = files("deep_protection.detection") / "calibrations" / name

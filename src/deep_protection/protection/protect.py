@@ -2,17 +2,22 @@
 
 import os
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from deep_protection.classifiers import load_classifier
-from deep_protection.errors import ImageError
+from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.detection import Calibration, gather, look
+from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
 from deep_protection.protection.straight_through import straight_through
 from deep_protection.purification import Preset, find_preset, purify
 from deep_protection.seeds import checked_seed
 from deep_protection.stopping import StopRule
+
+When = Literal["always", "suspicious"]
+"""Which pictures are restored."""
 
 
 class ProtectedClassifier(nn.Module):
@@ -34,6 +39,9 @@ class ProtectedClassifier(nn.Module):
         device: str | torch.device = "auto",
         workers: int | None = None,
         progress: ProgressCallback | None = None,
+        when: When = "always",
+        false_positive_rate: float = 0.05,
+        calibration: Calibration | None = None,
     ) -> None:
         super().__init__()
         self.classifier = classifier
@@ -42,6 +50,12 @@ class ProtectedClassifier(nn.Module):
         checked_seed(seed)
         self.seed = seed
         self.device, self.workers, self.progress = device, workers, progress
+        self.calibration = _calibration(classifier, calibration) if when == "suspicious" else None
+        self.false_positive_rate = false_positive_rate
+        if when not in get_args(When):
+            raise OptionError(f"when must be one of {', '.join(get_args(When))}, got {when!r}")
+        if self.calibration is not None:
+            self.calibration.check_rate(false_positive_rate)
         self.eval()
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -59,6 +73,25 @@ class ProtectedClassifier(nn.Module):
 
     def _restore(self, pixels: Tensor) -> Tensor:
         device = pixels.device if self.device == "auto" and pixels.device.type != "cpu" else self.device
+        if self.calibration is not None:
+            flagged = self._suspicious(pixels, self.calibration, device)
+            result = pixels.detach().clone()
+            if flagged.any():
+                result[flagged] = self._restored(pixels[flagged], device)
+            return result
+        return self._restored(pixels, device)
+
+    def _suspicious(self, pixels: Tensor, calibration: Calibration, device: str | torch.device) -> Tensor:
+        """``N`` booleans: which pictures the detector flags."""
+        own = [picture.detach().float().cpu() for picture in pixels]
+        seen = look(
+            own, self.classifier, iterations=calibration.iterations, seed=self.seed, device=device, workers=self.workers
+        )
+        scores = [calibration.score(gather(*both)) for both in zip(own, seen, strict=True)]
+        flags = [calibration.p_value(score) <= self.false_positive_rate for score in scores]
+        return torch.tensor(flags, dtype=torch.bool, device=pixels.device)
+
+    def _restored(self, pixels: Tensor, device: str | torch.device) -> Tensor:
         restored: Tensor = purify(
             pixels,
             preset=self.preset,
@@ -69,6 +102,17 @@ class ProtectedClassifier(nn.Module):
             progress=self.progress,
         )
         return restored
+
+
+def _calibration(classifier: nn.Module, given: Calibration | None) -> Calibration:
+    if given is not None:
+        return given
+    if isinstance(classifier, Classifier):
+        return Calibration.shipped(classifier.name, quick=False)
+    raise OptionError(
+        'when="suspicious" needs a calibration for this network; make one on clean pictures with '
+        "deep_protection.detection.calibrate and pass it as calibration"
+    )
 
 
 def protect(
@@ -82,6 +126,9 @@ def protect(
     progress: ProgressCallback | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    when: When = "always",
+    false_positive_rate: float = 0.05,
+    calibration: Calibration | None = None,
 ) -> ProtectedClassifier:
     """Put the restoration in front of ``classifier`` (a module that takes pixels in ``[0, 1]``, or a name).
 
@@ -91,9 +138,22 @@ def protect(
     ``mean`` and ``std`` are for a bare network that expects normalised pixels: normalisation belongs after the
     restoration. ``seed=None`` draws fresh randomness at every call, which an attacker cannot foresee; the other
     options are those of :func:`deep_protection.purify`. The classifier is put into evaluation mode.
+
+    With ``when="suspicious"`` only those pictures are restored that the detector flags at ``false_positive_rate``, see
+    :func:`deep_protection.detect`; the others are classified as they are, which is quicker and keeps the classifier's
+    own accuracy on clean pictures. ``calibration`` None takes the one that comes with the package.
     """
     if not isinstance(classifier, nn.Module) or mean is not None or std is not None:
         classifier = load_classifier(classifier, mean=mean, std=std)
     return ProtectedClassifier(
-        classifier, preset=preset, stop=stop, seed=seed, device=device, workers=workers, progress=progress
+        classifier,
+        preset=preset,
+        stop=stop,
+        seed=seed,
+        device=device,
+        workers=workers,
+        progress=progress,
+        when=when,
+        false_positive_rate=false_positive_rate,
+        calibration=calibration,
     )
