@@ -119,6 +119,8 @@ def test_what_a_rule_remembers_is_its_pictures_own() -> None:
 
     rule = Forgetful()
     first, second = rule.for_picture(0), rule.for_picture(1)
+    assert isinstance(first, Forgetful)
+    assert isinstance(second, Forgetful)
     first.decide(trajectory([1]))
     assert (first.seen, second.seen, rule.seen) == ([1], [], [])
 
@@ -236,9 +238,9 @@ def test_known_noise_that_is_drawn_ends_a_fit() -> None:
 
 
 def test_stability_waits_for_the_same_answer_and_falls_back_on_the_surest() -> None:
-    rule = Stability(limit=1000, runs=3, classifier=lambda pixels: 8 * brightness_classes(pixels)).for_picture(0)
+    rule = Stability(limit=1000, runs=3, classifier=lambda pixels: 8 * brightness_classes(pixels))
     assert [rule.decide(trajectory(path)).stop for path in ([50], [50, 52], [50, 52, 49])] == [False, False, True]
-    rule = Stability(limit=40, classifier=rule.classifier)
+    rule = Stability(limit=40, runs=3, classifier=rule.classifier)
     for path in ([10], [10, 24], [10, 24, 30], [10, 24, 30, 44]):
         decision = rule.decide(trajectory(path))
     assert decision.stop

@@ -15,7 +15,7 @@ from deep_protection.cli.console import print_json, progress_bar, say_error, say
 from deep_protection.cli.plan import STREAM, find_pictures
 from deep_protection.errors import ImageError
 from deep_protection.images import take_picture, to_pillow
-from deep_protection.purification import find_device, purify
+from deep_protection.purification import find_device, find_preset, purify
 
 
 def classify_command(
@@ -47,13 +47,16 @@ def classify_command(
         except ImageError as error:
             say_error(str(error))
             failures.append({"input": name, "error": str(error)})
+    settings = find_preset(preset)
+    longest = max((max(pixels.shape[-2:]) for _, pixels in pictures), default=0)
+    rule = settings.rule_asking(model, longest, stop)
     after: list[list[Prediction]] | None = None
     if protect and pictures:
         with progress_bar("restoring", shown=not quiet) as progress:
             restored = purify(
                 [pixels for _, pixels in pictures],
-                preset=preset,
-                stop=stop,
+                preset=settings,
+                stop=rule,
                 seed=seed,
                 device=where,
                 workers=workers,

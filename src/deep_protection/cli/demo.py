@@ -54,7 +54,8 @@ def demo_command(
     (4/255), FGSM (8/255) and salt and pepper, and restores what the attack made wrong. Everything works offline.
     """
     settings = find_preset(preset)
-    rule, where = settings.rule(stop), find_device(device)
+    settings.rule(stop)
+    where = find_device(device)
     figure_class()  # missing matplotlib is said now, not after minutes of fitting
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -67,6 +68,7 @@ def demo_command(
     results: list[_Measured] = []
     rows: list[PanelRow] = []
 
+    rule = settings.rule_asking(model, max(clean.shape[-2:]), stop)
     restore = partial(purify, preset=settings, stop=rule, seed=seed, device=where, workers=workers)
     with progress_bar("restoring clean pictures", shown=not quiet) as progress:
         results.append(_measure(model, "none", "clean", clean, labels, partial(restore, progress=progress))[0])

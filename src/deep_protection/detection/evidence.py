@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-ZOOM = 0.9
-"""How much smaller the picture is seen once, and how much less of it the other time."""
+from deep_protection.classifiers import zoomed
+
 SPECK = 0.3
 """By how much a pixel is brighter or darker than all its neighbours when it counts as a speck, on ``[0, 1]``."""
 
@@ -33,22 +33,12 @@ class Answers:
 @torch.no_grad()
 def answers(classifier: nn.Module, pixels: Tensor, restored: Tensor) -> Answers:
     """Ask about ``3×H×W`` pixels in ``[0, 1]`` and what a fit made of them. Five pictures in one batch."""
-    seen = torch.stack([pixels, restored, pixels.mul(255).round().div(255), *_zoomed(pixels)])
+    seen = torch.stack(
+        [pixels, restored, pixels.mul(255).round().div(255), *(view[0] for view in zoomed(pixels[None]))]
+    )
     device = next((weights.device for weights in classifier.parameters()), pixels.device)
     given, again, rounded, nearer, farther = classifier(seen.to(device)).softmax(dim=-1).cpu()
     return Answers(given, again, rounded, (nearer + farther) / 2)
-
-
-def _zoomed(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Nearer and farther, at the same size, which not every classifier can do without."""
-    height, width = pixels.shape[-2:]
-    rows, columns = max(1, round(ZOOM * height)), max(1, round(ZOOM * width))
-    top, left = (height - rows) // 2, (width - columns) // 2
-    inner = pixels[None, :, top : top + rows, left : left + columns]
-    nearer = F.interpolate(inner, size=(height, width), mode="bicubic", antialias=True)[0].clamp(0, 1)
-    smaller = F.interpolate(pixels[None], size=(rows, columns), mode="bicubic", antialias=True)
-    border = (left, width - columns - left, top, height - rows - top)
-    return nearer, F.pad(smaller, border, mode="replicate")[0].clamp(0, 1)
 
 
 def divergence(first: Tensor, second: Tensor) -> float:

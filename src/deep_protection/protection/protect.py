@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.classifiers import Classifier, load_classifier, mean_logits
 from deep_protection.detection import Calibration, gather, look
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
@@ -39,6 +39,7 @@ class ProtectedClassifier(nn.Module):
         device: str | torch.device = "auto",
         workers: int | None = None,
         progress: ProgressCallback | None = None,
+        views: bool = False,
         when: When = "always",
         false_positive_rate: float = 0.05,
         calibration: Calibration | None = None,
@@ -46,12 +47,12 @@ class ProtectedClassifier(nn.Module):
         super().__init__()
         self.classifier = classifier
         self.preset = find_preset(preset)
-        self.stop = self.preset.rule(stop).with_classifier(classifier)
+        self.stop = self.preset.rule(stop)
         checked_seed(seed)
         self.seed = seed
         self.device, self.workers, self.progress = device, workers, progress
         self.calibration = _calibration(classifier, calibration) if when == "suspicious" else None
-        self.false_positive_rate = false_positive_rate
+        self.false_positive_rate, self.views = false_positive_rate, views
         if when not in get_args(When):
             raise OptionError(f"when must be one of {', '.join(get_args(When))}, got {when!r}")
         if self.calibration is not None:
@@ -59,7 +60,8 @@ class ProtectedClassifier(nn.Module):
         self.eval()
 
     def forward(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.purify(pixels))
+        restored = self.purify(pixels)
+        logits: Tensor = mean_logits(self.classifier, restored) if self.views else self.classifier(restored)
         return logits
 
     def purify(self, pixels: Tensor) -> Tensor:
@@ -95,7 +97,7 @@ class ProtectedClassifier(nn.Module):
         restored: Tensor = purify(
             pixels,
             preset=self.preset,
-            stop=self.stop,
+            stop=self.preset.rule_asking(self.classifier, max(pixels.shape[-2:]), self.stop),
             seed=self.seed,
             device=device,
             workers=self.workers,
@@ -126,6 +128,7 @@ def protect(
     progress: ProgressCallback | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    views: bool = False,
     when: When = "always",
     false_positive_rate: float = 0.05,
     calibration: Calibration | None = None,
@@ -138,6 +141,9 @@ def protect(
     ``mean`` and ``std`` are for a bare network that expects normalised pixels: normalisation belongs after the
     restoration. ``seed=None`` draws fresh randomness at every call, which an attacker cannot foresee; the other
     options are those of :func:`deep_protection.purify`. The classifier is put into evaluation mode.
+
+    With ``views`` the answer is the mean over the restored picture, its mirror image and two sizes of it, which helps
+    much against attacks on the bare classifier; not for classes that mirroring changes, such as letters.
 
     With ``when="suspicious"`` only those pictures are restored that the detector flags at ``false_positive_rate``, see
     :func:`deep_protection.detect`; the others are classified as they are, which is quicker and keeps the classifier's
@@ -153,6 +159,7 @@ def protect(
         device=device,
         workers=workers,
         progress=progress,
+        views=views,
         when=when,
         false_positive_rate=false_positive_rate,
         calibration=calibration,

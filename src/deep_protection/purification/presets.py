@@ -1,6 +1,9 @@
 """Named settings: what people choose from. A new preset is one row."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
 
 from deep_protection.errors import OptionError
 from deep_protection.fitting import Detail, Recipe
@@ -14,9 +17,9 @@ class Preset:
     name: str
     recipe: Recipe
     stop: str
-    longest: int = field(default=3000, repr=False)
-    """Iterations after which a stop rule without a count of its own gives up. Not in ``repr``, by which experiments
-    know a preset: what a given rule makes of a given fit does not hang on it."""
+    longest: int = 3000
+    """Iterations after which a stop rule without a count of its own gives up; "auto" without a classifier takes half of
+    them."""
     fits: int = 1
     """Independent fits of every picture, their restored pictures averaged: what one fit makes up, others do not."""
     tile: int = 576
@@ -32,6 +35,13 @@ class Preset:
     def rule(self, stop: str | StopRule | None = None) -> StopRule:
         """The rule that ``stop`` is or names; the preset's own for None."""
         return parse_stop(self.stop if stop is None else stop, self.longest)
+
+    def rule_asking(
+        self, classifier: Callable[[Tensor], Tensor], side: int, stop: str | StopRule | None = None
+    ) -> StopRule:
+        """The same for pictures of ``side`` px, asking ``classifier`` where it can be asked: not about tiles."""
+        rule = self.rule(stop)
+        return rule.with_classifier(classifier) if side <= self.tile else rule
 
 
 _FAST = Recipe(
@@ -52,13 +62,13 @@ _ROWS = (
     Preset(
         name="fast",
         recipe=_FAST,
-        stop="fixed:50",
+        stop="auto",
         longest=100,
     ),
     Preset(
         name="thorough",
         recipe=_FAST,
-        stop="fixed:50",
+        stop="auto",
         longest=100,
         fits=4,
     ),

@@ -16,7 +16,7 @@ from deep_protection.purification.presets import Preset, find_preset
 from deep_protection.purification.result import Purified
 from deep_protection.purification.tiles import Mosaic, Tile, cut
 from deep_protection.seeds import checked_seed, picture_seed
-from deep_protection.stopping import Oracle, StopRule, Trajectory, psnr
+from deep_protection.stopping import StopRule, Trajectory, psnr
 
 
 def purify(
@@ -152,8 +152,8 @@ def _refuse_tiles(picture: Picture, settings: Preset, rule: StopRule, keep_outpu
     height, width = picture.pixels.shape[-2:]
     if max(height, width) <= settings.tile:
         return
-    if isinstance(rule, Oracle) or keep_outputs:
-        what = "the oracle classifies" if isinstance(rule, Oracle) else "keep_outputs keeps"
+    if rule.asks_classifier or keep_outputs:
+        what = f"the stop rule {rule!r} classifies" if rule.asks_classifier else "keep_outputs keeps"
         raise OptionError(
             f"{what} whole pictures, and {width}×{height} is fitted in tiles; give pictures of at most "
             f"{settings.tile} px on a side"

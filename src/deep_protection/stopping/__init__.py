@@ -1,6 +1,7 @@
 """When to end a fit. A new stop rule is one file here and one row of ``STOP_RULES``."""
 
 from deep_protection.stopping.agreement import Agreement as Agreement
+from deep_protection.stopping.auto import Auto as Auto
 from deep_protection.stopping.companions import COMPANIONS as COMPANIONS
 from deep_protection.stopping.discrepancy import Discrepancy as Discrepancy
 from deep_protection.stopping.fixed import Fixed as Fixed

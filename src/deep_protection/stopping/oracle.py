@@ -1,5 +1,6 @@
 """The oracle: stop when the true class is seen. It peeks at the answer, so it measures, it does not protect."""
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ class Oracle(StopRule):
     """
 
     name: ClassVar[str] = "oracle"
+    asks_classifier: ClassVar[bool] = True
 
     def __init__(
         self, classifier: Callable[[Tensor], Tensor], labels: Sequence[int], *, k: int = 5, limit: int = 3000
@@ -33,7 +35,7 @@ class Oracle(StopRule):
     def for_picture(self, index: int) -> "Oracle":
         if not 0 <= index < len(self.labels):
             raise OptionError(f"the oracle was given {len(self.labels)} labels but asked for picture {index + 1}")
-        rule = super().for_picture(index)
+        rule = copy.copy(self)
         rule.label = self.labels[index]
         return rule
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from deep_protection.errors import OptionError
 from deep_protection.stopping.agreement import Agreement
+from deep_protection.stopping.auto import Auto
 from deep_protection.stopping.discrepancy import Discrepancy
 from deep_protection.stopping.fixed import Fixed
 from deep_protection.stopping.oracle import Oracle
@@ -66,7 +67,12 @@ def _number(name: str, argument: str, example: str) -> float | None:
         raise OptionError(f"{name}:{argument} is not a number; write it as in {name}:{example}") from None
 
 
+def _auto(_: str, longest: int) -> StopRule:
+    return Auto(Fixed(max(1, longest // 2)), longest=longest)
+
+
 STOP_RULES: dict[str, Builder] = {
+    Auto.name: _auto,
     Fixed.name: _fixed,
     Oracle.name: _oracle,
     **{rule.name: _patient(rule) for rule in (WindowedVariance, MovingVariance, WorstTile, SubImages, Agreement)},
@@ -74,7 +80,9 @@ STOP_RULES: dict[str, Builder] = {
     SelfReferenced.name: _self,
     Stability.name: _stable,
 }
-"""Name of a rule to the function that builds it from what follows the colon and the longest that a fit may take."""
+"""Name of a rule to the function that builds it from what follows the colon and the longest that a fit may take.
+
+``auto`` without a classifier ends half-way to the longest, which is how presets choose their longest."""
 
 
 def parse_stop(stop: str | StopRule, longest: int = LONGEST) -> StopRule:

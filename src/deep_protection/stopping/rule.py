@@ -4,7 +4,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -29,6 +29,8 @@ class StopRule(ABC):
     """
 
     name: ClassVar[str]
+    asks_classifier: ClassVar[bool] = False
+    """Whether outputs are shown to a classifier, which wants whole pictures and no tiles."""
     companion: ClassVar[str | None] = None
     """Second fit that the rule wants beside the one it ends: a name in ``companions.COMPANIONS``."""
     limit: int
@@ -38,19 +40,14 @@ class StopRule(ABC):
     def decide(self, trajectory: Trajectory) -> Decision:
         """Called at every checkpoint, the newest being ``trajectory[-1]``."""
 
-    def for_picture(self, index: int) -> Self:
+    def for_picture(self, index: int) -> "StopRule":
         """A rule for the ``index``-th picture of the call, with nothing remembered from others."""
         del index
         rule = copy.copy(self)
         rule.reset()
         return rule
 
-    @property
-    def lacks_classifier(self) -> bool:
-        """Whether the rule asks a classifier and has none yet."""
-        return False
-
-    def with_classifier(self, classifier: Callable[[Tensor], Tensor]) -> Self:
+    def with_classifier(self, classifier: Callable[[Tensor], Tensor]) -> "StopRule":
         """The rule that asks ``classifier`` (``N×3×H×W`` in ``[0, 1]`` to logits), if it asks one at all."""
         del classifier
         return self

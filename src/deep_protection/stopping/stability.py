@@ -1,7 +1,7 @@
 """What the classifier says along the fit: unformed, then the true class, then the attacker's."""
 
 from collections.abc import Callable
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,22 +20,26 @@ class Stability(StopRule):
     """
 
     name: ClassVar[str] = "stable"
+    asks_classifier: ClassVar[bool] = True
 
-    def __init__(self, *, limit: int, runs: int = 3, classifier: Callable[[Tensor], Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        limit: int,
+        runs: int = 4,
+        classifier: Callable[[Tensor], Tensor] | None = None,
+        called: str | None = None,
+    ) -> None:
         if limit < 1 or runs < 2:
             raise OptionError(f"stable needs runs of at least 2 and a limit of at least 1, got {runs} and {limit}")
-        self.limit, self.runs, self.classifier = limit, runs, classifier
+        self.limit, self.runs, self.classifier, self.called = limit, runs, classifier, called
         self.reset()
 
     def reset(self) -> None:
         self._answer, self._run, self._surest, self._taken = -1, 0, -1.0, 0
 
-    @property
-    def lacks_classifier(self) -> bool:
-        return self.classifier is None
-
-    def with_classifier(self, classifier: Callable[[Tensor], Tensor]) -> Self:
-        return type(self)(limit=self.limit, runs=self.runs, classifier=classifier)
+    def with_classifier(self, classifier: Callable[[Tensor], Tensor]) -> "Stability":
+        return Stability(limit=self.limit, runs=self.runs, classifier=classifier, called=self.called)
 
     def decide(self, trajectory: Trajectory) -> Decision:
         if self.classifier is None:
@@ -61,4 +65,4 @@ class Stability(StopRule):
         return Decision(ended or last, self._taken, reason)
 
     def __repr__(self) -> str:
-        return f"{self.name}:{self.runs}"
+        return self.called or f"{self.name}:{self.runs}"

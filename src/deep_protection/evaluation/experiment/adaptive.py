@@ -16,7 +16,7 @@ from deep_protection.attacks import AttackSpec
 from deep_protection.attacks.library import foolbox
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.protection import straight_through
-from deep_protection.purification import purify
+from deep_protection.purification import find_preset, purify
 from deep_protection.seeds import LARGEST_SEED
 
 STEP = 0.25
@@ -64,6 +64,7 @@ class Defended(nn.Module):
         self.classifier, self.defence, self.seed, self.device = classifier, defence, seed, device
         self.low = low
         self._draws = count()
+        self._rule = find_preset(defence).rule().with_classifier(classifier) if defence not in BASELINES else None
 
     def forward(self, pixels: Tensor) -> Tensor:
         if self.low:
@@ -77,7 +78,9 @@ class Defended(nn.Module):
         restored = []
         for picture in pixels:  # each with its own randomness, also where they are the same picture
             seed = (self.seed * 1_000_003 + next(self._draws)) & LARGEST_SEED
-            restored.append(purify(picture, preset=self.defence, seed=seed, device=self.device, workers=1))
+            restored.append(
+                purify(picture, preset=self.defence, stop=self._rule, seed=seed, device=self.device, workers=1)
+            )
         return torch.stack(restored)
 
 

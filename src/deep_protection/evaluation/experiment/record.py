@@ -11,7 +11,7 @@ from deep_protection.errors import OptionError, OutputError
 from deep_protection.evaluation.experiment.settings import Settings
 from deep_protection.evaluation.experiment.units import Row
 from deep_protection.images import write_atomically
-from deep_protection.purification import PRESETS
+from deep_protection.purification import PRESETS, Preset
 
 PACKAGES = ("deep-protection", "torch", "foolbox", "scikit-image", "torchmetrics", "numpy", "pillow")
 
@@ -33,8 +33,8 @@ def keep_settings(settings: Settings, out: Path) -> None:
     record = {
         **settings.identity,
         "seed": settings.seed,
-        "attacks": {name: settings.parameters(name) for name in (*settings.attacks, *settings.adaptive)},
-        "presets": {name: repr(PRESETS[name]) for name in settings.defences if name in PRESETS},
+        "attacks": {name: settings.parameters(name) for name in _attacks(settings)},
+        "presets": {name: _fitting(PRESETS[name]) for name in settings.defences if name in PRESETS},
     }
     if path.exists():
         before = _read(path)
@@ -52,6 +52,15 @@ def keep_settings(settings: Settings, out: Path) -> None:
         record["attacks"] = {**before.get("attacks", {}), **record["attacks"]}
         record["presets"] = {**before.get("presets", {}), **record["presets"]}
     write_atomically((json.dumps(record, indent=1) + "\n").encode(), path)
+
+
+def _attacks(settings: Settings) -> tuple[str, ...]:
+    return (*settings.attacks, *settings.black_box, *settings.adaptive)
+
+
+def _fitting(preset: Preset) -> str:
+    """All that decides a preset's fits. When they end is a column of its own."""
+    return f"{preset.fits} × {preset.recipe!r}"
 
 
 def _read(path: Path) -> dict[str, Any]:
