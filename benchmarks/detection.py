@@ -4,7 +4,7 @@ and every combination can be judged afterwards.
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from deep_protection.attacks import find_attack
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.detection import gather, look
 from deep_protection.detection.detect import ITERATIONS
-from deep_protection.detection.evidence import distance, divergence
+from deep_protection.detection.evidence import divergence
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.pictures import labelled_pictures
@@ -25,11 +25,15 @@ from deep_protection.evaluation.experiment.plan import CLEAN
 from deep_protection.evaluation.experiment.units import Attacked, AttackUnit
 from deep_protection.evaluation.experiment.worker import Worker, as_array
 
+Others = dict[str, Callable[[Tensor, Tensor], float]]
+"""Name of a detector to what it makes of a picture and the classifier's answer to it."""
 RESULTS = Path("docs/results/detection/evidence.jsonl")
 
 
 def run(images: str, inputs: Path, attacks: list[str], limit: int | None = None, out: Path = RESULTS) -> None:
-    """Every picture under every attack, as floats and rounded to 8 bits; what is there already is left alone."""
+    """Every picture under every attack, rounded to 8 bits as any file is; also as floats where rounding undoes the
+    attack. What is there already is left alone.
+    """
     classifier = load_classifier("lite0")
     second = load_classifier("lite2")
     scores = {
@@ -38,14 +42,14 @@ def run(images: str, inputs: Path, attacks: list[str], limit: int | None = None,
     }
     worker = Worker("lite0", "cpu")
     store = InputStore(inputs, "lite0", lambda name: find_attack(name).parameters())
-    done = {(row["image"], row["attack"], row["rounded"]) for row in read(out)}
+    done = {(row["image"], row["attack"]) for row in read(out)}
     pictures = labelled_pictures(images, classifier, limit)
     for number, picture in enumerate(pictures):
         clean = picture.pixels(classifier)
         with torch.no_grad():
             right = bool(classifier(clean[None]).argmax() == picture.label)
         for name in (CLEAN, *attacks):
-            if {(picture.name, name, False), (picture.name, name, True)} <= done:
+            if (picture.name, name) in done:
                 continue
             given = clean
             if name != CLEAN:
@@ -58,31 +62,53 @@ def run(images: str, inputs: Path, attacks: list[str], limit: int | None = None,
                     store.save(unit, made)
                 given = torch.from_numpy(made.adversarial)
             about = {"image": picture.name, "attack": name, "label": picture.label, "clean_correct": right}
-            append(out, _both(about, given, classifier, scores))
+            append(
+                out,
+                [
+                    _row({**about, "rounded": each}, given, classifier, scores)
+                    for each in (True, False)
+                    if each or not _survives(given, classifier)
+                ],
+            )
         sys.stderr.write(f"detection: {number + 1} of {len(pictures)} pictures\n")
 
 
-def _both(
+@torch.no_grad()
+def _survives(given: Tensor, classifier: Classifier) -> bool:
+    """Whether rounding to 8 bits leaves the classifier's answer as it is: then a file is as good as floats."""
+    both = classifier(torch.stack([given, _rounded(given)])).argmax(dim=-1)
+    return bool(both[0] == both[1])
+
+
+def _rounded(given: Tensor) -> Tensor:
+    return given.mul(255).round().div(255)
+
+
+def _row(
     about: Row, given: Tensor, classifier: Classifier, others: dict[str, Callable[[Tensor, Tensor], float]]
-) -> Iterator[Row]:
-    for rounded in (False, True):
-        pixels = given.mul(255).round().div(255) if rounded else given
-        row = {**about, "rounded": rounded}
-        for title, iterations in (("fit", ITERATIONS), ("quick", 0)):
-            begin = time.process_time()
-            seen = look([pixels], classifier, iterations=iterations, workers=1)[0]
-            row[title] = {key: float(f"{value:.6g}") for key, value in gather(pixels, seen).items()}
-            row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
-        row["predicted"] = int(seen.given.argmax())
-        for title, measure in OTHERS.items():
-            begin = time.process_time()
-            row[title] = float(f"{measure(pixels, classifier):.6g}")
-            row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
-        for title, compare in others.items():
-            begin = time.process_time()
-            row[title] = float(f"{compare(pixels, seen.given):.6g}")
-            row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
-        yield row
+) -> Row:
+    pixels = _rounded(given) if about["rounded"] else given
+    row = dict(about)
+    for title, iterations in (("fit", ITERATIONS), ("quick", 0)):
+        begin = time.process_time()
+        seen = look([pixels], classifier, iterations=iterations, workers=1)[0]
+        row[title] = {key: round(value, 5) for key, value in gather(pixels, seen).items()}
+        row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
+    row["predicted"] = int(seen.given.argmax())
+    for title, measure in OTHERS.items():
+        begin = time.process_time()
+        row[title] = float(f"{measure(pixels, classifier):.6g}")
+        row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
+    for title, compare in others.items():
+        begin = time.process_time()
+        row[title] = float(f"{compare(pixels, seen.given):.6g}")
+        row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
+    return row
+
+
+def distance(first: Tensor, second: Tensor) -> float:
+    """L1 distance of two rows of probabilities, from 0 to 2."""
+    return (first - second).abs().sum().item()
 
 
 @torch.no_grad()

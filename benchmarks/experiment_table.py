@@ -11,13 +11,13 @@ COLUMNS = ("defence", "clean", "mean attack", "worst attack", "right under all",
 
 
 @cache
-def _rows(folder: str) -> Rows:
+def experiment(folder: str) -> Rows:
     return Rows(RESULTS / folder)
 
 
 def oblivious() -> str:
     """Clean, mean and worst of the attacks, without the single attacks."""
-    whole = recovery(_rows("main"))
+    whole = recovery(experiment("main"))
     places = [list(whole.heading).index(name) for name in COLUMNS]
     lines = [[line[place] for place in places] for line in whole.lines]
     return block_markdown(Table(COLUMNS, lines))
@@ -25,4 +25,4 @@ def oblivious() -> str:
 
 def adaptive() -> str:
     """Attackers who know more."""
-    return block_markdown(tiers(_rows("adaptive")))
+    return block_markdown(tiers(experiment("adaptive")))

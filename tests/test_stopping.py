@@ -88,7 +88,7 @@ def test_rules_are_found_by_name() -> None:
         ("oracle", "needs the true labels"),
         ("emv:soon", "emv:soon is not a number of iterations; write it as in emv:20"),
         ("self:much", "self:much is not a number"),
-        ("soon", "unknown stop rule 'soon'; there are: agreement, discrepancy, emv"),
+        ("soon", "unknown stop rule 'soon'; there are: agreement, auto, discrepancy, emv"),
     ],
 )
 def test_bad_names_say_what_to_write(name: str, message: str) -> None:

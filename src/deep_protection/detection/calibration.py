@@ -1,7 +1,6 @@
 """What clean pictures look like to the detector: from it come scores, thresholds and error rates."""
 
 import json
-import math
 import os
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from deep_protection.images import write_atomically
 VERSION = 1
 """Of the figures. A calibration of another version cannot be used."""
 LEAST_SPREAD = 0.25
-"""Of a logarithm: evidence that clean pictures hardly differ in must not make a mountain of a trifle."""
+"""Evidence that clean pictures hardly differ in must not make a mountain of a trifle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +31,7 @@ class Calibration:
     pictures: str
     """What it was made on, in words."""
     centre: Mapping[str, float]
-    """Median of the logarithm, by evidence."""
+    """Median, by evidence."""
     spread: Mapping[str, float]
     """Distance from the median to the 90 % quantile over 1.28: the standard deviation of what lies above."""
     scores: Sequence[float]
@@ -44,10 +43,7 @@ class Calibration:
 
     def deviations(self, evidence: Mapping[str, float]) -> dict[str, float]:
         """Every evidence in standard deviations of clean pictures."""
-        return {
-            name: (math.log(value + EVIDENCE[name].floor) - self.centre[name]) / self.spread[name]
-            for name, value in evidence.items()
-        }
+        return {name: (value - self.centre[name]) / self.spread[name] for name, value in evidence.items()}
 
     def p_value(self, score: float) -> float:
         """How often a clean picture scores as high: (1 + those that do) / (1 + all).
@@ -111,8 +107,8 @@ def calibrate(
     if len(evidence) < 20:
         raise DeepProtectionError(f"a calibration needs at least 20 clean pictures, got {len(evidence)}")
     centre, spread = {}, {}
-    for name, row in EVIDENCE.items():
-        values = sorted(math.log(each[name] + row.floor) for each in evidence)
+    for name in EVIDENCE:
+        values = sorted(each[name] for each in evidence)
         centre[name] = median(values)
         above = values[round(0.9 * (len(values) - 1))] - centre[name]
         spread[name] = max(above / 1.2816, LEAST_SPREAD)

@@ -1,0 +1,127 @@
+"""How well attacked pictures are told from clean ones: the tables of docs/detection.md, from its results."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from statistics import mean, median
+
+import numpy as np
+
+from benchmarks.rows import Row, read
+from deep_protection.attacks import POSTER
+from deep_protection.detection import EVIDENCE, Calibration, calibrate
+from deep_protection.evaluation.accuracy import wilson_interval
+from deep_protection.evaluation.report.document import Table, block_markdown
+from deep_protection.evaluation.report.rows import CLEAN, attack_title
+
+RESULTS = Path(__file__).parents[1] / "docs/results/detection/evidence.jsonl"
+ATTACKS = (*POSTER, "pgd8")
+RATE = 0.05
+
+Score = Callable[[Row], float]
+
+
+@cache
+def rows() -> list[Row]:
+    """Clean pictures, and attacked ones that fool the classifier; all of pictures that it gets right untouched.
+
+    Attacks are rounded to 8 bits where they survive it, else floats.
+    """
+    found = [row for row in read(RESULTS) if row["clean_correct"]]
+    return [row for row in found if row["attack"] == CLEAN or row["predicted"] != row["label"]]
+
+
+@cache
+def _calibration(part: str, without: str) -> Calibration:
+    """On the clean pictures but one, so that none is judged by itself."""
+    clean = [row[part] for row in rows() if row["attack"] == CLEAN and row["image"] != without]
+    return calibrate(clean, classifier="lite0", iterations=0, pictures="all but one")
+
+
+def _ours(part: str) -> Score:
+    return lambda row: _calibration(part, row["image"]).score(row[part])
+
+
+def _alone(part: str, name: str) -> Score:
+    return lambda row: float(row[part][name])
+
+
+def _other(name: str) -> Score:
+    return lambda row: float(row[name])
+
+
+METHODS: dict[str, tuple[str, Score, str]] = {
+    "fit": ("**ours**, 20 iterations", _ours("fit"), "fit_cpu_seconds"),
+    "quick": ("**ours**, `--quick`: no fit", _ours("quick"), "quick_cpu_seconds"),
+    **{
+        name: (f"only {name}", _alone("fit", name), f"{'fit' if name == 'restoration' else 'quick'}_cpu_seconds")
+        for name in EVIDENCE
+    },
+    "feature_squeezing": ("feature squeezing", _other("feature_squeezing"), "feature_squeezing_cpu_seconds"),
+    "jpeg_shift": ("JPEG 50, L1 shift", _other("jpeg_shift"), "jpeg_shift_cpu_seconds"),
+    "jpeg_divergence": (
+        "JPEG 25 in place of our restoration",
+        _other("jpeg_divergence"),
+        "jpeg_divergence_cpu_seconds",
+    ),
+    "second_opinion": ("second classifier, L1", _other("second_opinion"), "second_opinion_cpu_seconds"),
+    "second_divergence": (
+        "second classifier, divergence",
+        _other("second_divergence"),
+        "second_divergence_cpu_seconds",
+    ),
+}
+
+
+def area(clean: Sequence[float], attacked: Sequence[float]) -> float:
+    """Area under the ROC curve: how often an attacked picture scores higher than a clean one, ties half."""
+    low, high = np.asarray(clean)[:, None], np.asarray(attacked)[None]
+    return float((high > low).mean() + 0.5 * (high == low).mean())
+
+
+def caught(clean: Sequence[float], attacked: Sequence[float], rate: float = RATE) -> float:
+    """Share of attacked pictures that are flagged at a threshold which ``rate`` of clean ones reach at most."""
+    ordered = sorted(clean, reverse=True)
+    threshold = ordered[int(rate * len(ordered))]
+    return mean(float(score > threshold) for score in attacked)
+
+
+@cache
+def scores(method: str, attack: str) -> tuple[float, ...]:
+    score = METHODS[method][1]
+    return tuple(score(row) for row in rows() if row["attack"] == attack)
+
+
+def areas() -> str:
+    """AUROC, attack by attack; the mean of the eight."""
+    lines = []
+    for method, (title, _, seconds) in METHODS.items():
+        clean = scores(method, CLEAN)
+        found = {attack: area(clean, scores(method, attack)) for attack in ATTACKS}
+        cost = median(row[seconds] for row in rows())
+        lines.append(
+            [title, *(f"{found[a]:.3f}" for a in ATTACKS), f"{mean(found[a] for a in POSTER):.3f}", f"{cost:.2g}"]
+        )
+    files = {a: sum(row["rounded"] for row in rows() if row["attack"] == a) for a in ATTACKS}
+    counts = ["n (of them 8-bit)", *(f"{len(scores('fit', a))} ({files[a]})" for a in ATTACKS), "", ""]
+    heading = ["", *(attack_title(attack) for attack in ATTACKS), "mean of eight", "CPU s"]
+    return block_markdown(Table(heading, [*lines, counts]))
+
+
+def detections() -> str:
+    """Percent caught at 5 % false positives."""
+    lines = []
+    for method, (title, _, _) in METHODS.items():
+        clean = scores(method, CLEAN)
+        cells = []
+        for attack in ATTACKS:
+            own = scores(method, attack)
+            share = caught(clean, own)
+            low, high = wilson_interval(round(share * len(own)), len(own)) or (0.0, 1.0)
+            cells.append(f"{100 * share:.0f} ({100 * low:.0f}–{100 * high:.0f})")
+        average = mean(caught(clean, scores(method, attack)) for attack in POSTER)
+        lines.append([title, *cells, f"{100 * average:.0f}"])
+    return block_markdown(Table(["", *(attack_title(attack) for attack in ATTACKS), "mean of eight"], lines))
+
+
+TABLES = {"areas": areas, "detections": detections}
