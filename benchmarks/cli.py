@@ -28,6 +28,7 @@ Inputs = Annotated[Path, typer.Option(help="Folder of attacked pictures; what is
 SAMPLES, MADE = Path("samples"), Path("inputs")
 ALL_ATTACKS = ",".join([*POSTER, "pgd8"])
 DETECTION = Path("docs/results/detection/evidence.jsonl")
+JOINT = Path("docs/results/detection/joint.jsonl")
 
 
 @app.command()
@@ -72,6 +73,19 @@ def detection(
     from benchmarks import detection as measured
 
     measured.run(str(images), inputs, attacks.split(","), pictures, out)
+
+
+@app.command()
+def joint(
+    images: Images = SAMPLES,
+    pictures: Annotated[int, typer.Option(min=1)] = 16,
+    epsilons: Annotated[str, typer.Option(help="Linf, in 255ths, joined by commas.")] = "4,8",
+    out: Out = JOINT,
+) -> None:
+    """An attacker who knows the detector, and attacks it along with the classifier."""
+    from benchmarks import detection_attack
+
+    detection_attack.run(images, pictures, [float(each) for each in epsilons.split(",")], out)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """How well attacked pictures are told from clean ones: the tables of docs/detection.md, from its results."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -7,6 +8,7 @@ from statistics import mean, median
 
 import numpy as np
 
+from benchmarks.experiment_table import experiment
 from benchmarks.rows import Row, read
 from deep_protection.attacks import POSTER
 from deep_protection.detection import EVIDENCE, Calibration, calibrate
@@ -15,6 +17,7 @@ from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.evaluation.report.rows import CLEAN, attack_title
 
 RESULTS = Path(__file__).parents[1] / "docs/results/detection/evidence.jsonl"
+JOINT = RESULTS.with_name("joint.jsonl")
 ATTACKS = (*POSTER, "pgd8")
 RATE = 0.05
 
@@ -124,4 +127,52 @@ def detections() -> str:
     return block_markdown(Table(["", *(attack_title(attack) for attack in ATTACKS), "mean of eight"], lines))
 
 
-TABLES = {"areas": areas, "detections": detections}
+def joint() -> str:
+    """What is left when the attacker knows the detector: per ε, how many are fooled, and of those how many caught."""
+    lines = []
+    for part, title in (("quick", "`--quick`"), ("fit", "20 iterations")):
+        own = [row for row in read(JOINT) if part in row]
+        for epsilon in sorted({row["epsilon"] for row in own}):
+            made = [row for row in own if row["epsilon"] == epsilon]
+            fooled = [row for row in made if row["predicted"] != row["label"]]
+            flagged = sum(_flagged(part, row) for row in fooled)
+            lines.append([f"ours, {title}", f"{epsilon:g}/255", str(len(made)), str(len(fooled)), str(flagged)])
+    return block_markdown(
+        Table(["detector attacked", "ε", "pictures", "fooled the classifier", "of them caught"], lines)
+    )
+
+
+def _flagged(part: str, row: Row) -> bool:
+    known = _calibration(part, row["image"])
+    return known.p_value(known.score(row[part])) <= RATE
+
+
+def mix() -> str:
+    """Restoring always, or only what is flagged, on 90 % clean and 10 % attacked pictures: put together from rows."""
+    restored = {
+        (row["image"], row["attack"]): row
+        for row in experiment("main").results
+        if row["defence"] == "fast" and row["stop"] == "auto"
+    }
+    lines = []
+    for title, part in (("always", None), ("only suspicious", "fit"), ("only suspicious, `--quick`", "quick")):
+        right: dict[str, list[bool]] = defaultdict(list)
+        spent: dict[str, list[float]] = defaultdict(list)
+        for row in rows():
+            behind = restored.get((row["image"], row["attack"]))
+            if behind is None:
+                continue
+            flagged = part is None or _flagged(part, row)
+            right[row["attack"]].append(behind["top1_correct"] if flagged else row["predicted"] == row["label"])
+            cost = behind["cpu_seconds"] if flagged else 0.0
+            spent[row["attack"]].append(cost + (row[f"{part}_cpu_seconds"] if part else 0.0))
+        attacked = mean(mean(map(float, right[attack])) for attack in POSTER)
+        cost = 0.9 * mean(spent[CLEAN]) + 0.1 * mean(mean(spent[attack]) for attack in POSTER)
+        clean = mean(map(float, right[CLEAN]))
+        whole = 0.9 * clean + 0.1 * attacked
+        lines.append([title, f"{100 * clean:.1f}", f"{100 * attacked:.1f}", f"{100 * whole:.1f}", f"{cost:.2f}"])
+    heading = ["restored", "clean, top-1", "attacked, mean of eight", "90 % clean, 10 % attacked", "CPU s a picture"]
+    return block_markdown(Table(heading, lines))
+
+
+TABLES = {"areas": areas, "detections": detections, "joint": joint, "mix": mix}

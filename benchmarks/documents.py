@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import demo_table, experiment_table, performance_tables
+from benchmarks import demo_table, detection_tables, experiment_table, performance_tables, stopping_tables
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "docs/performance.md")
+DOCUMENTS = ("README.md", "docs/performance.md", "docs/stopping.md", "docs/detection.md")
 
 
 def _demo() -> str:
@@ -25,6 +25,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "oblivious": experiment_table.oblivious,
     "adaptive": experiment_table.adaptive,
     **performance_tables.TABLES,
+    **stopping_tables.TABLES,
+    **detection_tables.TABLES,
 }
 
 

@@ -6,5 +6,6 @@ from deep_protection.detection.detect import Detection as Detection
 from deep_protection.detection.detect import classifier_pixels as classifier_pixels
 from deep_protection.detection.detect import detect as detect
 from deep_protection.detection.detect import look as look
+from deep_protection.detection.detect import partial_restorations as partial_restorations
 from deep_protection.detection.evidence import EVIDENCE as EVIDENCE
 from deep_protection.detection.evidence import gather as gather

@@ -125,19 +125,34 @@ def look(
     progress: ProgressCallback | None = None,
 ) -> list[Answers]:
     """The classifier's answers to every ``3×H×W`` picture in ``[0, 1]`` and what was made of it."""
-    if iterations:
-        restored = purify(
-            list(pixels),
-            preset="fast",
-            stop=f"fixed:{iterations}",
-            seed=seed,
-            device=device,
-            workers=workers,
-            progress=progress,
-        )
-    else:
-        restored = [_low(picture) for picture in pixels]
+    restored = partial_restorations(
+        pixels, iterations=iterations, seed=seed, device=device, workers=workers, progress=progress
+    )
     return [answers(classifier, picture, made) for picture, made in zip(pixels, restored, strict=True)]
+
+
+def partial_restorations(
+    pixels: Sequence[Tensor],
+    *,
+    iterations: int,
+    seed: int | None = 0,
+    device: str | torch.device = "auto",
+    workers: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> list[Tensor]:
+    """What ``fast`` has drawn of every picture after ``iterations``; 0 is the low-pass copy and its detail."""
+    if not iterations:
+        return [_low(picture) for picture in pixels]
+    restored: list[Tensor] = purify(
+        list(pixels),
+        preset="fast",
+        stop=f"fixed:{iterations}",
+        seed=seed,
+        device=device,
+        workers=workers,
+        progress=progress,
+    )
+    return restored
 
 
 def classifier_pixels(images: Any, classifier: Classifier) -> tuple[list[Tensor], bool]:
