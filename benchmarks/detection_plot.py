@@ -16,7 +16,7 @@ STYLES = {
 }
 
 
-def plot(out: Path = tables.RESULTS.with_name("roc.png")) -> None:
+def plot(out: Path = Path("docs/results/detection/roc.png")) -> None:
     """Draw ``roc.png`` from the committed rows."""
     figure = Figure(figsize=(13, 8.4), dpi=110, layout="constrained")
     figure.suptitle("Attacked pictures caught against clean ones flagged; dotted: 5 % false positives", fontsize=12)

@@ -146,17 +146,17 @@ def _read(names: list[str], model: Classifier) -> tuple[dict[str, Tensor], list[
 
 
 def _print_table(results: dict[str, Detection]) -> None:
-    table = Table("picture", "", "score", "p", "as it is", "restored in part", "stands out")
+    table = Table()
+    table.add_column("picture", overflow="fold")
+    for heading in ("verdict", "p", "as it is", "restored in part"):
+        table.add_column(heading)
     for name, each in results.items():
-        most = max(each.evidence, key=each.evidence.__getitem__)
         table.add_row(
             Text(name),
             "[red]suspicious[/red]" if each.is_suspicious else "ok",
-            f"{each.score:.1f}",
-            f"{each.p_value:.3f}",
+            f"{each.p_value:.2f}",
             Text(f"{each.label_before.label} {each.label_before.probability:.0%}"),
             Text(f"{each.label_after.label} {each.label_after.probability:.0%}"),
-            most,
         )
     if results:
         stdout.print(table)

@@ -1,0 +1,240 @@
+"""The detector: a real classifier, real attacks, calibrated on foolbox's photographs."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_cli import refused, run
+from torch import Tensor
+
+import deep_protection as dp
+from deep_protection.detection import EVIDENCE, calibrate, classifier_pixels, gather, look
+from deep_protection.detection.evidence import Answers, divergence, odds_against, specks
+from deep_protection.evaluation import imagenet_samples
+
+
+@pytest.fixture(scope="module")
+def known(lite0: dp.Classifier) -> dp.Calibration:
+    """A quick calibration on foolbox's 20 photographs."""
+    pixels = [lite0.preprocess(picture) for picture, _ in imagenet_samples()]
+    evidence = [gather(*both) for both in zip(pixels, look(pixels, lite0, iterations=0), strict=True)]
+    return calibrate(evidence, classifier="lite0", iterations=0, pictures="foolbox's 20 photographs")
+
+
+@pytest.fixture(scope="module")
+def attacked(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> Tensor:
+    made = dp.attack(lite0, recognised[0][:2], recognised[1][:2], "pgd8")
+    assert made.success_8bit.all()
+    return made.adversarial.mul(255).round().div(255)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_attacked_pictures_are_told_from_clean_ones_as_shipped(
+    quick: bool, lite0: dp.Classifier, attacked: Tensor, recognised: tuple[Tensor, Tensor]
+) -> None:
+    found = dp.detect(torch.cat([attacked, recognised[0][:2]]), lite0, quick=quick, false_positive_rate=0.1)
+    assert [each.is_suspicious for each in found] == [True, True, False, False]
+    for each in found:
+        assert each.is_suspicious == (each.p_value <= 0.1)
+        assert each.score == max(each.evidence.values())
+        assert set(each.evidence) == set(EVIDENCE)
+    assert found[0].label_before.index == lite0(attacked[:1]).argmax()
+
+
+def test_salt_and_pepper_stands_out_by_its_specks(known: dp.Calibration, recognised: tuple[Tensor, Tensor]) -> None:
+    peppered = recognised[0][0].clone()
+    places = torch.randperm(224 * 224, generator=torch.Generator().manual_seed(0))[:200]
+    peppered.view(3, -1)[:, places] = (torch.arange(200) % 2).float()
+    found = dp.detect(peppered, calibration=known)
+    assert max(found.evidence, key=found.evidence.__getitem__) == "specks"
+    assert found.is_suspicious
+    assert specks(recognised[0][0]) < specks(peppered)
+
+
+def test_a_batch_is_judged_as_its_pictures_are(
+    lite0: dp.Classifier, known: dp.Calibration, attacked: Tensor, recognised: tuple[Tensor, Tensor]
+) -> None:
+    pictures = torch.cat([attacked[:1], recognised[0][:1]])
+    together = dp.detect(pictures, lite0, calibration=known)
+    alone = [dp.detect(picture, lite0, calibration=known) for picture in pictures]
+    for one, other in zip(together, alone, strict=True):
+        assert one.score == pytest.approx(other.score, abs=1e-3)
+        assert one.p_value == other.p_value
+    assert dp.detect(pictures[:0], lite0, calibration=known) == []
+
+
+def test_it_takes_what_purify_takes(lite0: dp.Classifier, known: dp.Calibration, photograph: Image.Image) -> None:
+    path_like = lite0.preprocess(photograph)
+    array = np.asarray(photograph.resize((224, 224)))
+    expected = dp.detect(photograph, lite0, calibration=known)
+    assert dp.detect(path_like, lite0, calibration=known).score == pytest.approx(expected.score, abs=1e-4)
+    assert [each.score for each in dp.detect([photograph], lite0, calibration=known)] == [expected.score]
+    assert isinstance(dp.detect(array, lite0, calibration=known), dp.Detection)
+    pixels, single = classifier_pixels(array, lite0)
+    assert single
+    assert torch.equal(pixels[0], torch.from_numpy(array.copy()).permute(2, 0, 1).div(255))
+
+
+def test_no_more_clean_pictures_are_flagged_than_was_asked_for() -> None:
+    """Conformal: over many draws of calibration and picture from one distribution, the rate holds on average."""
+    draw = torch.Generator().manual_seed(0)
+    flagged = 0
+    for _ in range(400):
+        values = torch.randn(40, len(EVIDENCE), generator=draw).tolist()
+        evidence = [dict(zip(EVIDENCE, each, strict=True)) for each in values]
+        made = calibrate(evidence[1:], classifier="any", iterations=0, pictures="drawn")
+        flagged += made.p_value(made.score(evidence[0])) <= 0.1
+    assert flagged / 400 <= 0.1 + 3 * math.sqrt(0.1 * 0.9 / 400)
+    assert flagged > 0
+
+
+def test_p_values_count_the_clean_pictures_that_score_as_high(known: dp.Calibration) -> None:
+    made = replace(known, scores=[1.0, 2.0, 2.0, 3.0])
+    assert [made.p_value(score) for score in (0.5, 2.0, 2.5, 9.0)] == [1.0, 4 / 5, 2 / 5, 1 / 5]
+
+
+def test_a_calibration_is_the_same_from_its_file(known: dp.Calibration, tmp_path: Path) -> None:
+    path = tmp_path / "known.json"
+    known.save(path)
+    again = dp.Calibration.load(path)
+    assert again.scores == known.scores
+    assert again.score(dict.fromkeys(EVIDENCE, 1.0)) == known.score(dict.fromkeys(EVIDENCE, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"version": 0}, "no calibration of version"), ({"centre": {}}, "another version"), ({"colour": 1}, "colour")],
+)
+def test_a_file_that_cannot_be_used_is_refused(
+    change: dict[str, Any], message: str, known: dp.Calibration, tmp_path: Path
+) -> None:
+    path = tmp_path / "known.json"
+    known.save(path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(dp.OptionError, match=message):
+        dp.Calibration.load(path)
+
+
+def test_what_cannot_be_kept_is_refused(known: dp.Calibration, recognised: tuple[Tensor, Tensor]) -> None:
+    with pytest.raises(dp.OptionError, match=r"must be from 0\.048"):
+        dp.detect(recognised[0][0], calibration=known, false_positive_rate=0.01)
+    with pytest.raises(dp.OptionError, match="no calibration for classifier 'mine'"):
+        dp.Calibration.shipped("mine")
+    with pytest.raises(dp.DeepProtectionError, match="at least 20 clean pictures, got 1"):
+        calibrate([dict.fromkeys(EVIDENCE, 0.0)], classifier="any", iterations=0, pictures="one")
+    with pytest.raises(dp.OptionError, match="cannot be read"):
+        dp.Calibration.load("nowhere.json")
+
+
+def test_the_figures_are_what_their_formulas_say() -> None:
+    first, second = torch.tensor([0.75, 0.25]), torch.tensor([0.25, 0.75])
+    nats = 0.75 * math.log(3) - 0.25 * math.log(3)
+    assert divergence(first, second) == pytest.approx(math.log(nats + 1e-3), abs=1e-4)
+    assert divergence(first, first) == pytest.approx(math.log(1e-3), abs=1e-3)
+    assert odds_against(0, first) == pytest.approx(-math.log(3), abs=1e-3)
+    assert odds_against(1, first) == pytest.approx(math.log(3), abs=1e-3)
+    found = gather(torch.zeros(3, 8, 8), Answers(second, second, first, second))
+    assert found["restoration"] > found["views"]
+
+
+def test_protect_restores_only_what_is_suspicious(
+    lite0: dp.Classifier, known: dp.Calibration, attacked: Tensor, recognised: tuple[Tensor, Tensor]
+) -> None:
+    pictures = torch.stack([attacked[0], recognised[0][1]])
+    assert [each.is_suspicious for each in dp.detect(pictures, lite0, calibration=known)] == [True, False]
+    model = dp.protect(lite0, when="suspicious", calibration=known, stop="fixed:4")
+    given = pictures.clone().requires_grad_()
+    restored = model.purify(given)
+    assert torch.equal(restored[1], pictures[1])
+    assert torch.equal(restored[0], dp.purify(pictures[0], stop="fixed:4"))
+    model(given).sum().backward()
+    assert given.grad is not None
+    assert (given.grad.abs().sum(dim=(1, 2, 3)) > 0).all()
+    assert model.purify(pictures[:0]).shape == (0, 3, 224, 224)
+    with pytest.raises(dp.OptionError, match="when must be one of"):
+        dp.protect(lite0, when="sometimes")  # type: ignore[arg-type]
+    with pytest.raises(dp.OptionError, match="needs a calibration for this network"):
+        dp.protect(lite0.network, when="suspicious")
+
+
+def whole(pixels: Tensor, around: Image.Image, path: Path) -> None:
+    """A file of 256×256 of which the classifier sees just these pixels."""
+    picture = around.resize((256, 256))
+    inner = pixels.mul(255).round().byte().permute(1, 2, 0).numpy()
+    picture.paste(Image.fromarray(inner), (16, 16))
+    picture.save(path)
+
+
+@pytest.fixture(scope="module")
+def files(
+    tmp_path_factory: pytest.TempPathFactory,
+    attacked: Tensor,
+    recognised: tuple[Tensor, Tensor],
+    photograph: Image.Image,
+) -> Sequence[Path]:
+    """An attacked and a clean picture."""
+    folder = tmp_path_factory.mktemp("pictures")
+    whole(attacked[0], photograph, folder / "attacked.png")
+    whole(recognised[0][1], photograph, folder / "clean.png")
+    return folder / "attacked.png", folder / "clean.png"
+
+
+def test_the_command_names_what_is_suspicious(files: Sequence[Path]) -> None:
+    result = run("detect", *files, "--quick", "--json")
+    assert result.returncode == 3, result.stderr
+    report = json.loads(result.stdout)
+    assert [each["is_suspicious"] for each in report["results"]] == [True, False]
+    assert report["results"][0]["label_before"]["label"] != report["results"][1]["label_before"]["label"]
+    assert report["calibrated_on"]
+    clean = run("detect", files[1], "--quick")
+    assert clean.returncode == 0
+    assert b"ok" in clean.stdout
+
+
+def test_the_command_tells_what_is_wrong(files: Sequence[Path], tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    result = run("detect", tmp_path / "bad.png", files[1], "--quick")
+    assert result.returncode == 1
+    assert b"bad.png" in result.stderr
+    assert b"ok" in result.stdout
+    refused(run("detect", files[1], "--false-positive-rate", "0"), "false-positive rate must be from")
+    refused(run("detect", files[1], "--calibration", tmp_path / "none.json"), "cannot be read")
+    refused(run("detect", "calibrate", files[1].parent, "-o", tmp_path / "new.json"), "at least 20 clean pictures")
+    assert not (tmp_path / "new.json").exists()
+
+
+def test_a_calibration_is_made_and_used(files: Sequence[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "clean"
+    folder.mkdir()
+    for number, (picture, _) in enumerate(imagenet_samples()):
+        picture.save(folder / f"{number:02}.png")
+    out = tmp_path / "own.json"
+    result = run("detect", "calibrate", folder, "-o", out, "--quick", "--about", "foolbox's photographs")
+    assert result.returncode == 0, result.stderr
+    found = run("detect", *files, "--calibration", out, "--json")
+    assert json.loads(found.stdout)["calibrated_on"] == "foolbox's photographs"
+    assert [each["is_suspicious"] for each in json.loads(found.stdout)["results"]] == [True, False]
+    refused(run("detect", "calibrate", folder, "-o", out, "--quick"), "exists; add --overwrite")
+
+
+def test_purify_leaves_alone_what_is_not_suspicious(files: Sequence[Path], tmp_path: Path) -> None:
+    result = run("purify", *files, "-o", tmp_path / "out", "--if-needed", "--stop", "fixed:4", "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["summary"] == {"restored": 1, "left": 1, "skipped": 0, "failed": 0}
+    assert (tmp_path / "out" / "clean.png").read_bytes() == files[1].read_bytes()
+    with Image.open(tmp_path / "out" / "attacked.png") as restored, Image.open(files[0]) as before:
+        assert restored.size == before.size
+        assert restored.tobytes() != before.tobytes()
+    other = run("purify", files[1], "-o", tmp_path / "clean.webp", "--if-needed")
+    assert other.returncode == 0
+    assert b"1 left as they were" in other.stderr
+    with Image.open(tmp_path / "clean.webp") as converted:
+        assert converted.format == "WEBP"
