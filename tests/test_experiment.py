@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from deep_protection.evaluation.experiment.black_box import Asking, NoneLeftErro
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.pictures import labelled_pictures
 from deep_protection.evaluation.experiment.store import RESULT_KEY, Store, read_table
+from deep_protection.evaluation.experiment.tune import Setting
 from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, Judged
 from deep_protection.evaluation.experiment.worker import Worker, as_array
-from deep_protection.evaluation.report import write_report
+from deep_protection.evaluation.report import write_report, write_tuning
 from deep_protection.evaluation.report.stops import fault, oracle_stops
 from deep_protection.stopping import replay
+
+tuning = import_module("deep_protection.evaluation.experiment.tune")  # a function of that name hides it
 
 SMALL = {
     "limit": 2,
@@ -311,6 +315,35 @@ def test_the_question_that_fools_most_within_bounds_is_remembered() -> None:
     assert torch.allclose(questions.best, clean + 0.09)
     with pytest.raises(NoneLeftError):
         questions(clean[None])
+
+
+def test_tuning_goes_on_where_it_was_and_says_what_came_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = make_settings({"limit": 1, "attacks": "fgsm", "iterations": 10, "defences": "fast"})
+    chosen = [Setting(), Setting("momentum", "relu", 3.0, 8, 2)]
+    monkeypatch.setattr(tuning, "grid", lambda: chosen[:1])
+    tuning.tune(settings, tmp_path)
+    first = read_table(tmp_path / "results.parquet")
+    monkeypatch.setattr(tuning, "grid", lambda: chosen)
+    seen: list[str] = []
+    tuning.tune(settings, tmp_path, lambda done, total, last: seen.append(f"{done}/{total} {last}"))
+    rows = read_table(tmp_path / "results.parquet")
+    assert len(seen) == 1
+    assert "momentum 3, relu, 8×2" in seen[0]
+    assert [row for row in rows if row["optimiser"] == "adam"] == first
+    assert {row["defence"] for row in rows} == {setting.name for setting in chosen}
+    assert len({row["probability_true"] for row in rows}) == len(rows)
+    (file,) = (tmp_path / "inputs" / "fgsm").glob("*.npz")
+    given = torch.from_numpy(np.load(file)["adversarial"])
+    own = dp.load_classifier("lite0")(dp.purify(given, stop="fixed:10", workers=1)[None]).softmax(dim=-1)
+    assert first[0]["probability_true"] == pytest.approx(own[0, first[0]["label"]].item(), abs=1e-5)
+    write_tuning(tmp_path)
+    assert "(shipped)" in (tmp_path / "tune.md").read_text()
+
+
+def test_every_setting_of_the_grid_is_another() -> None:
+    names = [setting.name for setting in tuning.grid()]
+    assert len(names) == len(set(names)) == 51
+    assert "adam 0.01, swish, 16×3" in names
 
 
 def test_replay_ends_a_fit_as_the_rule_would_have() -> None:

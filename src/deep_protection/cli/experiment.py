@@ -90,6 +90,33 @@ def run_command(
     return 0
 
 
+@experiment_app.command("tune")
+def tune_command(
+    out: Annotated[Path, typer.Option(help="Folder for the rows. The same command goes on where it was.")],
+    images: Annotated[str, typer.Option(help="As for run.")] = "samples",
+    attacks: Annotated[str, typer.Option(help="Joined by commas.")] = "pgd,fgsm,saltpepper",
+    iterations: Annotated[int, typer.Option(help="Length of every fit.")] = 100,
+    limit: Annotated[int, typer.Option(help="At most so many pictures.")] = 6,
+    seed: options.Seed = 0,
+    inputs: Annotated[Path | None, typer.Option(help="Folder of attacked pictures, as for run.")] = None,
+    quiet: options.Quiet = False,
+) -> int:
+    """Fit a grid of optimisers, activations, learning rates, widths and depths of `fast` to attacked pictures.
+
+    Writes rows as `run` does, tune.md and tune.png: recovery against CPU seconds.
+    """
+    experiment = _experiment()
+    given: dict[str, Any] = {"images": images, "attacks": attacks, "iterations": iterations, "limit": limit}
+    settings = experiment.make_settings({**given, "seed": seed, "inputs": inputs, "defences": "fast"})
+    with counting_bar("tune", shown=not quiet) as report:
+        experiment.tune(settings, out, report)
+    from deep_protection.evaluation.report import write_tuning
+
+    for path in write_tuning(out):
+        typer.echo(path)
+    return 0
+
+
 @experiment_app.command("report")
 def report_command(
     folder: Annotated[Path, typer.Argument(help="The --out of an experiment.", show_default=False)],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -70,6 +71,8 @@ class Stack:
     :meth:`take_in` puts another picture into a place that has become free.
     """
 
+    optimiser: ClassVar[type[Adam]] = Adam
+
     def __init__(self, seats: list[Seat], *, is_cancelled: Callable[[], bool] = lambda: False) -> None:
         first = seats[0].task
         self._device, self._huber = first.device, first.recipe.huber
@@ -81,7 +84,7 @@ class Stack:
             self._networks = Networks(
                 generator, len(seats), torch.bfloat16 if low_precision else torch.float32, first.device
             )
-            self._adam = Adam(self._networks.matrix, first.recipe.learning_rate)
+            self._optimiser = self.optimiser(self._networks.matrix, first.recipe.learning_rate)
             self._average = OutputAverage(self._targets, first.recipe.averaging)
             self._seats: list[Seat | None] = [None] * len(seats)
             self._sittings: dict[int, Sitting] = {}
@@ -116,7 +119,7 @@ class Stack:
             target = task.target.detach().clone().to(self._device)
             self._targets[row] = target
         self._networks.put(row, target, task.seed)
-        self._adam.reset(row, task.recipe.learning_rate)
+        self._optimiser.reset(row, task.recipe.learning_rate)
         self._average.reset(row)
         self._seats[row] = seat
 
@@ -157,7 +160,7 @@ class Stack:
         rows = [row for row, seat in enumerate(self._seats) if seat is not None]
         if 0 < len(rows) < len(self._seats):
             with torch.inference_mode(False):
-                for part in (self._networks, self._adam, self._average):
+                for part in (self._networks, self._optimiser, self._average):
                     part.keep(rows)
                 self._targets = self._targets[rows]
                 self._seats = [self._seats[row] for row in rows]
@@ -199,13 +202,13 @@ class Stack:
                 del self._sittings[seat.number]
             steps = steps or verdict is Verdict.STEP
         if steps:
-            self._adam.step(self._networks.matrix, self._networks.gradient(losses.sum()))
+            self._optimiser.step(self._networks.matrix, self._networks.gradient(losses.sum()))
         # Only now: the others' step would have moved the weights that came back.
         for row, weights in self._returning.items():
             self._networks.matrix[row] = weights
             seat = self._seats[row]
             if seat is not None:
-                self._adam.reset(row, self._sittings[seat.number].learning_rate)
+                self._optimiser.reset(row, self._sittings[seat.number].learning_rate)
         return ended
 
 

@@ -6,10 +6,9 @@ over all joined maps at full size, becomes one over a few. Bringing back is by n
 after it smooths; docs/performance.md has what bilinear interpolation and joining would change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from deep_protection.generators.layers import Conv, Norm, block, nearest
 
@@ -17,19 +16,20 @@ from deep_protection.generators.layers import Conv, Norm, block, nearest
 class AddingHourglass(nn.Module):
     """One scale, holding the smaller scales inside itself; ``channels`` from the outermost inwards."""
 
-    def __init__(self, inputs: int, channels: Sequence[int]) -> None:
+    def __init__(self, inputs: int, channels: Sequence[int], activation: Callable[[], nn.Module] = nn.SiLU) -> None:
         super().__init__()
         width, inner = channels[0], channels[1:]
         # No biases: normalisation, which comes after every convolution here, would take them away again.
         self.skip = Conv(inputs, width, 1, bias=False)
-        self.down = block(inputs, width, 3, 2, bias=False)
-        self.deeper: nn.Module = AddingHourglass(width, inner) if inner else nn.Identity()
+        self.down = block(inputs, width, 3, 2, bias=False, activation=activation)
+        self.deeper: nn.Module = AddingHourglass(width, inner, activation) if inner else nn.Identity()
         self.back = Conv(inner[0] if inner else width, width, 1, bias=False)
         self.join = Norm(width)
-        self.up = block(width, width, 3, bias=False)
+        self.mix = activation()
+        self.up = block(width, width, 3, bias=False, activation=activation)
 
     def forward(self, maps: Tensor) -> Tensor:
         """``N×inputs×H×W`` to ``N×channels[0]×H×W``."""
         deep = nearest(self.back(self.deeper(self.down(maps))), like=maps)
-        mixed: Tensor = self.up(F.silu(self.join(deep + self.skip(maps))))
+        mixed: Tensor = self.up(self.mix(self.join(deep + self.skip(maps))))
         return mixed

@@ -8,7 +8,7 @@ coarse colours, which come from the picture itself.
 
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deep_protection.generators.adding import AddingHourglass
@@ -22,13 +22,14 @@ class FastGenerator(ImageGenerator):
     name: ClassVar[str] = "fast"
     zero: ClassVar[tuple[str, ...]] = ("to_rgb",)
     channels: ClassVar[tuple[int, ...]] = (16, 32, 32)
+    activation: ClassVar[type[nn.Module]] = nn.SiLU
     base_factor: ClassVar[int] = 8
     """The base keeps one value for each ``base_factor × base_factor`` block. 4 converges sooner but lets
     low-frequency perturbations through."""
 
     def __init__(self, height: int, width: int) -> None:
         super().__init__(height, width)
-        self.hourglass = AddingHourglass(self.noise_channels, self.channels)
+        self.hourglass = AddingHourglass(self.noise_channels, self.channels, self.activation)
         self.to_rgb = Conv(self.channels[0], 3 * 4, 1)
 
     def noise_shape(self) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ The weights are lent by whoever fits the networks and keeps them all in one matr
 not PyTorch parameters, which only the module itself may own.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 from torch import Tensor, nn
@@ -89,10 +90,17 @@ def apart(maps: Tensor, pictures: int) -> Tensor:
 
 
 def block(
-    inputs: int, outputs: int, kernel: int, stride: int = 1, *, border: Border = "zeros", bias: bool = True
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    stride: int = 1,
+    *,
+    border: Border = "zeros",
+    bias: bool = True,
+    activation: Callable[[], nn.Module] = nn.SiLU,
 ) -> nn.Sequential:
     """Convolution, normalisation, swish. Normalisation takes away what the convolution's ``bias`` adds."""
-    return nn.Sequential(Conv(inputs, outputs, kernel, stride, border=border, bias=bias), Norm(outputs), nn.SiLU())
+    return nn.Sequential(Conv(inputs, outputs, kernel, stride, border=border, bias=bias), Norm(outputs), activation())
 
 
 def bilinear(maps: Tensor, like: Tensor) -> Tensor:

@@ -60,8 +60,10 @@ class ProtectedClassifier(nn.Module):
         self.eval()
 
     def forward(self, pixels: Tensor) -> Tensor:
-        restored = self.purify(pixels)
-        logits: Tensor = mean_logits(self.classifier, restored) if self.views else self.classifier(restored)
+        return self._ask(self.purify(pixels))
+
+    def _ask(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = mean_logits(self.classifier, pixels) if self.views else self.classifier(pixels)
         return logits
 
     def purify(self, pixels: Tensor) -> Tensor:
@@ -97,7 +99,7 @@ class ProtectedClassifier(nn.Module):
         restored: Tensor = purify(
             pixels,
             preset=self.preset,
-            stop=self.preset.rule_asking(self.classifier, max(pixels.shape[-2:]), self.stop),
+            stop=self.preset.rule_asking(self._ask, max(pixels.shape[-2:]), self.stop),
             seed=self.seed,
             device=device,
             workers=self.workers,

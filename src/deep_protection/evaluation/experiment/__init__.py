@@ -4,3 +4,4 @@ from deep_protection.evaluation.experiment.run import run_experiment as run_expe
 from deep_protection.evaluation.experiment.settings import NAMED as NAMED
 from deep_protection.evaluation.experiment.settings import Settings as Settings
 from deep_protection.evaluation.experiment.settings import make_settings as make_settings
+from deep_protection.evaluation.experiment.tune import tune as tune

@@ -116,7 +116,7 @@ class Worker:
             begin, begin_cpu = time.perf_counter(), time.process_time()
             output = BASELINES[unit.defence].apply(given)
             cost = {"cpu_seconds": time.process_time() - begin_cpu, "seconds": time.perf_counter() - begin}
-            answer = _answer(self._probabilities(output[None], unit.views)[0], unit.label)
+            answer = _answer(self.probabilities(output[None], unit.views)[0], unit.label)
             ended = {"stop": "none", "stop_reason": "", "iterations_run": 0, "iteration_chosen": 0}
             return Judged([{**measured, **ended, **answer, **cost, **_distances(output, clean)}], [])
         begin_cpu = time.process_time()
@@ -124,7 +124,7 @@ class Worker:
         trajectory = self._fit(preset, given, unit)
         cpu = time.process_time() - begin_cpu
         outputs = torch.stack([trajectory.outputs[index] for index in range(len(trajectory))])
-        known = self._probabilities(outputs, unit.views)
+        known = self.probabilities(outputs, unit.views)
         results: list[Row] = []
         distances: dict[int, Row] = {}
         fits = 1 + len(companions(unit.stops, preset))
@@ -175,7 +175,8 @@ class Worker:
                 pictures.update({index: picture.cpu() for index, picture in pictures.items()})
         return _mean(trajectories)
 
-    def _probabilities(self, pixels: Tensor, views: bool) -> Tensor:
+    def probabilities(self, pixels: Tensor, views: bool) -> Tensor:
+        """``N×classes`` for ``N×3×H×W``."""
         return probabilities(self.classifier, pixels.to(self.device), views=views).cpu()
 
 
@@ -237,6 +238,20 @@ def _mean(trajectories: list[Trajectory]) -> Trajectory:
             )
         )
     return mean
+
+
+def judged(unit: AttackUnit, attacked: Attacked, output: Tensor, chances: Tensor) -> Row:
+    """What every row holds of a picture under an attack and of what a defence made of it."""
+    return {
+        "image": unit.image,
+        "label": unit.label,
+        "attack": unit.attack,
+        "tier": tier_of(unit.attack),
+        "clean_correct": unit.clean_correct,
+        **attacked.measured,
+        **_answer(chances, unit.label),
+        **_distances(output, torch.from_numpy(unit.clean)),
+    }
 
 
 def _answer(chances: Tensor, label: int) -> Row:

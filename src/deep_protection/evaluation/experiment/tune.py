@@ -1,0 +1,137 @@
+"""The choice of optimiser, activation, learning rate, width and depth of `fast`, as an experiment.
+
+Each setting is a defence of its own, each tenth iteration a stop, so rows and reports are those of every experiment.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.evaluation.experiment.inputs import InputStore
+from deep_protection.evaluation.experiment.optimisers import OPTIMISERS, RATES
+from deep_protection.evaluation.experiment.pictures import labelled_pictures
+from deep_protection.evaluation.experiment.record import environment, keep_settings
+from deep_protection.evaluation.experiment.run import Report
+from deep_protection.evaluation.experiment.settings import Settings
+from deep_protection.evaluation.experiment.store import Store
+from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, Judged, Row
+from deep_protection.evaluation.experiment.worker import Worker, as_array, judged
+from deep_protection.fitting import FitTask, Seat, Stack, opened
+from deep_protection.generators import GENERATORS, FastGenerator
+from deep_protection.purification import PRESETS
+from deep_protection.seeds import picture_seed
+from deep_protection.stopping import Fixed, Trajectory
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"swish": nn.SiLU, "relu": nn.ReLU, "leaky": nn.LeakyReLU}
+WIDTHS = (8, 16, 32)
+"""Maps of the outermost scale; the others have twice as many."""
+DEPTHS = (2, 3, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One point of the grid."""
+
+    optimiser: str = "adam"
+    activation: str = "swish"
+    learning_rate: float = 0.01
+    width: int = 16
+    depth: int = 3
+
+    @property
+    def name(self) -> str:
+        """What stands in the column ``defence``."""
+        return f"{self.optimiser} {self.learning_rate:g}, {self.activation}, {self.width}×{self.depth}"
+
+    def register(self) -> str:
+        """A generator with these choices; its name in ``GENERATORS``."""
+        channels = (self.width, *(2 * self.width,) * (self.depth - 1))
+        choices = {"name": self.name, "channels": channels, "activation": ACTIVATIONS[self.activation]}
+        kind: type[FastGenerator] = type("Tuned", (FastGenerator,), choices)
+        return GENERATORS.setdefault(kind.name, kind).name
+
+
+def grid() -> list[Setting]:
+    """Optimiser × activation × learning rate at the shipped size, and width × depth × learning rate with Adam."""
+    first = [Setting(o, a, rate) for o, a in product(OPTIMISERS, ACTIVATIONS) for rate in RATES[o]]
+    second = [Setting("adam", "swish", rate, w, d) for w, d, rate in product(WIDTHS, DEPTHS, RATES["adam"])]
+    return list(dict.fromkeys([*first, *second]))
+
+
+def tune(settings: Settings, out: Path, report: Report = lambda *_: None) -> None:
+    """Fit every setting of the grid to every attacked picture; what is in ``out`` already is not fitted again."""
+    classifier = load_classifier(settings.classifier)
+    worker = Worker(settings.classifier, settings.device)
+    inputs = InputStore(settings.inputs or out / "inputs", settings.classifier, settings.parameters)
+    about = environment(settings)
+    with Store(out) as store:
+        keep_settings(settings, out)
+        done = {(row["image"], row["attack"], row["defence"]) for row in store.results()}
+        units = list(_attacks(settings, classifier))
+        todo = [(s, u) for u in units for s in grid() if (u.image, u.attack, s.name) not in done]
+        for number, (setting, unit) in enumerate(todo):
+            given = inputs.load(unit)
+            if given is None:
+                made = worker(unit)
+                assert isinstance(made, Attacked)  # noqa: S101  (an attack's unit gives no other)
+                inputs.save(unit, made)
+                given = made
+            rows = [{**row, **about} for row in _rows(setting, unit, given, worker, settings)]
+            store.add(Judged(rows, []))
+            report(number + 1, len(todo), f"{setting.name} of {unit.title}")
+
+
+def _attacks(settings: Settings, classifier: Classifier) -> Iterator[AttackUnit]:
+    for picture in labelled_pictures(settings.images, classifier, settings.limit):
+        clean = picture.pixels(classifier)
+        with torch.no_grad():
+            right = bool(classifier(clean[None]).argmax() == picture.label)
+        for attack in settings.attacks:
+            yield AttackUnit(picture.name, picture.label, attack, settings.seed, right, as_array(clean))
+
+
+def _rows(setting: Setting, unit: AttackUnit, given: Attacked, worker: Worker, settings: Settings) -> Iterator[Row]:
+    pixels = torch.from_numpy(given.adversarial)
+    begin = time.process_time()
+    trajectory = _fit(setting, pixels, settings)
+    cpu = time.process_time() - begin
+    outputs = torch.stack([trajectory.outputs[index] for index in range(len(trajectory))])
+    chances = worker.probabilities(outputs, settings.views)
+    last = trajectory[-1].iteration
+    for index, point in enumerate(trajectory):
+        yield {
+            **judged(unit, given, outputs[index], chances[index]),
+            "defence": setting.name,
+            "stop": f"fixed:{point.iteration}",
+            "stop_reason": trajectory.reason,
+            "seed": settings.seed,
+            "views": settings.views,
+            "iterations_run": point.iteration,
+            "iteration_chosen": point.iteration,
+            "cpu_seconds": cpu * point.iteration / last,
+            "seconds": point.seconds,
+            "optimiser": setting.optimiser,
+            "activation": setting.activation,
+            "learning_rate": setting.learning_rate,
+            "width": setting.width,
+            "depth": setting.depth,
+        }
+
+
+def _fit(setting: Setting, pixels: Tensor, settings: Settings) -> Trajectory:
+    recipe = replace(
+        PRESETS["fast"].recipe, generator=setting.register(), learning_rate=setting.learning_rate, checkpoint_every=10
+    )
+    rule = Fixed(settings.iterations or 100)
+    seed = picture_seed(settings.seed, pixels)
+    kind: type[Stack] = type("Tuned", (Stack,), {"optimiser": OPTIMISERS[setting.optimiser]})
+    stack = kind([Seat(0, FitTask(target=pixels, recipe=recipe, rule=rule, seed=seed, keep_outputs=True))])
+    while True:
+        for _, outcome in stack.advance():
+            return opened(outcome)
