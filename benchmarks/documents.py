@@ -23,6 +23,7 @@ def _demo() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "demo": _demo,
     "oblivious": experiment_table.oblivious,
+    "views": experiment_table.views,
     "adaptive": experiment_table.adaptive,
     **performance_tables.TABLES,
     **stopping_tables.TABLES,

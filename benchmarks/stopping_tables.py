@@ -1,4 +1,4 @@
-"""Stop rules beside each other on the very same fits, from ``docs/results/main``: the tables of docs/stopping.md."""
+"""Stop rules beside each other on the very same fits, from ``docs/results/stopping``: the tables of docs/stopping.md."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -39,7 +39,7 @@ def family(stop: str) -> str:
 def by_rule() -> dict[str, dict[Key, Row]]:
     """Rule, (attack, picture), row: of those inputs that all rules were judged on."""
     found: dict[str, dict[Key, Row]] = defaultdict(dict)
-    for row in experiment("main").results:
+    for row in experiment("stopping").results:
         if row["defence"] == PRESET and row["seed"] == 0 and row["stop"] != "auto":
             found[row["stop"]][row["attack"], row["image"]] = row
     for count, rows in _counts().items():
@@ -51,7 +51,7 @@ def by_rule() -> dict[str, dict[Key, Row]]:
 def _counts() -> dict[int, dict[Key, Row]]:
     """Fixed counts, read off the same fits."""
     found: dict[int, dict[Key, Row]] = defaultdict(dict)
-    for (image, attack, _), points in experiment("main").trajectories[PRESET].items():
+    for (image, attack, _), points in experiment("stopping").trajectories[PRESET].items():
         for point in points:
             found[point["iteration"]][attack, image] = {
                 "top1_correct": point["label"] == point["predicted"][0],
@@ -158,7 +158,7 @@ def left_out() -> str:
 
 def windows() -> str:
     """Answers averaged over checkpoints, beside the last of them alone: the same fits, the same iterations."""
-    fits = experiment("main").trajectories[PRESET]
+    fits = experiment("stopping").trajectories[PRESET]
     lines = []
     for first, last in ((10, 50), (30, 50), (20, 70), (40, 70), (10, 100), (40, 100)):
         ended = _answered(fits, partial(_at, iteration=last))

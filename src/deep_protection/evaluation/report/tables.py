@@ -1,5 +1,6 @@
 """The tables of a report, one function each."""
 
+from collections.abc import Collection
 from statistics import median
 
 from deep_protection.evaluation.baselines import BASELINES
@@ -21,8 +22,8 @@ def seconds(value: float) -> str:
     return f"{value:.2g}" if value < 10 else f"{value:,.0f}"
 
 
-def recovery(rows: Rows) -> Table:
-    """Defence × attack."""
+def recovery(rows: Rows, stops: Collection[str] | None = None) -> Table:
+    """Defence × attack; of fits ended by ``stops`` only, where they are named."""
     heading = [
         "defence",
         *(attack_title(attack) for attack in (CLEAN, *rows.attacks)),
@@ -34,6 +35,8 @@ def recovery(rows: Rows) -> Table:
     ]
     lines = []
     for defence, by_attack in rows.groups.items():
+        if stops is not None and defence.stop not in stops:
+            continue
         scores = {attack: score(found) for attack, found in by_attack.items()}
         hurt = [scores[attack] for attack in rows.attacks if attack in scores]
         whole = len(hurt) == len(rows.attacks) > 0
