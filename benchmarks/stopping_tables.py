@@ -1,4 +1,4 @@
-"""Stop rules beside each other on the very same fits, from ``docs/results/stopping``: the tables of docs/stopping.md."""
+"""Stop rules beside each other on the very same fits of docs/results/stopping: the tables of docs/stopping.md."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable

@@ -348,7 +348,7 @@ def test_a_stack_keeps_to_its_budget_and_can_be_cancelled(small: Image.Image) ->
     tasks = [task(small, iterations=1_000_000)] * 3
     done = list(fit_all(tasks, pictures_total=3, stack=2, seconds=1.0))
     assert all("time budget" in trajectory.reason for trajectory in done)
-    assert sum(trajectory[-1].seconds for trajectory in done[1:]) < 1.5
+    assert all(0 < trajectory.iterations_run < 1_000_000 for trajectory in done)
     with pytest.raises(CancelledError):
         list(fit_all(tasks, pictures_total=3, stack=2, is_cancelled=lambda: True))
 

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 import deep_protection as dp
+from deep_protection.classifiers import views
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.protection import straight_through
 
@@ -134,3 +135,41 @@ def test_a_real_classifier_sees_real_attacked_pictures_right_again(lite0: dp.Cla
     with torch.no_grad():
         right = dp.protect(lite0)(attacked.adversarial).argmax(dim=1) == labels
     assert right.float().mean() >= 0.4
+
+
+def test_views_are_averaged_and_let_gradients_through(tiny: nn.Module, pictures: Tensor) -> None:
+    protected = dp.protect(tiny, stop="fixed:4", views=True)
+    restored = protected.purify(pictures).detach()
+    seen = views(restored)
+    assert all(view.shape == restored.shape for view in seen)
+    assert torch.equal(seen[1], restored.flip(-1))
+    assert len({view.sum().item() for view in seen[1:]}) == 3
+    expected = torch.stack([tiny(view).softmax(dim=-1) for view in seen]).mean(dim=0)
+    assert torch.allclose(protected(pictures).softmax(dim=-1), expected, atol=1e-6)
+    given = pictures.clone().requires_grad_()
+    protected(given)[:, 0].sum().backward()
+    assert given.grad is not None
+    assert given.grad.abs().sum() > 0
+
+
+def test_a_fit_ends_when_the_classifiers_answer_has_settled(
+    lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
+) -> None:
+    protected = dp.protect(lite0)
+    picture = recognised[0][:1]
+    details = dp.purify(
+        picture, stop=protected.preset.rule_asking(lite0, 224), return_details=True, keep_outputs=True, workers=1
+    )[0]
+    answers = [int(lite0(output[None]).argmax()) for output in details.trajectory.outputs.values()]
+    assert details.stop_rule == "auto"
+    assert len(set(answers[-4:])) == 1 or details.iterations_run == protected.preset.longest
+    assert not any(len(set(answers[end - 4 : end])) == 1 for end in range(4, len(answers)))
+    assert torch.equal(protected.purify(picture)[0], details.image)
+
+
+def test_pictures_in_tiles_are_stopped_without_the_classifier(tiny: nn.Module) -> None:
+    preset = dp.Preset(name="tiled", recipe=dp.PRESETS["fast"].recipe, stop="auto", longest=20, tile=64, overlap=16)
+    large = torch.rand(1, 3, 70, 66, generator=torch.Generator().manual_seed(0))
+    assert dp.protect(tiny, preset=preset)(large).shape == (1, 5)
+    with pytest.raises(dp.OptionError, match="classifies whole pictures"):
+        dp.protect(tiny, preset=preset, stop="stable:3")(large)
