@@ -1,6 +1,7 @@
 """What clean pictures look like to the detector: from it come scores, thresholds and error rates."""
 
 import json
+import math
 import os
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -38,8 +39,13 @@ class Calibration:
     """Of the clean pictures, in order."""
 
     def score(self, evidence: Mapping[str, float]) -> float:
-        """The evidence that stands out most, in standard deviations of clean pictures."""
-        return max(self.deviations(evidence).values())
+        """The evidence that stands out most, in standard deviations of clean pictures, and a little for the rest.
+
+        A soft maximum: ``log(Σ exp(2·deviation)) / 2``.
+        """
+        found = self.deviations(evidence).values()
+        most = max(found)
+        return most + math.log(sum(math.exp(2 * (each - most)) for each in found)) / 2
 
     def deviations(self, evidence: Mapping[str, float]) -> dict[str, float]:
         """Every evidence in standard deviations of clean pictures."""

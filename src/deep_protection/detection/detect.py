@@ -29,7 +29,7 @@ class Detection:
     """What the detector says of one picture."""
 
     score: float
-    """The evidence that stands out most, in standard deviations of clean pictures."""
+    """How much the evidence stands out, in standard deviations of clean pictures."""
     p_value: float
     """How often a clean picture scores as high."""
     is_suspicious: bool
