@@ -29,6 +29,7 @@ SAMPLES, MADE = Path("samples"), Path("inputs")
 ALL_ATTACKS = ",".join([*POSTER, "pgd8"])
 DETECTION = Path("docs/results/detection/evidence.jsonl")
 JOINT = Path("docs/results/detection/joint.jsonl")
+HARDER = Path("docs/results/adaptive/harder.jsonl")
 
 
 @app.command()
@@ -86,6 +87,19 @@ def joint(
     from benchmarks import detection_attack
 
     detection_attack.run(images, pictures, [float(each) for each in epsilons.split(",")], out)
+
+
+@app.command()
+def harder(
+    images: Images = SAMPLES,
+    inputs: Inputs = MADE,
+    pictures: Annotated[int, typer.Option(min=1)] = 10,
+    out: Out = HARDER,
+) -> None:
+    """What would be harder for an attacker who knows, and its price."""
+    from benchmarks import harder as measured
+
+    measured.run(str(images), inputs, pictures, out)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks import demo_table, detection_tables, experiment_table, performance_tables, stopping_tables
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "docs/performance.md", "docs/stopping.md", "docs/detection.md")
+DOCUMENTS = ("README.md", "docs/performance.md", "docs/stopping.md", "docs/detection.md", "docs/attackers.md")
 
 
 def _demo() -> str:
@@ -26,6 +26,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "views": experiment_table.views,
     "adaptive": experiment_table.adaptive,
     **performance_tables.TABLES,
+    "efforts": experiment_table.efforts,
+    "harder": experiment_table.harder,
     **stopping_tables.TABLES,
     **detection_tables.TABLES,
 }

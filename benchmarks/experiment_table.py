@@ -2,9 +2,12 @@
 
 from functools import cache
 from pathlib import Path
+from statistics import median
 
+from benchmarks.rows import read
 from deep_protection.evaluation.report import Rows, recovery, tiers
 from deep_protection.evaluation.report.document import Table, block_markdown
+from deep_protection.evaluation.report.tiers import efforts as efforts_table
 
 RESULTS = Path(__file__).parents[1] / "docs/results"
 MAIN_STOPS = ("none", "auto", "fixed:50", "oracle", "oracle:top1")
@@ -37,3 +40,25 @@ def views() -> str:
 def adaptive() -> str:
     """Attackers who know more."""
     return block_markdown(tiers(experiment("adaptive")))
+
+
+def efforts() -> str:
+    """What an attack through a defence costs the attacker."""
+    return block_markdown(efforts_table(experiment("adaptive")))
+
+
+def harder() -> str:
+    """Changes of `fast` that might be harder to attack through, and their price."""
+    rows = read(RESULTS / "adaptive/harder.jsonl")
+    lines = []
+    for variant in dict.fromkeys(row["variant"] for row in rows):
+        cells = []
+        for attack in ("none", "pgd", "bpda"):
+            own = [row for row in rows if (row["variant"], row["attack"]) == (variant, attack)]
+            images = {row["image"] for row in own}
+            always = len(images - {row["image"] for row in own if not row["top1_correct"]})
+            mean = f"{100 * sum(row['top1_correct'] for row in own) / len(own):.0f}" if own else "–"
+            cells.append(f"{mean}; every seed {100 * always / len(images):.0f}" if attack == "bpda" else mean)
+        cost = median(row["cpu_seconds"] for row in rows if row["variant"] == variant)
+        lines.append([variant, *cells, f"{cost:.2f}", str(len(images))])
+    return block_markdown(Table(["`fast`", "clean", "PGD 4/255, oblivious", "BPDA 4/255", "CPU s", "n"], lines))
