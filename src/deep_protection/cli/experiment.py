@@ -28,7 +28,7 @@ def run_command(
         typer.Option(help="Joined by commas; 'poster' means eight, pgd@lite2 is made on lite2."),
     ] = None,
     defences: Annotated[str | None, typer.Option(help="Presets and baselines, joined by commas.")] = None,
-    stop: Annotated[str | None, typer.Option(help="Joined by commas: preset, fixed:N, emv …, oracle, oracle:top1.")] = None,
+    stop: Annotated[str | None, typer.Option(help="Joined by commas: preset, auto, fixed:N, oracle:top1 …")] = None,
     iterations: Annotated[int | None, typer.Option(help="Length of a fit, for the oracle to look at.")] = None,
     black_box: Annotated[
         str | None,

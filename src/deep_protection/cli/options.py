@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 Preset = Annotated[str, typer.Option(help="fast (default), thorough or paper.")]
-Stop = Annotated[str | None, typer.Option(help="When to end a fit: auto, fixed:200, self:0.03 … Default: the preset's own.")]
+Stop = Annotated[str | None, typer.Option(help="When to end a fit, as auto or fixed:200. Default: the preset's own.")]
 Seed = Annotated[int, typer.Option(help="Same picture, same seed: same result.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 Workers = Annotated[int | None, typer.Option(help="Pictures fitted at once on the CPU. Default: one a core.")]
