@@ -7,6 +7,7 @@ al. 2020, arXiv:1904.02144; foolbox). Every question costs the attacker a restor
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from io import StringIO
 from typing import Any
 
@@ -54,6 +55,11 @@ class Questions(nn.Module):
             self._remember(picture, answer)
         return logits
 
+    @property
+    def is_fooled(self) -> bool:
+        """Whether an answer within ε was wrong."""
+        return self._worth[0] == 0
+
     def _remember(self, picture: Tensor, answer: Tensor) -> None:
         """Best is what fools within ε by most, then what fools at the least distance, clipped to ε."""
         others = answer.clone()
@@ -84,24 +90,29 @@ class _Asked:
         found = []
         for picture, label in zip(pixels, criterion.labels.raw, strict=True):
             questions = Questions(host._model, picture, int(label), self.asking).eval()
-            # The last two are foolbox's word for a start, or a step, that a random defence has undone.
-            with suppress(NoneLeftError, AssertionError, ValueError):
-                self.ask(questions, picture[None], label[None])
+            with suppress(NoneLeftError):
+                for number in count():
+                    # Foolbox's words for a start, or a step, that a random defence has undone: begun anew.
+                    with suppress(AssertionError, ValueError):
+                        self.ask(questions, picture[None], label[None], number)
+                    if questions.is_fooled:
+                        break
             change = (questions.best - picture).clamp(-epsilons, epsilons)
             found.append((picture + change).clamp(0, 1))
         return None, torch.stack(found), None
 
-    def ask(self, questions: Questions, pixels: Tensor, label: Tensor) -> None:
+    def ask(self, questions: Questions, pixels: Tensor, label: Tensor, number: int) -> None:
+        """Run the attack for the ``number``-th time."""
         raise NotImplementedError
 
 
 class _Square(_Asked):
     confidence = CONFIDENCE
 
-    def ask(self, questions: Questions, pixels: Tensor, label: Tensor) -> None:
+    def ask(self, questions: Questions, pixels: Tensor, label: Tensor, number: int) -> None:
         network = _Doubtful(questions, int(label), self.confidence)
         with redirect_stdout(StringIO()):  # it prints that it could not find a device which it then finds
-            run = torchattacks().Square(network, eps=self.asking.epsilon, n_queries=self.queries, seed=0)
+            run = torchattacks().Square(network, eps=self.asking.epsilon, n_queries=self.queries, seed=number)
         run(pixels, label)
 
 
@@ -121,7 +132,8 @@ class _Doubtful(nn.Module):
 class _HopSkipJump(_Asked):
     starting_steps, first_estimate, coarseness = 10, 20, 50.0
 
-    def ask(self, questions: Questions, pixels: Tensor, label: Tensor) -> None:
+    def ask(self, questions: Questions, pixels: Tensor, label: Tensor, number: int) -> None:
+        del number  # its random numbers go on from where they are
         library = foolbox()
         host = library.PyTorchModel(questions, bounds=(0, 1), device=pixels.device)
         start = library.attacks.LinearSearchBlendedUniformNoiseAttack(directions=10, steps=self.starting_steps)
