@@ -88,6 +88,7 @@ def test_rules_are_found_by_name() -> None:
         ("oracle", "needs the true labels"),
         ("emv:soon", "emv:soon is not a number of iterations; write it as in emv:20"),
         ("self:much", "self:much is not a number"),
+        ("auto:9", "for a count write fixed:9"),
         ("soon", "unknown stop rule 'soon'; there are: agreement, auto, discrepancy, emv"),
     ],
 )
@@ -246,7 +247,8 @@ def test_stability_waits_for_the_same_answer_and_falls_back_on_the_surest() -> N
     assert decision.stop
     assert decision.take == 0
     with pytest.raises(OptionError, match="asks a classifier"):
-        parse_stop("stable").decide(trajectory([10]))
+        dp.purify(torch.zeros(3, 16, 16), stop="stable")
+    assert rule.with_classifier(lambda _: torch.zeros(1, 10)) is rule
 
 
 @pytest.mark.parametrize("name", ["agreement", "self"])

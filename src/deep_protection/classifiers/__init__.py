@@ -1,5 +1,6 @@
 """Classifiers and where they come from. A new named one is one file here and one row of ``CLASSIFIERS``."""
 
+from deep_protection.classifiers.asked import Asked as Asked
 from deep_protection.classifiers.classifier import Classifier as Classifier
 from deep_protection.classifiers.classifier import Prediction as Prediction
 from deep_protection.classifiers.hub import is_cached as is_cached

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from deep_protection.classifiers import Classifier, Prediction, load_classifier
+from deep_protection.classifiers import Asked, Classifier, Prediction, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import print_json, progress_bar, say_error, say_note, stdout
 from deep_protection.cli.plan import STREAM, find_pictures
@@ -49,7 +49,7 @@ def classify_command(
             failures.append({"input": name, "error": str(error)})
     settings = find_preset(preset)
     longest = max((max(pixels.shape[-2:]) for _, pixels in pictures), default=0)
-    rule = settings.rule_asking(model, longest, stop)
+    rule = settings.rule_asking(Asked(model), longest, stop)
     after: list[list[Prediction]] | None = None
     if protect and pictures:
         with progress_bar("restoring", shown=not quiet) as progress:

@@ -15,7 +15,7 @@ from rich.table import Table
 from torch import Tensor
 
 from deep_protection.attacks import ATTACKS, AttackResult, attack
-from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.classifiers import Asked, Classifier, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import counting_bar, print_json, progress_bar, stdout
 from deep_protection.errors import OptionError, OutputError
@@ -68,7 +68,7 @@ def demo_command(
     results: list[_Measured] = []
     rows: list[PanelRow] = []
 
-    rule = settings.rule_asking(model, max(clean.shape[-2:]), stop)
+    rule = settings.rule_asking(Asked(model), max(clean.shape[-2:]), stop)
     restore = partial(purify, preset=settings, stop=rule, seed=seed, device=where, workers=workers)
     with progress_bar("restoring clean pictures", shown=not quiet) as progress:
         results.append(_measure(model, "none", "clean", clean, labels, partial(restore, progress=progress))[0])

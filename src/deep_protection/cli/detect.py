@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.cli import options
-from deep_protection.cli.console import counting_bar, print_json, progress_bar, say_error, stdout
+from deep_protection.cli.console import counting_bar, print_json, say_error, stdout
 from deep_protection.cli.plan import STREAM, find_pictures
 from deep_protection.detection import Calibration, Detection, calibrate, classifier_pixels, detect, gather, look
 from deep_protection.detection.detect import ITERATIONS
@@ -61,19 +61,24 @@ def pictures_command(
     names, where = find_pictures(inputs), find_device(device)
     model = load_classifier(classifier).to(where)
     known = Calibration.load(calibration) if calibration else Calibration.shipped(model.name, quick=quick)
-    pixels, failures = _read(names, model)
-    with progress_bar("looking", shown=not quiet) as progress:
-        found: list[Detection] = detect(
-            list(pixels.values()),
-            model,
-            false_positive_rate=false_positive_rate,
-            calibration=known,
-            seed=seed,
-            device=where,
-            workers=workers,
-            progress=progress,
-        )
-    results = dict(zip(pixels, found, strict=True))
+    known.check_rate(false_positive_rate)
+    results: dict[str, Detection] = {}
+    failures: list[dict[str, str]] = []
+    with counting_bar("looking", shown=not quiet) as report:
+        for start in range(0, len(names), CHUNK):
+            pixels, failed = _read(names[start : start + CHUNK], model)
+            failures += failed
+            found = detect(
+                list(pixels.values()),
+                model,
+                false_positive_rate=false_positive_rate,
+                calibration=known,
+                seed=seed,
+                device=where,
+                workers=workers,
+            )
+            results |= dict(zip(pixels, found, strict=True))
+            report(min(start + CHUNK, len(names)), len(names), "")
     if as_json:
         print_json(
             {
@@ -88,7 +93,7 @@ def pictures_command(
         _print_table(results)
     if failures:
         return 1
-    return FLAGGED if any(each.is_suspicious for each in found) else 0
+    return FLAGGED if any(each.is_suspicious for each in results.values()) else 0
 
 
 @detect_app.command("calibrate")
@@ -128,7 +133,7 @@ def calibrate_command(
 
 
 CHUNK = 32
-"""Pictures in memory at once while calibrating."""
+"""Pictures in memory at once."""
 
 
 def _read(names: list[str], model: Classifier) -> tuple[dict[str, Tensor], list[dict[str, str]]]:

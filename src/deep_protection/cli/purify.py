@@ -71,6 +71,8 @@ def purify_command(
     settings, where = find_preset(preset), find_device(device)
     rule = settings.rule(stop)
     work = plan(inputs, output)
+    if if_needed and seconds is not None:
+        raise OptionError("--if-needed and --seconds cannot go together: how many need restoring is not known before")
     needed = _Needed(classifier, false_positive_rate, calibration, seed, where) if if_needed else None
     job = _Job(work, needed, quiet=quiet)
     _check_writable(work)
@@ -142,17 +144,16 @@ class _Job:
                 image, format_name, notes = read_image(data)
                 check_side(_format(item, format_name), *image.size)
                 picture = from_pillow(image, notes)
+                found = self.needed(picture) if self.needed is not None else None
             except DeepProtectionError as error:
                 self._fail(item, error)
                 continue
             if not self.quiet:
                 for note in notes:
                     say_note(note)
-            if self.needed is not None:
-                found = self.needed(picture)
-                if not found.is_suspicious:
-                    self._leave(item, data, image, format_name, found)
-                    continue
+            if found is not None and not found.is_suspicious:
+                self._leave(item, data, image, format_name, found)
+                continue
             self._loaded.append((item, format_name))
             yield picture
 

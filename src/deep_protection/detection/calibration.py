@@ -54,11 +54,20 @@ class Calibration:
     def p_value(self, score: float) -> float:
         """How often a clean picture scores as high: (1 + those that do) / (1 + all).
 
-        A picture is flagged when this is at most the false-positive rate, which then holds for new clean pictures of
-        the same kind, on average over calibrations (conformal prediction; Vovk et al. 2005).
+        A picture is flagged when this is at most the false-positive rate, which then holds, to within rounding, for new
+        clean pictures of the same kind, on average over calibrations: each of the clean scores was made by a scale that
+        had not seen its picture (the jackknife in conformal prediction; Barber et al. 2021, arXiv:1905.02928).
         """
         as_high = len(self.scores) - bisect_left(self.scores, score)
         return (1 + as_high) / (1 + len(self.scores))
+
+    def check_classifier(self, name: str) -> None:
+        """Raise :class:`OptionError` for a classifier that this calibration was not made with."""
+        if name != self.classifier:
+            raise OptionError(
+                f"this calibration was made with classifier {self.classifier!r}, not {name!r}; make one with: "
+                "deep-protection detect calibrate DIR --classifier …"
+            )
 
     def check_rate(self, rate: float) -> None:
         """Raise :class:`OptionError` for a false-positive rate that cannot be kept."""
@@ -112,12 +121,7 @@ def calibrate(
     """From the evidence of clean pictures, at least 20 of them."""
     if len(evidence) < 20:
         raise DeepProtectionError(f"a calibration needs at least 20 clean pictures, got {len(evidence)}")
-    centre, spread = {}, {}
-    for name in EVIDENCE:
-        values = sorted(each[name] for each in evidence)
-        centre[name] = median(values)
-        above = values[round(0.9 * (len(values) - 1))] - centre[name]
-        spread[name] = max(above / 1.2816, LEAST_SPREAD)
+    centre, spread = _scale(evidence)
     made = Calibration(
         version=VERSION,
         classifier=classifier,
@@ -127,4 +131,20 @@ def calibrate(
         spread=spread,
         scores=(),
     )
-    return replace(made, scores=sorted(made.score(each) for each in evidence))
+    scores = []
+    for index, each in enumerate(evidence):
+        # Each by the others, as a new picture will be: by a scale that has seen it, it would score too low.
+        centre, spread = _scale([*evidence[:index], *evidence[index + 1 :]])
+        scores.append(replace(made, centre=centre, spread=spread).score(each))
+    return replace(made, scores=sorted(scores))
+
+
+def _scale(evidence: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Centre and spread of clean pictures."""
+    centre, spread = {}, {}
+    for name in EVIDENCE:
+        values = sorted(each[name] for each in evidence)
+        centre[name] = median(values)
+        above = values[round(0.9 * (len(values) - 1))] - centre[name]
+        spread[name] = max(above / 1.2816, LEAST_SPREAD)
+    return centre, spread

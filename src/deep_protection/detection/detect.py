@@ -66,9 +66,10 @@ def detect(
             them; arrays and tensors are taken for pixels that it has been given.
         classifier: a :class:`Classifier` or what :func:`deep_protection.load_classifier` takes.
         false_positive_rate: how many clean pictures may be flagged.
-        quick: fit nothing; a low-pass copy stands for the restoration.
+        quick: fit nothing; a low-pass copy stands for the restoration. Of a calibration that is given, its own kind
+            counts.
         calibration: a :class:`Calibration` or its file; None takes the one that comes with the package, if there is
-            one for this classifier. It says whether it is a quick one.
+            one for this classifier.
         seed: with the picture's content it decides what the fit draws at random; None draws a fresh one.
         device: "auto", "cpu", "cuda" or any device of PyTorch's, for the fits.
         workers: pictures fitted at once on the CPU; None is one a core.
@@ -82,6 +83,7 @@ def detect(
         calibration = Calibration.shipped(model.name, quick=quick)
     elif not isinstance(calibration, Calibration):
         calibration = Calibration.load(calibration)
+    calibration.check_classifier(model.name)
     calibration.check_rate(false_positive_rate)
     pixels, single = classifier_pixels(images, model)
     begin = time.perf_counter()

@@ -10,12 +10,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import product
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from deep_protection.classifiers import views
+from deep_protection.classifiers import Asked, views
+from deep_protection.errors import ClassifierError
 from deep_protection.images import take_picture, to_pillow
 
 JPEG_QUALITY = 75
@@ -42,9 +44,9 @@ class Answers:
 def answers(classifier: nn.Module, pixels: Tensor, restored: Tensor) -> Answers:
     """Ask about ``3×H×W`` pixels in ``[0, 1]`` and what a fit made of them: twelve pictures in one batch."""
     three = torch.stack([pixels, restored, compressed(pixels)])
-    device = next((weights.device for weights in classifier.parameters()), pixels.device)
-    shown = torch.cat(views(three)).to(device)
-    chances = classifier(shown).softmax(dim=-1).cpu().unflatten(0, (-1, 3))
+    chances = Asked(classifier)(torch.cat(views(three))).softmax(dim=-1).unflatten(0, (-1, 3))
+    if not chances.isfinite().all():
+        raise ClassifierError("the classifier's answer is not finite; its arithmetic may overflow: try float32")
     seen, again, small = chances.mean(dim=0)
     return Answers(chances[0, 0], seen, again, small)
 
@@ -75,11 +77,15 @@ def odds_against(answer: int, chances: Tensor) -> float:
 
 def specks(pixels: Tensor) -> float:
     """Logarithm of how much single pixels of ``3×H×W`` stick out from all eight neighbours in every channel, summed."""
-    padded = torch.nn.functional.pad(pixels[None], (1, 1, 1, 1), mode="replicate")
-    around = torch.nn.functional.unfold(padded, 3).view(pixels.shape[0], 9, -1)
-    middle = around[:, 4:5]
-    others = torch.cat([around[:, :4], around[:, 5:]], dim=1)
-    brighter, darker = (middle - others).amin(dim=(0, 1)), (others - middle).amin(dim=(0, 1))
+    height, width = pixels.shape[-2:]
+    padded = torch.nn.functional.pad(pixels[None], (1, 1, 1, 1), mode="replicate")[0]
+    brighter = torch.full_like(pixels[0], torch.inf)
+    darker = brighter.clone()
+    for row, column in product(range(3), range(3)):  # one neighbour at a time: a large picture is not held nine times
+        if (row, column) != (1, 1):
+            more = pixels - padded[:, row : row + height, column : column + width]
+            brighter = torch.minimum(brighter, more.amin(dim=0))
+            darker = torch.minimum(darker, (-more).amin(dim=0))
     return math.log((torch.maximum(brighter, darker) - SPECK).clamp(min=0).sum().item() + 0.5)
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from deep_protection.fitting.fit import Seat, Stack
+from deep_protection.fitting.fit import Seat, Stack, opened
 from deep_protection.fitting.task import FitTask
 from deep_protection.stopping import COMPANIONS, Decision, StopRule, Trajectory
 
@@ -24,9 +24,10 @@ class Beside:
         self._stack = Stack([Seat(0, alone)])
 
     def output(self, iteration: int) -> Tensor:
-        """Its picture at ``iteration``, or at its last checkpoint before."""
+        """Its picture at ``iteration``; or at its next checkpoint where that is none of its own."""
         while self._rule.iteration < iteration and not self._stack.is_empty:
-            list(self._stack.advance())
+            for _, outcome in self._stack.advance():
+                opened(outcome)
         return self._rule.output
 
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from deep_protection.classifiers import Classifier, load_classifier, mean_logits
+from deep_protection.classifiers import Asked, Classifier, load_classifier, mean_logits
 from deep_protection.detection import Calibration, gather, look
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
@@ -99,7 +99,7 @@ class ProtectedClassifier(nn.Module):
         restored: Tensor = purify(
             pixels,
             preset=self.preset,
-            stop=self.preset.rule_asking(self._ask, max(pixels.shape[-2:]), self.stop),
+            stop=self.preset.rule_asking(Asked(self.classifier, self._ask), max(pixels.shape[-2:]), self.stop),
             seed=self.seed,
             device=device,
             workers=self.workers,
@@ -110,6 +110,8 @@ class ProtectedClassifier(nn.Module):
 
 def _calibration(classifier: nn.Module, given: Calibration | None) -> Calibration:
     if given is not None:
+        if isinstance(classifier, Classifier):
+            given.check_classifier(classifier.name)
         return given
     if isinstance(classifier, Classifier):
         return Calibration.shipped(classifier.name, quick=False)

@@ -103,6 +103,7 @@ def purify_each(
     rule = settings.rule(stop)
     if total > 0:
         rule.for_picture(total - 1)  # an oracle that lacks labels says so before anything is fitted
+    rule.check()
     run_seed = checked_seed(seed)
     where = find_device(device)
     if seconds is not None and not seconds > 0:

@@ -50,7 +50,7 @@ def _discrepancy(argument: str, limit: int) -> StopRule:
 
 
 def _self(argument: str, limit: int) -> StopRule:
-    share = _number("self", argument, "0.04")
+    share = _number("self", argument, "0.03")
     return SelfReferenced(limit=limit) if share is None else SelfReferenced(limit=limit, share=share)
 
 
@@ -67,7 +67,9 @@ def _number(name: str, argument: str, example: str) -> float | None:
         raise OptionError(f"{name}:{argument} is not a number; write it as in {name}:{example}") from None
 
 
-def _auto(_: str, longest: int) -> StopRule:
+def _auto(argument: str, longest: int) -> StopRule:
+    if argument:
+        raise OptionError(f"auto takes nothing after it, got auto:{argument}; for a count write fixed:{argument}")
     return Auto(Fixed(max(1, longest // 2)), longest=longest)
 
 

@@ -47,6 +47,9 @@ class StopRule(ABC):
         rule.reset()
         return rule
 
+    def check(self) -> None:  # noqa: B027  (optional hook: most rules lack nothing)
+        """Raise :class:`OptionError` if the rule cannot be used as it is. Called before anything is fitted."""
+
     def with_classifier(self, classifier: Callable[[Tensor], Tensor]) -> "StopRule":
         """The rule that asks ``classifier`` (``N×3×H×W`` in ``[0, 1]`` to logits), if it asks one at all."""
         del classifier

@@ -19,7 +19,7 @@ class SelfReferenced(StopRule):
     name: ClassVar[str] = "self"
     companion: ClassVar[str | None] = NOISIER
 
-    def __init__(self, *, limit: int, share: float = 0.04) -> None:
+    def __init__(self, *, limit: int, share: float = 0.03) -> None:
         if limit < 1 or not 0 < share < 1:
             raise OptionError(f"self needs a share between 0 and 1 and a limit of at least 1, got {share} and {limit}")
         self.limit, self.share = limit, share

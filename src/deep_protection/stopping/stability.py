@@ -38,15 +38,21 @@ class Stability(StopRule):
     def reset(self) -> None:
         self._answer, self._run, self._surest, self._taken = -1, 0, -1.0, 0
 
-    def with_classifier(self, classifier: Callable[[Tensor], Tensor]) -> "Stability":
-        return Stability(limit=self.limit, runs=self.runs, classifier=classifier, called=self.called)
-
-    def decide(self, trajectory: Trajectory) -> Decision:
+    def check(self) -> None:
         if self.classifier is None:
             raise OptionError(
                 "the stop rule 'stable' asks a classifier; use it with deep_protection.protect, or pass "
                 "stop=deep_protection.stopping.Stability(limit=…, classifier=…)"
             )
+
+    def with_classifier(self, classifier: Callable[[Tensor], Tensor]) -> "Stability":
+        if self.classifier is not None:  # what a caller has chosen
+            return self
+        return Stability(limit=self.limit, runs=self.runs, classifier=classifier, called=self.called)
+
+    def decide(self, trajectory: Trajectory) -> Decision:
+        self.check()
+        assert self.classifier is not None  # noqa: S101  (checked)
         with torch.no_grad():
             chances = self.classifier(trajectory.latest_output[None])[0].softmax(dim=-1)
         sure, answer = chances.max(dim=-1)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from deep_protection.attacks import AttackSpec
 from deep_protection.attacks.library import foolbox
+from deep_protection.classifiers import Asked
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.protection import straight_through
 from deep_protection.purification import find_preset, purify
@@ -64,7 +65,9 @@ class Defended(nn.Module):
         self.classifier, self.defence, self.seed, self.device = classifier, defence, seed, device
         self.low = low
         self._draws = count()
-        self._rule = find_preset(defence).rule().with_classifier(classifier) if defence not in BASELINES else None
+        self._rule = None
+        if defence not in BASELINES:
+            self._rule = find_preset(defence).rule().with_classifier(Asked(classifier))
 
     def forward(self, pixels: Tensor) -> Tensor:
         if self.low:

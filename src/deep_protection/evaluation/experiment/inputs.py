@@ -37,6 +37,6 @@ class InputStore:
     def _path(self, unit: AttackUnit) -> Path:
         about = f"{self.classifier} {unit.label} {unit.seed} {sorted(self.parameters(unit.attack).items())}"
         if unit.against is not None:
-            about += f" {unit.against}"
+            about += f" {unit.against} {unit.through}"
         digest = blake2b(unit.clean.tobytes() + about.encode(), digest_size=8).hexdigest()
         return self.folder / unit.attack / f"{digest}.npz"

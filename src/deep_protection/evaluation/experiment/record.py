@@ -63,6 +63,14 @@ def _fitting(preset: Preset) -> str:
     return f"{preset.fits} × {preset.recipe!r}"
 
 
+def defended_by(defence: str | None) -> str:
+    """All that decides what a defence does by itself: a preset's fits and its own stop, a filter's name."""
+    if defence in PRESETS:
+        preset = PRESETS[defence]
+        return f"{_fitting(preset)}, {preset.rule()!r}"
+    return defence or ""
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from deep_protection.evaluation.experiment.engine import Engine, LocalEngine
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.pictures import Labelled, labelled_pictures
 from deep_protection.evaluation.experiment.plan import CLEAN, Job, jobs
-from deep_protection.evaluation.experiment.record import environment, keep_settings
+from deep_protection.evaluation.experiment.record import defended_by, environment, keep_settings
 from deep_protection.evaluation.experiment.settings import Settings
 from deep_protection.evaluation.experiment.store import Store
 from deep_protection.evaluation.experiment.units import (
@@ -86,6 +86,7 @@ class Run:
             seed=self.settings.seed,
             clean_correct=bool(classifier(clean[None]).argmax() == job.picture.label),
             against=job.against,
+            through=defended_by(job.against),
             spec=self.settings.through_the_defence(job.attack) if job.against else None,
             clean=as_array(clean),
         )

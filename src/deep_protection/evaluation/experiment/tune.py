@@ -29,6 +29,8 @@ from deep_protection.seeds import picture_seed
 from deep_protection.stopping import Fixed, Trajectory
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"swish": nn.SiLU, "relu": nn.ReLU, "leaky": nn.LeakyReLU}
+LENGTH = 100
+"""Iterations of a fit, if nothing else is said."""
 WIDTHS = (8, 16, 32)
 """Maps of the outermost scale; the others have twice as many."""
 DEPTHS = (2, 3, 4)
@@ -72,7 +74,12 @@ def tune(settings: Settings, out: Path, report: Report = lambda *_: None) -> Non
     about = environment(settings)
     with Store(out) as store:
         keep_settings(settings, out)
-        done = {(row["image"], row["attack"], row["defence"]) for row in store.results()}
+        length = settings.iterations or LENGTH
+        done = {
+            (row["image"], row["attack"], row["defence"])
+            for row in store.results()
+            if (row["seed"], row["views"], row["iterations_run"]) == (settings.seed, settings.views, length)
+        }
         units = list(_attacks(settings, classifier))
         todo = [(s, u) for u in units for s in grid() if (u.image, u.attack, s.name) not in done]
         for number, (setting, unit) in enumerate(todo):
@@ -128,7 +135,7 @@ def _fit(setting: Setting, pixels: Tensor, settings: Settings) -> Trajectory:
     recipe = replace(
         PRESETS["fast"].recipe, generator=setting.register(), learning_rate=setting.learning_rate, checkpoint_every=10
     )
-    rule = Fixed(settings.iterations or 100)
+    rule = Fixed(settings.iterations or LENGTH)
     seed = picture_seed(settings.seed, pixels)
     kind: type[Stack] = type("Tuned", (Stack,), {"optimiser": OPTIMISERS[setting.optimiser]})
     stack = kind([Seat(0, FitTask(target=pixels, recipe=recipe, rule=rule, seed=seed, keep_outputs=True))])

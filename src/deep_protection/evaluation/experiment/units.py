@@ -32,6 +32,8 @@ class AttackUnit:
     clean: Pixels = field(repr=False)
     against: str | None = None
     """The defence that the attacker knows of and attacks through; None is an attack on a bare classifier."""
+    through: str = ""
+    """Everything that decides what that defence does, when fits end included."""
     spec: AttackSpec | None = None
     """How such an attacker goes about it; None is the table's row of that name."""
 

@@ -124,7 +124,9 @@ class Worker:
         trajectory = self._fit(preset, given, unit)
         cpu = time.process_time() - begin_cpu
         outputs = torch.stack([trajectory.outputs[index] for index in range(len(trajectory))])
+        begin_cpu = time.process_time()
         known = self.probabilities(outputs, unit.views)
+        asking = (time.process_time() - begin_cpu) / len(trajectory)
         results: list[Row] = []
         distances: dict[int, Row] = {}
         fits = 1 + len(companions(unit.stops, preset))
@@ -143,7 +145,7 @@ class Worker:
                     "iterations_run": ended_fit.iterations_run,
                     "iteration_chosen": ended_fit.iteration_chosen,
                     **_answer(known[ended_fit.chosen], unit.label),
-                    "cpu_seconds": cpu * share,
+                    "cpu_seconds": cpu * share + (asking * len(ended_fit) if rule.asks_classifier else 0.0),
                     "seconds": trajectory[-1].seconds * share,
                     **distances[ended_fit.chosen],
                 }
