@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import demo_table, detection_tables, experiment_table, performance_tables, stopping_tables
+from benchmarks import demo_table, detection_tables, experiment_table, paired, performance_tables, stopping_tables
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "docs/performance.md", "docs/stopping.md", "docs/detection.md", "docs/attackers.md")
@@ -29,6 +29,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "efforts": experiment_table.efforts,
     "harder": experiment_table.harder,
     **stopping_tables.TABLES,
+    "differences": paired.differences,
     **detection_tables.TABLES,
 }
 

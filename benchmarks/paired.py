@@ -1,0 +1,36 @@
+"""How much of a difference between two stop rules the pictures can tell: paired bootstrap over pictures."""
+
+from collections import defaultdict
+from statistics import mean
+
+import numpy as np
+
+from benchmarks.stopping_tables import by_rule
+from deep_protection.attacks import POSTER
+from deep_protection.evaluation.report.document import Table, block_markdown
+
+PAIRS = (
+    ("stable:4", "fixed:40"),
+    ("stable:4", "fixed:50"),
+    ("stable:6", "fixed:70"),
+    ("self:0.03", "fixed:40"),
+    ("self:0.04", "fixed:40"),
+    ("emv:20", "fixed:50"),
+)
+DRAWS = 5000
+
+
+def differences() -> str:
+    """Mean top-1 over the eight attacks, in points, with its 95 % interval."""
+    lines = []
+    for first, second in PAIRS:
+        own: dict[str, list[float]] = defaultdict(list)
+        for (attack, image), row in by_rule()[first].items():
+            if attack in POSTER:
+                other = by_rule()[second][attack, image]
+                own[image].append(float(row["top1_correct"]) - float(other["top1_correct"]))
+        gains = np.array([100 * mean(values) for values in own.values()])
+        draws = np.random.default_rng(0).choice(gains, (DRAWS, len(gains))).mean(axis=1)
+        low, high = np.quantile(draws, [0.025, 0.975])
+        lines.append([f"`{first}` − `{second}`", f"{gains.mean():+.1f}", f"{low:+.1f} to {high:+.1f}"])
+    return block_markdown(Table(["difference", "points", "95 % interval"], lines))
