@@ -76,6 +76,22 @@ def detection(
     measured.run(str(images), inputs, attacks.split(","), pictures, out)
 
 
+@app.command("detection-costs")
+def detection_costs() -> None:
+    """What detectors and the restoration cost, side by side. Wants a quiet machine."""
+    from benchmarks import detection_costs as measured
+
+    measured.run()
+
+
+@app.command("detection-plot")
+def detection_plot() -> None:
+    """ROC curves from the committed rows."""
+    from benchmarks import detection_plot as drawn
+
+    drawn.plot()
+
+
 @app.command()
 def joint(
     images: Images = SAMPLES,

@@ -35,11 +35,7 @@ def run(images: str, inputs: Path, attacks: list[str], limit: int | None = None,
     attack. What is there already is left alone.
     """
     classifier = load_classifier("lite0")
-    second = load_classifier("lite2")
-    scores = {
-        "second_opinion": _second_opinion(second, distance),
-        "second_divergence": _second_opinion(second, divergence),
-    }
+    scores = second_opinions()
     worker = Worker("lite0", "cpu")
     store = InputStore(inputs, "lite0", lambda name: find_attack(name).parameters())
     done = {(row["image"], row["attack"]) for row in read(out)}
@@ -148,6 +144,15 @@ OTHERS: dict[str, Callable[[Tensor, Classifier], float]] = {
     "jpeg_shift": jpeg_shift,
     "jpeg_divergence": jpeg_divergence,
 }
+
+
+def second_opinions() -> Others:
+    """EfficientNet-Lite2's."""
+    second = load_classifier("lite2")
+    return {
+        "second_opinion": _second_opinion(second, distance),
+        "second_divergence": _second_opinion(second, divergence),
+    }
 
 
 def _second_opinion(
