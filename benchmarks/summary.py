@@ -11,7 +11,6 @@ from benchmarks.long_fits import LONG
 from benchmarks.rows import RESULTS
 from deep_protection.evaluation import BASELINES, wilson_interval
 from deep_protection.purification import PRESETS
-from deep_protection.stopping import Fixed
 
 LENGTHS = {name: limit for name, (_, limit) in LONG.items()}
 """Iterations after which a peer's own recipe ends."""
@@ -49,9 +48,7 @@ def length(method: str) -> int:
     if method in BASELINES:
         return 0
     if method in PRESETS:
-        rule = PRESETS[method].rule()
-        assert isinstance(rule, Fixed)  # noqa: S101  (the benchmarks of label-free stops are another matter)
-        return rule.limit
+        return PRESETS[method].rule().limit  # of "auto" the count that it takes where no classifier is asked
     return LENGTHS[method]
 
 
