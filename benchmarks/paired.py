@@ -29,7 +29,7 @@ def differences() -> str:
             if attack in POSTER:
                 other = by_rule()[second][attack, image]
                 own[image].append(float(row["top1_correct"]) - float(other["top1_correct"]))
-        gains = np.array([100 * mean(values) for values in own.values()])
+        gains = np.array([100 * mean(own[image]) for image in sorted(own)])  # in one order, or the draws differ
         draws = np.random.default_rng(0).choice(gains, (DRAWS, len(gains))).mean(axis=1)
         low, high = np.quantile(draws, [0.025, 0.975])
         lines.append([f"`{first}` − `{second}`", f"{gains.mean():+.1f}", f"{low:+.1f} to {high:+.1f}"])

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from deep_protection.errors import MissingExtraError
 from deep_protection.quiet import warnings_silenced
 
@@ -33,6 +36,19 @@ def torchattacks() -> Any:
     return torchattacks
 
 
+class _Host(nn.Module):
+    """A foolbox model as the module that torchattacks wants, which finds the device by a module's parameters."""
+
+    def __init__(self, host: Any, device: torch.device) -> None:
+        super().__init__()
+        self.host = host
+        self.place = nn.Parameter(torch.empty(0, device=device), requires_grad=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.host._model(pixels)
+        return logits
+
+
 class AutoAttack:
     """torchattacks' AutoAttack (Croce & Hein 2020, arXiv:2003.01690) behind the call of a foolbox attack."""
 
@@ -42,7 +58,7 @@ class AutoAttack:
 
     def __call__(self, host: Any, pixels: Any, criterion: Any, *, epsilons: float) -> tuple[None, Any, None]:
         """Linf AutoAttack of size ``epsilons``; what foolbox calls raw and success is left out."""
-        network, labels = host._model, criterion.labels.raw
+        network, labels = _Host(host, pixels.device).eval(), criterion.labels.raw
         classes = network(pixels[:1]).shape[-1]
         run = self._library.AutoAttack(network, eps=epsilons, version=self.version, n_classes=classes, seed=0)
         return None, run(pixels, labels), None

@@ -13,3 +13,4 @@ from deep_protection.fitting.progress import ProgressCallback as ProgressCallbac
 from deep_protection.fitting.recipe import Recipe as Recipe
 from deep_protection.fitting.task import FitTask as FitTask
 from deep_protection.fitting.threads import usable_cores as usable_cores
+from deep_protection.fitting.threads import use_threads as use_threads
