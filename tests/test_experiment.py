@@ -356,6 +356,9 @@ def test_tuning_goes_on_where_it_was_and_says_what_came_of_it(tmp_path: Path, mo
     given = torch.from_numpy(np.load(file)["adversarial"])
     own = dp.load_classifier("lite0")(dp.purify(given, stop="fixed:10", workers=1)[None]).softmax(dim=-1)
     assert first[0]["probability_true"] == pytest.approx(own[0, first[0]["label"]].item(), abs=1e-5)
+    tuning.tune(settings, tmp_path, lambda *_: pytest.fail("done already"), only=[Setting().name])
+    with pytest.raises(dp.OptionError, match="no setting 'adam'"):
+        tuning.tune(settings, tmp_path, only=["adam"])
     write_tuning(tmp_path)
     assert "(shipped)" in (tmp_path / "tune.md").read_text()
 

@@ -99,6 +99,9 @@ def tune_command(
     limit: Annotated[int, typer.Option(help="At most so many pictures.")] = 6,
     seed: options.Seed = 0,
     inputs: Annotated[Path | None, typer.Option(help="Folder of attacked pictures, as for run.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option(help="Only this point of the grid, named as in tune.md; may be repeated.")
+    ] = None,
     quiet: options.Quiet = False,
 ) -> int:
     """Fit a grid of optimisers, activations, learning rates, widths and depths of `fast` to attacked pictures.
@@ -109,7 +112,7 @@ def tune_command(
     given: dict[str, Any] = {"images": images, "attacks": attacks, "iterations": iterations, "limit": limit}
     settings = experiment.make_settings({**given, "seed": seed, "inputs": inputs, "defences": "fast"})
     with counting_bar("tune", shown=not quiet) as report:
-        experiment.tune(settings, out, report)
+        experiment.tune(settings, out, report, setting)
     from deep_protection.evaluation.report import write_tuning
 
     for path in write_tuning(out):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.errors import OptionError
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.optimisers import OPTIMISERS, RATES
 from deep_protection.evaluation.experiment.pictures import labelled_pictures
@@ -66,8 +67,23 @@ def grid() -> list[Setting]:
     return list(dict.fromkeys([*first, *second]))
 
 
-def tune(settings: Settings, out: Path, report: Report = lambda *_: None) -> None:
-    """Fit every setting of the grid to every attacked picture; what is in ``out`` already is not fitted again."""
+def chosen(names: list[str]) -> list[Setting]:
+    """The points of the grid that have these names; all for none."""
+    known = {setting.name: setting for setting in grid()}
+    for name in names:
+        if name not in known:
+            raise OptionError(
+                f"no setting {name!r} in the grid; its names are those of tune.md, such as {next(iter(known))!r}"
+            )
+    return [known[name] for name in names] or list(known.values())
+
+
+def tune(settings: Settings, out: Path, report: Report = lambda *_: None, only: list[str] | None = None) -> None:
+    """Fit the settings of the grid (``only`` those named) to every attacked picture.
+
+    What is in ``out`` already is not fitted again.
+    """
+    points = chosen(only or [])
     classifier = load_classifier(settings.classifier)
     worker = Worker(settings.classifier, settings.device)
     inputs = InputStore(settings.inputs or out / "inputs", settings.classifier, settings.parameters)
@@ -81,7 +97,7 @@ def tune(settings: Settings, out: Path, report: Report = lambda *_: None) -> Non
             if (row["seed"], row["views"], row["iterations_run"]) == (settings.seed, settings.views, length)
         }
         units = list(_attacks(settings, classifier))
-        todo = [(s, u) for u in units for s in grid() if (u.image, u.attack, s.name) not in done]
+        todo = [(s, u) for u in units for s in points if (u.image, u.attack, s.name) not in done]
         for number, (setting, unit) in enumerate(todo):
             given = inputs.load(unit)
             if given is None:
