@@ -1,6 +1,9 @@
 """Fitting generators to pictures: one (``fit``) or many at once (``fit_all``)."""
 
 from deep_protection.fitting.adam import Adam as Adam
+from deep_protection.fitting.degradation import Degradation as Degradation
+from deep_protection.fitting.degradation import Holes as Holes
+from deep_protection.fitting.degradation import Shrunk as Shrunk
 from deep_protection.fitting.detail import Detail as Detail
 from deep_protection.fitting.fit import Seat as Seat
 from deep_protection.fitting.fit import Stack as Stack

@@ -32,9 +32,10 @@ class Seat:
     """Asked when its turn comes: wall seconds that it may spend from then on."""
 
     def is_like(self, other: "Seat") -> bool:
-        """Whether both can share a stack: same size, recipe and device."""
+        """Whether both can share a stack: same size, recipe, device and degradation."""
         one, two = self.task, other.task
-        return (one.target.shape, one.recipe, one.device) == (two.target.shape, two.recipe, two.device)
+        alike = (one.target.shape, one.recipe, one.device) == (two.target.shape, two.recipe, two.device)
+        return alike and one.degradation is two.degradation
 
 
 def fit(
@@ -77,7 +78,9 @@ class Stack:
         first = seats[0].task
         self._device, self._huber = first.device, first.recipe.huber
         self._is_cancelled = is_cancelled
-        generator = GENERATORS[first.recipe.generator](*first.target.shape[-2:])
+        self._degradation = first.degradation
+        whole = first.target if first.degradation is None else first.degradation.guess(first.target)
+        generator = GENERATORS[first.recipe.generator](*whole.shape[-2:])
         low_precision = effective_precision(first.recipe.precision, first.device) == "bfloat16"
         with torch.inference_mode(False):
             self._targets = torch.empty(len(seats), *first.target.shape, dtype=torch.float32, device=first.device)
@@ -85,7 +88,8 @@ class Stack:
                 generator, len(seats), torch.bfloat16 if low_precision else torch.float32, first.device
             )
             self._optimiser = self.optimiser(self._networks.matrix, first.recipe.learning_rate)
-            self._average = OutputAverage(self._targets, first.recipe.averaging)
+            pictures = torch.empty(len(seats), *whole.shape, dtype=torch.float32, device=first.device)
+            self._average = OutputAverage(pictures, first.recipe.averaging)
             self._seats: list[Seat | None] = [None] * len(seats)
             self._sittings: dict[int, Sitting] = {}
             self._returning: dict[int, Tensor] = {}
@@ -118,7 +122,8 @@ class Stack:
             # The clone makes an ordinary tensor of one that was born in inference mode.
             target = task.target.detach().clone().to(self._device)
             self._targets[row] = target
-        self._networks.put(row, target, task.seed)
+            whole = target if task.degradation is None else task.degradation.guess(target)
+        self._networks.put(row, whole, task.seed)
         self._optimiser.reset(row, task.recipe.learning_rate)
         self._average.reset(row)
         self._seats[row] = seat
@@ -180,7 +185,8 @@ class Stack:
             least = min(sitting.iteration for sitting in self._sittings.values())
             raise CancelledError(f"the fit was cancelled at iteration {least}")
         outputs = self._networks()
-        losses = _losses(outputs, self._targets, self._huber)
+        seen = outputs if self._degradation is None else self._degradation(outputs)
+        losses = _losses(seen, self._targets, self._huber)
         self._average.add(outputs.detach().clamp(0, 1))
         ended: list[tuple[int, Outcome]] = []
         self._returning.clear()

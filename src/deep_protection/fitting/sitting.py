@@ -63,7 +63,7 @@ class Sitting:
         is_checkpoint = iteration > 0 and iteration % self.task.recipe.checkpoint_every == 0
         if is_checkpoint or iteration == limit or out_of_time:
             output = self._output()
-            if self._add(Checkpoint(iteration, loss, psnr(output, self.trajectory.target), elapsed), output):
+            if self._add(Checkpoint(iteration, loss, self._psnr(output), elapsed), output):
                 return self._end()
             if out_of_time:
                 return self._end(f"time budget of {self._seconds:.1f} s spent at iteration {iteration}")
@@ -85,8 +85,13 @@ class Sitting:
                     f"use a smaller learning rate than {self.task.recipe.learning_rate} or another preset"
                 )
             output = self._output()
-            self._add(Checkpoint(0, recovery.good_loss, psnr(output, trajectory.target), 0.0), output)
+            self._add(Checkpoint(0, recovery.good_loss, self._psnr(output), 0.0), output)
         return self._end(f"diverged at iteration {self.iteration}, went back to the last good state")
+
+    def _psnr(self, output: Tensor) -> float:
+        """Of what would be seen of the output, to what was seen."""
+        degradation = self.task.degradation
+        return psnr(output if degradation is None else degradation(output[None])[0], self.trajectory.target)
 
     def _add(self, point: Checkpoint, output: Tensor) -> bool:
         """Add a checkpoint; whether the rule ends the fit there."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from deep_protection.errors import OptionError
+from deep_protection.fitting.degradation import Degradation
 from deep_protection.fitting.recipe import Recipe
 from deep_protection.stopping import StopRule
 
@@ -19,6 +21,8 @@ class FitTask:
     rule: StopRule
     seed: int
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    degradation: Degradation | None = None
+    """What lies between the picture that is drawn and ``target``, which is what was seen of it; None: nothing."""
     keep_outputs: bool = False
     """Keep the picture of every checkpoint, not only of the chosen one."""
     companions: tuple[str, ...] = ()
@@ -26,3 +30,9 @@ class FitTask:
     ``stopping.COMPANIONS``."""
     share: float = 1.0
     """What part of a whole picture this task is, for sharing out a time budget among tiles."""
+
+    def __post_init__(self) -> None:
+        if self.degradation is not None and self.recipe.detail is not None:
+            raise OptionError(
+                "detail is brought back from the picture itself; a fit with a degradation has none to take"
+            )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from deep_protection.errors import OptionError
-from deep_protection.fitting import FitTask, ProgressCallback, effective_precision, fit_all
+from deep_protection.fitting import Degradation, FitTask, ProgressCallback, effective_precision, fit_all
 from deep_protection.images import Picture, take
 from deep_protection.purification.devices import find_device
 from deep_protection.purification.presets import Preset, find_preset
@@ -97,8 +97,12 @@ def purify_each(
     progress: ProgressCallback | None = None,
     is_cancelled: Callable[[], bool] = lambda: False,
     keep_outputs: bool = False,
+    degradation_of: Callable[[int, Tile], Degradation | None] = lambda *_: None,
 ) -> Iterator[Purified]:
-    """Restore ``total`` pictures one after the other, reading only a little ahead: for more than fit into memory."""
+    """Restore ``total`` pictures one after the other, reading only a little ahead: for more than fit into memory.
+
+    ``degradation_of`` says what happened to a tile of the picture with that number before it was seen.
+    """
     settings = find_preset(preset)
     rule = settings.rule(stop)
     if total > 0:
@@ -130,6 +134,7 @@ def purify_each(
                         seed=picture_seed(run_seed, target, number),
                         device=where,
                         keep_outputs=keep_outputs,
+                        degradation=degradation_of(index, tile),
                         share=1 / parts,
                     )
 

@@ -1,0 +1,246 @@
+"""Letters set wide apart along a curve: found as chains of marks, set straight and close, and read."""
+
+from dataclasses import dataclass
+from math import cos, log, radians
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deep_protection.maps.lettering import ENLARGED, Ink, Mask
+from deep_protection.maps.library import opencv
+from deep_protection.maps.reader import Points
+
+FARTHEST = 3.3
+"""Distance of neighbours, in letter sizes."""
+BEND = cos(radians(30))
+"""The most that a chain turns from letter to letter."""
+SHORTEST = 3
+MOST_ADDED = 6
+"""Letters that a chain may be completed by."""
+HEIGHT = 48
+"""Of the strip that is read, in pixels: what recognisers are trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What hangs together in a text layer, in pixels of the enlarged picture."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    centre: NDArray[np.float64]
+    """``(x, y)`` of the middle of its box."""
+    size: float
+    """Longer side of the smallest rectangle around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A chain set straight, ready to be read: ``H×W×3`` RGB, dark on white."""
+
+    picture: NDArray[np.uint8]
+    letters: int
+    corners: Points
+    """Around the chain, in pixels of the sheet."""
+
+
+def marks_of(letters: Mask, smallest: int = 6, largest: int = 60) -> list[Mark]:
+    """The marks of letter size, in pixels of the map."""
+    cv2 = opencv()
+    count, labels, figures, _ = cv2.connectedComponentsWithStats(letters.astype(np.uint8), connectivity=8)
+    marks = []
+    for label in range(1, count):
+        left, top, width, height = figures[label, :4]
+        if not smallest * ENLARGED <= max(width, height) <= largest * ENLARGED:
+            continue
+        rows, columns = np.nonzero(labels[top : top + height, left : left + width] == label)
+        points = np.column_stack([columns, rows]).astype(np.float32)
+        size = max(cv2.minAreaRect(points)[1]) + 1.0
+        centre = np.array([left + width / 2, top + height / 2])
+        marks.append(Mark(rows + top, columns + left, centre, float(size)))
+    return marks
+
+
+def chains(marks: list[Mark]) -> list[list[int]]:
+    """Rows of at least three marks of like size and spacing, the straightest and longest first; none twice."""
+    if len(marks) < SHORTEST:
+        return []
+    grower = _Grower(marks)
+    candidates = []
+    for first in range(len(marks)):
+        for second in grower.near[first]:
+            if first < second:
+                chain, cost = grower.grown(first, int(second))
+                if len(chain) >= SHORTEST:
+                    candidates.append((cost / (len(chain) - 2) - 0.25 * min(len(chain), 8), chain))
+    kept: list[list[int]] = []
+    seen: list[frozenset[int]] = []
+    for _, chain in sorted(candidates):
+        members = frozenset(chain)
+        if not any(len(members & other) > 0.6 * len(members) for other in seen):
+            seen.append(members)
+            kept.append(chain)
+    return kept
+
+
+class _Grower:
+    """Grows a chain from two neighbours, by the mark that fits on best, in both directions."""
+
+    def __init__(self, marks: list[Mark]) -> None:
+        self.places = np.array([mark.centre for mark in marks])
+        self.sizes = np.array([mark.size for mark in marks])
+        self.apart = np.linalg.norm(self.places[:, None] - self.places[None], axis=2)
+        ratio = self.sizes[:, None] / self.sizes[None]
+        self.mean = (self.sizes[:, None] + self.sizes[None]) / 2
+        alike = (ratio < 1.8) & (ratio > 1 / 1.8)
+        near = alike & (self.apart < FARTHEST * self.mean) & (self.apart > 0.55 * self.mean)
+        self.near = [np.flatnonzero(row) for row in near]
+
+    def grown(self, first: int, second: int) -> tuple[list[int], float]:
+        chain, cost = [first, second], 0.0
+        for _ in range(2):
+            while (found := self._next(chain[-2], chain[-1])) is not None and found[1] not in chain:
+                chain.append(found[1])
+                cost += found[0]
+            chain.reverse()
+        return chain, cost
+
+    def _next(self, before: int, last: int) -> tuple[float, int] | None:
+        """Cost and number of the mark that goes on best from ``before`` and ``last``."""
+        heading = (self.places[last] - self.places[before]) / self.apart[before, last]
+        best: tuple[float, int] | None = None
+        for mark in self.near[last]:
+            gap = self.apart[last, mark]
+            straight = float(heading @ (self.places[mark] - self.places[last])) / gap
+            spacing = gap / self.apart[before, last]
+            if mark == before or straight < BEND or not 0.4 < spacing < 2.6:
+                continue
+            cost = (
+                6 * (1 - straight)
+                + abs(log(spacing))
+                + 0.8 * abs(log(self.sizes[mark] / self.sizes[last]))
+                + gap / (4 * self.mean[last, mark])
+            )
+            if cost < 1.6 and (best is None or cost < best[0]):
+                best = (float(cost), int(mark))
+        return best
+
+
+def completed(chain: list[Mark], dark: Mask) -> list[Mark]:
+    """A chain with the letters that are missing inside it and at its ends, taken from all that is ``dark``.
+
+    A letter that touches a line was lost with it. Where the spacing says that one should be, what is dark within a
+    letter's box counts as one if it fills the box as the other letters fill theirs.
+    """
+    for _ in range(MOST_ADDED):
+        longer = _one_longer(chain, dark)
+        if longer is None:
+            break
+        chain = longer
+    return chain
+
+
+def _one_longer(chain: list[Mark], dark: Mask) -> list[Mark] | None:
+    places = np.array([mark.centre for mark in chain])
+    along = _headings(places)
+    across = np.column_stack([-along[:, 1], along[:, 0]])
+    reach = np.array([_reach(*each) for each in zip(chain, along, across, strict=True)])
+    sides = np.median(np.abs(reach), axis=0).reshape(2, 2).mean(axis=1)
+    filled = np.median([len(mark.rows) for mark in chain]) / max(1.0, 4 * sides[0] * sides[1])
+    gaps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    pitch = float(np.median(gaps))
+    inside = [index for index in np.argsort(-gaps) if gaps[index] > 1.6 * pitch]
+    where = [(int(index) + 1, (places[index] + places[index + 1]) / 2, along[index]) for index in inside]
+    where += [(len(chain), places[-1] + pitch * along[-1], along[-1]), (0, places[0] - pitch * along[0], along[0])]
+    for position, centre, heading in where:
+        rows, columns = _within(dark, centre, heading, sides)
+        if 0.55 * filled < len(rows) / max(1.0, 4 * sides[0] * sides[1]) < 1.6 * filled:
+            mark = Mark(rows, columns, centre, float(np.median([each.size for each in chain])))
+            return [*chain[:position], mark, *chain[position:]]
+    return None
+
+
+def _within(dark: Mask, centre: Points, heading: Points, sides: Points) -> tuple[Any, Any]:
+    """Rows and columns of what is dark in a box of half sides ``sides`` along and across ``heading``."""
+    far = int(np.ceil(np.linalg.norm(sides)))
+    top, left = max(0, int(centre[1]) - far), max(0, int(centre[0]) - far)
+    rows, columns = np.nonzero(dark[top : int(centre[1]) + far + 1, left : int(centre[0]) + far + 1])
+    rows, columns = rows + top, columns + left
+    away = np.column_stack([columns, rows]) - centre
+    inside = (np.abs(away @ heading) <= sides[0]) & (np.abs(away @ np.array([-heading[1], heading[0]])) <= sides[1])
+    return rows[inside], columns[inside]
+
+
+def straightened(chain: list[Mark], ink: Ink) -> Strip:
+    """Each mark turned level and set close to the next; ``ink`` is that of the enlarged picture, dark is 1."""
+    cv2 = opencv()
+    places = np.array([mark.centre for mark in chain])
+    along = _headings(places)
+    across = np.column_stack([-along[:, 1], along[:, 0]])
+    reach = np.array([_reach(*each) for each in zip(chain, along, across, strict=True)])
+    height = float(np.median(reach[:, 3] - reach[:, 2]))
+    half = 1.15 * max(float(np.abs(reach[:, 2:]).max()), 0.6 * height)
+    gaps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    rows = round(2 * half)
+    margin = np.zeros((rows, round(0.4 * height) + 1), np.float32)
+    parts = [margin]
+    for number, mark in enumerate(chain):
+        if number:
+            wide = gaps[number - 1] > 1.55 * np.median(gaps)
+            parts.append(np.zeros((rows, round((0.9 if wide else 0.25) * height) + 1), np.float32))
+        parts.append(_turned(mark, ink, along[number], across[number], reach[number], half))
+    strip = np.concatenate([*parts, margin], axis=1)
+    seen = strip[strip > 0.05]
+    strip = np.clip(strip / max(float(np.quantile(seen, 0.9)) if seen.size else 1.0, 1e-3), 0, 1)
+    scale = HEIGHT / rows
+    strip = cv2.resize(strip, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    grey = (255 * (1 - np.clip(strip, 0, 1))).astype(np.uint8)
+    return Strip(np.repeat(grey[..., None], 3, axis=2), len(chain), _around(places, along, across, reach) / ENLARGED)
+
+
+def _headings(places: Points) -> Points:
+    """Direction of reading at every place, smoothed over the neighbours."""
+    steps = np.gradient(places, axis=0)
+    steps /= np.linalg.norm(steps, axis=1, keepdims=True)
+    smooth = np.array([steps[max(0, index - 1) : index + 2].sum(axis=0) for index in range(len(steps))])
+    made: Points = smooth / np.linalg.norm(smooth, axis=1, keepdims=True)
+    return made
+
+
+def _reach(mark: Mark, along: Points, across: Points) -> tuple[float, float, float, float]:
+    """How far a mark goes from its centre: back and on along the chain, up and down across it."""
+    points = np.column_stack([mark.columns, mark.rows]) - mark.centre
+    forward, sideways = points @ along, points @ across
+    return float(forward.min()), float(forward.max()), float(sideways.min()), float(sideways.max())
+
+
+def _turned(mark: Mark, ink: Ink, along: Points, across: Points, reach: Any, half: float) -> NDArray[np.float32]:
+    """The ink of a mark alone, level."""
+    cv2 = opencv()
+    top, left = max(0, int(mark.rows.min()) - 3), max(0, int(mark.columns.min()) - 3)
+    own = ink[top : int(mark.rows.max()) + 4, left : int(mark.columns.max()) + 4].astype(np.float32)
+    near = np.zeros(own.shape, np.uint8)
+    near[mark.rows - top, mark.columns - left] = 1
+    own = own * cv2.dilate(near, np.ones((3, 3), np.uint8))
+    begin, end = reach[0] - 1.5, reach[1] + 1.5
+    forward, sideways = np.meshgrid(
+        np.linspace(begin, end, max(2, round(end - begin))), np.linspace(-half, half, round(2 * half))
+    )
+    xs = mark.centre[0] + forward * along[0] + sideways * across[0] - left
+    ys = mark.centre[1] + forward * along[1] + sideways * across[1] - top
+    made: NDArray[np.float32] = cv2.remap(own, xs.astype(np.float32), ys.astype(np.float32), cv2.INTER_LINEAR)
+    return made
+
+
+def _around(places: Points, along: Points, across: Points, reach: Points) -> Points:
+    """Four corners around the whole chain, in reading order, for its direction from end to end."""
+    heading = places[-1] - places[0]
+    heading = heading / np.linalg.norm(heading)
+    normal = np.array([-heading[1], heading[0]])
+    ends = np.concatenate(
+        [places + reach[:, i : i + 1] * along + reach[:, j : j + 1] * across for i in (0, 1) for j in (2, 3)]
+    )
+    forward, sideways = ends @ heading, ends @ normal
+    corners = [(forward.min(), sideways.min()), (forward.max(), sideways.min()), (forward.max(), sideways.max())]
+    corners.append((forward.min(), sideways.max()))
+    return np.array([f * heading + s * normal for f, s in corners])

@@ -1,0 +1,60 @@
+"""The Deep Image Residual: what a generator has not drawn yet.
+
+Deep Image Prior draws what is large and smooth first (Ulyanov et al. 2018, arXiv:1711.10925). What is left of a map
+after a few iterations is what is small and sharp: lettering, and the thin lines around it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deep_protection.fitting import ProgressCallback, Recipe
+from deep_protection.purification import Preset, purify
+from deep_protection.stopping import StopRule
+
+RESIDUAL = Preset(
+    name="residual",
+    recipe=Recipe(generator="fast", precision="bfloat16", checkpoint_every=5),
+    stop="fixed:5",
+    longest=60,
+)
+"""No average of outputs and no detail brought back: the residual is to hold what one output lacks."""
+
+
+def deep_image_residual(
+    pixels: Tensor,
+    *,
+    stop: str | StopRule | None = None,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    workers: int | None = None,
+    progress: ProgressCallback | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Tensor:
+    """``3×H×W`` pixels in ``[0, 1]`` less what a generator has drawn of them: ``3×H×W`` in ``[-1, 1]``.
+
+    Dark lettering on light paper is negative. Large pictures are fitted in overlapping tiles without seams.
+    """
+    drawn: Any = purify(
+        pixels,
+        preset=RESIDUAL,
+        stop=stop,
+        seed=seed,
+        device=device,
+        workers=workers,
+        progress=progress,
+        is_cancelled=is_cancelled,
+    )
+    residual: Tensor = pixels - drawn
+    return residual
+
+
+def dark_ink(residual: Tensor) -> Tensor:
+    """``3×H×W`` residual to ``H×W`` in ``[0, 1]``: how much darker than drawn, in the channel where that is least.
+
+    Coloured ink is light in at least one channel, as brown contours are in red and water is in blue; what is dark in
+    all three is black, the colour of lettering.
+    """
+    return (-residual).amin(dim=0).clamp(min=0)
