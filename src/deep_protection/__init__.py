@@ -25,6 +25,8 @@ from deep_protection.errors import OptionError as OptionError
 from deep_protection.errors import OutputError as OutputError
 from deep_protection.fitting import Progress as Progress
 from deep_protection.fitting import Recipe as Recipe
+from deep_protection.maps import ExtractedText as ExtractedText
+from deep_protection.maps import extract_text as extract_text
 from deep_protection.protection import ProtectedClassifier as ProtectedClassifier
 from deep_protection.protection import protect as protect
 from deep_protection.purification import PRESETS as PRESETS

@@ -12,6 +12,7 @@ from deep_protection.cli.demo import demo_command
 from deep_protection.cli.detect import detect_app
 from deep_protection.cli.doctor import doctor_command
 from deep_protection.cli.experiment import experiment_app
+from deep_protection.cli.extract_text import extract_text_command
 from deep_protection.cli.purify import purify_command
 from deep_protection.errors import DeepProtectionError
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command("purify")(purify_command)
 app.command("classify")(classify_command)
 app.add_typer(detect_app, name="detect")
+app.command("extract-text")(extract_text_command)
 app.command("demo")(demo_command)
 app.command("doctor")(doctor_command)
 app.add_typer(experiment_app, name="experiment")

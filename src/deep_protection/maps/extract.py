@@ -15,10 +15,11 @@ from deep_protection.fitting import Degradation, Holes, ProgressCallback, Recipe
 from deep_protection.images import Picture, take_picture, to_pillow
 from deep_protection.images.pillow import to_rgb
 from deep_protection.maps.chains import Mark, chains, completed, marks_of, straightened
+from deep_protection.maps.legibility import dark_ink
 from deep_protection.maps.lettering import Ink, Mask, Sizes, darker, enlarged, layer, lettering
 from deep_protection.maps.library import opencv
 from deep_protection.maps.reader import Line, Reader
-from deep_protection.maps.residual import dark_ink, deep_image_residual
+from deep_protection.maps.residual import deep_image_residual
 from deep_protection.maps.words import Word, agreed, covers, letters_of, together, words_in
 from deep_protection.purification import Preset, purify_each
 from deep_protection.purification.tiles import Tile, cut
@@ -34,7 +35,7 @@ LONGEST_LINES = (30, 40)
 WITHOUT_TEXT = Preset(
     name="without-text",
     recipe=Recipe(generator="fast", precision="bfloat16", averaging=0.95, checkpoint_every=25),
-    stop="fixed:100",
+    stop="fixed:40",
 )
 
 
@@ -103,7 +104,8 @@ def extract_text(
         if is_cancelled():
             raise CancelledError("reading was cancelled")
         window = Window.of(tile, sheet, ink)
-        np.maximum(tile_of(letters, tile), window.layers[0], out=tile_of(letters, tile))
+        for shown in window.layers:
+            np.maximum(tile_of(letters, tile), shown, out=tile_of(letters, tile))
         if reader is not None:
             words = merged(words, window.words(reader))
     return ExtractedText(
@@ -158,6 +160,8 @@ class Window:
         """For each layer: what the reader alone says of it, turned and stretched, and what its chains say."""
         made = []
         for ink, mask, shown in zip(self.inks, self.masks, self.layers, strict=True):
+            if not mask.any():
+                continue
             turned = [_words(reader.read(on_paper(shown), turned=t, stretched=s), "layer") for t, s in TURNS]
             dark, marks = darker(ink), marks_of(mask)
             found = [[marks[number] for number in chain] for chain in chains(marks)]
@@ -227,21 +231,20 @@ def _as_layer(sheet: NDArray[np.uint8], letters: Ink) -> Image.Image:
 
 
 def _without(picture: Picture, letters: Ink, words: list[Word] | None, settings: dict[str, Any]) -> Any:
-    """The sheet with the lettering painted over: all of it, or what lies in the words' places."""
+    """The sheet with what is dark in the words' places painted over by the prior; without words, with all lettering."""
     cv2 = opencv()
-    mask = (letters > 0.1).astype(np.uint8)
-    if words is not None:
-        places = np.zeros(mask.shape, np.uint8)
+    if words is None:
+        mask = (letters > 0.1).astype(np.uint8)
+    else:
+        mask = np.zeros(letters.shape, np.uint8)
         for word in words:
-            cv2.fillPoly(places, [np.round(np.array(word.corners)).astype(np.int32)], 1)
-        mask &= places
-    mask = cv2.dilate(mask, np.ones((5, 5), np.uint8))
-    known = torch.from_numpy(mask == 0)
+            cv2.fillPoly(mask, [np.round(np.array(word.corners)).astype(np.int32)], 1)
+        mask &= darker(1 - picture.pixels.amax(dim=0).numpy()).astype(np.uint8)
+    known = torch.from_numpy(cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0)
 
     def hole(_: int, tile: Tile) -> Degradation:
         return Holes(tile.of(known))
 
     seen = Picture(picture.pixels * known, lambda pixels: pixels)
-    settings = {**settings, "workers": settings["workers"]}
     painted: Tensor = next(purify_each([seen], total=1, preset=WITHOUT_TEXT, degradation_of=hole, **settings)).image
     return picture.rebuild(torch.where(known, picture.pixels, painted))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from deep_protection.fitting import ProgressCallback, Recipe
+from deep_protection.maps.legibility import Legibility
 from deep_protection.purification import Preset, purify
 from deep_protection.stopping import StopRule
 
@@ -20,7 +21,8 @@ RESIDUAL = Preset(
     stop="fixed:5",
     longest=60,
 )
-"""No average of outputs and no detail brought back: the residual is to hold what one output lacks."""
+"""Ended by :class:`Legibility` unless another rule is given. No average of outputs and no detail brought back: the
+residual is to hold what one output lacks."""
 
 
 def deep_image_residual(
@@ -35,12 +37,13 @@ def deep_image_residual(
 ) -> Tensor:
     """``3×H×W`` pixels in ``[0, 1]`` less what a generator has drawn of them: ``3×H×W`` in ``[-1, 1]``.
 
-    Dark lettering on light paper is negative. Large pictures are fitted in overlapping tiles without seams.
+    ``stop`` is :class:`Legibility` for None. Dark lettering on light paper is negative. Large pictures are fitted in
+    overlapping tiles without seams.
     """
     drawn: Any = purify(
         pixels,
         preset=RESIDUAL,
-        stop=stop,
+        stop=Legibility() if stop is None else stop,
         seed=seed,
         device=device,
         workers=workers,
@@ -49,12 +52,3 @@ def deep_image_residual(
     )
     residual: Tensor = pixels - drawn
     return residual
-
-
-def dark_ink(residual: Tensor) -> Tensor:
-    """``3×H×W`` residual to ``H×W`` in ``[0, 1]``: how much darker than drawn, in the channel where that is least.
-
-    Coloured ink is light in at least one channel, as brown contours are in red and water is in blue; what is dark in
-    all three is black, the colour of lettering.
-    """
-    return (-residual).amin(dim=0).clamp(min=0)

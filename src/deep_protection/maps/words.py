@@ -96,7 +96,7 @@ def agreed(layers: Iterable[list[list[Word]]]) -> list[Word]:
     ]
     proposed = []
     for word, text, layer, reading in said:
-        if word.confidence < SUREST or len(text) < 2 or not text.isascii():
+        if word.confidence < SUREST or len(set(text)) < 2 or not text.isascii():  # "aaa" is a row of trees
             continue
         around = [each for each in said if each[3] != reading and covers(each[0], word, 0.5)]
         witnesses = [each for each in around if _bears_out(each[1], text)]
@@ -117,5 +117,7 @@ def _bears_out(said: str, text: str) -> bool:
 
 
 def together(sheet: list[Word], layer: list[Word]) -> list[Word]:
-    """What the sheet itself said, and what the layer adds where the sheet said nothing."""
-    return [*sheet, *(word for word in layer if not any(covers(word, other, 0.3) for other in sheet))]
+    """What the sheet itself said, and what the layer adds where the sheet said nothing, or single characters."""
+    added = [word for word in layer if not any(len(other.text) > 1 and covers(word, other, 0.3) for other in sheet)]
+    kept = [word for word in sheet if len(word.text) > 1 or not any(covers(word, other, 0.3) for other in added)]
+    return kept + added

@@ -1,0 +1,107 @@
+"""``deep-protection extract-text``: maps in; their lettering, their words and the maps without them out."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from PIL import Image
+
+from deep_protection.cli import options
+from deep_protection.cli.console import print_json, progress_bar, say_error, say_note
+from deep_protection.cli.plan import STREAM, find_pictures
+from deep_protection.errors import DeepProtectionError, MissingExtraError, OptionError, OutputError
+from deep_protection.images import encode, read_image, write_atomically
+from deep_protection.maps import ExtractedText, as_record, extract_text, to_csv, to_geojson, to_json
+from deep_protection.maps.residual import RESIDUAL
+from deep_protection.purification import find_device
+
+LAST = "without-text.png"
+"""Written last: where it lies, a map is done."""
+
+
+def extract_text_command(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="MAP...", help="Pictures of maps, or folders.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder.", show_default=False)],
+    ocr: Annotated[bool, typer.Option(help="Read words; without, only the layer and the map are made.")] = True,
+    stop: options.Stop = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Take the lettering out of maps, and read it.
+
+    For every map NAME it writes NAME.text.png (the lettering, transparent elsewhere), NAME.words.json, .csv and
+    .geojson, NAME.overlay.png (frames around the words) and NAME.without-text.png. Maps that are done are skipped.
+    """
+    if STREAM in inputs:
+        raise OptionError("several files come of one map; give files or folders, not -")
+    RESIDUAL.rule(stop).check()
+    find_device(device)
+    outcomes: list[dict[str, Any]] = []
+    names = find_pictures(inputs)
+    stems = _stems(names)
+    _make_folder(output)
+    for name, stem in zip(names, stems, strict=True):
+        if (output / f"{stem}.{LAST}").exists() and not overwrite:
+            outcomes.append({"input": name, "status": "skipped"})
+            continue
+        try:
+            image, _, notes = read_image(name)
+            if not quiet:
+                for note in notes:
+                    say_note(note)
+            with progress_bar(f"reading {Path(name).name}", shown=not quiet) as progress:
+                found = extract_text(
+                    image, ocr=ocr, stop=stop, seed=seed, device=device, workers=workers, progress=progress
+                )
+            _write(found, output, stem, Path(name).name, ocr=ocr)
+        except MissingExtraError:
+            raise
+        except DeepProtectionError as error:
+            message = str(error)
+            say_error(message if name in message else f"{name}: {message}")
+            outcomes.append({"input": name, "status": "failed", "error": message})
+            continue
+        outcomes.append({"input": name, "status": "done", "words": [as_record(word) for word in found.words]})
+        if not quiet and not as_json:
+            sys.stderr.write(f"{name}: {len(found.words)} words\n")
+    if as_json:
+        print_json({"results": outcomes})
+    return 1 if any(outcome["status"] == "failed" for outcome in outcomes) else 0
+
+
+def _stems(names: list[str]) -> list[str]:
+    """What results are called by: the file's name, or all of its path where two files have one name."""
+    short = [Path(name).name for name in names]
+    if len(set(short)) == len(short):
+        return short
+    return [str(Path(name)).strip("/.").replace("/", "_") for name in names]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder} ({error.strerror}); choose another output") from None
+
+
+def _write(found: ExtractedText, folder: Path, stem: str, name: str, *, ocr: bool) -> None:
+    files: dict[str, bytes] = {"text.png": _png(found.text_layer)}
+    if ocr:
+        files["words.json"] = to_json(found.words, name, found.sheet.size).encode()
+        files["words.csv"] = to_csv(found.words).encode()
+        files["words.geojson"] = to_geojson(found.words).encode()
+        files["overlay.png"] = _png(found.overlay)
+    files[LAST] = _png(found.without_text)
+    for suffix, content in files.items():
+        write_atomically(content, folder / f"{stem}.{suffix}")
+
+
+def _png(image: Image.Image) -> bytes:
+    return encode(image, "PNG")

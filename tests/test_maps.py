@@ -1,0 +1,341 @@
+"""Lettering out of drawn maps, with the real reader: straight, set wide between roads, across contours."""
+
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from typer.testing import CliRunner
+
+import deep_protection as dp
+from deep_protection.cli.app import app
+from deep_protection.fitting import FitTask, Holes, Recipe, Shrunk, fit
+from deep_protection.images import take_picture
+from deep_protection.maps import Legibility, Word, dark_ink, deep_image_residual, extract, to_csv, to_geojson, to_json
+from deep_protection.maps.chains import chains, completed, marks_of, straightened
+from deep_protection.maps.legibility import separability
+from deep_protection.maps.lettering import Sizes, darker, enlarged, layer, lettering
+from deep_protection.maps.reader import Line, Reader
+from deep_protection.maps.words import agreed, covers, together, words_in
+from deep_protection.stopping import Fixed, psnr
+
+PAPER, BLACK, BROWN = (240, 238, 220), (30, 30, 30), (190, 120, 70)
+TITLE = (40, 30, 200, 70)
+"""Where the word of :func:`drawn_map` stands."""
+
+
+def letter_picture(letter: str, size: int) -> Image.Image:
+    font = ImageFont.load_default(size)
+    made = Image.new("L", (2 * size, 2 * size), 0)
+    ImageDraw.Draw(made).text((size, size), letter, 255, font, anchor="mm")
+    return made
+
+
+def set_wide(sheet: Image.Image, text: str, start: tuple[float, float], step: tuple[float, float], size: int) -> None:
+    """Letters along a straight line, each turned into its direction."""
+    angle = np.degrees(np.arctan2(step[1], step[0]))
+    for number, letter in enumerate(text):
+        x, y = start[0] + number * step[0], start[1] + number * step[1]
+        turned = letter_picture(letter, size).rotate(-angle, Image.Resampling.BICUBIC)
+        sheet.paste(BLACK, (round(x) - size, round(y) - size), turned)
+
+
+@pytest.fixture(scope="module")
+def drawn_map() -> Image.Image:
+    """400×300: a word, a street name set wide between the edges of its road, brown contours, black boundaries."""
+    sheet = Image.new("RGB", (400, 300), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for radius in range(20, 120, 12):
+        pen.ellipse((300 - radius, 90 - radius, 300 + radius, 90 + radius), outline=BROWN, width=2)
+    pen.line((20, 160, 380, 205), BLACK, 2)
+    pen.line((20, 192, 380, 237), BLACK, 2)
+    pen.line((230, 0, 210, 180), BLACK, 2)
+    pen.text((46, 32), "Castle", BLACK, ImageFont.load_default(34))
+    set_wide(sheet, "STREET", (60, 181), (32, 4), 20)
+    return sheet
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader()
+
+
+@pytest.fixture(scope="module")
+def found(drawn_map: Image.Image) -> dp.ExtractedText:
+    return dp.extract_text(drawn_map, workers=1)
+
+
+def ink_of(sheet: Image.Image) -> NDArray[np.float32]:
+    ink: NDArray[np.float32] = 1 - np.asarray(sheet, np.float32).max(axis=2) / 255
+    return ink
+
+
+def test_words_are_read_straight_and_along_a_road(found: dp.ExtractedText) -> None:
+    read = {word.text.casefold(): word for word in found.words}
+    assert {"castle", "street"} <= set(read)
+    left, top, right, bottom = read["castle"].box
+    assert left < 60
+    assert right > 130
+    assert 20 < top < bottom < 80
+    assert abs(read["castle"].angle) < 10
+    assert 0 < read["street"].angle < 15
+    assert all(0 <= word.confidence <= 1 for word in found.words)
+
+
+def test_the_map_without_text_lost_its_words_and_nothing_else(drawn_map: Image.Image, found: dp.ExtractedText) -> None:
+    left = found.without_text
+    assert (left.size, left.mode) == (drawn_map.size, "RGB")
+    before, after = ink_of(drawn_map.crop(TITLE)), ink_of(left.crop(TITLE))
+    assert (after > 0.5).sum() < 0.05 * (before > 0.5).sum()
+    places = np.zeros((300, 400), bool)
+    for word in found.words:
+        x0, y0, x1, y1 = word.box
+        places[max(0, int(y0) - 5) : int(y1) + 6, max(0, int(x0) - 5) : int(x1) + 6] = True
+    assert (np.asarray(left)[~places] == np.asarray(drawn_map)[~places]).all()
+
+
+def test_the_text_layer_holds_letters_and_no_contours_or_roads(drawn_map: Image.Image, found: dp.ExtractedText) -> None:
+    assert (found.text_layer.size, found.text_layer.mode) == (drawn_map.size, "RGBA")
+    opacity = np.asarray(found.text_layer)[..., 3] / 255
+    sheet = np.asarray(drawn_map).astype(int)
+    brown = (sheet == BROWN).all(axis=2)
+    black = (sheet == BLACK).all(axis=2)
+    title = np.zeros_like(black)
+    title[TITLE[1] : TITLE[3], TITLE[0] : TITLE[2]] = True
+    road = black.copy()
+    road[:, 40:360] = False
+    assert opacity[black & title].mean() > 0.6
+    assert opacity[brown].mean() < 0.05
+    assert opacity[road].mean() < 0.2
+
+
+def test_the_overlay_frames_words(drawn_map: Image.Image, found: dp.ExtractedText) -> None:
+    changed = (np.asarray(found.overlay) != np.asarray(drawn_map)).any(axis=2)
+    assert changed.any()
+    assert changed.mean() < 0.2
+
+
+def test_a_sheet_in_windows_gives_the_words_of_the_whole(
+    drawn_map: Image.Image, found: dp.ExtractedText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extract, "WINDOW", 300)
+    monkeypatch.setattr(extract, "OVERLAP", 200)
+    monkeypatch.setattr(extract, "TURNS", ((0.0, 1.0),))
+    words = dp.extract_text(drawn_map, workers=1).words
+    wanted = next(word for word in found.words if word.text == "Castle")
+    (castle,) = [word for word in words if word.text == "Castle"]
+    assert covers(castle, wanted, 0.8)
+
+
+def test_lines_are_cut_out_and_letters_between_them_stay(drawn_map: Image.Image) -> None:
+    ink = ink_of(drawn_map)
+    letters = lettering(ink)
+    assert letters.shape == (600, 800)
+    shown = layer(ink, letters)
+    assert shown.shape == ink.shape
+    assert shown[:, :20].max() == 0
+    assert shown[170:200, 50:70].max() > 0.5
+    assert not lettering(np.zeros((40, 50), np.float32)).any()
+    assert layer(np.zeros((40, 50), np.float32), np.zeros((80, 100), bool)).max() == 0
+
+
+def test_chains_go_along_letters_set_wide_and_are_read(reader: Reader) -> None:
+    sheet = Image.new("RGB", (300, 200), PAPER)
+    set_wide(sheet, "CHURCH", (60, 150), (30, -18), 22)
+    ink = ink_of(sheet)
+    marks = marks_of(lettering(ink))
+    (chain,) = chains(marks)
+    assert len(chain) == 6
+    texts = []
+    for numbers in (chain, chain[::-1]):
+        strip = straightened([marks[number] for number in numbers], enlarged(ink))
+        assert strip.picture.shape[0] == 48
+        texts.append(reader.recognise(strip.picture)[0])
+    assert "CHURCH" in texts
+    assert strip.corners.shape == (4, 2)
+
+
+def test_a_letter_lost_inside_a_chain_is_found_again() -> None:
+    sheet = Image.new("RGB", (320, 80), PAPER)
+    set_wide(sheet, "CHURCH", (40, 40), (36, 0), 24)
+    ink = enlarged(ink_of(sheet))
+    marks = marks_of(darker(ink))
+    whole = [marks[number] for number in chains(marks)[0]]
+    assert len(whole) == 6
+    grown = completed(whole[:2] + whole[3:], darker(ink))
+    assert [tuple(np.round(mark.centre / 20)) for mark in grown] == [tuple(np.round(m.centre / 20)) for m in whole]
+    assert completed(whole, darker(ink)) == whole
+
+
+def test_a_turned_and_stretched_reading_comes_back_to_its_place(reader: Reader) -> None:
+    sheet = Image.new("RGB", (300, 300), PAPER)
+    word = Image.new("L", (300, 300), 0)
+    ImageDraw.Draw(word).text((150, 150), "Anchorage", 255, ImageFont.load_default(34), anchor="mm")
+    sheet.paste(BLACK, (0, 0), word.rotate(25, Image.Resampling.BICUBIC))
+    lines = reader.read(np.asarray(sheet), turned=25, stretched=1.4)
+    (line,) = [line for line in lines if line.text == "Anchorage"]
+    assert np.allclose(line.corners.mean(axis=0), 150, atol=12)
+    (found,) = words_in(line, "sheet")
+    assert abs(found.angle + 25) < 5
+
+
+def word(text: str, left: float = 0.0, confidence: float = 0.95, source: str = "layer") -> Word:
+    corners = ((left, 0.0), (left + 50, 0.0), (left + 50, 10.0), (left, 10.0))
+    return Word(text, corners, confidence, source)
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([[[word("HEAD")], [word("HEA")]], [[word("HEAD")]]], ["HEAD"]),
+        ([[[word("HEA")], [word("HEA")]], [[word("HEAD")]]], ["HEAD"]),
+        ([[[word("tree")], [word("tree")], [word("tree")]], [[]]], []),  # one layer alone
+        ([[[word("HEAD")]], [[word("POST")]], [[word("2")]]], []),
+        ([[[word("HEAD", confidence=0.5)], [word("HEA", confidence=0.5)]], [[word("HEAD", confidence=0.5)]]], []),
+        ([[[word("HEAD")], [word("HEAD")]], [[word("HEAD", left=400)]]], []),
+        ([], []),
+    ],
+)
+def test_words_count_when_readings_agree(layers: list[list[list[Word]]], expected: list[str]) -> None:
+    assert [each.text for each in agreed(layers)] == expected
+
+
+def test_the_layer_adds_only_where_the_sheet_said_nothing() -> None:
+    sheet = [word("Inn", source="sheet")]
+    assert together(sheet, [word("Jnn"), word("Mill", left=200)]) == [*sheet, word("Mill", left=200)]
+
+
+def test_single_characters_give_way_to_a_word_of_the_layer() -> None:
+    sheet = [word("S", source="sheet"), word("Mill", left=100, source="sheet"), word("4", left=200, source="sheet")]
+    assert together(sheet, [word("STREET"), word("Nill", left=100)]) == [sheet[1], sheet[2], word("STREET")]
+
+
+def test_words_share_a_line_by_their_letters() -> None:
+    line = Line("Corn Mill", np.array([[0.0, 0], [90, 0], [90, 10], [0, 10]]), 0.9)
+    first, second = words_in(line, "sheet")
+    assert (first.text, second.text) == ("Corn", "Mill")
+    assert first.box == (0, 0, 40, 10)
+    assert second.box == (50, 0, 90, 10)
+
+
+def test_words_go_out_as_json_csv_and_geojson() -> None:
+    words = [word('"B.M." 38·2', confidence=0.5), word("Köln", left=7)]
+    told = json.loads(to_json(words, "sheet.png", (100, 50)))
+    assert (told["image"], told["width"], told["height"]) == ("sheet.png", 100, 50)
+    assert [each["text"] for each in told["words"]] == [each.text for each in words]
+    rows = list(csv.DictReader(StringIO(to_csv(words))))
+    assert [row["text"] for row in rows] == [each.text for each in words]
+    assert float(rows[1]["left"]) == 7
+    outline = json.loads(to_geojson(words))["features"][1]["geometry"]["coordinates"][0]
+    assert outline[0] == outline[-1]
+    assert len(outline) == 5
+
+
+def test_legibility_ends_early_and_takes_what_stands_out(drawn_map: Image.Image) -> None:
+    pixels = take_picture(drawn_map).pixels
+    recipe = Recipe(generator="fast", checkpoint_every=5)
+    trajectory = fit(FitTask(target=pixels, recipe=recipe, rule=Legibility(limit=60), seed=1, keep_outputs=True))
+    shown = [separability(dark_ink(pixels - trajectory.outputs[index])) for index in range(len(trajectory))]
+    assert trajectory.chosen == int(np.argmax(shown))
+    assert trajectory.iterations_run < 60
+    assert separability(torch.full((4, 4), 0.3)) == 0
+    assert separability(torch.tensor([0.0, 0, 1, 1])) == pytest.approx(1)
+
+
+def test_the_residual_and_the_drawing_are_the_sheet(drawn_map: Image.Image) -> None:
+    pixels = take_picture(drawn_map).pixels
+    residual = deep_image_residual(pixels, stop="fixed:5", workers=1)
+    drawn = pixels - residual
+    assert residual.shape == pixels.shape
+    assert drawn.min() >= -1e-6
+    assert drawn.max() <= 1 + 1e-6
+    assert dark_ink(residual)[30:70, 40:170].max() > 0.3
+
+
+def test_brown_is_no_ink_and_black_is() -> None:
+    residual = torch.tensor([[-0.2, -0.8], [-0.5, -0.8], [-0.7, -0.8]]).reshape(3, 1, 2)
+    assert dark_ink(residual)[0].tolist() == pytest.approx([0.2, 0.8])
+
+
+def test_holes_are_drawn_from_around_them(photograph: Image.Image) -> None:
+    pixels = take_picture(photograph.resize((96, 96))).pixels
+    known = torch.ones(96, 96, dtype=torch.bool)
+    known[40:48, 20:70] = False
+    holes = Holes(known)
+    guess = holes.guess(pixels * known)
+    assert torch.allclose(guess * known, pixels * known)
+    assert (guess[:, ~known] > 0).all()
+    recipe = Recipe(generator="fast", averaging=0.9)
+    task = FitTask(target=pixels * known, recipe=recipe, rule=Fixed(50), seed=0, degradation=holes)
+    trajectory = fit(task)
+    restored = torch.where(known, pixels, trajectory.restored)
+    grey = torch.where(known, pixels, torch.full_like(pixels, 0.5))
+    assert psnr(restored, pixels) > psnr(grey, pixels) + 1
+    assert trajectory[-1].psnr == pytest.approx(psnr(trajectory.restored * known, pixels * known), abs=1e-3)
+    assert Holes(torch.zeros(5, 7)).guess(torch.zeros(3, 5, 7)).shape == (3, 5, 7)
+
+
+def test_a_picture_is_drawn_larger_than_it_was_seen(photograph: Image.Image) -> None:
+    pixels = take_picture(photograph.resize((64, 48))).pixels
+    shrunk = Shrunk(2)
+    recipe = Recipe(generator="fast")
+    trajectory = fit(FitTask(target=shrunk(pixels[None])[0], recipe=recipe, rule=Fixed(30), seed=0, degradation=shrunk))
+    assert trajectory.restored.shape == pixels.shape
+    assert trajectory.target.shape == (3, 24, 32)
+
+
+def test_detail_and_a_degradation_exclude_each_other() -> None:
+    recipe = dp.PRESETS["fast"].recipe
+    with pytest.raises(dp.OptionError, match="degradation"):
+        FitTask(target=torch.zeros(3, 8, 8), recipe=recipe, rule=Fixed(1), seed=0, degradation=Shrunk(2))
+
+
+def test_sizes_decide_what_is_a_letter(drawn_map: Image.Image) -> None:
+    ink = ink_of(drawn_map)
+    ring = Image.new("RGB", (120, 120), PAPER)
+    ImageDraw.Draw(ring).regular_polygon((60, 60, 45), 8, outline=BLACK, width=2)  # sides of 34 px
+    assert not lettering(ink_of(ring), Sizes(line=25)).any()
+    assert lettering(ink_of(ring), Sizes(line=45, largest=85)).any()
+    assert lettering(ink, Sizes(smallest=50)).sum() < lettering(ink).sum()
+
+
+def test_the_command_writes_everything_and_goes_on_where_it_was(
+    drawn_map: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extract, "TURNS", ((0.0, 1.0),))
+    sheet, broken, out = tmp_path / "sheet.png", tmp_path / "broken.png", tmp_path / "out"
+    drawn_map.save(sheet)
+    broken.write_bytes(sheet.read_bytes()[:300])
+    first = CliRunner().invoke(app, ["extract-text", str(sheet), str(broken), "-o", str(out), "--json"])
+    assert first.exit_code == 0 or first.return_value == 1
+    told = json.loads(first.stdout)["results"]
+    assert [each["status"] for each in told] == ["done", "failed"]
+    assert "Castle" in [each["text"] for each in told[0]["words"]]
+    names = {"text.png", "words.json", "words.csv", "words.geojson", "overlay.png", "without-text.png"}
+    assert {path.name for path in out.iterdir()} == {f"sheet.png.{name}" for name in names}
+    again = CliRunner().invoke(app, ["extract-text", str(sheet), "-o", str(out), "--json"])
+    assert [each["status"] for each in json.loads(again.stdout)["results"]] == ["skipped"]
+
+
+def test_the_command_works_without_reading(drawn_map: Image.Image, tmp_path: Path) -> None:
+    drawn_map.save(tmp_path / "sheet.png")
+    CliRunner().invoke(app, ["extract-text", str(tmp_path / "sheet.png"), "-o", str(tmp_path / "out"), "--no-ocr"])
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"sheet.png.text.png", "sheet.png.without-text.png"}
+    with Image.open(tmp_path / "out" / "sheet.png.without-text.png") as left:
+        assert (ink_of(left.crop(TITLE)) > 0.5).sum() < 0.2 * (ink_of(drawn_map.crop(TITLE)) > 0.5).sum()
+
+
+def test_the_command_refuses_standard_input(tmp_path: Path) -> None:
+    refused = CliRunner().invoke(app, ["extract-text", "-", "-o", str(tmp_path / "out")])
+    assert isinstance(refused.exception, dp.OptionError)
+    assert not (tmp_path / "out").exists()
+
+
+def test_reading_can_be_cancelled(drawn_map: Image.Image) -> None:
+    with pytest.raises(dp.CancelledError):
+        dp.extract_text(drawn_map, is_cancelled=lambda: True, workers=1)
