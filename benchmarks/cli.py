@@ -29,6 +29,7 @@ SAMPLES, MADE = Path("samples"), Path("inputs")
 ALL_ATTACKS = ",".join([*POSTER, "pgd8"])
 DETECTION = Path("docs/results/detection/evidence.jsonl")
 JOINT = Path("docs/results/detection/joint.jsonl")
+MAPS = Path("docs/results/maps/words.jsonl")
 HARDER = Path("docs/results/adaptive/harder.jsonl")
 
 
@@ -45,6 +46,18 @@ def recovery(
     from benchmarks import recovery as measured
 
     measured.run(images, out, methods.split(","), attacks.split(","), pictures, iterations)
+
+
+@app.command()
+def maps(
+    folder: Annotated[Path, typer.Option("--maps", help="Folder of sheets, PNG.")],
+    limit: Annotated[int | None, typer.Option(min=1)] = None,
+    out: Out = MAPS,
+) -> None:
+    """Words on maps: by the reader alone, behind the usual filters, with the Deep Image Residual."""
+    from benchmarks import maps as measured
+
+    measured.run(folder, out, limit)
 
 
 @app.command()

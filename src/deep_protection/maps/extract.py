@@ -144,23 +144,22 @@ class Window:
 
     def words(self, reader: Reader) -> list[Word]:
         """Words of the sheet as it is, and those that its layers add, in pixels of the sheet."""
-        sheet = self.sheet_words(reader)
-        found = together(sheet, self.layer_words(reader))
-        return [word.moved(self.tile.left, self.tile.top) for word in found if not self._is_cut(word)]
+        return self.placed(together(self.sheet_words(reader), agreed(self.readings(reader))))
+
+    def placed(self, words: list[Word]) -> list[Word]:
+        """Words of the window in pixels of the sheet, without those that its edges cut."""
+        return [word.moved(self.tile.left, self.tile.top) for word in words if not self._is_cut(word)]
 
     def sheet_words(self, reader: Reader) -> list[Word]:
         """What the reader sees without our help, in pixels of the window."""
         return _words(reader.read(self.sheet), "sheet")
 
-    def layer_words(self, reader: Reader) -> list[Word]:
-        """What several readings of the layers agree on, in pixels of the window."""
-        return agreed(self.readings(reader))
-
     def readings(self, reader: Reader) -> list[list[list[Word]]]:
         """For each layer: what the reader alone says of it, turned and stretched, and what its chains say."""
-        made = []
+        made: list[list[list[Word]]] = []
         for ink, mask, shown in zip(self.inks, self.masks, self.layers, strict=True):
             if not mask.any():
+                made.append([])
                 continue
             turned = [_words(reader.read(on_paper(shown), turned=t, stretched=s), "layer") for t, s in TURNS]
             dark, marks = darker(ink), marks_of(mask)
