@@ -29,6 +29,8 @@ SAMPLES, MADE = Path("samples"), Path("inputs")
 ALL_ATTACKS = ",".join([*POSTER, "pgd8"])
 DETECTION = Path("docs/results/detection/evidence.jsonl")
 JOINT = Path("docs/results/detection/joint.jsonl")
+EIGHT = ",".join(POSTER)
+TWO_SEEDS = Path("docs/results/stopping/two-seeds.jsonl")
 MAPS = Path("docs/results/maps/words.jsonl")
 HARDER = Path("docs/results/adaptive/harder.jsonl")
 
@@ -46,6 +48,20 @@ def recovery(
     from benchmarks import recovery as measured
 
     measured.run(images, out, methods.split(","), attacks.split(","), pictures, iterations)
+
+
+@app.command(name="two-seeds")
+def two_seeds(
+    images: Images = SAMPLES,
+    inputs: Inputs = MADE,
+    attacks: Attacks = EIGHT,
+    limit: Annotated[int, typer.Option(min=1)] = 30,
+    out: Out = TWO_SEEDS,
+) -> None:
+    """One fit, or two shorter ones averaged, for the same iterations."""
+    from benchmarks import two_seeds as measured
+
+    measured.run(str(images), inputs, attacks.split(","), limit, out)
 
 
 @app.command()
