@@ -76,6 +76,14 @@ def maps(
     measured.run(folder, out, limit)
 
 
+@app.command(name="maps-score")
+def maps_score(folder: Annotated[Path, typer.Option("--maps", help="Folder with ground_truth.json.")]) -> None:
+    """Count what `maps` read against the truth."""
+    from benchmarks import maps_score as counted
+
+    counted.score(folder)
+
+
 @app.command()
 def long(
     images: Images = SAMPLES,
