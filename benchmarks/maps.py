@@ -110,7 +110,8 @@ def _layers(reader: Reader, pixels: torch.Tensor, sheet: Sheet) -> Iterator[tupl
     found: dict[str, list[Word]] = {"together": [], "own ink": [], "residual": []}
     for tile in cut(ink.shape[0], ink.shape[1], WINDOW, OVERLAP):
         window = Window.of(tile, sheet, ink)
-        plain, readings = window.sheet_words(reader), window.readings(reader)
+        plain = window.sheet_words(reader)
+        readings = window.readings(reader, plain)
         straight = readings[0][0] if readings[0] else []
         for name, words in (
             ("together", together(plain, agreed(readings))),

@@ -15,7 +15,10 @@ FARTHEST = 3.3
 """Distance of neighbours, in letter sizes."""
 BEND = cos(radians(30))
 """The most that a chain turns from letter to letter."""
-SHORTEST = 3
+SHORTEST = 4
+UNEVEN = 0.3
+"""The most that heights of a chain's marks may spread, their standard deviation over their mean."""
+STEEP = cos(radians(60))
 MOST_ADDED = 6
 """Letters that a chain may be completed by."""
 HEIGHT = 48
@@ -62,7 +65,7 @@ def marks_of(letters: Mask, smallest: int = 6, largest: int = 60) -> list[Mark]:
 
 
 def chains(marks: list[Mark]) -> list[list[int]]:
-    """Rows of at least three marks of like size and spacing, the straightest and longest first; none twice."""
+    """Rows of at least four marks of like size and spacing, the straightest and longest first; none twice."""
     if len(marks) < SHORTEST:
         return []
     grower = _Grower(marks)
@@ -126,6 +129,20 @@ class _Grower:
         return best
 
 
+def is_even(chain: list[Mark]) -> bool:
+    """Whether its marks are of one height, as letters of a line are; houses and hatching are not."""
+    _, _, reach = _frame(chain)
+    heights = reach[:, 3] - reach[:, 2]
+    return bool(heights.std() <= UNEVEN * heights.mean())
+
+
+def directions(chain: list[Mark]) -> list[list[Mark]]:
+    """From left to right; both ways where it is so steep that maps write upwards and downwards."""
+    way = chain[-1].centre - chain[0].centre
+    forth, back = (chain, chain[::-1]) if way[0] >= 0 else (chain[::-1], chain)
+    return [forth] if abs(way[0]) > STEEP * float(np.linalg.norm(way)) else [forth, back]
+
+
 def completed(chain: list[Mark], dark: Mask) -> list[Mark]:
     """A chain with the letters that are missing inside it and at its ends, taken from all that is ``dark``.
 
@@ -141,10 +158,7 @@ def completed(chain: list[Mark], dark: Mask) -> list[Mark]:
 
 
 def _one_longer(chain: list[Mark], dark: Mask) -> list[Mark] | None:
-    places = np.array([mark.centre for mark in chain])
-    along = _headings(places)
-    across = np.column_stack([-along[:, 1], along[:, 0]])
-    reach = np.array([_reach(*each) for each in zip(chain, along, across, strict=True)])
+    places, along, reach = _frame(chain)
     sides = np.median(np.abs(reach), axis=0).reshape(2, 2).mean(axis=1)
     filled = np.median([len(mark.rows) for mark in chain]) / max(1.0, 4 * sides[0] * sides[1])
     gaps = np.linalg.norm(np.diff(places, axis=0), axis=1)
@@ -174,10 +188,8 @@ def _within(dark: Mask, centre: Points, heading: Points, sides: Points) -> tuple
 def straightened(chain: list[Mark], ink: Ink) -> Strip:
     """Each mark turned level and set close to the next; ``ink`` is that of the enlarged picture, dark is 1."""
     cv2 = opencv()
-    places = np.array([mark.centre for mark in chain])
-    along = _headings(places)
+    places, along, reach = _frame(chain)
     across = np.column_stack([-along[:, 1], along[:, 0]])
-    reach = np.array([_reach(*each) for each in zip(chain, along, across, strict=True)])
     height = float(np.median(reach[:, 3] - reach[:, 2]))
     half = 1.15 * max(float(np.abs(reach[:, 2:]).max()), 0.6 * height)
     gaps = np.linalg.norm(np.diff(places, axis=0), axis=1)
@@ -196,6 +208,14 @@ def straightened(chain: list[Mark], ink: Ink) -> Strip:
     strip = cv2.resize(strip, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     grey = (255 * (1 - np.clip(strip, 0, 1))).astype(np.uint8)
     return Strip(np.repeat(grey[..., None], 3, axis=2), len(chain), _around(places, along, across, reach) / ENLARGED)
+
+
+def _frame(chain: list[Mark]) -> tuple[Points, Points, Points]:
+    """Places of its marks, directions of reading there, and how far each mark goes."""
+    places = np.array([mark.centre for mark in chain])
+    along = _headings(places)
+    across = np.column_stack([-along[:, 1], along[:, 0]])
+    return places, along, np.array([_reach(*each) for each in zip(chain, along, across, strict=True)])
 
 
 def _headings(places: Points) -> Points:

@@ -1,6 +1,6 @@
 """Text out of a map: where it is, what it says, and the map without it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,9 @@ from deep_protection.errors import CancelledError
 from deep_protection.fitting import Degradation, Holes, ProgressCallback, Recipe
 from deep_protection.images import Picture, take_picture, to_pillow
 from deep_protection.images.pillow import to_rgb
-from deep_protection.maps.chains import Mark, chains, completed, marks_of, straightened
+from deep_protection.maps.chains import Mark, chains, completed, directions, is_even, marks_of, straightened
 from deep_protection.maps.legibility import dark_ink
-from deep_protection.maps.lettering import Ink, Mask, Sizes, darker, enlarged, layer, lettering
+from deep_protection.maps.lettering import ENLARGED, Ink, Mask, Sizes, darker, enlarged, layer, lettering
 from deep_protection.maps.library import opencv
 from deep_protection.maps.reader import Line, Reader
 from deep_protection.maps.residual import deep_image_residual
@@ -144,7 +144,8 @@ class Window:
 
     def words(self, reader: Reader) -> list[Word]:
         """Words of the sheet as it is, and those that its layers add, in pixels of the sheet."""
-        return self.placed(together(self.sheet_words(reader), agreed(self.readings(reader))))
+        sheet = self.sheet_words(reader)
+        return self.placed(together(sheet, agreed(self.readings(reader, sheet))))
 
     def placed(self, words: list[Word]) -> list[Word]:
         """Words of the window in pixels of the sheet, without those that its edges cut."""
@@ -154,8 +155,15 @@ class Window:
         """What the reader sees without our help, in pixels of the window."""
         return _words(reader.read(self.sheet), "sheet")
 
-    def readings(self, reader: Reader) -> list[list[list[Word]]]:
-        """For each layer: what the reader alone says of it, turned and stretched, and what its chains say."""
+    def readings(self, reader: Reader, known: Sequence[Word] = ()) -> list[list[list[Word]]]:
+        """For each layer: what the reader alone says of it, turned and stretched, and what its chains say.
+
+        Chains that lie on ``known`` words are not read again.
+        """
+        silent = np.ones(self.sheet.shape[:2], np.uint8)
+        for word in known:
+            if len(word.text) > 1:
+                opencv().fillPoly(silent, [np.round(np.array(word.corners)).astype(np.int32)], 0)
         made: list[list[list[Word]]] = []
         for ink, mask, shown in zip(self.inks, self.masks, self.layers, strict=True):
             if not mask.any():
@@ -164,6 +172,7 @@ class Window:
             turned = [_words(reader.read(on_paper(shown), turned=t, stretched=s), "layer") for t, s in TURNS]
             dark, marks = darker(ink), marks_of(mask)
             found = [[marks[number] for number in chain] for chain in chains(marks)]
+            found = [chain for chain in found if _lies_on(silent, chain) and is_even(chain)]
             longer = [completed(chain, dark) for chain in found]
             grown = [new for new, old in zip(longer, found, strict=True) if len(new) > len(old)]
             made.append(
@@ -211,10 +220,18 @@ def _words(lines: list[Line], source: str) -> list[Word]:
     return [word for line in lines for word in words_in(line, source)]
 
 
+def _lies_on(places: NDArray[np.uint8], chain: list[Mark]) -> bool:
+    """Whether more than half of a chain's marks have their middle where ``places`` is one."""
+    height, width = places.shape
+    middles = np.array([mark.centre for mark in chain]) / ENLARGED
+    columns, rows = np.clip(middles.astype(int), 0, (width - 1, height - 1)).T
+    return bool(places[rows, columns].mean() > 0.5)
+
+
 def _chained(reader: Reader, chain: list[Mark], ink: Ink) -> Iterator[Word]:
     """What a chain of marks says, from whichever end it reads better; about as many letters as marks, or nothing."""
     best: Line | None = None
-    for marks in (chain, chain[::-1]):
+    for marks in directions(chain):
         strip = straightened(marks, ink)
         text, confidence = reader.recognise(strip.picture)
         if best is None or confidence > best.confidence:
