@@ -10,10 +10,26 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import demo_table, detection_tables, experiment_table, paired, performance_tables, stopping_tables
+from benchmarks import (
+    demo_table,
+    detection_tables,
+    experiment_table,
+    maps_tables,
+    paired,
+    performance_tables,
+    stopping_tables,
+    two_seeds,
+)
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "docs/performance.md", "docs/stopping.md", "docs/detection.md", "docs/attackers.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/performance.md",
+    "docs/stopping.md",
+    "docs/detection.md",
+    "docs/attackers.md",
+    "docs/maps.md",
+)
 
 
 def _demo() -> str:
@@ -31,6 +47,8 @@ TABLES: dict[str, Callable[[], str]] = {
     **stopping_tables.TABLES,
     "differences": paired.differences,
     **detection_tables.TABLES,
+    **maps_tables.TABLES,
+    "two_seeds": two_seeds.table,
 }
 
 

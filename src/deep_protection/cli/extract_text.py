@@ -1,6 +1,8 @@
 """``deep-protection extract-text``: maps in; their lettering, their words and the maps without them out."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +10,7 @@ import typer
 from PIL import Image
 
 from deep_protection.cli import options
-from deep_protection.cli.console import print_json, progress_bar, say_error, say_note
+from deep_protection.cli.console import counting_bar, print_json, say_error, say_note
 from deep_protection.cli.plan import STREAM, find_pictures
 from deep_protection.errors import DeepProtectionError, MissingExtraError, OptionError, OutputError
 from deep_protection.images import encode, read_image, write_atomically
@@ -56,9 +58,15 @@ def extract_text_command(
             if not quiet:
                 for note in notes:
                     say_note(note)
-            with progress_bar(f"reading {Path(name).name}", shown=not quiet) as progress:
+            with counting_bar(f"reading {Path(name).name}", shown=not quiet) as report:
                 found = extract_text(
-                    image, ocr=ocr, stop=stop, seed=seed, device=device, workers=workers, progress=progress
+                    image,
+                    ocr=ocr,
+                    stop=stop,
+                    seed=seed,
+                    device=device,
+                    workers=workers,
+                    on_window=partial(_report, report),
                 )
             _write(found, output, stem, Path(name).name, ocr=ocr)
         except MissingExtraError:
@@ -74,6 +82,10 @@ def extract_text_command(
     if as_json:
         print_json({"results": outcomes})
     return 1 if any(outcome["status"] == "failed" for outcome in outcomes) else 0
+
+
+def _report(report: Callable[[int, int, str], None], done: int, total: int) -> None:
+    report(done, total, "windows")
 
 
 def _stems(names: list[str]) -> list[str]:

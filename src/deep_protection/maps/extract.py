@@ -44,6 +44,7 @@ class ExtractedText:
     """What :func:`extract_text` found on a sheet of ``H×W`` pixels."""
 
     words: list[Word]
+    """From top to bottom."""
     text_layer: Image.Image
     """RGBA, the size of the sheet: the ink of what may be lettering, transparent elsewhere. Symbols of a letter's size,
     such as trees, are in it too."""
@@ -73,6 +74,7 @@ def extract_text(
     device: str | torch.device = "auto",
     workers: int | None = None,
     progress: ProgressCallback | None = None,
+    on_window: Callable[[int, int], None] = lambda *_: None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> ExtractedText:
     """Separate the lettering of a map from the rest, and read it.
@@ -85,6 +87,7 @@ def extract_text(
         device: where the fit runs.
         workers: tiles fitted at once on the CPU.
         progress: called while the residual is made.
+        on_window: called after every window of the sheet, with how many are done and how many there are.
         is_cancelled: asked at every iteration and before every window that is read.
 
     Raises:
@@ -100,7 +103,8 @@ def extract_text(
     sheet = to_rgb(picture.pixels)
     letters = np.zeros(ink.shape, np.float32)
     words: list[Word] = []
-    for tile in cut(ink.shape[0], ink.shape[1], WINDOW, OVERLAP):
+    tiles = cut(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
+    for number, tile in enumerate(tiles):
         if is_cancelled():
             raise CancelledError("reading was cancelled")
         window = Window.of(tile, sheet, ink)
@@ -108,6 +112,8 @@ def extract_text(
             np.maximum(tile_of(letters, tile), shown, out=tile_of(letters, tile))
         if reader is not None:
             words = merged(words, window.words(reader))
+        on_window(number + 1, len(tiles))
+    words.sort(key=lambda word: (word.box[1], word.box[0]))
     return ExtractedText(
         words,
         _as_layer(sheet, letters),
@@ -257,6 +263,8 @@ def _without(picture: Picture, letters: Ink, words: list[Word] | None, settings:
             cv2.fillPoly(mask, [np.round(np.array(word.corners)).astype(np.int32)], 1)
         mask &= darker(1 - picture.pixels.amax(dim=0).numpy()).astype(np.uint8)
     known = torch.from_numpy(cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0)
+    if bool(known.all()):
+        return picture.rebuild(picture.pixels)
 
     def hole(_: int, tile: Tile) -> Degradation:
         return Holes(tile.of(known))
