@@ -20,6 +20,8 @@ from benchmarks import (
     stopping_tables,
     two_seeds,
 )
+from deep_protection.evaluation.report import tuning
+from deep_protection.evaluation.report.document import block_markdown
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
@@ -49,6 +51,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **detection_tables.TABLES,
     **maps_tables.TABLES,
     "two_seeds": two_seeds.table,
+    "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),
 }
 
 

@@ -44,6 +44,7 @@ class Preset:
         return rule.with_classifier(classifier) if side <= self.tile else rule
 
 
+# Optimiser, activation, learning rate, width and depth were chosen by experiment: docs/results/tune and tune-few.
 _FAST = Recipe(
     generator="fast",
     huber=0.1,

@@ -18,6 +18,8 @@ DRAWS = 5000
 SHIPPED = "adam 0.01, swish, 16×3"
 COLOURS = {"adam": "#c62828", "rmsprop": "#1565c0", "momentum": "#2e7d32"}
 STYLES = {"swish": "-", "relu": "--", "leaky": ":"}
+WIDTHS = {8: "#fb8c00", 16: "#c62828", 32: "#6a1b9a"}
+DEPTHS = {2: ":", 3: "-", 4: "--"}
 
 Row = dict[str, Any]
 
@@ -75,7 +77,7 @@ def _lead(course: Course, shipped: Course | None) -> str:
     gains = np.array([100 * (own[image] - other[image]) for image in own if image in other])
     draws = np.random.default_rng(0).choice(gains, (DRAWS, len(gains))).mean(axis=1)
     low, high = np.quantile(draws, [0.025, 0.975])
-    return f"{gains.mean():+.0f} ({low:+.0f} to {high:+.0f})"
+    return f"{round(gains.mean()):+d} ({round(low):+d} to {round(high):+d})"
 
 
 def _over_attacks(rows: list[Row], what: str) -> float:
@@ -146,17 +148,23 @@ def _draw(found: dict[str, Course]) -> bytes:
             colour = "black" if shipped else COLOURS[about["optimiser"]]
             left.plot(course.cpu_seconds, course.chance, STYLES[about["activation"]], color=colour, linewidth=width)
         if about["optimiser"] == "adam" and about["activation"] == "swish":
-            colour = "black" if shipped else {8: "#fb8c00", 16: "#c62828", 32: "#6a1b9a"}[about["width"]]
-            style = {2: ":", 3: "-", 4: "--"}[about["depth"]]
-            right.plot(course.cpu_seconds, course.chance, style, color=colour, linewidth=width)
+            colour = "black" if shipped else WIDTHS[about["width"]]
+            right.plot(course.cpu_seconds, course.chance, DEPTHS[about["depth"]], color=colour, linewidth=width)
+    seen = {value for course in found.values() for value in course.about.values() if isinstance(value, str)}
+    sizes = {("width", course.about["width"]) for course in found.values()}
+    sizes |= {("depth", course.about["depth"]) for course in found.values()}
     for name, colour in COLOURS.items():
-        left.plot([], [], color=colour, label=name)
+        if name in seen:
+            left.plot([], [], color=colour, label=name)
     for name, style in STYLES.items():
-        left.plot([], [], style, color="#777777", label=name)
-    for maps, colour in ((8, "#fb8c00"), (16, "#c62828"), (32, "#6a1b9a")):
-        right.plot([], [], color=colour, label=f"{maps} maps")
-    for scales, style in ((2, ":"), (3, "-"), (4, "--")):
-        right.plot([], [], style, color="#777777", label=f"{scales} scales")
+        if name in seen:
+            left.plot([], [], style, color="#777777", label=name)
+    for maps, colour in WIDTHS.items():
+        if ("width", maps) in sizes:
+            right.plot([], [], color=colour, label=f"{maps} maps")
+    for scales, style in DEPTHS.items():
+        if ("depth", scales) in sizes:
+            right.plot([], [], style, color="#777777", label=f"{scales} scales")
     for panel in (left, right):
         panel.plot([], [], color="black", linewidth=2.6, label="shipped")
         panel.set_xlabel("CPU seconds a picture")
