@@ -32,6 +32,7 @@ JOINT = Path("docs/results/detection/joint.jsonl")
 EIGHT = ",".join(POSTER)
 TWO_SEEDS = Path("docs/results/stopping/two-seeds.jsonl")
 MAPS = Path("docs/results/maps/words.jsonl")
+RESTORED = Path("docs/results/restoration/rows.jsonl")
 HARDER = Path("docs/results/adaptive/harder.jsonl")
 
 
@@ -188,6 +189,19 @@ def scale(
 
     name = "scale.jsonl" if device == "cpu" else f"scale-{device.partition(':')[0]}.jsonl"
     measured.run(out or RESULTS / name, device, rounds)
+
+
+@app.command(name="restore-peer")
+def restore_peer(
+    pictures: Annotated[Path, typer.Option(help="Folder with Set14 and the paper's pictures (DIP).")],
+    tasks: Annotated[str, typer.Option(help="Which restorations.")] = "denoise,dejpeg,upscale,inpaint",
+    side: Annotated[int, typer.Option(min=64, help="Middles of so many pixels; a multiple of 32.")] = 128,
+    out: Out = RESTORED,
+) -> None:
+    """The published recipe of every restoration, to its own end: hours."""
+    from benchmarks import restoration_peer as measured
+
+    measured.run(pictures, tasks.split(","), side, out)
 
 
 @app.command()
