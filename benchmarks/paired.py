@@ -29,8 +29,14 @@ def differences() -> str:
             if attack in POSTER:
                 other = by_rule()[second][attack, image]
                 own[image].append(float(row["top1_correct"]) - float(other["top1_correct"]))
-        gains = np.array([100 * mean(own[image]) for image in sorted(own)])  # in one order, or the draws differ
-        draws = np.random.default_rng(0).choice(gains, (DRAWS, len(gains))).mean(axis=1)
-        low, high = np.quantile(draws, [0.025, 0.975])
-        lines.append([f"`{first}` − `{second}`", f"{gains.mean():+.1f}", f"{low:+.1f} to {high:+.1f}"])
+        lines.append([f"`{first}` − `{second}`", *gain(own)])
     return block_markdown(Table(["difference", "points", "95 % interval"], lines))
+
+
+def gain(of_pictures: dict[str, list[float]]) -> tuple[str, str]:
+    """Mean of the pictures' means of differences between 0 and 1, in points, and its 95 % interval."""
+    # In one order, or the draws differ.
+    gains = np.array([100 * mean(of_pictures[image]) for image in sorted(of_pictures)])
+    draws = np.random.default_rng(0).choice(gains, (DRAWS, len(gains))).mean(axis=1)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return f"{gains.mean():+.1f}", f"{low:+.1f} to {high:+.1f}"

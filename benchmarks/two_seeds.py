@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.paired import gain
 from benchmarks.rows import append, read
 from deep_protection.attacks import find_attack
 from deep_protection.classifiers import Classifier, load_classifier
@@ -26,6 +27,7 @@ from deep_protection.seeds import picture_seed
 from deep_protection.stopping import Fixed, Trajectory
 
 RESULTS = Path("docs/results/stopping/two-seeds.jsonl")
+ONE, PICTURES, ANSWERS = WAYS = ("one fit", "two fits, pictures averaged", "two fits, answers averaged")
 LONG, SHORT = 100, 50
 """Iterations of the one fit, and of each of the two."""
 
@@ -63,12 +65,12 @@ def run(images: str, inputs: Path, attacks: list[str], limit: int, out: Path = R
 def _compared(given: Tensor, label: int, classifier: Classifier) -> Iterator[dict[str, Any]]:
     one, other = _fitted(given, 0, LONG), _fitted(given, 1, SHORT)
     for index, point in enumerate(one):
-        yield _row("one fit", point.iteration, [one.outputs[index]], label, classifier)
+        yield _row(ONE, point.iteration, [one.outputs[index]], label, classifier)
         if index < len(other):
             both = [one.outputs[index], other.outputs[index]]
             total = 2 * point.iteration
-            yield _row("two fits, pictures averaged", total, [torch.stack(both).mean(dim=0)], label, classifier)
-            yield _row("two fits, answers averaged", total, both, label, classifier)
+            yield _row(PICTURES, total, [torch.stack(both).mean(dim=0)], label, classifier)
+            yield _row(ANSWERS, total, both, label, classifier)
 
 
 def _fitted(given: Tensor, number: int, iterations: int) -> Trajectory:
@@ -95,15 +97,29 @@ def table() -> str:
     """Mean over the attacks, worst attack and clean, top-1 in percent, by all iterations spent."""
     rows = read(Path(__file__).parents[1] / RESULTS)
     attacks = sorted({row["attack"] for row in rows} - {CLEAN})
+    right = {(row["iterations"], row["how"], row["attack"], row["image"]): row["top1_correct"] for row in rows}
+    images = sorted({row["image"] for row in rows})
     lines = []
     for spent in (20, 40, 60, 80, 100):
-        for how in ("one fit", "two fits, pictures averaged", "two fits, answers averaged"):
-            of = [row for row in rows if (row["how"], row["iterations"]) == (how, spent)]
-            if not of:
-                continue
-            each = [mean(100 * row["top1_correct"] for row in of if row["attack"] == attack) for attack in attacks]
-            clean = mean(100 * row["top1_correct"] for row in of if row["attack"] == CLEAN)
-            lines.append([str(spent), how, f"{mean(each):.1f}", f"{min(each):.1f}", f"{clean:.1f}"])
-    pictures = len({row["image"] for row in rows})
-    made = block_markdown(Table(["iterations in all", "how", "mean", "worst", "clean"], lines))
-    return f"{made}\n{pictures} pictures.\n" if not made.endswith("\n\n") else f"{made}{pictures} pictures.\n"
+        for how in WAYS:
+            own = {name: [right[spent, how, name, image] for image in images] for name in (*attacks, CLEAN)}
+            share = {name: 100 * mean(answers) for name, answers in own.items()}
+            clean = share.pop(CLEAN)
+            against = {
+                image: [right[spent, how, name, image] - float(right[spent, ONE, name, image]) for name in attacks]
+                for image in images
+            }
+            lines.append(
+                [
+                    str(spent),
+                    how,
+                    f"{mean(share.values()):.1f}",
+                    f"{min(share.values()):.1f}",
+                    f"{clean:.1f}",
+                    "" if how == ONE else " (".join(gain(against)) + ")",
+                ]
+            )
+    made = block_markdown(Table(["iterations in all", "how", "mean", "worst", "clean", "mean against one fit"], lines))
+    return (
+        f"{made.rstrip()}\n\n{len(images)} pictures; in brackets the 95 % interval, paired bootstrap over pictures.\n"
+    )
