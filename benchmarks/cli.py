@@ -191,6 +191,19 @@ def scale(
     measured.run(out or RESULTS / name, device, rounds)
 
 
+@app.command()
+def restore(
+    pictures: Annotated[Path, typer.Option(help="Folder with Set14 and the paper's pictures (DIP).")],
+    tasks: Annotated[str, typer.Option(help="Which restorations.")] = "denoise,dejpeg,upscale,inpaint",
+    side: Annotated[int, typer.Option(min=0, help="Middles of so many pixels; 0: whole pictures.")] = 128,
+    out: Out = RESTORED,
+) -> None:
+    """Our restorations beside the cheap ones."""
+    from benchmarks import restoration as measured
+
+    measured.run(pictures, tasks.split(","), side or None, out)
+
+
 @app.command(name="restore-peer")
 def restore_peer(
     pictures: Annotated[Path, typer.Option(help="Folder with Set14 and the paper's pictures (DIP).")],

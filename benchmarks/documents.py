@@ -17,6 +17,7 @@ from benchmarks import (
     maps_tables,
     paired,
     performance_tables,
+    restoration,
     stopping_tables,
     two_seeds,
 )
@@ -31,6 +32,7 @@ DOCUMENTS = (
     "docs/detection.md",
     "docs/attackers.md",
     "docs/maps.md",
+    "docs/restoration.md",
 )
 
 
@@ -50,6 +52,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "differences": paired.differences,
     **detection_tables.TABLES,
     **maps_tables.TABLES,
+    **restoration.TABLES,
     "two_seeds": two_seeds.table,
     "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),
 }

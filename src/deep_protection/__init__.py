@@ -33,6 +33,9 @@ from deep_protection.purification import PRESETS as PRESETS
 from deep_protection.purification import Preset as Preset
 from deep_protection.purification import Purified as Purified
 from deep_protection.purification import purify as purify
+from deep_protection.restoration import dejpeg as dejpeg
+from deep_protection.restoration import denoise as denoise
+from deep_protection.restoration import inpaint as inpaint
 from deep_protection.stopping import Fixed as Fixed
 from deep_protection.stopping import Oracle as Oracle
 from deep_protection.stopping import StopRule as StopRule

@@ -14,22 +14,41 @@ from deep_protection.generators.layers import Conv, Norm, block, nearest
 
 
 class AddingHourglass(nn.Module):
-    """One scale, holding the smaller scales inside itself; ``channels`` from the outermost inwards."""
+    """One scale, holding the smaller scales inside itself; ``channels`` from the outermost inwards.
 
-    def __init__(self, inputs: int, channels: Sequence[int], activation: Callable[[], nn.Module] = nn.SiLU) -> None:
+    ``skip`` is how many maps pass every scale at full size beside the deep branch, mixed from all and spread over all
+    again: None lets all pass, 0 none. ``enlarged`` brings the deep branch back to full size.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        channels: Sequence[int],
+        activation: Callable[[], nn.Module] = nn.SiLU,
+        *,
+        skip: int | None = None,
+        enlarged: Callable[[Tensor, Tensor], Tensor] = nearest,
+    ) -> None:
         super().__init__()
         width, inner = channels[0], channels[1:]
         # No biases: normalisation, which comes after every convolution here, would take them away again.
-        self.skip = Conv(inputs, width, 1, bias=False)
+        self.skip: nn.Module | None = Conv(inputs, width, 1, bias=False) if skip is None else None
+        if skip:
+            thin = block(inputs, skip, 1, bias=False, activation=activation)
+            self.skip = nn.Sequential(thin, Conv(skip, width, 1, bias=False))
         self.down = block(inputs, width, 3, 2, bias=False, activation=activation)
-        self.deeper: nn.Module = AddingHourglass(width, inner, activation) if inner else nn.Identity()
+        self.deeper: nn.Module = nn.Identity()
+        if inner:
+            self.deeper = AddingHourglass(width, inner, activation, skip=skip, enlarged=enlarged)
         self.back = Conv(inner[0] if inner else width, width, 1, bias=False)
         self.join = Norm(width)
         self.mix = activation()
         self.up = block(width, width, 3, bias=False, activation=activation)
+        self.enlarged = enlarged
 
     def forward(self, maps: Tensor) -> Tensor:
         """``N×inputs×H×W`` to ``N×channels[0]×H×W``."""
-        deep = nearest(self.back(self.deeper(self.down(maps))), like=maps)
-        mixed: Tensor = self.up(self.mix(self.join(deep + self.skip(maps))))
+        deep = self.enlarged(self.back(self.deeper(self.down(maps))), maps)
+        joined = deep if self.skip is None else deep + self.skip(maps)
+        mixed: Tensor = self.up(self.mix(self.join(joined)))
         return mixed

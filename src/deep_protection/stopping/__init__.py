@@ -5,6 +5,8 @@ from deep_protection.stopping.auto import Auto as Auto
 from deep_protection.stopping.companions import COMPANIONS as COMPANIONS
 from deep_protection.stopping.discrepancy import Discrepancy as Discrepancy
 from deep_protection.stopping.fixed import Fixed as Fixed
+from deep_protection.stopping.noise_level import NoiseLevel as NoiseLevel
+from deep_protection.stopping.noise_level import noise_deviation as noise_deviation
 from deep_protection.stopping.oracle import Oracle as Oracle
 from deep_protection.stopping.parse import STOP_RULES as STOP_RULES
 from deep_protection.stopping.parse import parse_stop as parse_stop

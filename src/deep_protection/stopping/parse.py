@@ -7,6 +7,7 @@ from deep_protection.stopping.agreement import Agreement
 from deep_protection.stopping.auto import Auto
 from deep_protection.stopping.discrepancy import Discrepancy
 from deep_protection.stopping.fixed import Fixed
+from deep_protection.stopping.noise_level import NoiseLevel
 from deep_protection.stopping.oracle import Oracle
 from deep_protection.stopping.patient import Patient
 from deep_protection.stopping.rule import StopRule
@@ -49,6 +50,11 @@ def _discrepancy(argument: str, limit: int) -> StopRule:
     return Discrepancy(limit=limit) if level is None else Discrepancy(limit=limit, level=level)
 
 
+def _noise(argument: str, limit: int) -> StopRule:
+    closer = _number("noise", argument, "0.2")
+    return NoiseLevel(limit=limit) if closer is None else NoiseLevel(limit=limit, closer=closer)
+
+
 def _self(argument: str, limit: int) -> StopRule:
     share = _number("self", argument, "0.03")
     return SelfReferenced(limit=limit) if share is None else SelfReferenced(limit=limit, share=share)
@@ -79,6 +85,7 @@ STOP_RULES: dict[str, Builder] = {
     Oracle.name: _oracle,
     **{rule.name: _patient(rule) for rule in (WindowedVariance, MovingVariance, WorstTile, SubImages, Agreement)},
     Discrepancy.name: _discrepancy,
+    NoiseLevel.name: _noise,
     SelfReferenced.name: _self,
     Stability.name: _stable,
 }

@@ -1,0 +1,8 @@
+"""Deep Image Prior's other uses: pictures that are noisy, compressed too far, or have holes."""
+
+from deep_protection.restoration.presets import DEJPEG as DEJPEG
+from deep_protection.restoration.presets import DENOISE as DENOISE
+from deep_protection.restoration.presets import INPAINT as INPAINT
+from deep_protection.restoration.restore import dejpeg as dejpeg
+from deep_protection.restoration.restore import denoise as denoise
+from deep_protection.restoration.restore import inpaint as inpaint

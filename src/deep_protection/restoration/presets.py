@@ -1,0 +1,29 @@
+"""How each kind of damage is undone: rows of settings, fitted and stopped as everything else is.
+
+Several fits of different seeds are averaged: what one makes up, others do not, and it gains more than one longer fit.
+"""
+
+from deep_protection.fitting import Recipe
+from deep_protection.purification import Preset
+
+DENOISE = Preset(
+    name="denoise",
+    recipe=Recipe(generator="fine", precision="bfloat16", averaging=0.95, checkpoint_every=5),
+    stop="noise",
+    longest=400,
+    fits=4,
+)
+DEJPEG = Preset(
+    name="dejpeg",
+    recipe=Recipe(generator="fine", precision="bfloat16", averaging=0.95, checkpoint_every=10),
+    stop="fixed:80",
+    longest=160,
+    fits=3,
+)
+INPAINT = Preset(
+    name="inpaint",
+    recipe=Recipe(generator="whole", precision="bfloat16", averaging=0.95, checkpoint_every=25),
+    stop="fixed:800",
+    longest=1600,
+    fits=2,
+)

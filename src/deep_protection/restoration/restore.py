@@ -1,0 +1,165 @@
+"""Restoring what is not an attack: each call is :func:`deep_protection.purify` with settings of its own."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deep_protection.errors import ImageError, OptionError
+from deep_protection.fitting import Degradation, Holes, ProgressCallback
+from deep_protection.images import Picture, take_picture
+from deep_protection.purification import Preset, purify, purify_each
+from deep_protection.purification.tiles import Tile
+from deep_protection.restoration.presets import DEJPEG, DENOISE, INPAINT
+from deep_protection.stopping import StopRule
+
+
+def denoise(
+    image: Any,
+    *,
+    sigma: float | None = None,
+    stop: str | StopRule | None = None,
+    fits: int | None = None,
+    seed: int | None = 0,
+    device: str | torch.device = "auto",
+    workers: int | None = None,
+    progress: ProgressCallback | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Any:
+    """Take noise out of a picture, a list of pictures or a batch; the same type and size come back.
+
+    Args:
+        image: as for :func:`deep_protection.purify`.
+        sigma: standard deviation of the noise in 8-bit steps (25 is strong); None estimates it from each picture.
+        stop: when to end a fit; None ends it where the output is as far from the picture as its noise is large.
+        fits: fits of different seeds that are averaged; more are better and slower.
+        seed: as for :func:`deep_protection.purify`, and so are the others that follow.
+        device: where the fit runs.
+        workers: pictures fitted at once on the CPU.
+        progress: called with a :class:`Progress`.
+        is_cancelled: asked at every iteration.
+
+    Raises:
+        ImageError: a picture cannot be used. OptionError: an argument cannot.
+    """
+    if sigma is not None:
+        if not 0 < sigma < 255:
+            raise OptionError(f"sigma is in 8-bit steps, above 0 and under 255, got {sigma}")
+        if stop is not None:
+            raise OptionError("sigma says when to stop; give sigma or stop, not both")
+        stop = f"discrepancy:{0.2 - 20 * math.log10(sigma / 255):.4f}"
+    return purify(
+        image,
+        preset=_with(DENOISE, fits),
+        stop=stop,
+        seed=seed,
+        device=device,
+        workers=workers,
+        progress=progress,
+        is_cancelled=is_cancelled,
+    )
+
+
+def dejpeg(
+    image: Any,
+    *,
+    stop: str | StopRule | None = None,
+    fits: int | None = None,
+    seed: int | None = 0,
+    device: str | torch.device = "auto",
+    workers: int | None = None,
+    progress: ProgressCallback | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Any:
+    """Take the blocks and rings of strong JPEG compression out; arguments and result are those of :func:`denoise`."""
+    return purify(
+        image,
+        preset=_with(DEJPEG, fits),
+        stop=stop,
+        seed=seed,
+        device=device,
+        workers=workers,
+        progress=progress,
+        is_cancelled=is_cancelled,
+    )
+
+
+def inpaint(
+    image: Any,
+    mask: Any,
+    *,
+    stop: str | StopRule | None = None,
+    fits: int | None = None,
+    seed: int | None = 0,
+    device: str | torch.device = "auto",
+    workers: int | None = None,
+    progress: ProgressCallback | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Any:
+    """Fill the holes of one picture; what is not masked comes back as it was.
+
+    Args:
+        image: one picture, as for :func:`deep_protection.purify`.
+        mask: what is missing: an ``H×W`` bool array or tensor, true where it is, or a picture of the same size (a path,
+            Pillow image, …), white where it is.
+        stop: when to end a fit; None takes a fixed count, for there is no noise that could be learnt.
+        fits: as for :func:`denoise`, and so are the others.
+        seed: same picture, same seed: same result.
+        device: where the fit runs.
+        workers: pictures fitted at once on the CPU.
+        progress: called with a :class:`Progress`.
+        is_cancelled: asked at every iteration.
+
+    Raises:
+        ImageError: picture or mask cannot be used, or do not fit together.
+    """
+    picture = take_picture(image)
+    missing = _missing(mask)
+    if missing.shape != picture.pixels.shape[-2:]:
+        height, width = picture.pixels.shape[-2:]
+        raise ImageError(
+            f"the mask is {missing.shape[1]}×{missing.shape[0]} and the picture {width}×{height}; make them of one size"
+        )
+    if bool(missing.all()):
+        raise ImageError("the mask covers the whole picture; leave something to fill it in from (white is missing)")
+    if not bool(missing.any()):
+        return picture.rebuild(picture.pixels)
+    known = ~missing
+
+    def hole(_: int, tile: Tile) -> Degradation:
+        return Holes(tile.of(known))
+
+    seen = Picture(picture.pixels * known, lambda pixels: pixels)
+    results = purify_each(
+        [seen],
+        total=1,
+        preset=_with(INPAINT, fits),
+        stop=stop,
+        seed=seed,
+        device=device,
+        workers=workers,
+        progress=progress,
+        is_cancelled=is_cancelled,
+        degradation_of=hole,
+    )
+    painted: Tensor = next(results).image
+    return picture.rebuild(torch.where(known, picture.pixels, painted))
+
+
+def _missing(mask: Any) -> Tensor:
+    """``H×W`` bool, true where a pixel is missing."""
+    if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
+        mask = torch.from_numpy(mask)
+    if isinstance(mask, Tensor) and mask.dtype == torch.bool:
+        if mask.ndim != 2:
+            raise ImageError(f"a mask of bools is H×W, got {tuple(mask.shape)}")
+        return mask.cpu()
+    return take_picture(mask).pixels.mean(dim=0) >= 0.5
+
+
+def _with(preset: Preset, fits: int | None) -> Preset:
+    return preset if fits is None else replace(preset, fits=fits)

@@ -1,0 +1,140 @@
+"""Pictures drawn here are damaged and restored by real fits, small and short: gains are asked for, not figures."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+import deep_protection as dp
+from deep_protection import ImageError, OptionError
+from deep_protection.images import take_picture
+from deep_protection.stopping import noise_deviation, parse_stop, psnr
+
+
+@pytest.fixture(scope="module")
+def clean() -> Tensor:
+    """Discs and bars on a slope of grey, ``3×64×64``."""
+    picture = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
+    pen = ImageDraw.Draw(picture)
+    pen.ellipse((8, 8, 36, 36), fill=(200, 60, 40))
+    pen.rectangle((30, 30, 56, 50), fill=(40, 90, 200))
+    pen.line((4, 60, 60, 8), fill=(240, 230, 90), width=3)
+    return take_picture(picture).pixels
+
+
+def with_noise(clean: Tensor, sigma: float) -> Tensor:
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    return (clean + sigma / 255 * noise).clamp(0, 1)
+
+
+@pytest.mark.parametrize("sigma", [25.0, 50.0])
+def test_noise_goes_and_the_picture_stays(clean: Tensor, sigma: float) -> None:
+    noisy = with_noise(clean, sigma)
+    restored = dp.denoise(noisy, fits=1)
+    assert restored.shape == noisy.shape
+    assert psnr(restored, clean) > psnr(noisy, clean) + 5
+
+
+def test_two_fits_are_better_than_one(clean: Tensor) -> None:
+    noisy = with_noise(clean, 25)
+    one, two = (psnr(dp.denoise(noisy, fits=fits), clean) for fits in (1, 2))
+    assert two > one
+
+
+def test_a_known_noise_is_taken_at_its_word(clean: Tensor) -> None:
+    noisy = with_noise(clean, 25)
+    smooth, close = (dp.denoise(noisy, sigma=sigma, fits=1) for sigma in (50.0, 12.0))
+    assert psnr(smooth, noisy) < psnr(close, noisy)
+
+
+@pytest.mark.parametrize("sigma", [5, 15, 30])
+def test_noise_is_estimated(sigma: int) -> None:
+    noisy = 0.5 + sigma / 255 * torch.randn(3, 128, 128, generator=torch.Generator().manual_seed(1))
+    assert noise_deviation(noisy) * 255 == pytest.approx(sigma, rel=0.05)
+
+
+def test_a_picture_without_noise_or_pixels_to_compare_has_a_level_too() -> None:
+    assert noise_deviation(torch.zeros(3, 1, 9)) == 0
+    flat = np.full((16, 16, 3), 128, np.uint8)
+    assert np.abs(dp.denoise(flat, stop="noise", fits=1).astype(int) - 128).max() <= 2
+
+
+def test_the_rule_says_what_it_waits_for() -> None:
+    assert repr(parse_stop("noise")) == "noise:0.2"
+    assert repr(parse_stop("noise:0.5")) == "noise:0.5"
+    with pytest.raises(OptionError, match="not a number"):
+        parse_stop("noise:much")
+    with pytest.raises(OptionError, match="decibels"):
+        parse_stop("noise:nan")
+
+
+@pytest.mark.parametrize("sigma", [0, -1, 255, float("nan")])
+def test_a_wrong_sigma_is_refused(sigma: float) -> None:
+    with pytest.raises(OptionError, match="8-bit steps"):
+        dp.denoise(np.zeros((8, 8, 3), np.uint8), sigma=sigma)
+
+
+def test_sigma_and_stop_are_one_too_many() -> None:
+    with pytest.raises(OptionError, match="not both"):
+        dp.denoise(np.zeros((8, 8, 3), np.uint8), sigma=10, stop="fixed:5")
+
+
+def test_a_batch_is_its_pictures(clean: Tensor) -> None:
+    batch = torch.stack([with_noise(clean, 25), with_noise(clean.flip(-1), 25)])
+    together = dp.denoise(batch, stop="fixed:10", fits=2)
+    alone = [dp.denoise(picture, stop="fixed:10", fits=2) for picture in batch]
+    assert torch.equal(together, torch.stack(alone))
+
+
+def test_blocks_of_jpeg_go(clean: Tensor) -> None:
+    buffer = BytesIO()
+    picture = Image.fromarray((clean * 255).round().byte().permute(1, 2, 0).numpy())
+    picture.save(buffer, format="JPEG", quality=10)
+    compressed = take_picture(buffer.getvalue()).pixels
+    restored = dp.dejpeg(buffer.getvalue(), fits=2)
+    assert isinstance(restored, bytes)  # what was given
+    assert psnr(dp.dejpeg(compressed, fits=2), clean) > psnr(compressed, clean)
+
+
+@pytest.mark.parametrize("of", ["array", "tensor", "picture"])
+def test_holes_are_filled_and_the_rest_is_left_alone(clean: Tensor, of: str) -> None:
+    image = (clean * 255).round().byte().permute(1, 2, 0).numpy()
+    missing = np.zeros((64, 64), bool)
+    missing[20:24] = missing[:, 40:43] = True
+    damaged = np.where(missing[..., None], 255, image).astype(np.uint8)
+    mask = {"array": missing, "tensor": torch.from_numpy(missing), "picture": Image.fromarray(missing)}[of]
+    filled = dp.inpaint(damaged, mask, stop="fixed:150", fits=1)
+    assert filled.dtype == np.uint8
+    assert np.array_equal(filled[~missing], image[~missing])
+    error = np.abs(filled[missing].astype(int) - image[missing]).mean()
+    mean_colour = image[~missing].mean(axis=0)
+    assert error < 0.6 * np.abs(image[missing] - mean_colour).mean()
+
+
+def test_what_was_in_a_hole_does_not_matter(clean: Tensor) -> None:
+    missing = torch.zeros(64, 64, dtype=torch.bool)
+    missing[10:20, 10:20] = True
+    black, white = (torch.where(missing, torch.tensor(value), clean) for value in (0.0, 1.0))
+    assert torch.equal(*(dp.inpaint(each, missing, stop="fixed:5", fits=1) for each in (black, white)))
+
+
+def test_without_holes_nothing_happens(clean: Tensor) -> None:
+    assert torch.equal(dp.inpaint(clean, torch.zeros(64, 64, dtype=torch.bool)), clean)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros((8, 9), bool), "one size"),
+        (np.ones((8, 8), bool), "whole picture"),
+        (torch.zeros(1, 8, 8, dtype=torch.bool), "H×W"),
+        ("nowhere.png", "nowhere.png"),
+    ],
+    ids=["size", "all", "axes", "file"],
+)
+def test_a_mask_that_cannot_be_used_is_refused(mask: object, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        dp.inpaint(np.zeros((8, 8, 3), np.uint8), mask)
