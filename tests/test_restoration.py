@@ -1,6 +1,10 @@
 """Pictures drawn here are damaged and restored by real fits, small and short: gains are asked for, not figures."""
 
+import json
+import subprocess
+import sys
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ from torch import Tensor
 
 import deep_protection as dp
 from deep_protection import ImageError, OptionError
-from deep_protection.images import take_picture
+from deep_protection.images import take_picture, to_pillow
 from deep_protection.stopping import noise_deviation, parse_stop, psnr
 
 
@@ -138,3 +142,52 @@ def test_without_holes_nothing_happens(clean: Tensor) -> None:
 def test_a_mask_that_cannot_be_used_is_refused(mask: object, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         dp.inpaint(np.zeros((8, 8, 3), np.uint8), mask)
+
+
+def test_the_commands_do_what_the_functions_do(clean: Tensor, tmp_path: Path) -> None:
+    source, target = tmp_path / "noisy.png", tmp_path / "clean.png"
+    to_pillow(with_noise(clean, 25)).save(source)
+    done = command("denoise", source, "-o", target, "--stop", "fixed:5", "--fits", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["summary"]["restored"] == 1
+    expected = dp.denoise(str(source), stop="fixed:5", fits=2)
+    assert np.array_equal(np.asarray(Image.open(target)), np.asarray(expected))
+
+
+def test_a_folder_goes_through_dejpeg_and_is_skipped_the_next_time(clean: Tensor, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    to_pillow(clean).save(tmp_path / "in" / "a.jpg", quality=10)
+    to_pillow(clean).save(tmp_path / "in" / "b.png")
+    (tmp_path / "in" / "c.png").write_bytes(b"not a picture")
+    arguments = ("dejpeg", tmp_path / "in", "-o", tmp_path / "out", "--stop", "fixed:2", "--fits", "1", "--json")
+    first, second = command(*arguments), command(*arguments)
+    assert first.returncode == second.returncode == 1
+    assert "c.png" in first.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.png"]
+    assert json.loads(first.stdout)["summary"] == {"restored": 2, "left": 0, "skipped": 0, "failed": 1}
+    assert json.loads(second.stdout)["summary"] == {"restored": 0, "left": 0, "skipped": 2, "failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--sigma", "300"], "8-bit steps"),
+        (["--sigma", "10", "--stop", "noise"], "not both"),
+        (["--stop", "soon"], "unknown stop rule"),
+        (["--fits", "0"], "at least 1"),
+    ],
+    ids=["sigma", "both", "stop", "fits"],
+)
+def test_wrong_arguments_end_with_one_line(tmp_path: Path, wrong: list[str], message: str) -> None:
+    source = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(source)
+    done = command("denoise", source, "-o", tmp_path / "b.png", *wrong)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "b.png").exists()
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "deep_protection", *map(str, arguments), "--quiet"]
+    return subprocess.run(line, capture_output=True, text=True, check=False)

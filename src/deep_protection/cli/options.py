@@ -4,6 +4,16 @@ from typing import Annotated
 
 import typer
 
+Pictures = Annotated[
+    list[str],
+    typer.Argument(metavar="IN...", help="Pictures, folders, or - for standard input.", show_default=False),
+]
+Output = Annotated[
+    str,
+    typer.Option("--output", "-o", metavar="OUT", help="File, folder, or - for standard output.", show_default=False),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Fits = Annotated[int | None, typer.Option(help="Fits that are averaged: more are better and slower.")]
 Preset = Annotated[str, typer.Option(help="fast (default), thorough or paper.")]
 Stop = Annotated[str | None, typer.Option(help="When to end a fit, as auto or fixed:200. Default: the preset's own.")]
 Seed = Annotated[int, typer.Option(help="Same picture, same seed: same result.")]

@@ -32,8 +32,10 @@ class Plan:
     """Results go into a folder under their own names; then existing ones are skipped, not an error."""
 
 
-def plan(inputs: list[str], output: str) -> Plan:
+def plan(inputs: list[str], output: str, *, as_json: bool = False) -> Plan:
     """Pair every picture among ``inputs`` (files, folders, ``-``) with its place under ``output``."""
+    if output == STREAM and as_json:
+        raise OptionError("--json and -o - both want standard output; write the picture to a file")
     _check_names([*inputs, output] if output != STREAM else inputs)
     alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     if output == STREAM:

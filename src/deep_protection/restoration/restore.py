@@ -15,7 +15,7 @@ from deep_protection.images import Picture, take_picture
 from deep_protection.purification import Preset, purify, purify_each
 from deep_protection.purification.tiles import Tile
 from deep_protection.restoration.presets import DEJPEG, DENOISE, INPAINT
-from deep_protection.stopping import StopRule
+from deep_protection.stopping import CLOSER, StopRule
 
 
 def denoise(
@@ -46,16 +46,10 @@ def denoise(
     Raises:
         ImageError: a picture cannot be used. OptionError: an argument cannot.
     """
-    if sigma is not None:
-        if not 0 < sigma < 255:
-            raise OptionError(f"sigma is in 8-bit steps, above 0 and under 255, got {sigma}")
-        if stop is not None:
-            raise OptionError("sigma says when to stop; give sigma or stop, not both")
-        stop = f"discrepancy:{0.2 - 20 * math.log10(sigma / 255):.4f}"
     return purify(
         image,
-        preset=_with(DENOISE, fits),
-        stop=stop,
+        preset=with_fits(DENOISE, fits),
+        stop=stop_for(sigma, stop),
         seed=seed,
         device=device,
         workers=workers,
@@ -78,7 +72,7 @@ def dejpeg(
     """Take the blocks and rings of strong JPEG compression out; arguments and result are those of :func:`denoise`."""
     return purify(
         image,
-        preset=_with(DEJPEG, fits),
+        preset=with_fits(DEJPEG, fits),
         stop=stop,
         seed=seed,
         device=device,
@@ -137,7 +131,7 @@ def inpaint(
     results = purify_each(
         [seen],
         total=1,
-        preset=_with(INPAINT, fits),
+        preset=with_fits(INPAINT, fits),
         stop=stop,
         seed=seed,
         device=device,
@@ -161,5 +155,17 @@ def _missing(mask: Any) -> Tensor:
     return take_picture(mask).pixels.mean(dim=0) >= 0.5
 
 
-def _with(preset: Preset, fits: int | None) -> Preset:
+def stop_for(sigma: float | None, stop: str | StopRule | None) -> str | StopRule | None:
+    """The rule for noise of ``sigma`` 8-bit steps; ``stop`` itself where that is not known."""
+    if sigma is None:
+        return stop
+    if not 0 < sigma < 255:
+        raise OptionError(f"sigma is in 8-bit steps, above 0 and under 255, got {sigma}")
+    if stop is not None:
+        raise OptionError("sigma says when to stop; give sigma or stop, not both")
+    return f"discrepancy:{CLOSER - 20 * math.log10(sigma / 255):.4f}"
+
+
+def with_fits(preset: Preset, fits: int | None) -> Preset:
+    """The preset with another number of fits averaged, if one is given."""
     return preset if fits is None else replace(preset, fits=fits)

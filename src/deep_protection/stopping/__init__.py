@@ -5,6 +5,7 @@ from deep_protection.stopping.auto import Auto as Auto
 from deep_protection.stopping.companions import COMPANIONS as COMPANIONS
 from deep_protection.stopping.discrepancy import Discrepancy as Discrepancy
 from deep_protection.stopping.fixed import Fixed as Fixed
+from deep_protection.stopping.noise_level import CLOSER as CLOSER
 from deep_protection.stopping.noise_level import NoiseLevel as NoiseLevel
 from deep_protection.stopping.noise_level import noise_deviation as noise_deviation
 from deep_protection.stopping.oracle import Oracle as Oracle

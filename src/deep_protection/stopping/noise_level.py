@@ -10,6 +10,8 @@ from deep_protection.stopping.discrepancy import Discrepancy
 from deep_protection.stopping.rule import Decision
 from deep_protection.stopping.trajectory import Trajectory
 
+CLOSER = 0.2
+"""Decibels that an averaged output is best closer to the input than its noise: averages lag behind the fit."""
 LEAST = 0.5 / 255
 """No picture of 8 bits has less noise than its rounding, and a drawn one may have none at all."""
 
@@ -17,13 +19,12 @@ LEAST = 0.5 / 255
 class NoiseLevel(Discrepancy):
     """``noise[:DB]``: end when the output is closer to the input than its noise by ``closer`` dB.
 
-    Morozov's discrepancy principle (1966) with Donoho's estimate of the noise. A little closer than the noise is best
-    for averaged outputs, which lag behind the fit.
+    Morozov's discrepancy principle (1966) with Donoho's estimate of the noise.
     """
 
     name: ClassVar[str] = "noise"
 
-    def __init__(self, *, limit: int, closer: float = 0.2) -> None:
+    def __init__(self, *, limit: int, closer: float = CLOSER) -> None:
         if not abs(closer) < 20:
             raise OptionError(f"noise takes decibels between -20 and 20, got {closer:g}")
         super().__init__(limit=limit)

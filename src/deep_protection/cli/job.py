@@ -1,0 +1,178 @@
+"""What commands that turn pictures into pictures share: reading ahead, writing each when done, telling how it went."""
+
+import secrets
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from deep_protection.cli.console import duration, print_json, progress_bar, say_error, say_note
+from deep_protection.cli.plan import STREAM, Item, Plan
+from deep_protection.detection import Detection
+from deep_protection.errors import DeepProtectionError, OutputError
+from deep_protection.images import (
+    Picture,
+    bytes_format,
+    check_side,
+    encode,
+    format_for,
+    from_pillow,
+    read_image,
+    write_atomically,
+)
+from deep_protection.purification import Preset, Purified, purify_each
+from deep_protection.stopping import StopRule
+
+Needed = Callable[[Picture], Detection]
+
+
+def restore_all(
+    work: Plan,
+    preset: Preset,
+    rule: StopRule,
+    *,
+    seed: int,
+    device: torch.device,
+    workers: int | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    seconds: float | None = None,
+    needed: Needed | None = None,
+) -> int:
+    """Restore every picture of ``work`` that is not there yet; the exit code."""
+    job = _Job(work, needed, quiet=quiet)
+    _check_writable(work)
+    todo = job.without_existing(overwrite)
+    with progress_bar("restoring", shown=not quiet) as progress:
+        restored = purify_each(
+            job.load(todo),
+            total=len(todo),
+            preset=preset,
+            stop=rule,
+            seed=seed,
+            device=device,
+            seconds=seconds,
+            workers=workers,
+            progress=progress,
+        )
+        for result in restored:
+            job.save(result)
+    return job.report(as_json=as_json)
+
+
+class _Job:
+    """What became of every picture of one command."""
+
+    def __init__(self, work: Plan, needed: Needed | None, *, quiet: bool) -> None:
+        self.work, self.needed, self.quiet = work, needed, quiet
+        self.outcomes: list[dict[str, Any]] = []
+        self._loaded: deque[tuple[Item, str]] = deque()
+
+    def without_existing(self, overwrite: bool) -> list[Item]:
+        """The pictures still to be done."""
+        todo = []
+        for item in self.work.items:
+            if overwrite or item.target == STREAM or not Path(item.target).exists():
+                todo.append(item)
+            elif self.work.into_folder:
+                self.outcomes.append({"input": item.source, "output": item.target, "status": "skipped"})
+            else:
+                raise OutputError(f"{item.target} exists; add --overwrite or choose another output")
+        return todo
+
+    def load(self, items: list[Item]) -> Iterator[Picture]:
+        """The pictures one by one, as they are wanted; bad ones are noted and left out."""
+        for item in items:
+            try:
+                data = sys.stdin.buffer.read() if item.source == STREAM else item.source
+                image, format_name, notes = read_image(data)
+                check_side(_format(item, format_name), *image.size)
+                picture = from_pillow(image, notes)
+                found = self.needed(picture) if self.needed is not None else None
+            except DeepProtectionError as error:
+                self._fail(item, error)
+                continue
+            if not self.quiet:
+                for note in notes:
+                    say_note(note)
+            if found is not None and not found.is_suspicious:
+                self._leave(item, data, image, format_name, found)
+                continue
+            self._loaded.append((item, format_name))
+            yield picture
+
+    def save(self, result: Purified) -> None:
+        item, format_name = self._loaded.popleft()
+        image: Image.Image = result.image
+        self._write(item, lambda: encode(image, _format(item, format_name)), {"status": "restored", **result.summary()})
+
+    def _leave(self, item: Item, data: str | bytes, image: Image.Image, format_name: str, found: Detection) -> None:
+        """Write a picture as it is: byte for byte, unless another format was asked for."""
+
+        def content() -> bytes:
+            wanted = _format(item, format_name)
+            if wanted != format_name:
+                return encode(image, wanted)
+            return data if isinstance(data, bytes) else Path(data).read_bytes()
+
+        self._write(item, content, {"status": "left", "score": found.score, "p_value": found.p_value})
+
+    def _write(self, item: Item, content: Callable[[], bytes], about: dict[str, Any]) -> None:
+        try:
+            data = content()
+            if item.target == STREAM:
+                sys.stdout.buffer.write(data)
+                sys.stdout.buffer.flush()
+            else:
+                Path(item.target).parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(data, item.target)
+        except BrokenPipeError:
+            raise
+        except (DeepProtectionError, OSError) as error:
+            self._fail(item, error)
+            return
+        self.outcomes.append({"input": item.source, "output": item.target, **about})
+
+    def report(self, *, as_json: bool) -> int:
+        """Print how it went; the exit code."""
+        counts = {
+            status: sum(outcome["status"] == status for outcome in self.outcomes)
+            for status in ("restored", "left", "skipped", "failed")
+        }
+        if as_json:
+            print_json({"results": self.outcomes, "summary": counts})
+        elif not self.quiet and (counts["restored"] or counts["left"] or self.work.into_folder):
+            spent = sum(outcome.get("seconds", 0.0) for outcome in self.outcomes)
+            words = {"left": "left as they were", "skipped": "skipped", "failed": "failed"}
+            others = "".join(f", {counts[status]} {told}" for status, told in words.items() if counts[status])
+            plural = "" if counts["restored"] == 1 else "s"
+            sys.stderr.write(f"{counts['restored']} picture{plural} restored in {duration(spent)} of fitting{others}\n")
+        return 1 if counts["failed"] else 0
+
+    def _fail(self, item: Item, error: Exception) -> None:
+        message = str(error)
+        say_error(message if item.source in message else f"{item.source}: {message}")
+        self.outcomes.append({"input": item.source, "output": item.target, "status": "failed", "error": str(error)})
+
+
+def _format(item: Item, read: str) -> str:
+    """The format of a result: its suffix's, or that of the picture when it goes to standard output."""
+    return bytes_format(read) if item.target == STREAM else format_for(item.target)
+
+
+def _check_writable(work: Plan) -> None:
+    """Find out before hours of fitting, not after, that a result cannot be written."""
+    for parent in {Path(item.target).parent for item in work.items if item.target != STREAM}:
+        probe = parent / f".{secrets.token_hex(8)}.probe"
+        try:
+            if work.into_folder:
+                parent.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise OutputError(f"cannot write into {parent} ({error.strerror}); choose another output") from None

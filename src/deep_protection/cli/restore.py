@@ -1,0 +1,76 @@
+"""``deep-protection denoise`` and ``dejpeg``: what `purify` does, for other damage."""
+
+from typing import Annotated
+
+import typer
+
+from deep_protection.cli import options
+from deep_protection.cli.job import restore_all
+from deep_protection.cli.plan import plan
+from deep_protection.purification import Preset, find_device
+from deep_protection.restoration import DEJPEG, DENOISE, stop_for, with_fits
+from deep_protection.stopping import StopRule
+
+
+def denoise_command(
+    inputs: options.Pictures,
+    output: options.Output,
+    sigma: Annotated[
+        float | None,
+        typer.Option(help="Standard deviation of the noise in 8-bit steps. Default: estimated from each picture."),
+    ] = None,
+    stop: options.Stop = None,
+    fits: options.Fits = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Take noise out of pictures. Files, folders and results are treated as `purify` treats them."""
+    rule = stop_for(sigma, stop)
+    return _restored(DENOISE, inputs, output, rule, fits, seed, device, workers, overwrite, as_json, quiet)
+
+
+def dejpeg_command(
+    inputs: options.Pictures,
+    output: options.Output,
+    stop: options.Stop = None,
+    fits: options.Fits = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Take the blocks of strong JPEG compression out of pictures. Write PNG, or new blocks come with the result."""
+    return _restored(DEJPEG, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet)
+
+
+def _restored(
+    preset: Preset,
+    inputs: list[str],
+    output: str,
+    stop: str | StopRule | None,
+    fits: int | None,
+    seed: int,
+    device: str,
+    workers: int | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    settings = with_fits(preset, fits)
+    return restore_all(
+        plan(inputs, output, as_json=as_json),
+        settings,
+        settings.rule(stop),
+        seed=seed,
+        device=find_device(device),
+        workers=workers,
+        overwrite=overwrite,
+        as_json=as_json,
+        quiet=quiet,
+    )
