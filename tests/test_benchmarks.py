@@ -10,6 +10,8 @@ from benchmarks.fingerprint import of_recipe
 from benchmarks.long_fits import LONG
 from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
+from benchmarks.peers.published_restoration import NOTEBOOKS, PublishedRestoration
+from benchmarks.restoration_cases import FACTOR, Case, shrunk
 from PIL import Image
 from torch import Tensor
 
@@ -64,6 +66,19 @@ def test_a_peer_that_was_put_away_goes_on_as_if_it_had_not_been(method: str, squ
     assert second.iteration == 2
     second.advance_only(2)
     straight.advance_only(4)
+    assert torch.equal(second.output(), straight.output())
+
+
+@pytest.mark.parametrize("task", NOTEBOOKS)
+def test_a_published_restoration_that_was_put_away_goes_on_as_if_it_had_not_been(task: str, square: Tensor) -> None:
+    seen = shrunk(square[None], FACTOR)[0] if task == "upscale" else square
+    case = Case(task, "square", square, seen)
+    straight, first, second = (PublishedRestoration(task, seen, (64, 64), case.see, seed) for seed in (1, 1, 2))
+    first.advance_only(1)
+    second.load_state_dict(first.state_dict())
+    second.advance_only(2)
+    straight.advance_only(3)
+    assert second.iteration == 3
     assert torch.equal(second.output(), straight.output())
 
 
