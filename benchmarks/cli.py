@@ -30,7 +30,7 @@ ALL_ATTACKS = ",".join([*POSTER, "pgd8"])
 DETECTION = Path("docs/results/detection/evidence.jsonl")
 JOINT = Path("docs/results/detection/joint.jsonl")
 EIGHT = ",".join(POSTER)
-TWO_SEEDS = Path("docs/results/stopping/two-seeds.jsonl")
+SEVERAL_FITS = Path("docs/results/stopping/several-fits.jsonl")
 MAPS = Path("docs/results/maps/words.jsonl")
 RESTORED = Path("docs/results/restoration/rows.jsonl")
 HARDER = Path("docs/results/adaptive/harder.jsonl")
@@ -51,16 +51,16 @@ def recovery(
     measured.run(images, out, methods.split(","), attacks.split(","), pictures, iterations)
 
 
-@app.command(name="two-seeds")
-def two_seeds(
+@app.command(name="several-fits")
+def several_fits(
     images: Images = SAMPLES,
     inputs: Inputs = MADE,
     attacks: Attacks = EIGHT,
-    limit: Annotated[int, typer.Option(min=1)] = 30,
-    out: Out = TWO_SEEDS,
+    limit: Annotated[int, typer.Option(min=1)] = 100,
+    out: Out = SEVERAL_FITS,
 ) -> None:
-    """One fit, or two shorter ones averaged, for the same iterations."""
-    from benchmarks import two_seeds as measured
+    """One fit, or several of different seeds together: pictures averaged, or the classifier's answers."""
+    from benchmarks import several_fits as measured
 
     measured.run(str(images), inputs, attacks.split(","), limit, out)
 

@@ -18,8 +18,8 @@ from benchmarks import (
     paired,
     performance_tables,
     restoration,
+    several_fits,
     stopping_tables,
-    two_seeds,
 )
 from deep_protection.evaluation.report import tuning
 from deep_protection.evaluation.report.document import block_markdown
@@ -53,7 +53,8 @@ TABLES: dict[str, Callable[[], str]] = {
     **detection_tables.TABLES,
     **maps_tables.TABLES,
     **restoration.TABLES,
-    "two_seeds": two_seeds.table,
+    "several_fits": several_fits.counts,
+    "several_fits_stops": several_fits.stops,
     "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),
 }
 

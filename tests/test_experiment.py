@@ -21,7 +21,7 @@ from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.pictures import labelled_pictures
 from deep_protection.evaluation.experiment.store import RESULT_KEY, Store, read_table
 from deep_protection.evaluation.experiment.tune import Setting
-from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, Judged
+from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, AttackUnit, DefenceUnit, Judged
 from deep_protection.evaluation.experiment.worker import Worker, as_array
 from deep_protection.evaluation.report import write_report, write_tuning
 from deep_protection.evaluation.report.stops import fault, oracle_stops
@@ -84,6 +84,21 @@ def test_a_row_says_what_purify_gives(finished: Path, lite0: dp.Classifier) -> N
     with torch.no_grad():
         chances = lite0(restored[None]).softmax(-1)[0]
     assert chances[picture.label].item() == pytest.approx(row["probability_true"], abs=2e-3)
+
+
+@pytest.mark.parametrize("stop", ["auto", "fixed:4"])
+def test_a_row_of_several_fits_says_what_protect_answers(stop: str, lite0: dp.Classifier) -> None:
+    pixels = labelled_pictures("samples", lite0)[0].pixels(lite0)[:, 80:144, 80:144]
+    clean = as_array(pixels)
+    made = Attacked(clean, UNTOUCHED)
+    unit = DefenceUnit("tiny", 3, "none", "thorough", (stop,), 5, True, False, None, clean, made)
+    judged = Worker("lite0", "cpu")(unit)
+    assert isinstance(judged, Judged)
+    [row] = judged.results
+    with torch.no_grad():
+        chances = dp.protect(lite0, preset="thorough", stop=stop, seed=5, workers=1)(pixels[None]).softmax(dim=-1)[0]
+    assert row["predicted"] == chances.argmax()
+    assert row["probability_true"] == pytest.approx(chances[3].item(), rel=1e-3)
 
 
 def test_running_again_computes_nothing_and_a_new_stop_only_what_is_new(finished: Path) -> None:

@@ -173,3 +173,25 @@ def test_pictures_in_tiles_are_stopped_without_the_classifier(tiny: nn.Module) -
     assert dp.protect(tiny, preset=preset)(large).shape == (1, 5)
     with pytest.raises(dp.OptionError, match="classifies whole pictures"):
         dp.protect(tiny, preset=preset, stop="stable:3")(large)
+
+
+def test_several_fits_are_asked_one_by_one_and_their_answers_averaged(tiny: nn.Module, pictures: Tensor) -> None:
+    protected = dp.protect(tiny, preset="thorough", stop="fixed:3", seed=2)
+    details = dp.purify(pictures, preset="thorough", stop="fixed:3", seed=2, return_details=True)
+    fits = [torch.stack([trajectory.restored for trajectory in result.trajectories]) for result in details]
+    answers = torch.stack([tiny(each).softmax(dim=-1).mean(dim=0) for each in fits])
+    assert torch.allclose(protected(pictures).softmax(dim=-1), answers, atol=1e-6)
+    assert torch.allclose(protected.purify(pictures), torch.stack([result.image for result in details]), atol=1e-6)
+    assert protected(pictures[:0]).shape == (0, 5)
+    given = pictures.clone().requires_grad_()
+    protected(given)[:, 0].sum().backward()
+    assert given.grad is not None
+    assert (given.grad.abs().amax(dim=(1, 2, 3)) > 0).all()
+
+
+def test_several_fits_of_a_picture_in_tiles_are_averaged_as_pictures(tiny: nn.Module) -> None:
+    recipe = dp.PRESETS["fast"].recipe
+    preset = dp.Preset(name="tiled", recipe=recipe, stop="fixed:2", fits=2, tile=64, overlap=16)
+    large = torch.rand(1, 3, 70, 66, generator=torch.Generator().manual_seed(0))
+    expected = tiny(dp.purify(large, preset=preset)).softmax(dim=-1)
+    assert torch.allclose(dp.protect(tiny, preset=preset)(large).softmax(dim=-1), expected, atol=1e-6)

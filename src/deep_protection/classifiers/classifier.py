@@ -68,7 +68,11 @@ class Classifier(nn.Module):
     @torch.no_grad()
     def top(self, pixels: Tensor, k: int = 5) -> list[list[Prediction]]:
         """The ``k`` most probable classes of each of ``N×3×H×W`` pictures, most probable first."""
-        probabilities = self(pixels.to(self.mean.device)).softmax(dim=-1)
+        return self.best(self(pixels.to(self.mean.device)), k)
+
+    def best(self, logits: Tensor, k: int = 5) -> list[list[Prediction]]:
+        """The ``k`` most probable classes by ``N×classes`` logits, this classifier's or those behind a defence."""
+        probabilities = logits.softmax(dim=-1)
         values, indices = probabilities.topk(min(k, probabilities.shape[-1]), dim=-1)
         return [
             [Prediction(index, self.label(index), value) for index, value in zip(row, chances, strict=True)]

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from itertools import groupby
 from typing import Annotated, Any
 
 import torch
@@ -9,13 +10,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from deep_protection.classifiers import Asked, Classifier, Prediction, load_classifier
+from deep_protection.classifiers import Classifier, Prediction, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import print_json, progress_bar, say_error, say_note, stdout
 from deep_protection.cli.plan import STREAM, find_pictures
 from deep_protection.errors import ImageError
 from deep_protection.images import take_picture, to_pillow
-from deep_protection.purification import find_device, find_preset, purify
+from deep_protection.protection import protect as put_in_front
+from deep_protection.purification import find_device
 
 
 def classify_command(
@@ -47,22 +49,12 @@ def classify_command(
         except ImageError as error:
             say_error(str(error))
             failures.append({"input": name, "error": str(error)})
-    settings = find_preset(preset)
-    longest = max((max(pixels.shape[-2:]) for _, pixels in pictures), default=0)
-    rule = settings.rule_asking(Asked(model), longest, stop)
+    protected = put_in_front(model, preset=preset, stop=stop, seed=seed, device=where, workers=workers)
     after: list[list[Prediction]] | None = None
     if protect and pictures:
-        with progress_bar("restoring", shown=not quiet) as progress:
-            restored = purify(
-                [pixels for _, pixels in pictures],
-                preset=settings,
-                stop=rule,
-                seed=seed,
-                device=where,
-                workers=workers,
-                progress=progress,
-            )
-        after = [model.top(pixels.unsqueeze(0))[0] for pixels in restored]
+        with progress_bar("restoring", shown=not quiet) as protected.progress, torch.no_grad():
+            alike = groupby((pixels for _, pixels in pictures), key=lambda pixels: pixels.shape)
+            after = [top for _, group in alike for top in model.best(protected(torch.stack(list(group))))]
     before = [model.top(pixels.unsqueeze(0))[0] for _, pixels in pictures]
     if as_json:
         results = [

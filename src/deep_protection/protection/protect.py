@@ -12,7 +12,7 @@ from deep_protection.detection import Calibration, gather, look
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
 from deep_protection.protection.straight_through import straight_through
-from deep_protection.purification import Preset, find_preset, purify
+from deep_protection.purification import Preset, Purified, find_preset, purify
 from deep_protection.seeds import checked_seed
 from deep_protection.stopping import StopRule
 
@@ -60,30 +60,44 @@ class ProtectedClassifier(nn.Module):
         self.eval()
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self._ask(self.purify(pixels))
+        fits = self.preset.fits
+        logits = self._ask(self._straight_through(pixels))
+        if fits == 1:
+            return logits
+        chances: Tensor = logits.softmax(dim=-1).unflatten(0, (len(pixels), fits)).mean(dim=1)
+        return chances.clamp(min=torch.finfo(chances.dtype).tiny).log()
 
     def _ask(self, pixels: Tensor) -> Tensor:
         logits: Tensor = mean_logits(self.classifier, pixels) if self.views else self.classifier(pixels)
         return logits
 
     def purify(self, pixels: Tensor) -> Tensor:
-        """The restored pictures, of the same shape, type and device, with the straight-through gradient."""
+        """The restored pictures, of the same shape, type and device, with the straight-through gradient; the mean of
+        its fits where the preset makes several.
+        """
+        restored = self._straight_through(pixels)
+        mean: Tensor = restored.unflatten(0, (len(pixels), self.preset.fits)).mean(dim=1)
+        return mean
+
+    def _straight_through(self, pixels: Tensor) -> Tensor:
+        """``(N·fits)×3×H×W``: the fits of the first picture, then those of the second, and so on."""
         if pixels.ndim != 4 or pixels.shape[1] != 3 or not pixels.dtype.is_floating_point:
             raise ImageError(
                 f"a protected classifier takes N×3×H×W floats in [0, 1], got {pixels.dtype} of shape "
                 f"{tuple(pixels.shape)}; use unsqueeze(0) for a single picture"
             )
-        return straight_through(pixels, self._restore)
+        fits = self.preset.fits
+        return straight_through(pixels.repeat_interleave(fits, dim=0), lambda repeated: self._restore(repeated[::fits]))
 
     def _restore(self, pixels: Tensor) -> Tensor:
         device = pixels.device if self.device == "auto" and pixels.device.type != "cpu" else self.device
-        if self.calibration is not None:
-            flagged = self._suspicious(pixels, self.calibration, device)
-            result = pixels.detach().clone()
-            if flagged.any():
-                result[flagged] = self._restored(pixels[flagged], device)
-            return result
-        return self._restored(pixels, device)
+        if self.calibration is None:
+            return self._restored(pixels, device)
+        flagged = self._suspicious(pixels, self.calibration, device).repeat_interleave(self.preset.fits)
+        result = pixels.repeat_interleave(self.preset.fits, dim=0)
+        if flagged.any():
+            result[flagged] = self._restored(pixels[flagged[:: self.preset.fits]], device)
+        return result
 
     def _suspicious(self, pixels: Tensor, calibration: Calibration, device: str | torch.device) -> Tensor:
         """``N`` booleans: which pictures the detector flags."""
@@ -96,16 +110,25 @@ class ProtectedClassifier(nn.Module):
         return torch.tensor(flags, dtype=torch.bool, device=pixels.device)
 
     def _restored(self, pixels: Tensor, device: str | torch.device) -> Tensor:
-        restored: Tensor = purify(
+        asked = Asked(self.classifier, self._ask)
+        results: list[Purified] = purify(
             pixels,
             preset=self.preset,
-            stop=self.preset.rule_asking(Asked(self.classifier, self._ask), max(pixels.shape[-2:]), self.stop),
+            stop=self.preset.rule_asking(asked, max(pixels.shape[-2:]), self.stop),
             seed=self.seed,
             device=device,
             workers=self.workers,
             progress=self.progress,
+            return_details=True,
         )
-        return restored
+        return torch.cat([pixels[:0], *(fit[None].to(pixels) for result in results for fit in _fits_of(result))])
+
+
+def _fits_of(result: Purified) -> list[Tensor]:
+    """The ``3×H×W`` pictures that the fits ended with, one by one; of a picture in tiles only their mean is kept."""
+    if result.tiles > 1:
+        return [result.image] * result.fits
+    return [trajectory.restored for trajectory in result.trajectories]
 
 
 def _calibration(classifier: nn.Module, given: Calibration | None) -> Calibration:
@@ -145,6 +168,10 @@ def protect(
     ``mean`` and ``std`` are for a bare network that expects normalised pixels: normalisation belongs after the
     restoration. ``seed=None`` draws fresh randomness at every call, which an attacker cannot foresee; the other
     options are those of :func:`deep_protection.purify`. The classifier is put into evaluation mode.
+
+    A preset that makes several fits of a picture, such as ``"thorough"``, has each of them classified; the answer is
+    the mean of their probabilities, which is right more often than the answer to the mean picture (docs/stopping.md).
+    Pictures so large that they are fitted in tiles have their fits averaged as pictures.
 
     With ``views`` the answer is the mean over the restored picture, its mirror image and two sizes of it, which helps
     much against attacks on the bare classifier; not for classes that mirroring changes, such as letters.

@@ -14,10 +14,8 @@ from torch.nn import functional as F
 
 from deep_protection.attacks import AttackSpec
 from deep_protection.attacks.library import foolbox
-from deep_protection.classifiers import Asked
 from deep_protection.evaluation.baselines import BASELINES
-from deep_protection.protection import straight_through
-from deep_protection.purification import find_preset, purify
+from deep_protection.protection import protect, straight_through
 from deep_protection.seeds import LARGEST_SEED
 
 STEP = 0.25
@@ -65,26 +63,20 @@ class Defended(nn.Module):
         self.classifier, self.defence, self.seed, self.device = classifier, defence, seed, device
         self.low = low
         self._draws = count()
-        self._rule = None
-        if defence not in BASELINES:
-            self._rule = find_preset(defence).rule().with_classifier(Asked(classifier))
 
     def forward(self, pixels: Tensor) -> Tensor:
         if self.low:
             pixels = _LowGradient.apply(pixels)  # type: ignore[no-untyped-call]
-        logits: Tensor = self.classifier(straight_through(pixels, self._restore))
-        return logits
-
-    def _restore(self, pixels: Tensor) -> Tensor:
         if self.defence in BASELINES:
-            return BASELINES[self.defence](pixels.cpu()).to(pixels.device)
-        restored = []
-        for picture in pixels:  # each with its own randomness, also where they are the same picture
-            seed = (self.seed * 1_000_003 + next(self._draws)) & LARGEST_SEED
-            restored.append(
-                purify(picture, preset=self.defence, stop=self._rule, seed=seed, device=self.device, workers=1)
-            )
-        return torch.stack(restored)
+            filtered = straight_through(pixels, lambda given: BASELINES[self.defence](given.cpu()).to(given.device))
+            logits: Tensor = self.classifier(filtered)
+            return logits
+        # Each picture with its own randomness, also where they are the same picture.
+        return torch.cat([self._protected()(picture[None]) for picture in pixels])
+
+    def _protected(self) -> nn.Module:
+        seed = (self.seed * 1_000_003 + next(self._draws)) & LARGEST_SEED
+        return protect(self.classifier, preset=self.defence, seed=seed, device=self.device, workers=1)
 
 
 class _LowGradient(torch.autograd.Function):

@@ -117,43 +117,49 @@ class Worker:
             output = BASELINES[unit.defence].apply(given)
             cost = {"cpu_seconds": time.process_time() - begin_cpu, "seconds": time.perf_counter() - begin}
             answer = _answer(self.probabilities(output[None], unit.views)[0], unit.label)
-            ended = {"stop": "none", "stop_reason": "", "iterations_run": 0, "iteration_chosen": 0}
-            return Judged([{**measured, **ended, **answer, **cost, **_distances(output, clean)}], [])
-        begin_cpu = time.process_time()
+            no_fit = {"stop": "none", "stop_reason": "", "iterations_run": 0, "iteration_chosen": 0}
+            return Judged([{**measured, **no_fit, **answer, **cost, **_distances(output, clean)}], [])
         preset = find_preset(unit.defence)
-        trajectory = self._fit(preset, given, unit)
-        cpu = time.process_time() - begin_cpu
-        outputs = torch.stack([trajectory.outputs[index] for index in range(len(trajectory))])
         begin_cpu = time.process_time()
-        known = self.probabilities(outputs, unit.views)
-        asking = (time.process_time() - begin_cpu) / len(trajectory)
+        fits = self._fits(preset, given, unit)
+        cpu = time.process_time() - begin_cpu
+        begin_cpu = time.process_time()
+        known = [self.probabilities(_outputs(each), unit.views) for each in fits]
+        asking = (time.process_time() - begin_cpu) / len(fits[0])
         results: list[Row] = []
-        distances: dict[int, Row] = {}
-        fits = 1 + len(companions(unit.stops, preset))
+        distances: dict[tuple[int, ...], Row] = {}
+        beside = 1 + len(companions(unit.stops, preset))
         for stop in unit.stops:
-            rule = find_rule(stop, preset, known, unit.label)
-            ended_fit = replay(rule, trajectory)
-            # A second fit costs as much as the first, and only the rule pays for it that wants it.
-            share = ended_fit.iterations_run / trajectory[-1].iteration * (2 if rule.companion else 1) / fits
-            if ended_fit.chosen not in distances:  # many rules take the same checkpoint
-                distances[ended_fit.chosen] = _distances(ended_fit.restored, clean)
+            rule = find_rule(stop, preset, known[0], unit.label)
+            ended = replay_all(stop, preset, fits, known, unit.label)
+            spent = sum(each.iterations_run for each in ended) / sum(each[-1].iteration for each in fits)
+            # A second fit beside costs as much as the first, and only the rule pays for it that wants it.
+            share = spent * (2 if rule.companion else 1) / beside
+            taken = tuple(each.chosen for each in ended)
+            if taken not in distances:  # many rules take the same checkpoint
+                distances[taken] = _distances(torch.stack([each.restored for each in ended]).mean(dim=0), clean)
+            longest = max(ended, key=lambda each: each.iteration_chosen)
+            chances = torch.stack([own[each.chosen] for own, each in zip(known, ended, strict=True)]).mean(dim=0)
+            asked = sum(len(each) for each in ended) / len(fits) if rule.asks_classifier else 0.0
             results.append(
                 {
                     **measured,
                     "stop": stop,
-                    "stop_reason": ended_fit.reason,
-                    "iterations_run": ended_fit.iterations_run,
-                    "iteration_chosen": ended_fit.iteration_chosen,
-                    **_answer(known[ended_fit.chosen], unit.label),
-                    "cpu_seconds": cpu * share + (asking * len(ended_fit) if rule.asks_classifier else 0.0),
-                    "seconds": trajectory[-1].seconds * share,
-                    **distances[ended_fit.chosen],
+                    "stop_reason": longest.reason,
+                    "iterations_run": max(each.iterations_run for each in ended),
+                    "iteration_chosen": longest.iteration_chosen,
+                    **_answer(chances, unit.label),
+                    "cpu_seconds": cpu * share + asking * asked,
+                    "seconds": sum(each[-1].seconds for each in fits) * share,
+                    **distances[taken],
                 }
             )
-        return Judged(results, list(_checkpoints(about, trajectory, known, unit.label, clean)))
+        together = _mean(fits)
+        chances = torch.stack(known).mean(dim=0)
+        return Judged(results, list(_checkpoints(about, together, chances, unit.label, clean)))
 
-    def _fit(self, preset: Preset, given: Tensor, unit: DefenceUnit) -> Trajectory:
-        """A fit long enough for every rule, with all outputs; the mean of them where a preset makes several."""
+    def _fits(self, preset: Preset, given: Tensor, unit: DefenceUnit) -> list[Trajectory]:
+        """Fits long enough for every rule, with all outputs; as many as the preset makes."""
         length = fit_length(unit.stops, preset, unit.iterations)
         every = preset.recipe.checkpoint_every
         for rule in fixed_rules(unit.stops, preset):
@@ -175,11 +181,24 @@ class Worker:
         for trajectory in trajectories:
             for pictures in (trajectory.outputs, *trajectory.companions.values()):
                 pictures.update({index: picture.cpu() for index, picture in pictures.items()})
-        return _mean(trajectories)
+        return trajectories
 
     def probabilities(self, pixels: Tensor, views: bool) -> Tensor:
         """``N×classes`` for ``N×3×H×W``."""
         return probabilities(self.classifier, pixels.to(self.device), views=views).cpu()
+
+
+def replay_all(stop: str, preset: Preset, fits: list[Trajectory], known: list[Tensor], label: int) -> list[Trajectory]:
+    """Every fit of a picture ended by its own rule of that name, as ``protect`` does; an oracle ends them together, at
+    what they answer together.
+    """
+    if stop.startswith(Oracle.name):
+        known = [torch.stack(known).mean(dim=0)] * len(fits)
+    return [replay(find_rule(stop, preset, own, label), each) for each, own in zip(fits, known, strict=True)]
+
+
+def _outputs(trajectory: Trajectory) -> Tensor:
+    return torch.stack([trajectory.outputs[index] for index in range(len(trajectory))])
 
 
 def find_rule(stop: str, preset: Preset, known: Tensor | None = None, label: int = 0) -> StopRule:
