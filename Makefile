@@ -1,7 +1,8 @@
 # make demo   sets up and runs the main job, offline, on real adversarial photographs
 # make test   sets up and passes the tests
 # make lint   formatting, lint rules, types, and which room may import which
-# make check  lint and test, as CI does
+# make docs   builds the site into site/, warnings are errors
+# make check  lint, docs and test, as CI does
 # make bench  measures speed and recovery; IMAGES=DIR for a folder with one folder a class (WordNet id)
 
 VENV ?= .venv
@@ -11,13 +12,13 @@ READY := $(VENV)/.ready
 EXTRAS := dev
 IMAGES ?= samples
 
-.PHONY: demo test lint check bench format setup clean
+.PHONY: demo test lint docs check bench format setup clean
 
 demo: $(READY)
 	$(BIN)/deep-protection demo --out demo
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -25,7 +26,10 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-check: lint test
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+check: lint docs test
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
@@ -46,4 +50,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) demo site build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

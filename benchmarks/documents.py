@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import (
+    commands,
     demo_table,
     detection_tables,
     experiment_table,
@@ -20,6 +21,7 @@ from benchmarks import (
     restoration,
     several_fits,
     stopping_tables,
+    targets,
 )
 from deep_protection.evaluation.report import tuning
 from deep_protection.evaluation.report.document import block_markdown
@@ -33,6 +35,8 @@ DOCUMENTS = (
     "docs/attackers.md",
     "docs/maps.md",
     "docs/restoration.md",
+    "docs/targets.md",
+    "docs/commands.md",
 )
 
 
@@ -53,6 +57,8 @@ TABLES: dict[str, Callable[[], str]] = {
     **detection_tables.TABLES,
     **maps_tables.TABLES,
     **restoration.TABLES,
+    **targets.TABLES,
+    "commands": commands.commands,
     "several_fits": several_fits.counts,
     "several_fits_stops": several_fits.stops,
     "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),

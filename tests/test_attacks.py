@@ -72,6 +72,19 @@ def test_pixels_a_hair_out_of_bounds_are_clamped(lite0: dp.Classifier, recognise
     assert dp.attack(lite0, pixels, labels, "fgsm").adversarial.max() <= 1
 
 
+def test_labels_may_be_a_list_and_have_to_fit_the_pictures(
+    lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
+) -> None:
+    pixels, labels = recognised[0][:1], recognised[1][:1]
+    listed, given = (dp.attack(lite0, pixels, each, "fgsm").adversarial for each in (labels.tolist(), labels))
+    assert torch.equal(listed, given)
+    for wrong in (recognised[1][:2], labels.float(), labels[0]):
+        with pytest.raises(dp.OptionError, match="N whole-numbered labels"):
+            dp.attack(lite0, pixels, wrong, "fgsm")
+    with pytest.raises(dp.OptionError, match="unsqueeze"):
+        dp.attack(lite0, pixels[0], labels, "fgsm")
+
+
 def test_an_unknown_attack_says_what_there_is() -> None:
     with pytest.raises(dp.OptionError, match="unknown attack 'magic'; there are: autoattack, boundary, cw"):
         find_attack("magic")

@@ -1,6 +1,6 @@
 """Running an attack of the table, and saying honestly whether it worked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -32,13 +32,21 @@ class AttackResult:
     """``N`` numbers of pictures that the model was asked about; a batch shares them evenly."""
 
 
-def attack(model: nn.Module, pixels: Tensor, labels: Tensor, spec: str | AttackSpec, *, seed: int = 0) -> AttackResult:
+def attack(
+    model: nn.Module, pixels: Tensor, labels: Tensor | Sequence[int], spec: str | AttackSpec, *, seed: int = 0
+) -> AttackResult:
     """Attack ``model`` (pixels in ``[0, 1]`` to logits) on ``N×3×H×W`` pictures with ``N`` true labels.
 
     Leave out pictures that the model gets wrong anyway: foolbox counts them as successes at distance zero. Random
     starts come from ``seed``; the global random state is put back.
     """
     spec = find_attack(spec)
+    labels = torch.as_tensor(labels, device=pixels.device)
+    if pixels.ndim != 4 or labels.shape != pixels.shape[:1] or labels.dtype.is_floating_point or not len(pixels):
+        raise OptionError(
+            f"an attack takes N×3×H×W pixels and N whole-numbered labels, got {tuple(pixels.shape)} and {labels.dtype} "
+            f"of shape {tuple(labels.shape)}; use unsqueeze(0) for a single picture"
+        )
     library = foolbox()
     pixels = pixels.clamp(0, 1)  # foolbox asserts the bounds exactly, and resizing overshoots them by rounding
     host = library.PyTorchModel(model.eval(), bounds=(0, 1), device=pixels.device)

@@ -1,0 +1,66 @@
+"""What the documents tell to type works."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import typer.main
+from PIL import Image
+
+import deep_protection as dp
+from deep_protection.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WITH_CODE = [path for path in DOCUMENTS if "```python" in path.read_text(encoding="utf-8")]
+PICTURES = ("photo.jpg", "grainy.png", "blocks.jpg", "scratched.png", "sheet.png")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photograph: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small pictures under the names that documents use."""
+    small = photograph.resize((48, 48))
+    for name in PICTURES:
+        small.save(tmp_path / name)
+    mask = np.zeros((48, 48), dtype=np.uint8)
+    mask[20:22] = 255
+    Image.fromarray(mask).save(tmp_path / "scratches.png")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("document", WITH_CODE, ids=lambda path: path.stem)
+def test_python_in_documents_runs(
+    document: Path, photograph: Image.Image, recognised: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    pixels, labels = (given[:1] for given in recognised)
+    names: dict[str, Any] = {"dp": dp, "pixels": pixels, "labels": labels}
+    names |= {"image": photograph.resize((48, 48)), "other": photograph.resize((40, 56))}
+    for block in re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), flags=re.DOTALL):
+        exec(compile(block, str(document), "exec"), names)  # noqa: S102  (our own documents)
+
+
+def _commands() -> list[tuple[str, str]]:
+    """Document and command line, joined where a line goes on."""
+    found: list[tuple[str, str]] = []
+    for path in DOCUMENTS:
+        text = re.sub(r"\\\n\s*", "", path.read_text(encoding="utf-8"))
+        lines = re.findall(r"^    (deep-protection (?!.*\[OPTIONS\]).+)$", text, flags=re.MULTILINE)
+        found.extend((path.stem, line) for line in lines)
+    return found
+
+
+@pytest.mark.parametrize(("document", "line"), _commands())
+def test_commands_in_documents_are_understood(document: str, line: str) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    command: Any = typer.main.get_command(app)
+    context = None
+    while getattr(command, "commands", None):
+        context = command.make_context(words[0] if context else "deep-protection", words, parent=context)
+        name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
+        assert command is not None, f"{document}: {name}"
+    command.make_context(line, words, parent=context)
