@@ -18,7 +18,7 @@ import deep_protection as dp
 from deep_protection.evaluation.experiment import make_settings, run_experiment
 from deep_protection.evaluation.experiment.black_box import Asking, NoneLeftError, Questions
 from deep_protection.evaluation.experiment.inputs import InputStore
-from deep_protection.evaluation.experiment.pictures import labelled_pictures
+from deep_protection.evaluation.experiment.pictures import labelled_pictures, recognised
 from deep_protection.evaluation.experiment.store import RESULT_KEY, Store, read_table
 from deep_protection.evaluation.experiment.tune import Setting
 from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, AttackUnit, DefenceUnit, Judged
@@ -432,6 +432,14 @@ def test_settings_come_from_a_file_and_options_win(tmp_path: Path) -> None:
     file.write_text("limit = ")
     with pytest.raises(dp.OptionError, match="is not TOML"):
         make_settings({}, str(file))
+
+
+def test_pictures_that_are_wrong_anyway_can_be_left_out(lite0: dp.Classifier) -> None:
+    everything = labelled_pictures("samples", lite0)
+    right = [each for each in everything if lite0.top(each.pixels(lite0)[None])[0][0].index == each.label]
+    assert len(right) < len(everything)
+    assert recognised(everything, lite0) == right
+    assert recognised(everything, lite0, 3) == right[:3]
 
 
 def test_folders_are_classes_by_id_index_or_name(tmp_path: Path, lite0: dp.Classifier, picture_file: Path) -> None:

@@ -46,6 +46,12 @@ def run_command(
     judgements: Annotated[int | None, typer.Option(help="Fresh seeds such a picture is judged by. Default: 3.")] = None,
     views: Annotated[bool | None, typer.Option("--views", help="Average the classifier over views, for all.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many pictures, in a fixed random order.")] = None,
+    recognised: Annotated[
+        bool | None,
+        typer.Option(
+            "--recognised", help="Only pictures that the classifier gets right untouched; --limit counts those."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed: same rows, times aside.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes. Default: one a core.")] = None,
@@ -77,6 +83,7 @@ def run_command(
         "judgements": judgements,
         "views": views,
         "limit": limit,
+        "recognised": recognised,
         "seed": seed,
         "device": device,
         "workers": workers,

@@ -1,9 +1,12 @@
 """Labelled pictures: a folder with one folder a class, or foolbox's samples."""
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -43,6 +46,13 @@ def labelled_pictures(images: str, classifier: Classifier, limit: int | None = N
         found = _in_folder(Path(images), classifier)
     random.Random(0).shuffle(found)  # noqa: S311  (an order, not a secret)
     return found[:limit]
+
+
+@torch.no_grad()
+def recognised(pictures: Iterable[Labelled], classifier: Classifier, limit: int | None = None) -> list[Labelled]:
+    """The first ``limit`` that the classifier gets right as they are."""
+    right = (each for each in pictures if classifier(each.pixels(classifier)[None]).argmax() == each.label)
+    return list(islice(right, limit))
 
 
 def _in_folder(folder: Path, classifier: Classifier) -> list[Labelled]:

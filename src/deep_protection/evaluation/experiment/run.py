@@ -10,7 +10,7 @@ import torch
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation.experiment.engine import Engine, LocalEngine
 from deep_protection.evaluation.experiment.inputs import InputStore
-from deep_protection.evaluation.experiment.pictures import Labelled, labelled_pictures
+from deep_protection.evaluation.experiment.pictures import Labelled, labelled_pictures, recognised
 from deep_protection.evaluation.experiment.plan import CLEAN, Job, jobs
 from deep_protection.evaluation.experiment.record import defended_by, environment, keep_settings
 from deep_protection.evaluation.experiment.settings import Settings
@@ -122,7 +122,9 @@ def run_experiment(settings: Settings, out: Path, report: Report = lambda *_: No
             load_classifier(other)
         settings.parameters(attack)  # what is missing is said before anything is computed
     classifier = load_classifier(settings.classifier)
-    pictures = labelled_pictures(settings.images, classifier, settings.limit)
+    pictures = labelled_pictures(settings.images, classifier, None if settings.recognised else settings.limit)
+    if settings.recognised:
+        pictures = recognised(pictures, classifier, settings.limit)
     with Store(out) as store:
         keep_settings(settings, out)
         inputs = InputStore(settings.inputs or out / "inputs", settings.classifier, settings.parameters)

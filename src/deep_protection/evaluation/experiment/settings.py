@@ -53,6 +53,8 @@ class Settings(BaseModel):
     """Average the classifier's answers over views of the restored picture, for every defence alike."""
     limit: int | None = Field(None, ge=1)
     """At most so many pictures."""
+    recognised: bool = False
+    """Only pictures that the classifier gets right untouched; a limit counts those."""
     seed: int = 0
     device: str = "cpu"
     workers: int = Field(default_factory=usable_cores, ge=1)
