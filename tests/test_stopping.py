@@ -88,13 +88,23 @@ def test_rules_are_found_by_name() -> None:
         ("oracle", "needs the true labels"),
         ("emv:soon", "emv:soon is not a number of iterations; write it as in emv:20"),
         ("self:much", "self:much is not a number"),
-        ("auto:9", "for a count write fixed:9"),
+        ("auto:90", "for a count write fixed:90"),
+        ("auto:1", "2 to 20"),
+        ("auto:soon", "2 to 20"),
         ("soon", "unknown stop rule 'soon'; there are: agreement, auto, discrepancy, emv"),
     ],
 )
 def test_bad_names_say_what_to_write(name: str, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         parse_stop(name)
+
+
+def test_auto_asks_for_as_many_same_answers_as_its_name_says_where_there_is_a_classifier() -> None:
+    for name, runs in (("auto", 4), ("auto:3", 3)):
+        rule = parse_stop(name, 100).with_classifier(lambda pixels: pixels.mean(dim=(2, 3)))
+        assert isinstance(rule, Stability)
+        assert (rule.runs, rule.limit, repr(rule)) == (runs, 100, name)
+        assert parse_stop(name, 100).limit == 50
 
 
 def test_psnr() -> None:

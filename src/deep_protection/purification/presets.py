@@ -69,7 +69,7 @@ _ROWS = (
     Preset(
         name="thorough",
         recipe=_FAST,
-        stop="auto",
+        stop="auto:3",  # of several fits each may end sooner: docs/stopping.md
         longest=100,
         fits=4,
     ),

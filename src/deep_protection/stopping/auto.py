@@ -14,18 +14,22 @@ RUNS = 4
 
 
 class Auto(StopRule):
-    """``auto``: stability of the classifier's answer where there is a classifier to ask, else ``otherwise``.
+    """``auto[:N]``: stability of the classifier's answer where there is a classifier to ask, else ``otherwise``.
 
     No rule that looks at pictures alone has been found to be better than a fixed count, see docs/stopping.md.
     """
 
     name: ClassVar[str] = "auto"
 
-    def __init__(self, otherwise: StopRule, *, longest: int) -> None:
-        self.otherwise, self.longest, self.limit = otherwise, longest, otherwise.limit
+    def __init__(self, otherwise: StopRule, *, longest: int, runs: int = RUNS) -> None:
+        self.otherwise, self.longest, self.limit, self.runs = otherwise, longest, otherwise.limit, runs
 
     def with_classifier(self, classifier: Callable[[Tensor], Tensor]) -> StopRule:
-        return Stability(limit=self.longest, runs=RUNS, classifier=classifier, called=self.name)
+        return Stability(limit=self.longest, runs=self.runs, classifier=classifier, called=self._called)
+
+    @property
+    def _called(self) -> str:
+        return self.name if self.runs == RUNS else f"{self.name}:{self.runs}"
 
     def for_picture(self, index: int) -> StopRule:
         return self.otherwise.for_picture(index)
@@ -34,4 +38,4 @@ class Auto(StopRule):
         return self.otherwise.decide(trajectory)
 
     def __repr__(self) -> str:
-        return f"{self.name} ({self.otherwise!r})"
+        return f"{self._called} ({self.otherwise!r})"

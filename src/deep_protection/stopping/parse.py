@@ -20,6 +20,9 @@ from deep_protection.stopping.worst_tile import WorstTile
 LONGEST = 3000
 """Iterations after which a rule without a count gives up, where a preset does not say."""
 
+MOST_RUNS = 20
+"""Of same answers that ``auto`` may be asked to wait for: more is taken for a count of iterations."""
+
 Builder = Callable[[str, int], StopRule]
 
 
@@ -74,9 +77,15 @@ def _number(name: str, argument: str, example: str) -> float | None:
 
 
 def _auto(argument: str, longest: int) -> StopRule:
-    if argument:
-        raise OptionError(f"auto takes nothing after it, got auto:{argument}; for a count write fixed:{argument}")
-    return Auto(Fixed(max(1, longest // 2)), longest=longest)
+    otherwise = Fixed(max(1, longest // 2))
+    if not argument:
+        return Auto(otherwise, longest=longest)
+    if not (argument.isascii() and argument.isdigit() and 2 <= int(argument) <= MOST_RUNS):
+        raise OptionError(
+            f"auto:N asks for N same answers in a row, 2 to {MOST_RUNS}, got auto:{argument}; for a count write "
+            f"fixed:{argument}"
+        )
+    return Auto(otherwise, longest=longest, runs=int(argument))
 
 
 STOP_RULES: dict[str, Builder] = {
