@@ -107,7 +107,7 @@ class Load:
 
     def latency(self) -> dict[str, Any]:
         """Seconds from asking to the answer, over all rounds."""
-        cuts = statistics.quantiles(self.seconds, n=100)
+        cuts = statistics.quantiles(self.seconds, n=100, method="inclusive")
         named = {f"p{percent}": round(cuts[percent - 1], 2) for percent in (50, 90, 95, 99)}
         return {"what": "latency", "requests": len(self.seconds), **named, "most": round(max(self.seconds), 2)}
 

@@ -48,7 +48,7 @@ def load() -> str:
 
 def latency() -> str:
     found = _rows("load.jsonl", "latency")[0]
-    names = ("p50", "p90", "p95", "p99", "most")
+    names = ("p50", "p90", "p95", "most")
     return markdown(["requests", *names], [[str(found["requests"]), *(f"{found[name]:.1f} s" for name in names)]])
 
 
