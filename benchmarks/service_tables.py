@@ -20,25 +20,40 @@ def _rows(name: str, what: str) -> list[Row]:
 def load() -> str:
     """Service and bare engine side by side, all rounds together."""
     about = _rows("load.jsonl", "machine")[0]
-    lines = []
+    lines, pooled, middle = [], [], []
     for what, title in (("bare", "engine alone, a batch"), ("service", "service")):
         found = _rows("load.jsonl", what)
         pictures, seconds, cpu = (sum(row[name] for row in found) for name in ("pictures", "seconds", "cpu_seconds"))
-        medians = median(row["pictures_a_second"] for row in found)
-        lines.append([title, str(pictures), f"{seconds:.0f}", f"{medians:.3f}", f"{cpu / pictures:.2f}"])
-    engine, service = (float(line[4]) for line in lines)
+        wall = [row["pictures_a_second"] for row in found]
+        spent = [row["cpu_seconds_a_picture"] for row in found]
+        pooled.append(cpu / pictures)
+        middle.append(median(spent))
+        lines.append(
+            [
+                title,
+                str(pictures),
+                f"{pictures / seconds:.3f}",
+                f"{median(wall):.3f} ({min(wall):.3f}–{max(wall):.3f})",
+                f"{cpu / pictures:.2f}",
+                f"{median(spent):.2f} ({min(spent):.2f}–{max(spent):.2f})",
+            ]
+        )
     head = [
         "",
         "pictures",
-        "seconds",
-        "pictures a second, median of rounds",
-        "processor seconds a picture",
+        "pictures a second, all rounds",
+        "median of rounds (range)",
+        "processor seconds a picture, all rounds",
+        "median of rounds (range)",
     ]
     answers: Counter[str] = Counter()
     for row in _rows("load.jsonl", "service"):
         answers.update(row["statuses"])
     told = ", ".join(f"{status}: {count}" for status, count in sorted(answers.items()))
-    share = f"Engine's processor seconds by the service's: {engine / service:.0%}."
+    share = (
+        f"Engine's processor seconds by the service's: {pooled[0] / pooled[1]:.0%} over all rounds, "
+        f"{middle[0] / middle[1]:.0%} by the medians of rounds."
+    )
     return (
         f"{about['clients']} clients, {about['minutes']:.0f} minutes of load on {about['cores']} cores "
         f"({about['processor']}), which others used too: load average {about['load_average']:.0f} at the start. "
