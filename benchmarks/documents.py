@@ -19,6 +19,7 @@ from benchmarks import (
     paired,
     performance_tables,
     restoration,
+    service_tables,
     several_fits,
     stopping_tables,
     targets,
@@ -37,6 +38,7 @@ DOCUMENTS = (
     "docs/restoration.md",
     "docs/targets.md",
     "docs/commands.md",
+    "docs/service.md",
 )
 
 
@@ -59,6 +61,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **restoration.TABLES,
     **targets.TABLES,
     "commands": commands.commands,
+    **service_tables.TABLES,
     "several_fits": several_fits.counts,
     "several_fits_stops": several_fits.stops,
     "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),
