@@ -58,3 +58,13 @@ def host_state_untouched() -> Iterator[None]:
     assert (before[1] == np.random.get_state()[1]).all()  # type: ignore[index]  # noqa: NPY002
     assert before[2] == torch.get_num_threads()
     assert kinds == (torch.get_default_dtype(), torch.is_grad_enabled(), torch.are_deterministic_algorithms_enabled())
+
+
+@pytest.fixture
+def host_randomness(host_state_untouched: None) -> Iterator[None]:
+    """For tests in which another library draws from the global state: what it drew is put back before the check."""
+    del host_state_untouched
+    state = np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        yield
+    np.random.set_state(state)  # noqa: NPY002
