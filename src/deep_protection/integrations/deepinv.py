@@ -126,14 +126,21 @@ def _kind(physics: Any, seen: Tensor, grey: bool, index: int) -> _Kind:
             raise ImageError("the mask covers the whole picture; leave something to fill it in from")
         return INPAINT, degradation, None if spread is None else spread * math.sqrt(share)
     shape = (1, 1 if grey else 3, *seen.shape[-2:])
-    whole = physics.A_adjoint(seen[None, : shape[1]]).shape if hasattr(physics, "A_adjoint") else shape
-    made = physics.A(torch.zeros(whole, device=seen.device)).shape if len(whole) == 4 else None
-    if made != shape or whole[:2] != shape[:2]:
-        raise OptionError(
-            f"{type(physics).__name__} makes {tuple(whole)} from a measurement of {shape} and {made} from that; "
-            "only operators from pictures to pictures that are the same for the whole batch can be used"
-        )
+    try:
+        whole = physics.A_adjoint(seen[None, : shape[1]]).shape if hasattr(physics, "A_adjoint") else shape
+        made = tuple(physics.A(torch.zeros(whole, device=seen.device)).shape)
+    except Exception as error:
+        raise OptionError(f"{_cannot(physics)}: {type(error).__name__}: {error}") from error
+    if made != shape or len(whole) != 4 or whole[:2] != shape[:2]:
+        raise OptionError(f"{_cannot(physics)}: it makes {made} of a picture where {shape} was measured")
     return INPAINT, _Measured(physics.A, tuple(whole[-2:]), grey), spread
+
+
+def _cannot(physics: Any) -> str:
+    return (
+        f"{type(physics).__name__} cannot be used; only operators from pictures to pictures that are the same for the "
+        "whole batch can"
+    )
 
 
 def _spread(physics: Any, index: int) -> float | None:
