@@ -21,12 +21,19 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
-# A folder of their own, beside the environment: transformers does not start where a torchvision is installed that was
-# built for another PyTorch, as it is beside CPU builds.
-test-integrations: $(READY)
-	test -d $(HOSTS)/deepinv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--no-deps --target $(HOSTS) torchvision timm deepinv einops h5py natsort
+# Folders of their own beside the environment: transformers does not start where a torchvision is installed that was
+# built for another PyTorch, as it is beside CPU builds; and robustbench wants an older timm and an older setuptools.
+test-integrations: $(HOSTS)/.ready
 	PYTHONPATH=$(HOSTS) $(BIN)/python -m pytest tests/test_deepinv.py tests/test_torchvision_timm.py
+	PYTHONPATH=$(HOSTS)/robustbench:$(HOSTS) $(BIN)/python -m pytest tests/test_robustbench.py
+
+$(HOSTS)/.ready: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --constraint constraints.txt --no-deps \
+		--target $(HOSTS) torchvision timm deepinv einops h5py natsort
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --target $(HOSTS)/robustbench \
+		robustbench==1.1.1 timm==1.0.9 pandas==3.1.1 torchdiffeq==0.2.5 geotorch==0.4.0 gdown==6.5.1 \
+		beautifulsoup4==4.15.0 soupsieve==4.1.3 setuptools==80.10.2
+	touch $(HOSTS)/.ready
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -14,6 +14,7 @@ from benchmarks import (
     demo_table,
     detection_tables,
     experiment_table,
+    integrations,
     maps_tables,
     paired,
     performance_tables,
@@ -33,6 +34,7 @@ DOCUMENTS = (
     "docs/attackers.md",
     "docs/maps.md",
     "docs/restoration.md",
+    "docs/integrations.md",
 )
 
 
@@ -53,6 +55,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **detection_tables.TABLES,
     **maps_tables.TABLES,
     **restoration.TABLES,
+    **integrations.TABLES,
     "several_fits": several_fits.counts,
     "several_fits_stops": several_fits.stops,
     "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),

@@ -127,10 +127,11 @@ def test_it_runs_in_deepinvs_own_test_loop(deepinv: Any, pictures: Tensor) -> No
             return {"x": pictures[index]}
 
     loader = torch.utils.data.DataLoader(Pictures(), batch_size=2)
+    model = dp.deepinv.DeepPriorReconstructor(fits=1, stop="fixed:40")
+    quiet = {"verbose": False, "show_progress_bar": False}
     found = deepinv.test(
-        dp.deepinv.DeepPriorReconstructor(fits=1, stop="fixed:40"), loader, physics=physics, verbose=False,
-        show_progress_bar=False, metrics=deepinv.metric.PSNR(),
-    )  # fmt: skip
+        model, loader, physics=physics, online_measurements=True, metrics=deepinv.metric.PSNR(), **quiet
+    )
     assert found["PSNR"] > found["PSNR no learning"]
 
 

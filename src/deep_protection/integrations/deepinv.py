@@ -1,7 +1,7 @@
 """A reconstructor of deepinv (Tachella et al. 2025, arXiv:2505.20160), next to its ``DeepImagePrior``."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -96,8 +96,8 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
 class _Measured(Degradation):
     """What deepinv's physics see of a picture; grey ones see the mean of the three channels that are drawn."""
 
-    def __init__(self, operator: Any, whole: tuple[int, int], grey: bool) -> None:
-        self.operator, self.whole, self.grey = operator, whole, grey
+    def __init__(self, operator: Any, whole: Sequence[int], grey: bool) -> None:
+        self.operator, self.whole, self.grey = operator, tuple(whole), grey
 
     def __call__(self, pictures: Tensor) -> Tensor:
         given = pictures.mean(dim=1, keepdim=True) if self.grey else pictures
@@ -133,7 +133,7 @@ def _kind(physics: Any, seen: Tensor, grey: bool, index: int) -> _Kind:
         raise OptionError(f"{_cannot(physics)}: {type(error).__name__}: {error}") from error
     if made != shape or len(whole) != 4 or whole[:2] != shape[:2]:
         raise OptionError(f"{_cannot(physics)}: it makes {made} of a picture where {shape} was measured")
-    return INPAINT, _Measured(physics.A, tuple(whole[-2:]), grey), spread
+    return INPAINT, _Measured(physics.A, whole[-2:], grey), spread
 
 
 def _cannot(physics: Any) -> str:
