@@ -25,6 +25,7 @@ test: $(READY)
 # built for another PyTorch, as it is beside CPU builds; and robustbench wants an older timm and an older setuptools.
 test-integrations: $(HOSTS)/.ready
 	PYTHONPATH=$(HOSTS) $(BIN)/python -m pytest tests/test_deepinv.py tests/test_torchvision_timm.py
+	PYTHONPATH=$(HOSTS) $(BIN)/python -m pytest tests/test_examples.py -k 'torchvision or deepinv or v2'
 	PYTHONPATH=$(HOSTS)/robustbench:$(HOSTS) $(BIN)/python -m pytest tests/test_robustbench.py
 
 $(HOSTS)/.ready: $(READY)

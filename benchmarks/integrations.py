@@ -76,7 +76,7 @@ def flags() -> str:
 
 
 def decibels() -> str:
-    """deepinv's PSNR of its pseudo-inverse and of ours."""
+    """PSNR of the pseudo-inverse and of our reconstruction, as deepinv measures it."""
     lines = []
     for row in rows.read(ROOT / RESULTS):
         for problem, found in row.items():

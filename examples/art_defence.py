@@ -14,8 +14,6 @@ from art.utils import compute_accuracy, to_categorical
 import deep_protection as dp
 from deep_protection.evaluation import imagenet_samples
 
-SIZE = 4 / 255
-
 
 def estimator(model: torch.nn.Module, defence: Any = None) -> Any:
     return PyTorchClassifier(
@@ -37,7 +35,7 @@ def run(count: int = 6, steps: int = 10) -> dict[str, Any]:
     bare = estimator(lite0)
     defended = estimator(lite0, dp.art.DeepPriorPreprocessor())  # the one line
     detector = dp.art.DeepPriorDetector(bare)
-    attack = {"eps": SIZE, "eps_step": SIZE / 4, "max_iter": steps, "verbose": False}
+    attack = {"eps": 4 / 255, "eps_step": 1 / 255, "max_iter": steps, "verbose": False}
     oblivious = ProjectedGradientDescent(bare, **attack).generate(x, y=y)
     adaptive = ProjectedGradientDescent(defended, **attack).generate(x, y=y)  # it knows of the defence
 
