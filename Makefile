@@ -1,5 +1,6 @@
 # make demo   sets up and runs the main job, offline, on real adversarial photographs
 # make test   sets up and passes the tests
+# make test-integrations   tests inside deepinv, timm and torchvision, which `make test` leaves out
 # make lint   formatting, lint rules, types, and which room may import which
 # make docs   builds the site into site/, warnings are errors
 # make check  lint, docs and test, as CI does
@@ -11,14 +12,30 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := dev
 IMAGES ?= samples
+HOSTS := $(VENV)/hosts
 
-.PHONY: demo test lint docs check bench format setup clean
+.PHONY: demo test test-integrations lint docs check bench format setup clean
 
 demo: $(READY)
 	$(BIN)/deep-protection demo --out demo
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# Folders of their own beside the environment: transformers does not start where a torchvision is installed that was
+# built for another PyTorch, as it is beside CPU builds; and robustbench wants an older timm and an older setuptools.
+test-integrations: $(HOSTS)/.ready
+	PYTHONPATH=$(HOSTS) $(BIN)/python -m pytest tests/test_deepinv.py tests/test_torchvision_timm.py
+	PYTHONPATH=$(HOSTS) $(BIN)/python -m pytest tests/test_examples.py -k 'torchvision or deepinv or v2'
+	PYTHONPATH=$(HOSTS)/robustbench:$(HOSTS) $(BIN)/python -m pytest tests/test_robustbench.py
+
+$(HOSTS)/.ready: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --constraint constraints.txt --no-deps \
+		--target $(HOSTS) torchvision timm deepinv einops h5py natsort
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --target $(HOSTS)/robustbench \
+		robustbench==1.1.1 timm==1.0.9 pandas==3.1.1 torchdiffeq==0.2.5 geotorch==0.4.0 gdown==6.5.1 \
+		beautifulsoup4==4.15.0 soupsieve==4.1.3 setuptools==80.10.2
+	touch $(HOSTS)/.ready
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

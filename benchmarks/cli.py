@@ -32,6 +32,7 @@ JOINT = Path("docs/results/detection/joint.jsonl")
 EIGHT = ",".join(POSTER)
 SEVERAL_FITS = Path("docs/results/stopping/several-fits.jsonl")
 MAPS = Path("docs/results/maps/words.jsonl")
+INTEGRATIONS = Path("docs/results/integrations/rows.jsonl")
 RESTORED = Path("docs/results/restoration/rows.jsonl")
 SERVICE = Path("docs/results/service")
 HARDER = Path("docs/results/adaptive/harder.jsonl")
@@ -265,6 +266,20 @@ def profile(
     from benchmarks import profile as measured
 
     measured.run(preset, out)
+
+
+@app.command()
+def integrations(
+    pictures: Annotated[int, typer.Option(min=1, max=20, help="Of foolbox's photographs.")] = 8,
+    hosts: Annotated[
+        str, typer.Option(help="Which libraries, by module.")
+    ] = "foolbox,torchattacks,art,pyautoattack,deepinv",
+    out: Out = INTEGRATIONS,
+) -> None:
+    """Other libraries' attacks, our defence, their measures: what the scripts of examples/ find."""
+    from benchmarks import integrations as measured
+
+    measured.run(pictures, hosts.split(","), out)
 
 
 @app.command()

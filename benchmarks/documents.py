@@ -15,6 +15,7 @@ from benchmarks import (
     demo_table,
     detection_tables,
     experiment_table,
+    integrations,
     maps_tables,
     paired,
     performance_tables,
@@ -39,6 +40,7 @@ DOCUMENTS = (
     "docs/targets.md",
     "docs/commands.md",
     "docs/service.md",
+    "docs/integrations.md",
 )
 
 
@@ -62,6 +64,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **targets.TABLES,
     "commands": commands.commands,
     **service_tables.TABLES,
+    **integrations.TABLES,
     "several_fits": several_fits.counts,
     "several_fits_stops": several_fits.stops,
     "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),

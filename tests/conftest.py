@@ -41,6 +41,33 @@ def recognised(lite0: Classifier) -> tuple[Tensor, Tensor]:
     return pixels[right], labels[right]
 
 
+@pytest.fixture(scope="session")
+def hub_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small ResNet as transformers saves it, image processor and all."""
+    from transformers import ResNetConfig, ResNetForImageClassification
+    from transformers.utils import logging
+
+    where = tmp_path_factory.mktemp("model")
+    logging.disable_progress_bar()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = ResNetConfig(
+            embedding_size=8,
+            hidden_sizes=[8, 16],
+            depths=[1, 1],
+            layer_type="basic",
+            id2label={0: "cat", 1: "dog", 2: "gibbon", 3: "map", 4: "x-ray", 5: "other"},
+            label2id={"cat": 0, "dog": 1, "gibbon": 2, "map": 3, "x-ray": 4, "other": 5},
+        )
+        ResNetForImageClassification(config).save_pretrained(where)
+    (where / "preprocessor_config.json").write_text(
+        """{"image_processor_type": "ConvNextImageProcessor", "crop_pct": 0.875, "do_normalize": true,
+        "do_rescale": true, "do_resize": true, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+        "resample": 3, "rescale_factor": 0.00392156862745098, "size": {"shortest_edge": 64}}"""
+    )
+    return where
+
+
 @pytest.fixture
 def picture_file(small: Image.Image, tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
@@ -58,3 +85,13 @@ def host_state_untouched() -> Iterator[None]:
     assert (before[1] == np.random.get_state()[1]).all()  # type: ignore[index]  # noqa: NPY002
     assert before[2] == torch.get_num_threads()
     assert kinds == (torch.get_default_dtype(), torch.is_grad_enabled(), torch.are_deterministic_algorithms_enabled())
+
+
+@pytest.fixture
+def host_randomness(host_state_untouched: None) -> Iterator[None]:
+    """For tests in which another library draws from the global state: what it drew is put back before the check."""
+    del host_state_untouched
+    state = np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        yield
+    np.random.set_state(state)  # noqa: NPY002

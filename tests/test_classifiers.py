@@ -51,33 +51,6 @@ def test_a_classifier_stays_in_evaluation_mode() -> None:
     assert not classifier.train().network.training
 
 
-@pytest.fixture(scope="module")
-def hub_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small ResNet as transformers saves it, image processor and all."""
-    from transformers import ResNetConfig, ResNetForImageClassification
-    from transformers.utils import logging
-
-    where = tmp_path_factory.mktemp("model")
-    logging.disable_progress_bar()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        config = ResNetConfig(
-            embedding_size=8,
-            hidden_sizes=[8, 16],
-            depths=[1, 1],
-            layer_type="basic",
-            id2label={0: "cat", 1: "dog", 2: "gibbon", 3: "map", 4: "x-ray", 5: "other"},
-            label2id={"cat": 0, "dog": 1, "gibbon": 2, "map": 3, "x-ray": 4, "other": 5},
-        )
-        ResNetForImageClassification(config).save_pretrained(where)
-    (where / "preprocessor_config.json").write_text(
-        """{"image_processor_type": "ConvNextImageProcessor", "crop_pct": 0.875, "do_normalize": true,
-        "do_rescale": true, "do_resize": true, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
-        "resample": 3, "rescale_factor": 0.00392156862745098, "size": {"shortest_edge": 64}}"""
-    )
-    return where
-
-
 def test_a_hub_model_from_a_directory_answers_as_in_its_own_pipeline(
     hub_directory: Path, photograph: Image.Image, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,26 +5,19 @@ between: it draws the picture once more at the end, so a call of n iterations co
 """
 
 import importlib
-import sys
 import warnings
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.without_operators import import_torchvision
+
 CHANNELS, SIDE = 64, 2
 
 
 def _deepinv(part: str) -> Any:
-    try:
-        importlib.import_module("torchvision")
-    except RuntimeError:
-        # torchvision's compiled operators are missing beside some CPU builds of torch. deepinv's prior uses none of
-        # them, so the module that only describes them is left empty and everything else is imported as it is.
-        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        sys.modules["torchvision._meta_registrations"] = ModuleType("torchvision._meta_registrations")
+    import_torchvision()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return importlib.import_module(f"deepinv.{part}")

@@ -5,7 +5,9 @@
 >>> model = dp.protect(dp.load_classifier("lite0"))         # doctest: +SKIP
 """
 
+from importlib import import_module as _import_module
 from importlib.metadata import version as _version
+from types import ModuleType as _ModuleType
 
 from deep_protection.attacks import ATTACKS as ATTACKS
 from deep_protection.attacks import attack as attack
@@ -25,6 +27,7 @@ from deep_protection.errors import OptionError as OptionError
 from deep_protection.errors import OutputError as OutputError
 from deep_protection.fitting import Progress as Progress
 from deep_protection.fitting import Recipe as Recipe
+from deep_protection.integrations import Purify as Purify
 from deep_protection.maps import ExtractedText as ExtractedText
 from deep_protection.maps import extract_text as extract_text
 from deep_protection.protection import ProtectedClassifier as ProtectedClassifier
@@ -42,3 +45,12 @@ from deep_protection.stopping import StopRule as StopRule
 from deep_protection.stopping import Trajectory as Trajectory
 
 __version__ = _version("deep-protection")
+
+_HOSTS = ("art", "deepinv", "hf")
+"""Integrations whose library is imported when they are first used, such as ``dp.art.DeepPriorPreprocessor``."""
+
+
+def __getattr__(name: str) -> _ModuleType:
+    if name in _HOSTS:
+        return _import_module(f"deep_protection.integrations.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -43,7 +43,7 @@ def load_hub(model: str | os.PathLike[str]) -> Classifier:
             "it is a backbone, choose a model that was trained to classify"
         )
     preprocess = ProcessorPixels(processor)
-    mean, std = _normalisation(processor, preprocess, name)
+    mean, std = normalisation(processor, preprocess, name)
     labels = [network.config.id2label[index] for index in range(network.config.num_labels)]
     return Classifier(LogitsOnly(network.float()), name=name, preprocess=preprocess, labels=labels, mean=mean, std=std)
 
@@ -105,7 +105,7 @@ class ProcessorPixels:
         return pixels.to(torch.float32).clamp(0, 1)
 
 
-def _normalisation(processor: Any, preprocess: ProcessorPixels, name: str) -> tuple[list[float], list[float]]:
+def normalisation(processor: Any, preprocess: ProcessorPixels, name: str) -> tuple[list[float], list[float]]:
     """Mean and std that the processor applies to pixels in ``[0, 1]``, found by trying it on a probe.
 
     Processors differ in attributes (offsets, factors, switches); what they do to a picture is what counts. A processor

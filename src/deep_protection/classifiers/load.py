@@ -11,6 +11,8 @@ from deep_protection.classifiers.classifier import Classifier
 from deep_protection.classifiers.hub import load_hub
 from deep_protection.classifiers.lite import load_lite
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
+from deep_protection.classifiers.timm import load_timm
+from deep_protection.classifiers.torchvision import load_torchvision
 from deep_protection.errors import ClassifierError
 
 HUB_IDS = {"resnet18": "microsoft/resnet-18"}
@@ -21,6 +23,9 @@ CLASSIFIERS: dict[str, Callable[[], Classifier]] = {
     **{name: partial(load_hub, hub_id) for name, hub_id in HUB_IDS.items()},
 }
 """Short names. Everything else is a directory, a hub id or a module."""
+
+SOURCES: dict[str, Callable[[str], Classifier]] = {"timm": load_timm, "torchvision": load_torchvision}
+"""What ``"kind:name"`` begins with."""
 
 
 def load_classifier(
@@ -39,6 +44,8 @@ def load_classifier(
     A module takes ``N×3×H×W`` pixels and returns logits; ``mean`` and ``std`` (three numbers each) say how it wants
     pixels in ``[0, 1]`` normalised, and ``labels`` names its classes. For pictures of other sizes it gets the usual
     resize to 256 and centre crop of 224.
+
+    ``"torchvision:resnet18"`` and ``"timm:resnet18.a1_in1k"`` are models of those libraries, with their own resizing.
 
     Raises :class:`ClassifierError` when there is no such classifier or it cannot be loaded, and
     :class:`MissingExtraError` when it needs a package that is not installed.
@@ -61,9 +68,12 @@ def load_classifier(
     name = os.fspath(source)
     if name in CLASSIFIERS:
         return CLASSIFIERS[name]()
+    kind, colon, rest = name.partition(":")
+    if colon and kind in SOURCES:
+        return SOURCES[kind](rest)
     if Path(name).is_dir() or "/" in name:
         return load_hub(name)
     raise ClassifierError(
         f"unknown classifier {name!r}; give one of {', '.join(sorted(CLASSIFIERS))}, a hub id such as "
-        "microsoft/resnet-18, or a directory that holds a model"
+        "microsoft/resnet-18, torchvision:NAME, timm:NAME, or a directory that holds a model"
     )

@@ -1,0 +1,29 @@
+"""A transformers pipeline with the restoration between its own resizing and normalisation.
+
+pip install 'deep-protection[hub,attacks]'; python examples/transformers_pipeline.py google/vit-base-patch16-224
+"""
+
+import sys
+from typing import Any
+
+from transformers import pipeline
+
+import deep_protection as dp
+from deep_protection.evaluation import imagenet_samples
+
+
+def run(model: str, count: int = 4) -> dict[str, Any]:
+    pictures = [picture for picture, _ in imagenet_samples()[:count]]
+    classify = pipeline("image-classification", model=model)
+    protected = dp.hf.protect(classify)  # the one line
+    before, after = classify(pictures), protected(pictures, batch_size=count)
+    return {
+        "model": model,
+        "as they are": [answers[0]["label"] for answers in before],
+        "restored": [answers[0]["label"] for answers in after],
+    }
+
+
+if __name__ == "__main__":
+    name = sys.argv[1] if len(sys.argv) > 1 else "google/vit-base-patch16-224"
+    print(*(f"{key}: {value}" for key, value in run(name).items()), sep="\n")

@@ -1,0 +1,171 @@
+"""A reconstructor of deepinv (Tachella et al. 2025, arXiv:2505.20160), next to its ``DeepImagePrior``."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from deep_protection.errors import ImageError, OptionError
+from deep_protection.fitting import Degradation, FitTask, ProgressCallback, fit_all
+from deep_protection.optional import import_optional
+from deep_protection.purification import Preset, find_device
+from deep_protection.restoration import DENOISE, INPAINT, with_fits
+from deep_protection.seeds import checked_seed, picture_seed
+from deep_protection.stopping import CLOSER, StopRule
+
+_models = import_optional("deepinv.models", needed_for="DeepPriorReconstructor", extra="deepinv")
+_physics = import_optional("deepinv.physics", needed_for="DeepPriorReconstructor", extra="deepinv")
+
+
+class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-defined]
+    r"""
+    Deep image prior reconstruction that ends by itself, any number of pictures a call, one seed one result.
+
+    Fits :math:`\hat x = G_\theta(z)` to :math:`\|y - A G_\theta(z)\|^2` for every picture of a batch, a few times from
+    different seeds, and averages what they have drawn.
+
+    :param str, StopRule stop: when to end a fit, such as ``"fixed:200"``. ``None``: where :math:`A \hat x` is as far
+        from :math:`y` as the noise is large, if the physics says how large (``noise_model.sigma``); else where a
+        denoised picture is as far as the noise that is estimated from it, and a fixed count for other problems.
+    :param int fits: fits that are averaged; ``None`` takes as many as :func:`deep_protection.denoise` and
+        :func:`deep_protection.inpaint` do.
+    :param int seed: with the measurement it decides all that is drawn at random; ``None`` draws a fresh one.
+    :param int workers: fits at once on the CPU; ``None`` is one a core.
+    :param progress: called in this thread with a ``deep_protection.Progress``.
+    """
+
+    def __init__(
+        self,
+        stop: str | StopRule | None = None,
+        fits: int | None = None,
+        seed: int | None = 0,
+        workers: int | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        super().__init__()
+        for preset in (DENOISE, INPAINT):
+            with_fits(preset, fits).rule(stop).check()
+        checked_seed(seed)
+        self.stop, self.fits, self.seed = stop, fits, seed
+        self.workers, self.progress = workers, progress
+
+    def forward(self, y: Tensor, physics: Any, **kwargs: Any) -> Tensor:
+        r"""
+        Reconstruct pictures from the measurements :math:`y`. No gradient passes.
+
+        :param torch.Tensor y: measurements, ``B×C×h×w`` of one or three channels, of pictures in ``[0, 1]``; noise may
+            lie outside.
+        :param deepinv.physics.Physics physics: ``Denoising``, ``Inpainting``, ``Downsampling``, or another whose
+            measurements are pictures and whose ``A`` is differentiable and the same for the whole batch.
+        :return: ``B×C×H×W`` pictures in ``[0, 1]``.
+        """
+        del kwargs
+        seen = _checked(y)
+        kinds = [_kind(physics, picture, y.shape[1] == 1, index) for index, picture in enumerate(seen)]
+        run_seed, device = checked_seed(self.seed), find_device(y.device)
+
+        def tasks() -> Iterator[FitTask]:
+            for target, (preset, degradation, spread) in zip(seen, kinds, strict=True):
+                preset = with_fits(preset, self.fits)
+                stop = _stop(spread) if self.stop is None else self.stop
+                for number in range(preset.fits):
+                    yield FitTask(
+                        target=target,
+                        recipe=preset.recipe,
+                        rule=preset.rule(stop).for_picture(0),
+                        seed=picture_seed(run_seed, target, number),
+                        device=device,
+                        degradation=degradation,
+                        share=1 / preset.fits,
+                    )
+
+        fitted = fit_all(tasks(), pictures_total=len(seen), workers=self.workers, progress=self.progress)
+        pictures = []
+        for preset, _, _ in kinds:
+            fits = with_fits(preset, self.fits).fits
+            pictures.append(torch.stack([next(fitted).restored.to(y) for _ in range(fits)]).mean(dim=0))
+        if not pictures:
+            return y.detach().clone()
+        made = torch.stack(pictures)
+        return made.mean(dim=1, keepdim=True) if y.shape[1] == 1 else made
+
+
+class _Measured(Degradation):
+    """What deepinv's physics see of a picture; grey ones see the mean of the three channels that are drawn."""
+
+    def __init__(self, operator: Any, whole: Sequence[int], grey: bool) -> None:
+        self.operator, self.whole, self.grey = operator, tuple(whole), grey
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        given = pictures.mean(dim=1, keepdim=True) if self.grey else pictures
+        seen: Tensor = self.operator(given)
+        return seen.expand(-1, 3, -1, -1) if self.grey else seen
+
+    def guess(self, seen: Tensor) -> Tensor:
+        return F.interpolate(seen[None], size=self.whole, mode="bicubic", align_corners=False)[0].clamp(0, 1)
+
+
+_Kind = tuple[Preset, Degradation | None, float | None]
+"""Settings, what lies between picture and measurement, and the standard deviation of the latter's noise if known."""
+
+
+def _kind(physics: Any, seen: Tensor, grey: bool, index: int) -> _Kind:
+    """For the picture with that number."""
+    spread = _spread(physics, index)
+    if isinstance(physics, _physics.Denoising):
+        return DENOISE, None, spread
+    if isinstance(physics, _physics.Inpainting):
+        mask = physics.mask if physics.mask.ndim < 4 or len(physics.mask) == 1 else physics.mask[index : index + 1]
+        known = mask.detach().to(seen.device, torch.float32)
+        degradation = _Measured(lambda pictures: pictures * known.reshape(1, *known.shape[-3:]), seen.shape[-2:], grey)
+        share = known.expand(1, *seen.shape).mean().item()
+        if not share:
+            raise ImageError("the mask covers the whole picture; leave something to fill it in from")
+        return INPAINT, degradation, None if spread is None else spread * math.sqrt(share)
+    shape = (1, 1 if grey else 3, *seen.shape[-2:])
+    try:
+        whole = physics.A_adjoint(seen[None, : shape[1]]).shape if hasattr(physics, "A_adjoint") else shape
+        made = tuple(physics.A(torch.zeros(whole, device=seen.device)).shape)
+    except Exception as error:
+        raise OptionError(f"{_cannot(physics)}: {type(error).__name__}: {error}") from error
+    if made != shape or len(whole) != 4 or whole[:2] != shape[:2]:
+        raise OptionError(f"{_cannot(physics)}: it makes {made} of a picture where {shape} was measured")
+    return INPAINT, _Measured(physics.A, whole[-2:], grey), spread
+
+
+def _cannot(physics: Any) -> str:
+    return (
+        f"{type(physics).__name__} cannot be used; only operators from pictures to pictures that are the same for the "
+        "whole batch can"
+    )
+
+
+def _spread(physics: Any, index: int) -> float | None:
+    """Standard deviation of the noise, where the physics says it and it is not nothing."""
+    sigma = getattr(getattr(physics, "noise_model", None), "sigma", None)
+    if sigma is None:
+        return None
+    values = torch.as_tensor(sigma).detach().flatten()
+    value = values[index if len(values) > 1 else 0].item()
+    return value if value > 0 else None
+
+
+def _stop(spread: float | None) -> str | None:
+    """Morozov's discrepancy principle, where it can be used."""
+    return None if spread is None else f"discrepancy:{CLOSER - 20 * math.log10(spread):.4f}"
+
+
+def _checked(y: Any) -> Tensor:
+    """``B×3×h×w`` float32."""
+    if not isinstance(y, Tensor) or y.ndim != 4 or y.shape[1] not in (1, 3) or not y.dtype.is_floating_point:
+        got = f"{y.dtype} of shape {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
+        raise ImageError(f"measurements are B×C×h×w floats with C of 1 or 3, got {got}")
+    if not y.isfinite().all():
+        raise ImageError("the measurements have values that are NaN or infinite; replace them before reconstructing")
+    if len(y) and not -2 < y.min().item() <= y.max().item() < 3:
+        low, high = y.min().item(), y.max().item()
+        raise ImageError(f"the measurements go from {low:.4g} to {high:.4g}, expected [0, 1] and noise; scale them")
+    return y.detach().to(torch.float32).expand(-1, 3, -1, -1).contiguous()

@@ -1,0 +1,99 @@
+"""The restoration inside an image-classification pipeline of transformers (Wolf et al. 2020, arXiv:1910.03771)."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deep_protection import protection
+from deep_protection.classifiers import Classifier
+from deep_protection.classifiers.hub import LogitsOnly, ProcessorPixels, normalisation
+from deep_protection.errors import ClassifierError
+from deep_protection.optional import import_optional
+
+transformers = import_optional("transformers", needed_for="dp.hf.protect", extra="hub")
+
+
+def protect(pipeline: Any, **options: Any) -> Any:
+    """The same pipeline with the restoration between its image processor's resizing and its normalisation.
+
+    >>> import deep_protection as dp
+    >>> from transformers import pipeline                                           # doctest: +SKIP
+    >>> classify = dp.hf.protect(pipeline("image-classification", "google/vit-base-patch16-224"))   # doctest: +SKIP
+
+    Args:
+        pipeline: an ``image-classification`` pipeline of RGB pictures; it is left as it is and shares its network with
+            the one that is returned, which takes and gives the same: pictures, paths and URLs, one, a list or a
+            generator, ``batch_size``, ``top_k``. Pictures of a batch are fitted side by side.
+        options: those of :func:`deep_protection.protect`: ``preset``, ``stop``, ``seed``, ``device``, ``workers``,
+            ``views``, ``when``, ``calibration`` and so on.
+
+    Raises:
+        ClassifierError: this is no such pipeline, or its image processor does more than scale and shift colours after
+            resizing.
+
+    What it protects against is what :func:`deep_protection.protect` protects against: not an attacker who knows of it.
+    """
+    if getattr(pipeline, "task", None) != "image-classification":
+        task = getattr(pipeline, "task", None) or type(pipeline).__name__
+        raise ClassifierError(
+            f"only pipelines for image-classification can be protected, got {task}; "
+            "make one with transformers.pipeline('image-classification', model=…)"
+        )
+    if isinstance(pipeline.model, _ProtectedModel):
+        raise ClassifierError("this pipeline is protected already")
+    network, name = pipeline.model, pipeline.model.config.name_or_path or type(pipeline.model).__name__
+    pixels = ProcessorPixels(pipeline.image_processor)
+    mean, std = normalisation(pipeline.image_processor, pixels, name)
+    classifier = Classifier(_Logits(network), name=name, preprocess=pixels, mean=mean, std=std)
+    protected = copy.copy(pipeline)
+    protected.image_processor = _PixelsOnly(pipeline.image_processor)
+    protected.model = _ProtectedModel(network, protection.protect(classifier, **options))
+    return protected
+
+
+class _PixelsOnly:
+    """An image processor that leaves out its normalisation; everything else about it is its own."""
+
+    def __init__(self, processor: Any) -> None:
+        self._processor = processor
+
+    def __call__(self, images: Any, **options: Any) -> Any:
+        made = self._processor(
+            images=images, **{**options, "do_normalize": False, "do_rescale": True, "rescale_factor": 1 / 255}
+        )
+        made["pixel_values"] = made["pixel_values"].to(torch.float32).clamp(0, 1)  # resizing overshoots a little
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_processor":  # copying asks before there is one
+            raise AttributeError(name)
+        return getattr(self._processor, name)
+
+
+class _Logits(LogitsOnly):
+    """In the network's own type, whatever the pixels' type is."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return super().forward(pixels.to(self.model.dtype)).float()  # type: ignore[arg-type]
+
+
+class _ProtectedModel(nn.Module):
+    """What a pipeline wants of its model: outputs by name, a configuration, a device."""
+
+    dtype = torch.float32
+    """Of the pixels that it takes: those of a half-precision network must not be rounded before the restoration."""
+
+    def __init__(self, network: Any, protected: protection.ProtectedClassifier) -> None:
+        super().__init__()
+        self.network, self.protected = network, protected
+
+    def forward(self, pixel_values: Tensor) -> Any:
+        return transformers.modeling_outputs.ImageClassifierOutput(logits=self.protected(pixel_values))
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("network"), name)

@@ -1,0 +1,46 @@
+"""Importing what is not always installed, with a word that says what to do."""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+from deep_protection.errors import MissingExtraError
+from deep_protection.quiet import warnings_silenced
+
+
+def import_optional(module: str, *, needed_for: str, extra: str) -> Any:
+    """The module, imported without its warnings.
+
+    Raises :class:`MissingExtraError` that names the ``extra`` when it is not installed, and says why it cannot be
+    imported when it is: a package may be there and broken.
+    """
+    try:
+        with warnings_silenced():
+            return import_module(module)
+    except (ImportError, RuntimeError, OSError, AttributeError) as error:
+        host = module.partition(".")[0]
+        if find_spec(host) is None:
+            raise MissingExtraError(
+                f"{needed_for} needs {host}, which is not installed ({error}); "
+                f"run: pip install 'deep-protection[{extra}]'"
+            ) from error
+        raise MissingExtraError(f"{needed_for} needs {host}, {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if "torchvision::" in reason:
+        return (
+            f"which needs torchvision, and torchvision {_version('torchvision')} cannot be imported beside torch "
+            f"{_version('torch')} ({reason}): its compiled operators were built for another torch. Install both of one "
+            "build, CPU or CUDA, and of releases that belong together; deep-protection itself needs no torchvision"
+        )
+    return f"which is installed but cannot be imported ({type(error).__name__}: {reason}); reinstall it"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(not installed)"
