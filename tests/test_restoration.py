@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -166,6 +167,70 @@ def test_a_folder_goes_through_dejpeg_and_is_skipped_the_next_time(clean: Tensor
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.png"]
     assert json.loads(first.stdout)["summary"] == {"restored": 2, "left": 0, "skipped": 0, "failed": 1}
     assert json.loads(second.stdout)["summary"] == {"restored": 0, "left": 0, "skipped": 2, "failed": 1}
+
+
+@pytest.fixture(scope="module")
+def holes() -> NDArray[np.bool_]:
+    """``64×64`` bool: a bar and a stripe are missing."""
+    missing = np.zeros((64, 64), bool)
+    missing[20:24] = missing[:, 40:43] = True
+    return missing
+
+
+def test_one_mask_is_for_every_picture_of_a_folder(clean: Tensor, holes: NDArray[np.bool_], tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    (source / "sub").mkdir(parents=True)
+    to_pillow(clean).save(source / "a.png")
+    to_pillow(clean.flip(-1)).save(source / "sub" / "b.png")
+    Image.new("RGB", (9, 9)).save(source / "small.png")
+    mask = tmp_path / "mask.png"
+    Image.fromarray(holes).save(mask)
+    line = ("inpaint", source, "--mask", mask, "-o", tmp_path / "out", "--stop", "fixed:3", "--fits", "2", "--json")
+    first, second = command(*line), command(*line)
+    assert first.returncode == second.returncode == 1
+    assert "one size" in first.stderr
+    assert json.loads(first.stdout)["summary"] == {"restored": 2, "left": 0, "skipped": 0, "failed": 1}
+    assert json.loads(second.stdout)["summary"] == {"restored": 0, "left": 0, "skipped": 2, "failed": 1}
+    assert not (tmp_path / "out" / "small.png").exists()
+    for name in ("a.png", "sub/b.png"):
+        expected = dp.inpaint(str(source / name), holes, stop="fixed:3", fits=2)
+        assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / name)), np.asarray(expected))
+
+
+def test_every_picture_has_its_own_mask(clean: Tensor, holes: NDArray[np.bool_], tmp_path: Path) -> None:
+    pictures, masks, out = tmp_path / "in", tmp_path / "masks", tmp_path / "out"
+    pictures.mkdir()
+    masks.mkdir()
+    for name in ("a.jpg", "b.png", "none.png", "two.png", "black.png"):
+        to_pillow(clean).save(pictures / name)
+    for name in ("a.png", "b.png", "two.bmp", "two.gif"):
+        Image.fromarray(holes if name != "b.png" else holes.T).save(masks / name)
+    Image.new("L", (64, 64)).save(masks / "black.png")
+    done = command("inpaint", pictures, "--mask", masks, "-o", out, "--stop", "fixed:3", "--fits", "1", "--json")
+    assert done.returncode == 1
+    assert "has no mask for" in done.stderr
+    assert "leave one of them" in done.stderr
+    assert json.loads(done.stdout)["summary"] == {"restored": 2, "left": 1, "skipped": 0, "failed": 2}
+    assert (out / "black.png").read_bytes() == (pictures / "black.png").read_bytes()
+    filled, before = (np.asarray(Image.open(folder / "b.png")) for folder in (out, pictures))
+    assert np.array_equal(filled[~holes.T], before[~holes.T])
+    assert not np.array_equal(filled[holes.T], before[holes.T])
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [("nowhere.png", "nowhere.png"), ("-", "standard input"), ("broken.png", "broken.png")],
+    ids=["file", "stream", "broken"],
+)
+def test_without_a_mask_nothing_is_begun(tmp_path: Path, mask: str, message: str) -> None:
+    source, target = tmp_path / "a.png", tmp_path / "b.png"
+    Image.new("RGB", (8, 8)).save(source)
+    (tmp_path / "broken.png").write_bytes(source.read_bytes()[:40])
+    done = command("inpaint", source, "--mask", mask if mask == "-" else tmp_path / mask, "-o", target)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not target.exists()
 
 
 @pytest.mark.parametrize(

@@ -6,5 +6,7 @@ from deep_protection.restoration.presets import INPAINT as INPAINT
 from deep_protection.restoration.restore import dejpeg as dejpeg
 from deep_protection.restoration.restore import denoise as denoise
 from deep_protection.restoration.restore import inpaint as inpaint
+from deep_protection.restoration.restore import missing_pixels as missing_pixels
 from deep_protection.restoration.restore import stop_for as stop_for
 from deep_protection.restoration.restore import with_fits as with_fits
+from deep_protection.restoration.restore import with_missing as with_missing
