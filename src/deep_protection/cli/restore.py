@@ -58,7 +58,7 @@ def inpaint_command(
     mask: Annotated[
         Path,
         typer.Option(
-            help="Picture that is white where something is missing; or a folder with one for every picture, of its name.",
+            help="Picture, white where something is missing; or a folder with one for every picture, of its name.",
             show_default=False,
         ),
     ],
