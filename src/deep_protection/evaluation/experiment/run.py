@@ -122,7 +122,7 @@ def run_experiment(settings: Settings, out: Path, report: Report = lambda *_: No
             load_classifier(other)
         settings.parameters(attack)  # what is missing is said before anything is computed
     classifier = load_classifier(settings.classifier)
-    pictures = labelled_pictures(settings.images, classifier, settings.limit)
+    pictures = labelled_pictures(settings.images, classifier, settings.limit, settings.labels)
     with Store(out) as store:
         keep_settings(settings, out)
         inputs = InputStore(settings.inputs or out / "inputs", settings.classifier, settings.parameters)
