@@ -1,8 +1,10 @@
 """Pictures drawn here are damaged and restored by real fits, small and short: gains are asked for, not figures."""
 
 import json
+import math
 import subprocess
 import sys
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +17,10 @@ from torch import Tensor
 
 import deep_protection as dp
 from deep_protection import ImageError, OptionError
+from deep_protection.fitting import Shrunk
 from deep_protection.images import take_picture, to_pillow
+from deep_protection.purification import purify_each
+from deep_protection.restoration import UPSCALE, enlargeable
 from deep_protection.stopping import noise_deviation, parse_stop, psnr
 
 
@@ -167,6 +172,72 @@ def test_a_folder_goes_through_dejpeg_and_is_skipped_the_next_time(clean: Tensor
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.png"]
     assert json.loads(first.stdout)["summary"] == {"restored": 2, "left": 0, "skipped": 0, "failed": 1}
     assert json.loads(second.stdout)["summary"] == {"restored": 0, "left": 0, "skipped": 2, "failed": 1}
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_a_picture_is_made_small_as_pillow_does_it(photograph: Image.Image, factor: int) -> None:
+    picture = photograph.resize((64, 48))
+    small = take_picture(picture.resize((64 // factor, 48 // factor), Image.Resampling.LANCZOS)).pixels
+    made = Shrunk(factor)(take_picture(picture).pixels[None])[0].clamp(0, 1)
+    assert (made - small).abs().mean() * 255 < 0.5
+
+
+def test_what_is_drawn_larger_is_what_was_given_when_made_small(clean: Tensor) -> None:
+    small = Shrunk(4)(clean[None])[0].clamp(0, 1)
+    drawn = dp.upscale(small, 4, stop="fixed:200", fits=1)
+    assert drawn.shape == clean.shape
+    assert psnr(Shrunk(4)(drawn[None])[0], small) > 40
+    bicubic = Shrunk(4).guess(small)
+    assert psnr(drawn, clean) > psnr(bicubic, clean)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
+def test_pictures_of_every_kind_become_larger(small: Image.Image, mode: str) -> None:
+    image = small.convert("L").convert("I").convert("I;16") if mode == "I;16" else small.convert(mode)
+    drawn = dp.upscale(image, 2, stop="fixed:1", fits=1)
+    assert (drawn.mode, drawn.size) == (mode, (80, 60))
+
+
+def test_arrays_become_larger_with_their_alpha() -> None:
+    batch = np.zeros((2, 5, 7, 4), np.uint8)
+    batch[..., 3] = 200
+    drawn = dp.upscale(batch, 2, stop="fixed:1", fits=2)
+    assert drawn.shape == (2, 10, 14, 4)
+    assert (drawn[..., 3] == 200).all()
+
+
+def test_tiles_of_a_large_picture_are_drawn_larger_without_seams() -> None:
+    seen = enlargeable(take_picture(Image.linear_gradient("L").resize((40, 24))), 2)
+    preset = replace(UPSCALE, fits=1, tile=32, overlap=16)
+    result = next(purify_each([seen], total=1, preset=preset, stop="fixed:60"))
+    assert result.tiles > 1
+    drawn = take_picture(result.image).pixels
+    assert drawn.shape == (3, 48, 80)
+    smooth = take_picture(Image.linear_gradient("L").resize((80, 48))).pixels
+    assert psnr(drawn, smooth) > 25
+    assert math.isfinite(result.psnr_input)
+
+
+def test_only_two_factors_are_offered_and_no_picture_beyond_the_limit() -> None:
+    with pytest.raises(OptionError, match="2 or 4"):
+        dp.upscale(np.zeros((8, 8, 3), np.uint8), 3)
+    with pytest.raises(ImageError, match="4 times as large"):
+        dp.upscale(np.zeros((5000, 2000), np.uint8), 4)
+
+
+def test_the_command_draws_a_folder_larger_and_goes_on(clean: Tensor, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    to_pillow(clean).resize((16, 16)).save(tmp_path / "in" / "a.png")
+    to_pillow(clean).resize((16000, 1)).save(tmp_path / "in" / "long.webp")
+    line = ("upscale", tmp_path / "in", "-o", tmp_path / "out", "--factor", 2, "--stop", "fixed:1", "--json")
+    first, second = command(*line), command(*line)
+    assert "write a PNG" in first.stderr
+    assert json.loads(first.stdout)["summary"] == {"restored": 1, "left": 0, "skipped": 0, "failed": 1}
+    assert json.loads(second.stdout)["summary"]["skipped"] == 1
+    assert take_picture(tmp_path / "out" / "a.png").pixels.shape == (3, 32, 32)
+    wrong = command("upscale", tmp_path / "in" / "a.png", "-o", tmp_path / "b.png", "--factor", 3)
+    assert wrong.returncode != 0
+    assert "2 or 4" in wrong.stderr
 
 
 @pytest.fixture(scope="module")

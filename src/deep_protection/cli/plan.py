@@ -11,6 +11,7 @@ from deep_protection.images import format_for, is_writable_suffix
 STREAM = "-"
 PICTURE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".avif"}
+    | {".dcm", ".dicom"}
 )
 """What counts as a picture in a folder; files named one by one may have any suffix."""
 

@@ -1,4 +1,4 @@
-"""``deep-protection denoise``, ``dejpeg`` and ``inpaint``: what `purify` does, for other damage."""
+"""``deep-protection denoise``, ``dejpeg``, ``inpaint`` and ``upscale``: what `purify` does, for other damage."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,17 @@ from deep_protection.cli.masks import Masks
 from deep_protection.cli.plan import Item, plan
 from deep_protection.images import Picture
 from deep_protection.purification import Preset, find_device
-from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, stop_for, with_fits, with_missing
+from deep_protection.restoration import (
+    DEJPEG,
+    DENOISE,
+    INPAINT,
+    UPSCALE,
+    check_factor,
+    enlargeable,
+    stop_for,
+    with_fits,
+    with_missing,
+)
 from deep_protection.stopping import StopRule
 
 
@@ -82,6 +92,28 @@ def inpaint_command(
         return with_missing(picture, masks.of(item)) or Left()
 
     return _restored(INPAINT, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, holed)
+
+
+def upscale_command(
+    inputs: options.Pictures,
+    output: options.Output,
+    factor: Annotated[int, typer.Option(help="2 or 4: how many times as long the sides become.")] = 4,
+    stop: options.Stop = None,
+    fits: options.Fits = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Draw pictures larger. What is drawn is plausible, not known: made small again it is the picture given."""
+    check_factor(factor)
+
+    def larger(_: Item, picture: Picture) -> Picture | Left:
+        return enlargeable(picture, factor)
+
+    return _restored(UPSCALE, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, larger)
 
 
 def _restored(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from deep_protection.errors import ImageError
+from deep_protection.errors import ImageError, MissingExtraError
+from deep_protection.images import dicom
 from deep_protection.images.limits import MAX_BYTES, check_size
 from deep_protection.quiet import warnings_silenced
 
@@ -27,12 +28,16 @@ def read_image(source: Source) -> tuple[Image.Image, str, tuple[str, ...]]:
     what, data = _content(source)
     if not data:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
+    notes: tuple[str, ...] = ()
+    if dicom.is_dicom(data, "" if isinstance(source, bytes) else what):
+        with _decoding(what):
+            image, notes = dicom.opened(data, what)
+        return image, dicom.FORMAT, notes
     with _decoding(what):
         Image.init()  # with a list of formats, Pillow looks only among the plugins that are loaded
         opened = Image.open(BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
         check_size(*opened.size, what)
         frames = getattr(opened, "n_frames", 1)  # TIFF has to walk through the file to know
-    notes: tuple[str, ...] = ()
     if frames > 1 and opened.format != "MPO":  # phones put a second view into a JPEG: nobody's animation
         notes = (f"{what} has {frames} frames; only the first is used",)
     if opened.mode in ("RGB", "RGBA") and any("16" in str(tile) for tile in getattr(opened, "tile", ())):
@@ -78,7 +83,7 @@ def _decoding(what: str) -> Iterator[None]:
     try:
         with warnings_silenced():  # half-broken metadata warns; a picture that decodes is good enough
             yield
-    except ImageError:
+    except (ImageError, MissingExtraError):
         raise
     except UnidentifiedImageError:
         raise ImageError(f"{what} is not a picture of a known format; give PNG, JPEG, WebP, TIFF, BMP or GIF") from None

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from torch import Tensor
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
 from deep_protection.images import Picture, take_picture
-from deep_protection.purification import Preset, Seen, purify, purify_each, with_holes
-from deep_protection.restoration.presets import DEJPEG, DENOISE, INPAINT
+from deep_protection.purification import Seen, purify, purify_each, with_holes
+from deep_protection.restoration.presets import DEJPEG, DENOISE, INPAINT, with_fits
 from deep_protection.stopping import CLOSER, StopRule
 
 
@@ -164,8 +163,3 @@ def stop_for(sigma: float | None, stop: str | StopRule | None) -> str | StopRule
     if stop is not None:
         raise OptionError("sigma says when to stop; give sigma or stop, not both")
     return f"discrepancy:{CLOSER - 20 * math.log10(sigma / 255):.4f}"
-
-
-def with_fits(preset: Preset, fits: int | None) -> Preset:
-    """The preset with another number of fits averaged, if one is given."""
-    return preset if fits is None else replace(preset, fits=fits)

@@ -17,7 +17,7 @@ from deep_protection.images import read_image
 SAMPLES = "samples"
 PREDICTED = "predicted"
 UNKNOWN = -1
-SUFFIXES = {".bmp", ".dcm", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+SUFFIXES = {".bmp", ".dcm", ".dicom", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True, slots=True)

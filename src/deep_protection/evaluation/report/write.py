@@ -21,8 +21,8 @@ POSTER = (
 
 
 PREDICTED = (
-    'Nobody has labelled these pictures: "right" and "true class" mean the classifier\'s own first answer on the picture '
-    "before anybody tampered with it. Whether that answer is true, nothing here tells."
+    'Nobody has labelled these pictures: "right" and "true class" mean the classifier\'s own first answer on the '
+    "picture before anybody tampered with it. Whether that answer is true, nothing here tells."
 )
 
 
