@@ -85,7 +85,12 @@ def test_a_window_is_applied() -> None:
 
 
 def test_units_are_those_of_the_window() -> None:
-    hounsfield = {"RescaleSlope": 2, "RescaleIntercept": -1000, "WindowCenter": 3000, "WindowWidth": 2000}
+    hounsfield: dict[str, Any] = {
+        "RescaleSlope": 2,
+        "RescaleIntercept": -1000,
+        "WindowCenter": 3000,
+        "WindowWidth": 2000,
+    }
     assert np.abs(shown(dicom(**hounsfield)) - shown(dicom(WindowCenter=2000, WindowWidth=1000)).astype(int)).max() < 99
 
 
@@ -95,7 +100,7 @@ def test_signed_values_are_shown_too() -> None:
 
 
 def test_what_is_white_where_it_is_low_is_turned_round() -> None:
-    window = {"WindowCenter": 2000, "WindowWidth": 1000}
+    window: dict[str, Any] = {"WindowCenter": 2000, "WindowWidth": 1000}
     one, two = (shown(dicom(PhotometricInterpretation=kind, **window)) for kind in ("MONOCHROME1", "MONOCHROME2"))
     assert np.abs(65535 - one.astype(int) - two).max() <= 1
 

@@ -229,7 +229,19 @@ def test_the_command_draws_a_folder_larger_and_goes_on(clean: Tensor, tmp_path: 
     (tmp_path / "in").mkdir()
     to_pillow(clean).resize((16, 16)).save(tmp_path / "in" / "a.png")
     to_pillow(clean).resize((16000, 1)).save(tmp_path / "in" / "long.webp")
-    line = ("upscale", tmp_path / "in", "-o", tmp_path / "out", "--factor", 2, "--stop", "fixed:1", "--json")
+    line = (
+        "upscale",
+        tmp_path / "in",
+        "-o",
+        tmp_path / "out",
+        "--factor",
+        2,
+        "--stop",
+        "fixed:1",
+        "--fits",
+        1,
+        "--json",
+    )
     first, second = command(*line), command(*line)
     assert "write a PNG" in first.stderr
     assert json.loads(first.stdout)["summary"] == {"restored": 1, "left": 0, "skipped": 0, "failed": 1}
