@@ -32,6 +32,7 @@ DOCUMENTS = (
     "docs/detection.md",
     "docs/attackers.md",
     "docs/maps.md",
+    "docs/medical.md",
     "docs/restoration.md",
 )
 
@@ -48,6 +49,8 @@ TABLES: dict[str, Callable[[], str]] = {
     **performance_tables.TABLES,
     "efforts": experiment_table.efforts,
     "harder": experiment_table.harder,
+    "medical": experiment_table.medical,
+    "medical_fidelity": experiment_table.medical_fidelity,
     **stopping_tables.TABLES,
     "differences": paired.differences,
     **detection_tables.TABLES,

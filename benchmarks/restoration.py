@@ -126,6 +126,7 @@ METHODS: dict[str, dict[str, Method]] = {
         "total variation": _total_variation(0.05),
         "dejpeg, one fit": _ours(dp.dejpeg, fits=1),
         "dejpeg": _ours(dp.dejpeg),
+        "dejpeg, five fits": _ours(dp.dejpeg, fits=5),
     },
     "upscale": {
         "bicubic": _bicubic,

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
-from deep_protection.images import Picture, take_picture
-from deep_protection.purification import Seen, purify, purify_each, with_holes
+from deep_protection.images import Picture, Taken, take_picture
+from deep_protection.purification import Seen, joined, purify, purify_each, with_holes
 from deep_protection.restoration.presets import DEJPEG, DENOISE, INPAINT, with_fits
 from deep_protection.stopping import CLOSER, StopRule
 
@@ -125,7 +125,7 @@ def inpaint(
         progress=progress,
         is_cancelled=is_cancelled,
     )
-    return next(results).image
+    return joined(Taken([seen], single=True, join=lambda parts: parts[0]), results)
 
 
 def with_missing(picture: Picture, missing: Tensor) -> Seen | None:
