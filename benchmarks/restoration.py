@@ -28,7 +28,6 @@ from deep_protection.images import take_picture, to_pillow
 from deep_protection.restoration.upscale import projected
 
 RESULTS = Path("docs/results/restoration/rows.jsonl")
-DEEPINV_ITERATIONS = 300
 Method = Callable[[Case], Tensor]
 
 
@@ -63,13 +62,6 @@ def _lanczos(case: Case) -> Tensor:
 def _projected(case: Case) -> Tensor:
     """Bicubic, and then made to agree with what was seen, as our own result is at its end (Irani & Peleg 1991)."""
     return projected(_bicubic(case), case.seen, Shrunk(FACTOR))
-
-
-def _deepinv(case: Case) -> Tensor:
-    """The prior of deepinv, 300 iterations of its own example's settings, at its end."""
-    from benchmarks.peers.deepinv_prior import DeepinvPrior
-
-    return DeepinvPrior(case.seen, seed=0).advance(DEEPINV_ITERATIONS)
 
 
 def _non_local_means(sigma: float) -> Method:
@@ -126,7 +118,6 @@ METHODS: dict[str, dict[str, Method]] = {
         "total variation": _total_variation(0.05),
         "dejpeg, one fit": _ours(dp.dejpeg, fits=1),
         "dejpeg": _ours(dp.dejpeg),
-        "dejpeg, five fits": _ours(dp.dejpeg, fits=5),
     },
     "upscale": {
         "bicubic": _bicubic,
