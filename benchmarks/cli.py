@@ -258,6 +258,18 @@ def service_fuzz(
 
 
 @app.command()
+def gallery(
+    only: Annotated[
+        str, typer.Option(help="Which, joined by commas.")
+    ] = "purify,denoise,dejpeg,inpaint,upscale,extract-text",
+) -> None:
+    """The pictures of docs/gallery.md: every command on foolbox's photographs and a drawn map."""
+    from benchmarks import gallery as shown
+
+    shown.make(only.split(","))
+
+
+@app.command()
 def profile(
     preset: Annotated[str, typer.Option(help="fast or paper.")] = "fast",
     out: Annotated[Path, typer.Option(help="Folder for the table.")] = RESULTS,

@@ -1,11 +1,11 @@
-"""The main experiment in short, from ``docs/results/main`` and ``adaptive``: reports there have the rest."""
+"""Experiments in short, from ``docs/results/main``, ``adaptive`` and others: reports there have the rest."""
 
 from functools import cache
 from pathlib import Path
 from statistics import median
 
 from benchmarks.rows import read
-from deep_protection.evaluation.report import Rows, recovery, tiers
+from deep_protection.evaluation.report import Rows, fidelity, recovery, tiers
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.evaluation.report.tiers import efforts as efforts_table
 
@@ -45,6 +45,16 @@ def adaptive() -> str:
 def efforts() -> str:
     """What an attack through a defence costs the attacker."""
     return block_markdown(efforts_table(experiment("adaptive")))
+
+
+def medical() -> str:
+    """X-rays: how often the classifier answers as before."""
+    return block_markdown(recovery(experiment("medical")))
+
+
+def medical_fidelity() -> str:
+    """X-rays: how much of the picture is left."""
+    return block_markdown(fidelity(experiment("medical")))
 
 
 def harder() -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,6 +23,9 @@ from benchmarks.peers.published_restoration import NOTEBOOKS
 from benchmarks.restoration_cases import FACTOR, SIGMA, Case, cases
 from benchmarks.restoration_peer import fidelity
 from deep_protection.evaluation.report.document import Table, block_markdown
+from deep_protection.fitting import Shrunk
+from deep_protection.images import take_picture, to_pillow
+from deep_protection.restoration.upscale import projected
 
 RESULTS = Path("docs/results/restoration/rows.jsonl")
 Method = Callable[[Case], Tensor]
@@ -47,6 +51,17 @@ def _seen(case: Case) -> Tensor:
 
 def _bicubic(case: Case) -> Tensor:
     return F.interpolate(case.seen[None], scale_factor=FACTOR, mode="bicubic", align_corners=False)[0]
+
+
+def _lanczos(case: Case) -> Tensor:
+    picture = to_pillow(case.seen)
+    size = (FACTOR * picture.width, FACTOR * picture.height)
+    return take_picture(picture.resize(size, Image.Resampling.LANCZOS)).pixels
+
+
+def _projected(case: Case) -> Tensor:
+    """Bicubic, and then made to agree with what was seen, as our own result is at its end (Irani & Peleg 1991)."""
+    return projected(_bicubic(case), case.seen, Shrunk(FACTOR))
 
 
 def _non_local_means(sigma: float) -> Method:
@@ -104,7 +119,13 @@ METHODS: dict[str, dict[str, Method]] = {
         "dejpeg, one fit": _ours(dp.dejpeg, fits=1),
         "dejpeg": _ours(dp.dejpeg),
     },
-    "upscale": {"bicubic": _bicubic},
+    "upscale": {
+        "bicubic": _bicubic,
+        "Lanczos": _lanczos,
+        "bicubic, back-projected": _projected,
+        "upscale, one fit": _ours(dp.upscale, factor=FACTOR, fits=1),
+        "upscale": _ours(dp.upscale, factor=FACTOR),
+    },
     "inpaint": {
         "nothing": _seen,
         "biharmonic": _biharmonic,

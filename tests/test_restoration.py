@@ -1,20 +1,26 @@
 """Pictures drawn here are damaged and restored by real fits, small and short: gains are asked for, not figures."""
 
 import json
+import math
 import subprocess
 import sys
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 import deep_protection as dp
 from deep_protection import ImageError, OptionError
+from deep_protection.fitting import Shrunk
 from deep_protection.images import take_picture, to_pillow
+from deep_protection.purification import purify_each
+from deep_protection.restoration import UPSCALE, enlargeable
 from deep_protection.stopping import noise_deviation, parse_stop, psnr
 
 
@@ -166,6 +172,148 @@ def test_a_folder_goes_through_dejpeg_and_is_skipped_the_next_time(clean: Tensor
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.png"]
     assert json.loads(first.stdout)["summary"] == {"restored": 2, "left": 0, "skipped": 0, "failed": 1}
     assert json.loads(second.stdout)["summary"] == {"restored": 0, "left": 0, "skipped": 2, "failed": 1}
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_a_picture_is_made_small_as_pillow_does_it(photograph: Image.Image, factor: int) -> None:
+    picture = photograph.resize((64, 48))
+    small = take_picture(picture.resize((64 // factor, 48 // factor), Image.Resampling.LANCZOS)).pixels
+    made = Shrunk(factor)(take_picture(picture).pixels[None])[0].clamp(0, 1)
+    assert (made - small).abs().mean() * 255 < 0.5
+
+
+def test_what_is_drawn_larger_is_what_was_given_when_made_small(clean: Tensor) -> None:
+    small = Shrunk(4)(clean[None])[0].clamp(0, 1)
+    drawn = dp.upscale(small, 4, stop="fixed:200", fits=1)
+    assert drawn.shape == clean.shape
+    assert psnr(Shrunk(4)(drawn[None])[0], small) > 40
+    bicubic = Shrunk(4).guess(small)
+    assert psnr(drawn, clean) > psnr(bicubic, clean)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
+def test_pictures_of_every_kind_become_larger(small: Image.Image, mode: str) -> None:
+    image = small.convert("L").convert("I").convert("I;16") if mode == "I;16" else small.convert(mode)
+    drawn = dp.upscale(image, 2, stop="fixed:1", fits=1)
+    assert (drawn.mode, drawn.size) == (mode, (80, 60))
+
+
+def test_arrays_become_larger_with_their_alpha() -> None:
+    batch = np.zeros((2, 5, 7, 4), np.uint8)
+    batch[..., 3] = 200
+    drawn = dp.upscale(batch, 2, stop="fixed:1", fits=2)
+    assert drawn.shape == (2, 10, 14, 4)
+    assert (drawn[..., 3] == 200).all()
+
+
+def test_tiles_of_a_large_picture_are_drawn_larger_without_seams() -> None:
+    seen = enlargeable(take_picture(Image.linear_gradient("L").resize((40, 24))), 2)
+    preset = replace(UPSCALE, fits=1, tile=32, overlap=16)
+    result = next(purify_each([seen], total=1, preset=preset, stop="fixed:60"))
+    assert result.tiles > 1
+    drawn = take_picture(result.image).pixels
+    assert drawn.shape == (3, 48, 80)
+    smooth = take_picture(Image.linear_gradient("L").resize((80, 48))).pixels
+    assert psnr(drawn, smooth) > 25
+    assert math.isfinite(result.psnr_input)
+
+
+def test_only_two_factors_are_offered_and_no_picture_beyond_the_limit() -> None:
+    with pytest.raises(OptionError, match="2 or 4"):
+        dp.upscale(np.zeros((8, 8, 3), np.uint8), 3)
+    with pytest.raises(ImageError, match="4 times as large"):
+        dp.upscale(np.zeros((5000, 2000), np.uint8), 4)
+
+
+def test_the_command_draws_a_folder_larger_and_goes_on(clean: Tensor, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    to_pillow(clean).resize((16, 16)).save(tmp_path / "in" / "a.png")
+    to_pillow(clean).resize((16000, 1)).save(tmp_path / "in" / "long.webp")
+    line = (
+        "upscale",
+        tmp_path / "in",
+        "-o",
+        tmp_path / "out",
+        "--factor",
+        2,
+        "--stop",
+        "fixed:1",
+        "--fits",
+        1,
+        "--json",
+    )
+    first, second = command(*line), command(*line)
+    assert "write a PNG" in first.stderr
+    assert json.loads(first.stdout)["summary"] == {"restored": 1, "left": 0, "skipped": 0, "failed": 1}
+    assert json.loads(second.stdout)["summary"]["skipped"] == 1
+    assert take_picture(tmp_path / "out" / "a.png").pixels.shape == (3, 32, 32)
+    wrong = command("upscale", tmp_path / "in" / "a.png", "-o", tmp_path / "b.png", "--factor", 3)
+    assert wrong.returncode != 0
+    assert "2 or 4" in wrong.stderr
+
+
+@pytest.fixture(scope="module")
+def holes() -> NDArray[np.bool_]:
+    """``64×64`` bool: a bar and a stripe are missing."""
+    missing = np.zeros((64, 64), bool)
+    missing[20:24] = missing[:, 40:43] = True
+    return missing
+
+
+def test_one_mask_is_for_every_picture_of_a_folder(clean: Tensor, holes: NDArray[np.bool_], tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    (source / "sub").mkdir(parents=True)
+    to_pillow(clean).save(source / "a.png")
+    to_pillow(clean.flip(-1)).save(source / "sub" / "b.png")
+    Image.new("RGB", (9, 9)).save(source / "small.png")
+    mask = tmp_path / "mask.png"
+    Image.fromarray(holes).save(mask)
+    line = ("inpaint", source, "--mask", mask, "-o", tmp_path / "out", "--stop", "fixed:3", "--fits", "2", "--json")
+    first, second = command(*line), command(*line)
+    assert first.returncode == second.returncode == 1
+    assert "one size" in first.stderr
+    assert json.loads(first.stdout)["summary"] == {"restored": 2, "left": 0, "skipped": 0, "failed": 1}
+    assert json.loads(second.stdout)["summary"] == {"restored": 0, "left": 0, "skipped": 2, "failed": 1}
+    assert not (tmp_path / "out" / "small.png").exists()
+    for name in ("a.png", "sub/b.png"):
+        expected = dp.inpaint(str(source / name), holes, stop="fixed:3", fits=2)
+        assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / name)), np.asarray(expected))
+
+
+def test_every_picture_has_its_own_mask(clean: Tensor, holes: NDArray[np.bool_], tmp_path: Path) -> None:
+    pictures, masks, out = tmp_path / "in", tmp_path / "masks", tmp_path / "out"
+    pictures.mkdir()
+    masks.mkdir()
+    for name in ("a.jpg", "b.png", "none.png", "two.png", "black.png"):
+        to_pillow(clean).save(pictures / name)
+    for name in ("a.png", "b.png", "two.bmp", "two.gif"):
+        Image.fromarray(holes if name != "b.png" else holes.T).save(masks / name)
+    Image.new("L", (64, 64)).save(masks / "black.png")
+    done = command("inpaint", pictures, "--mask", masks, "-o", out, "--stop", "fixed:3", "--fits", "1", "--json")
+    assert done.returncode == 1
+    assert "has no mask for" in done.stderr
+    assert "leave one of them" in done.stderr
+    assert json.loads(done.stdout)["summary"] == {"restored": 2, "left": 1, "skipped": 0, "failed": 2}
+    assert (out / "black.png").read_bytes() == (pictures / "black.png").read_bytes()
+    filled, before = (np.asarray(Image.open(folder / "b.png")) for folder in (out, pictures))
+    assert np.array_equal(filled[~holes.T], before[~holes.T])
+    assert not np.array_equal(filled[holes.T], before[holes.T])
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [("nowhere.png", "nowhere.png"), ("-", "standard input"), ("broken.png", "broken.png")],
+    ids=["file", "stream", "broken"],
+)
+def test_without_a_mask_nothing_is_begun(tmp_path: Path, mask: str, message: str) -> None:
+    source, target = tmp_path / "a.png", tmp_path / "b.png"
+    Image.new("RGB", (8, 8)).save(source)
+    (tmp_path / "broken.png").write_bytes(source.read_bytes()[:40])
+    done = command("inpaint", source, "--mask", mask if mask == "-" else tmp_path / mask, "-o", target)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not target.exists()
 
 
 @pytest.mark.parametrize(

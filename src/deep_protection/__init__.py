@@ -39,6 +39,7 @@ from deep_protection.purification import purify as purify
 from deep_protection.restoration import dejpeg as dejpeg
 from deep_protection.restoration import denoise as denoise
 from deep_protection.restoration import inpaint as inpaint
+from deep_protection.restoration import upscale as upscale
 from deep_protection.stopping import Fixed as Fixed
 from deep_protection.stopping import Oracle as Oracle
 from deep_protection.stopping import StopRule as StopRule

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from deep_protection.classifiers.classifier import Classifier
 from deep_protection.errors import ClassifierError, MissingExtraError
+from deep_protection.images import in_rgb
 
 
 def load_hub(model: str | os.PathLike[str]) -> Classifier:
@@ -95,7 +96,7 @@ class ProcessorPixels:
     def __call__(self, picture: Image.Image) -> Tensor:
         """``3×H×W`` float32 in ``[0, 1]``."""
         made = self.processor(
-            images=picture.convert("RGB"),
+            images=in_rgb(picture),
             do_normalize=False,
             do_rescale=True,
             rescale_factor=1 / 255,

@@ -7,6 +7,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from deep_protection.images import in_rgb
+
 
 @dataclass(frozen=True, slots=True)
 class ResizeAndCrop:
@@ -17,7 +19,7 @@ class ResizeAndCrop:
 
     def __call__(self, picture: Image.Image) -> Tensor:
         """``3×crop×crop`` float32 in ``[0, 1]``."""
-        picture = picture.convert("RGB")
+        picture = in_rgb(picture)
         # Only the middle is used: a strip a thousand times as long as wide must not be enlarged as a whole.
         longest = 10 * min(picture.size)
         if max(picture.size) > longest:

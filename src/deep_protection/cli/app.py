@@ -15,7 +15,7 @@ from deep_protection.cli.doctor import doctor_command
 from deep_protection.cli.experiment import experiment_app
 from deep_protection.cli.extract_text import extract_text_command
 from deep_protection.cli.purify import purify_command
-from deep_protection.cli.restore import dejpeg_command, denoise_command
+from deep_protection.cli.restore import dejpeg_command, denoise_command, inpaint_command, upscale_command
 from deep_protection.cli.serve import serve_command
 from deep_protection.errors import DeepProtectionError
 
@@ -33,6 +33,8 @@ app.command("classify")(classify_command)
 app.add_typer(detect_app, name="detect")
 app.command("denoise")(denoise_command)
 app.command("dejpeg")(dejpeg_command)
+app.command("inpaint")(inpaint_command)
+app.command("upscale")(upscale_command)
 app.command("extract-text")(extract_text_command)
 app.command("serve")(serve_command)
 app.command("client")(client_command)

@@ -22,6 +22,10 @@ def run_command(
     images: Annotated[
         str | None, typer.Option(help="Folder with one folder a class, or 'samples' for foolbox's 20 photographs.")
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="folders (default), or predicted: the classifier's own answers; then any folder will do."),
+    ] = None,
     classifier: Annotated[str | None, typer.Option(help="lite0, resnet18, a hub model id or a directory.")] = None,
     attacks: Annotated[
         str | None,
@@ -69,6 +73,7 @@ def run_command(
     experiment = _experiment()
     given: dict[str, Any] = {
         "images": images,
+        "labels": labels,
         "classifier": classifier,
         "attacks": attacks,
         "defences": defences,

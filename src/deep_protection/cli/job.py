@@ -4,6 +4,7 @@ import secrets
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from PIL import Image
 
 from deep_protection.cli.console import duration, print_json, progress_bar, say_error, say_note
 from deep_protection.cli.plan import STREAM, Item, Plan
-from deep_protection.detection import Detection
 from deep_protection.errors import DeepProtectionError, OutputError
 from deep_protection.images import (
     Picture,
@@ -24,10 +24,20 @@ from deep_protection.images import (
     read_image,
     write_atomically,
 )
-from deep_protection.purification import Preset, Purified, purify_each
+from deep_protection.purification import Preset, Purified, factor_of, purify_each
 from deep_protection.stopping import StopRule
 
-Needed = Callable[[Picture], Detection]
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A picture that is to be left as it is."""
+
+    about: dict[str, Any] = field(default_factory=dict)
+    """Why, for the results."""
+
+
+Prepare = Callable[[Item, Picture], Picture | Left]
+"""What is to be restored of a picture, if anything. An error is this picture's alone."""
 
 
 def restore_all(
@@ -42,10 +52,10 @@ def restore_all(
     as_json: bool,
     quiet: bool,
     seconds: float | None = None,
-    needed: Needed | None = None,
+    prepare: Prepare = lambda _, picture: picture,
 ) -> int:
     """Restore every picture of ``work`` that is not there yet; the exit code."""
-    job = _Job(work, needed, quiet=quiet)
+    job = _Job(work, prepare, quiet=quiet)
     _check_writable(work)
     todo = job.without_existing(overwrite)
     with progress_bar("restoring", shown=not quiet) as progress:
@@ -68,8 +78,8 @@ def restore_all(
 class _Job:
     """What became of every picture of one command."""
 
-    def __init__(self, work: Plan, needed: Needed | None, *, quiet: bool) -> None:
-        self.work, self.needed, self.quiet = work, needed, quiet
+    def __init__(self, work: Plan, prepare: Prepare, *, quiet: bool) -> None:
+        self.work, self.prepare, self.quiet = work, prepare, quiet
         self.outcomes: list[dict[str, Any]] = []
         self._loaded: deque[tuple[Item, str]] = deque()
 
@@ -91,17 +101,18 @@ class _Job:
             try:
                 data = sys.stdin.buffer.read() if item.source == STREAM else item.source
                 image, format_name, notes = read_image(data)
-                check_side(_format(item, format_name), *image.size)
-                picture = from_pillow(image, notes)
-                found = self.needed(picture) if self.needed is not None else None
+                picture = self.prepare(item, from_pillow(image, notes))
+                if isinstance(picture, Picture):
+                    factor = factor_of(picture)
+                    check_side(_format(item, format_name), factor * image.width, factor * image.height)
             except DeepProtectionError as error:
                 self._fail(item, error)
                 continue
             if not self.quiet:
                 for note in notes:
                     say_note(note)
-            if found is not None and not found.is_suspicious:
-                self._leave(item, data, image, format_name, found)
+            if isinstance(picture, Left):
+                self._leave(item, data, image, format_name, picture)
                 continue
             self._loaded.append((item, format_name))
             yield picture
@@ -111,7 +122,7 @@ class _Job:
         image: Image.Image = result.image
         self._write(item, lambda: encode(image, _format(item, format_name)), {"status": "restored", **result.summary()})
 
-    def _leave(self, item: Item, data: str | bytes, image: Image.Image, format_name: str, found: Detection) -> None:
+    def _leave(self, item: Item, data: str | bytes, image: Image.Image, format_name: str, left: Left) -> None:
         """Write a picture as it is: byte for byte, unless another format was asked for."""
 
         def content() -> bytes:
@@ -120,7 +131,7 @@ class _Job:
                 return encode(image, wanted)
             return data if isinstance(data, bytes) else Path(data).read_bytes()
 
-        self._write(item, content, {"status": "left", "score": found.score, "p_value": found.p_value})
+        self._write(item, content, {"status": "left", **left.about})
 
     def _write(self, item: Item, content: Callable[[], bytes], about: dict[str, Any]) -> None:
         try:

@@ -11,6 +11,7 @@ from deep_protection.images import format_for, is_writable_suffix
 STREAM = "-"
 PICTURE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".avif"}
+    | {".dcm", ".dicom"}
 )
 """What counts as a picture in a folder; files named one by one may have any suffix."""
 
@@ -21,6 +22,8 @@ class Item:
 
     source: str
     target: str
+    name: str
+    """The file's name, with its folders under the folder that was named; beside it lies what else belongs to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,11 @@ def plan(inputs: list[str], output: str, *, as_json: bool = False) -> Plan:
     if output == STREAM:
         if not alone:
             raise OptionError("only one picture can go to standard output; give a folder with -o")
-        return Plan([Item(inputs[0], STREAM)], into_folder=False)
+        return Plan([Item(inputs[0], STREAM, Path(inputs[0]).name)], into_folder=False)
     folder = Path(output)
     if alone and not folder.is_dir() and not output.endswith(("/", os.sep)):
         format_for(output)  # raises when the suffix names no format
-        return Plan([Item(inputs[0], output)], into_folder=False)
+        return Plan([Item(inputs[0], output, Path(inputs[0]).name)], into_folder=False)
     if STREAM in inputs:
         raise OptionError(
             "a picture from standard input needs a file to go to: -o name.png, or -o - for standard output"
@@ -81,12 +84,17 @@ def _into_folder(inputs: list[str], folder: Path) -> Iterator[Item]:
     for name in inputs:
         path = Path(name)
         if not path.is_dir():
-            yield Item(name, str(folder / _writable_name(Path(path.name))))
+            yield _item(path, path.parent, folder, name)
             continue
         for file in _pictures_in(path, leaving_out=folder):
             if path.resolve() == folder.resolve() and _is_result(file):
                 continue
-            yield Item(str(file), str(folder / _writable_name(file.relative_to(path))))
+            yield _item(file, path, folder, str(file))
+
+
+def _item(file: Path, under: Path, folder: Path, source: str) -> Item:
+    name = file.relative_to(under)
+    return Item(source, str(folder / _writable_name(name)), str(name))
 
 
 def _pictures_in(folder: Path, leaving_out: Path | None = None) -> list[Path]:
@@ -123,9 +131,9 @@ def _is_result(file: Path) -> bool:
 
 def _distinct(items: list[Item]) -> list[Item]:
     """The items, once each; two sources for one target are an error, not a lost picture."""
-    sources: dict[str, str] = {}
+    by_target: dict[str, Item] = {}
     for item in items:
-        other = sources.setdefault(item.target, item.source)
+        other = by_target.setdefault(item.target, item).source
         if Path(other).resolve() != Path(item.source).resolve():
             raise OptionError(f"{other} and {item.source} would both be written to {item.target}; restore them apart")
-    return [Item(source, target) for target, source in sources.items()]
+    return list(by_target.values())

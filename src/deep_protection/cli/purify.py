@@ -7,9 +7,9 @@ import typer
 
 from deep_protection.classifiers import load_classifier
 from deep_protection.cli import options
-from deep_protection.cli.job import restore_all
-from deep_protection.cli.plan import plan
-from deep_protection.detection import Calibration, Detection, detect
+from deep_protection.cli.job import Left, restore_all
+from deep_protection.cli.plan import Item, plan
+from deep_protection.detection import Calibration, detect
 from deep_protection.errors import OptionError
 from deep_protection.images import Picture, to_pillow
 from deep_protection.purification import find_device, find_preset
@@ -47,7 +47,7 @@ def purify_command(
     work = plan(inputs, output, as_json=as_json)
     if if_needed and seconds is not None:
         raise OptionError("--if-needed and --seconds cannot go together: how many need restoring is not known before")
-    needed = _Needed(classifier, false_positive_rate, calibration, seed, where) if if_needed else None
+    needed = _IfNeeded(classifier, false_positive_rate, calibration, seed, where) if if_needed else _always
     return restore_all(
         work,
         settings,
@@ -59,12 +59,16 @@ def purify_command(
         as_json=as_json,
         quiet=quiet,
         seconds=seconds,
-        needed=needed,
+        prepare=needed,
     )
 
 
-class _Needed:
-    """Whether a picture has to be restored at all."""
+def _always(_: Item, picture: Picture) -> Picture | Left:
+    return picture
+
+
+class _IfNeeded:
+    """Leaves what the detector does not flag."""
 
     def __init__(self, classifier: str, rate: float, calibration: str | None, seed: int, device: torch.device) -> None:
         self.model = load_classifier(classifier).to(device)
@@ -72,8 +76,8 @@ class _Needed:
         self.calibration.check_rate(rate)
         self.rate, self.seed, self.device = rate, seed, device
 
-    def __call__(self, picture: Picture) -> Detection:
-        found: Detection = detect(
+    def __call__(self, _: Item, picture: Picture) -> Picture | Left:
+        found = detect(
             to_pillow(picture.pixels),
             self.model,
             false_positive_rate=self.rate,
@@ -82,4 +86,4 @@ class _Needed:
             device=self.device,
             workers=1,
         )
-        return found
+        return picture if found.is_suspicious else Left({"score": found.score, "p_value": found.p_value})

@@ -1,14 +1,27 @@
-"""``deep-protection denoise`` and ``dejpeg``: what `purify` does, for other damage."""
+"""``deep-protection denoise``, ``dejpeg``, ``inpaint`` and ``upscale``: what `purify` does, for other damage."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deep_protection.cli import options
-from deep_protection.cli.job import restore_all
-from deep_protection.cli.plan import plan
+from deep_protection.cli.job import Left, Prepare, restore_all
+from deep_protection.cli.masks import Masks
+from deep_protection.cli.plan import Item, plan
+from deep_protection.images import Picture
 from deep_protection.purification import Preset, find_device
-from deep_protection.restoration import DEJPEG, DENOISE, stop_for, with_fits
+from deep_protection.restoration import (
+    DEJPEG,
+    DENOISE,
+    INPAINT,
+    UPSCALE,
+    check_factor,
+    enlargeable,
+    stop_for,
+    with_fits,
+    with_missing,
+)
 from deep_protection.stopping import StopRule
 
 
@@ -49,6 +62,60 @@ def dejpeg_command(
     return _restored(DEJPEG, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet)
 
 
+def inpaint_command(
+    inputs: options.Pictures,
+    output: options.Output,
+    mask: Annotated[
+        Path,
+        typer.Option(
+            help="Picture, white where something is missing; or a folder with one for every picture, of its name.",
+            show_default=False,
+        ),
+    ],
+    stop: options.Stop = None,
+    fits: options.Fits = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Fill holes in pictures; what the mask leaves black comes back as it was.
+
+    In a folder of masks, photo.jpg may have photo.jpg or photo.png. A picture whose mask is all black is written as it
+    is.
+    """
+    masks = Masks(mask)
+
+    def holed(item: Item, picture: Picture) -> Picture | Left:
+        return with_missing(picture, masks.of(item)) or Left()
+
+    return _restored(INPAINT, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, holed)
+
+
+def upscale_command(
+    inputs: options.Pictures,
+    output: options.Output,
+    factor: Annotated[int, typer.Option(help="2 or 4: how many times as long the sides become.")] = 4,
+    stop: options.Stop = None,
+    fits: options.Fits = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Draw pictures larger. What is drawn is plausible, not known: made small again it is the picture given."""
+    check_factor(factor)
+
+    def larger(_: Item, picture: Picture) -> Picture | Left:
+        return enlargeable(picture, factor)
+
+    return _restored(UPSCALE, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, larger)
+
+
 def _restored(
     preset: Preset,
     inputs: list[str],
@@ -61,6 +128,7 @@ def _restored(
     overwrite: bool,
     as_json: bool,
     quiet: bool,
+    prepare: Prepare = lambda _, picture: picture,
 ) -> int:
     settings = with_fits(preset, fits)
     return restore_all(
@@ -73,4 +141,5 @@ def _restored(
         overwrite=overwrite,
         as_json=as_json,
         quiet=quiet,
+        prepare=prepare,
     )

@@ -4,6 +4,7 @@ Deep Image Prior's inverse problems (Ulyanov et al. 2018, arXiv:1711.10925, sect
 """
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -53,13 +54,35 @@ def _enlarged(maps: Tensor, like: Tensor) -> Tensor:
 
 
 class Shrunk(Degradation):
-    """The picture was made smaller by a whole factor, each pixel the average of a square."""
+    """The picture was made smaller by a whole factor with a Lanczos window of three lobes, as Pillow does it."""
+
+    lobes: ClassVar[int] = 3
 
     def __init__(self, factor: int) -> None:
         self.factor = factor
+        place = (torch.arange(2 * self.lobes * factor) + 0.5) / factor - self.lobes
+        window = torch.sinc(place) * torch.sinc(place / self.lobes)
+        self._window = window / window.sum()
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        return F.avg_pool2d(pictures, self.factor)
+        total = self._shrunk(pictures)
+        # Beyond the border there is nothing: what is left of the window weighs the more.
+        return total / self._shrunk(torch.ones_like(pictures[:1, :1]))
+
+    def _shrunk(self, maps: Tensor) -> Tensor:
+        channels, window = maps.shape[1], self._window.to(maps.device)
+        margin = (len(window) - self.factor) // 2
+        for shape, stride, padding in (
+            ((1, -1), (1, self.factor), (0, margin)),
+            ((-1, 1), (self.factor, 1), (margin, 0)),
+        ):
+            kernel = window.view(1, 1, *shape).expand(channels, -1, -1, -1)
+            maps = F.conv2d(maps, kernel, stride=stride, padding=padding, groups=channels)
+        return maps
+
+    def enlarged(self, seen: Tensor) -> Tensor:
+        """``3×h×w`` to the size of the whole picture, bicubically; not clamped."""
+        return F.interpolate(seen[None], scale_factor=self.factor, mode="bicubic", align_corners=False)[0]
 
     def guess(self, seen: Tensor) -> Tensor:
-        return F.interpolate(seen[None], scale_factor=self.factor, mode="bicubic", align_corners=False)[0].clamp(0, 1)
+        return self.enlarged(seen).clamp(0, 1)

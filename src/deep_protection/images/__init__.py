@@ -9,8 +9,10 @@ from deep_protection.images.encode import format_for as format_for
 from deep_protection.images.encode import is_writable_suffix as is_writable_suffix
 from deep_protection.images.encode import write_atomically as write_atomically
 from deep_protection.images.limits import MAX_PIXELS as MAX_PIXELS
+from deep_protection.images.limits import check_size as check_size
 from deep_protection.images.picture import Picture as Picture
 from deep_protection.images.pillow import from_pillow as from_pillow
+from deep_protection.images.pillow import in_rgb as in_rgb
 from deep_protection.images.pillow import to_pillow as to_pillow
 from deep_protection.images.take import Taken as Taken
 from deep_protection.images.take import take as take

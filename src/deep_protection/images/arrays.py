@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from deep_protection.errors import ImageError
 from deep_protection.images.limits import check_size
@@ -82,7 +83,13 @@ def _to_channels(pixels: Tensor, original: Tensor) -> Tensor:
     pixels = pixels.clamp(0, 1)
     if original.shape[0] == 1:
         return pixels.mean(dim=0, keepdim=True)
-    return torch.cat([pixels, original[3:]]) if original.shape[0] == 4 else pixels
+    if original.shape[0] != 4:
+        return pixels
+    alpha = original[3:]
+    if alpha.shape[1:] != pixels.shape[1:]:
+        size = list(pixels.shape[1:])
+        alpha = F.interpolate(alpha[None], size=size, mode="bicubic", align_corners=False)[0].clamp(0, 1)
+    return torch.cat([pixels, alpha])
 
 
 def _check_layout(shape: tuple[int, ...], channel_axis: int, what: str, layout: str) -> None:

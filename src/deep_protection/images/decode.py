@@ -8,7 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from deep_protection.errors import ImageError, ImageTooLargeError
+from deep_protection.errors import ImageError, ImageTooLargeError, MissingExtraError
+from deep_protection.images import dicom
 from deep_protection.images.limits import MAX_BYTES, MAX_PIXELS, check_size
 from deep_protection.quiet import warnings_silenced
 
@@ -27,10 +28,14 @@ def read_image(source: Source) -> tuple[Image.Image, str, tuple[str, ...]]:
     what, data = _content(source)
     if not data:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
+    notes: tuple[str, ...] = ()
+    if dicom.is_dicom(data, "" if isinstance(source, bytes) else what):
+        with _decoding(what):
+            image, notes = dicom.opened(data, what)
+        return image, dicom.FORMAT, notes
     with _decoding(what):
         opened = _header(data, what, MAX_PIXELS)
         frames = getattr(opened, "n_frames", 1)  # TIFF has to walk through the file to know
-    notes: tuple[str, ...] = ()
     if frames > 1 and opened.format != "MPO":  # phones put a second view into a JPEG: nobody's animation
         notes = (f"{what} has {frames} frames; only the first is used",)
     if opened.mode in ("RGB", "RGBA") and any("16" in str(tile) for tile in getattr(opened, "tile", ())):
@@ -96,7 +101,7 @@ def _decoding(what: str) -> Iterator[None]:
     try:
         with warnings_silenced():  # half-broken metadata warns; a picture that decodes is good enough
             yield
-    except ImageError:
+    except (ImageError, MissingExtraError):
         raise
     except UnidentifiedImageError:
         raise ImageError(f"{what} is not a picture of a known format; give PNG, JPEG, WebP, TIFF, BMP or GIF") from None

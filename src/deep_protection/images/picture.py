@@ -11,8 +11,9 @@ from torch import Tensor
 class Picture:
     """``pixels`` is ``3×H×W`` float32 RGB in ``[0, 1]``, on the CPU.
 
-    ``rebuild`` turns restored pixels of the same shape into the caller's own type, with everything that was kept aside
-    (alpha, colour profile, grey, bit depth, layout, device) put back.
+    ``rebuild`` turns restored pixels into the caller's own type, with everything that was kept aside (alpha, colour
+    profile, grey, bit depth, layout, device) put back. They have the same shape, or are of a larger picture of the same
+    proportions; then alpha is enlarged too.
     """
 
     pixels: Tensor

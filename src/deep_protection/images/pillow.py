@@ -37,12 +37,19 @@ def from_pillow(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture:
     def rebuild(pixels: Tensor) -> Image.Image:
         restored = Image.fromarray(to_grey(pixels, 255) if grey else to_rgb(pixels))
         if alpha is not None:
-            restored.putalpha(alpha)
+            same = alpha.size == restored.size
+            restored.putalpha(alpha if same else alpha.resize(restored.size, Image.Resampling.BICUBIC))
         return _with_profile(restored, profile)
 
     colours = values[..., None] if values.ndim == 2 else values[..., :1] if grey else values[..., :3]
     pixels = torch.from_numpy(np.ascontiguousarray(colours)).permute(2, 0, 1).to(torch.float32).div(255)
     return Picture(pixels.expand(3, -1, -1).contiguous(), rebuild, notes)
+
+
+def in_rgb(image: Image.Image) -> Image.Image:
+    """In 8-bit RGB, as a classifier takes it. Pillow's own conversion of 16-bit and float grey cuts off, not scales."""
+    deep = image.mode in (*_SIXTEEN_BIT, "F")
+    return to_pillow(from_pillow(image).pixels) if deep else image.convert("RGB")
 
 
 def to_pillow(pixels: Tensor) -> Image.Image:

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from deep_protection.errors import CancelledError
-from deep_protection.fitting import Degradation, Holes, ProgressCallback, Recipe
+from deep_protection.fitting import ProgressCallback, Recipe
 from deep_protection.images import Picture, take_picture, to_pillow
 from deep_protection.images.pillow import to_rgb
 from deep_protection.maps.chains import Mark, chains, completed, directions, is_even, marks_of, straightened
@@ -21,7 +20,7 @@ from deep_protection.maps.library import opencv
 from deep_protection.maps.reader import Line, Reader
 from deep_protection.maps.residual import deep_image_residual
 from deep_protection.maps.words import Word, agreed, covers, letters_of, together, words_in
-from deep_protection.purification import Preset, purify_each
+from deep_protection.purification import Preset, purify_each, with_holes
 from deep_protection.purification.tiles import Tile, cut
 from deep_protection.stopping import StopRule
 
@@ -265,10 +264,4 @@ def _without(picture: Picture, letters: Ink, words: list[Word] | None, settings:
     known = torch.from_numpy(cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0)
     if bool(known.all()):
         return picture.rebuild(picture.pixels)
-
-    def hole(_: int, tile: Tile) -> Degradation:
-        return Holes(tile.of(known))
-
-    seen = Picture(picture.pixels * known, lambda pixels: pixels)
-    painted: Tensor = next(purify_each([seen], total=1, preset=WITHOUT_TEXT, degradation_of=hole, **settings)).image
-    return picture.rebuild(torch.where(known, picture.pixels, painted))
+    return next(purify_each([with_holes(picture, known)], total=1, preset=WITHOUT_TEXT, **settings)).image

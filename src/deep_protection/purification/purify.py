@@ -9,14 +9,15 @@ from typing import Any
 import torch
 
 from deep_protection.errors import OptionError
-from deep_protection.fitting import Degradation, FitTask, ProgressCallback, effective_precision, fit_all
-from deep_protection.images import Picture, take
+from deep_protection.fitting import FitTask, ProgressCallback, effective_precision, fit_all
+from deep_protection.images import Picture, Taken, take
 from deep_protection.purification.devices import find_device
 from deep_protection.purification.presets import Preset, find_preset
 from deep_protection.purification.result import Purified
+from deep_protection.purification.seen import factor_of, lost_of, psnr_to_seen
 from deep_protection.purification.tiles import Mosaic, Tile, cut
 from deep_protection.seeds import checked_seed, picture_seed
-from deep_protection.stopping import StopRule, Trajectory, psnr
+from deep_protection.stopping import StopRule, Trajectory
 
 
 def purify(
@@ -78,9 +79,14 @@ def purify(
     if return_details:
         details = list(results)
         return details[0] if taken.single else details
+    return joined(taken, results)
+
+
+def joined(taken: Taken, results: Iterator[Purified]) -> Any:
+    """The restored pictures in the type the caller gave; what the caller's caller should be told is a warning."""
     restored = [result.image for result in results]
     for note in dict.fromkeys(note for picture in taken.pictures for note in picture.notes):
-        warnings.warn(note, stacklevel=2)
+        warnings.warn(note, stacklevel=3)
     return taken.join(restored)
 
 
@@ -97,11 +103,10 @@ def purify_each(
     progress: ProgressCallback | None = None,
     is_cancelled: Callable[[], bool] = lambda: False,
     keep_outputs: bool = False,
-    degradation_of: Callable[[int, Tile], Degradation | None] = lambda *_: None,
 ) -> Iterator[Purified]:
     """Restore ``total`` pictures one after the other, reading only a little ahead: for more than fit into memory.
 
-    ``degradation_of`` says what happened to a tile of the picture with that number before it was seen.
+    Of those that are :class:`Seen`, the whole picture is drawn.
     """
     settings = find_preset(preset)
     rule = settings.rule(stop)
@@ -119,13 +124,14 @@ def purify_each(
     def tasks() -> Iterator[FitTask]:
         for index, picture in enumerate(pictures):
             height, width = picture.pixels.shape[-2:]
-            tiles = cut(height, width, settings.tile, settings.overlap)
+            factor = factor_of(picture)  # what is bounded is the size of what is drawn
+            tiles = cut(height, width, settings.tile // factor, settings.overlap // factor)
             _refuse_tiles(picture, settings, rule, keep_outputs)
             parts = len(tiles) * settings.fits
-            mosaic = Mosaic(height, width, settings.overlap) if parts > 1 else None
+            mosaic = Mosaic(factor * height, factor * width, settings.overlap) if parts > 1 else None
             started.append(_Job(picture, tiles, settings.fits, mosaic))
             for tile in tiles:
-                target = tile.of(picture.pixels)
+                target, lost = tile.of(picture.pixels), lost_of(picture, tile)
                 for number in range(settings.fits):
                     yield FitTask(
                         target=target,
@@ -134,7 +140,7 @@ def purify_each(
                         seed=picture_seed(run_seed, target, number),
                         device=where,
                         keep_outputs=keep_outputs,
-                        degradation=degradation_of(index, tile),
+                        degradation=lost,
                         share=1 / parts,
                     )
 
@@ -156,13 +162,14 @@ def purify_each(
 def _refuse_tiles(picture: Picture, settings: Preset, rule: StopRule, keep_outputs: bool) -> None:
     """What is asked of a whole picture cannot be done in tiles."""
     height, width = picture.pixels.shape[-2:]
-    if max(height, width) <= settings.tile:
+    most = settings.tile // factor_of(picture)
+    if max(height, width) <= most:
         return
     if rule.asks_classifier or keep_outputs:
         what = f"the stop rule {rule!r} classifies" if rule.asks_classifier else "keep_outputs keeps"
         raise OptionError(
             f"{what} whole pictures, and {width}×{height} is fitted in tiles; give pictures of at most "
-            f"{settings.tile} px on a side"
+            f"{most} px on a side"
         )
 
 
@@ -179,7 +186,7 @@ class _Job:
     def add(self, trajectory: Trajectory) -> None:
         if self.mosaic is not None:
             tile = self.tiles[len(self.trajectories) // self.fits]
-            self.mosaic.add(tile, trajectory.restored.cpu())
+            self.mosaic.add(tile.enlarged(factor_of(self.picture)), trajectory.restored.cpu())
             if len(self.tiles) > 1:
                 trajectory.outputs = {}  # the mosaic has it; hundreds of tiles are not kept twice
         self.trajectories.append(trajectory)
@@ -202,7 +209,7 @@ class _Job:
             iteration_chosen=longest.iteration_chosen,
             iterations_run=max(trajectory.iterations_run for trajectory in self.trajectories),
             seconds=sum(trajectory[-1].seconds for trajectory in self.trajectories),
-            psnr_input=psnr(restored, self.picture.pixels),
+            psnr_input=psnr_to_seen(restored, self.picture),
             rollbacks=sum(trajectory.rollbacks for trajectory in self.trajectories),
             device=str(device),
             precision=effective_precision(settings.recipe.precision, device),

@@ -29,7 +29,7 @@ class Purified:
     seconds: float
     """Wall time spent fitting, added up over tiles and fits; on a GPU it is shared with the pictures beside it."""
     psnr_input: float
-    """How close the restored picture is to what came in, in dB."""
+    """How close the restored picture, or what would be seen of it, is to what came in, in dB."""
     rollbacks: int
     """How often a fit went back to its last good state."""
     device: str

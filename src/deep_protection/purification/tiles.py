@@ -24,6 +24,10 @@ class Tile:
         """A view of this rectangle of ``C×H×W`` pixels."""
         return pixels[..., self.top : self.bottom, self.left : self.right]
 
+    def enlarged(self, factor: int) -> "Tile":
+        """The same rectangle of a picture ``factor`` times as long on each side."""
+        return Tile(*(factor * edge for edge in (self.top, self.bottom, self.left, self.right)))
+
 
 def cut(height: int, width: int, tile: int, overlap: int) -> list[Tile]:
     """Tiles no larger than ``tile`` on a side that cover the picture, neighbours sharing at least ``overlap`` px."""

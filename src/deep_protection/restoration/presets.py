@@ -3,6 +3,8 @@
 Several fits of different seeds are averaged: what one makes up, others do not, and it gains more than one longer fit.
 """
 
+from dataclasses import replace
+
 from deep_protection.fitting import Recipe
 from deep_protection.purification import Preset
 
@@ -27,3 +29,15 @@ INPAINT = Preset(
     longest=1600,
     fits=2,
 )
+UPSCALE = Preset(
+    name="upscale",
+    recipe=Recipe(generator="whole", precision="bfloat16", averaging=0.95, checkpoint_every=25, learning_rate=0.015),
+    stop="fixed:800",
+    longest=1600,
+    fits=2,
+)
+
+
+def with_fits(preset: Preset, fits: int | None) -> Preset:
+    """The preset with another number of fits averaged, if one is given."""
+    return preset if fits is None else replace(preset, fits=fits)

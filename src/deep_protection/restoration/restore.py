@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,10 @@ import torch
 from torch import Tensor
 
 from deep_protection.errors import ImageError, OptionError
-from deep_protection.fitting import Degradation, Holes, ProgressCallback
-from deep_protection.images import Picture, take_picture
-from deep_protection.purification import Preset, purify, purify_each
-from deep_protection.purification.tiles import Tile
-from deep_protection.restoration.presets import DEJPEG, DENOISE, INPAINT
+from deep_protection.fitting import ProgressCallback
+from deep_protection.images import Picture, Taken, take_picture
+from deep_protection.purification import Seen, joined, purify, purify_each, with_holes
+from deep_protection.restoration.presets import DEJPEG, DENOISE, INPAINT, with_fits
 from deep_protection.stopping import CLOSER, StopRule
 
 
@@ -112,22 +110,10 @@ def inpaint(
         ImageError: picture or mask cannot be used, or do not fit together.
     """
     picture = take_picture(image)
-    missing = _missing(mask)
-    if missing.shape != picture.pixels.shape[-2:]:
-        height, width = picture.pixels.shape[-2:]
-        raise ImageError(
-            f"the mask is {missing.shape[1]}×{missing.shape[0]} and the picture {width}×{height}; make them of one size"
-        )
-    if bool(missing.all()):
-        raise ImageError("the mask covers the whole picture; leave something to fill it in from (white is missing)")
-    if not bool(missing.any()):
+    missing = missing_pixels(mask)
+    seen = with_missing(picture, missing)
+    if seen is None:
         return picture.rebuild(picture.pixels)
-    known = ~missing
-
-    def hole(_: int, tile: Tile) -> Degradation:
-        return Holes(tile.of(known))
-
-    seen = Picture(picture.pixels * known, lambda pixels: pixels)
     results = purify_each(
         [seen],
         total=1,
@@ -138,14 +124,27 @@ def inpaint(
         workers=workers,
         progress=progress,
         is_cancelled=is_cancelled,
-        degradation_of=hole,
     )
-    painted: Tensor = next(results).image
-    return picture.rebuild(torch.where(known, picture.pixels, painted))
+    return joined(Taken([seen], single=True, join=lambda parts: parts[0]), results)
 
 
-def _missing(mask: Any) -> Tensor:
-    """``H×W`` bool, true where a pixel is missing."""
+def with_missing(picture: Picture, missing: Tensor) -> Seen | None:
+    """The picture with holes where ``missing`` (``H×W`` bool) is true; None where it is nowhere.
+
+    Raises :class:`ImageError` when the mask does not fit the picture or leaves nothing of it.
+    """
+    if missing.shape != picture.pixels.shape[-2:]:
+        height, width = picture.pixels.shape[-2:]
+        raise ImageError(
+            f"the mask is {missing.shape[1]}×{missing.shape[0]} and the picture {width}×{height}; make them of one size"
+        )
+    if bool(missing.all()):
+        raise ImageError("the mask covers the whole picture; leave something to fill it in from (white is missing)")
+    return with_holes(picture, ~missing) if bool(missing.any()) else None
+
+
+def missing_pixels(mask: Any) -> Tensor:
+    """``H×W`` bool, true where a pixel is missing, of any mask that :func:`inpaint` takes."""
     if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
         mask = torch.from_numpy(mask)
     if isinstance(mask, Tensor) and mask.dtype == torch.bool:
@@ -164,8 +163,3 @@ def stop_for(sigma: float | None, stop: str | StopRule | None) -> str | StopRule
     if stop is not None:
         raise OptionError("sigma says when to stop; give sigma or stop, not both")
     return f"discrepancy:{CLOSER - 20 * math.log10(sigma / 255):.4f}"
-
-
-def with_fits(preset: Preset, fits: int | None) -> Preset:
-    """The preset with another number of fits averaged, if one is given."""
-    return preset if fits is None else replace(preset, fits=fits)

@@ -1,8 +1,8 @@
-"""Labelled pictures: a folder with one folder a class, or foolbox's samples."""
+"""Labelled pictures: a folder with one folder a class, foolbox's samples, or any folder, labelled by the classifier."""
 
 import random
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from deep_protection.evaluation.samples import imagenet_samples
 from deep_protection.images import read_image
 
 SAMPLES = "samples"
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+PREDICTED = "predicted"
+UNKNOWN = -1
+SUFFIXES = {".bmp", ".dcm", ".dicom", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +29,36 @@ class Labelled:
     label: int
     source: Path | Image.Image
 
+    def labelled_by(self, classifier: Classifier) -> "Labelled":
+        """With the classifier's own first answer for a label."""
+        with torch.no_grad():
+            return replace(self, label=int(classifier(self.pixels(classifier)[None]).argmax()))
+
     def pixels(self, classifier: Classifier) -> Tensor:
         """``3×H×W`` in ``[0, 1]``, as the classifier sees it."""
         image = self.source if isinstance(self.source, Image.Image) else read_image(self.source)[0]
         return classifier.preprocess(image).clamp(0, 1)
 
 
-def labelled_pictures(images: str, classifier: Classifier, limit: int | None = None) -> list[Labelled]:
+def labelled_pictures(
+    images: str, classifier: Classifier, limit: int | None = None, labels: str = "folders"
+) -> list[Labelled]:
     """The pictures of a folder with one folder a class, in a fixed random order; or "samples".
 
-    A class's folder is named by its WordNet id (ImageNet), its index or its name. Shuffled, so that the first few of a
-    ``limit`` are no worse a sample than any others.
+    A class's folder is named by its WordNet id (ImageNet), its index or its name. With ``labels`` "predicted" a folder
+    may hold pictures in any order, and a picture's label is the classifier's own first answer on it. Shuffled, so that
+    the first few of a ``limit`` are no worse a sample than any others.
     """
     if images == SAMPLES:
         samples = enumerate(imagenet_samples())
         found = [Labelled(f"sample-{number:02}", label, picture) for number, (picture, label) in samples]
+    elif labels == PREDICTED:
+        found = list(_anywhere_in(_folder(images)))
     else:
-        found = _in_folder(Path(images), classifier)
+        found = _in_folder(_folder(images), classifier)
     random.Random(0).shuffle(found)  # noqa: S311  (an order, not a secret)
+    if labels == PREDICTED:
+        return [picture.labelled_by(classifier) for picture in found[:limit]]
     return found[:limit]
 
 
@@ -55,9 +69,25 @@ def recognised(pictures: Iterable[Labelled], classifier: Classifier, limit: int 
     return list(islice(right, limit))
 
 
-def _in_folder(folder: Path, classifier: Classifier) -> list[Labelled]:
+def _folder(images: str) -> Path:
+    folder = Path(images)
     if not folder.is_dir():
-        raise OptionError(f"{folder} is no folder; give one with one folder a class, or {SAMPLES!r}")
+        raise OptionError(
+            f"{folder} is no folder; give one with one folder a class, {SAMPLES!r}, or any folder of pictures with "
+            f"labels {PREDICTED!r}"
+        )
+    return folder
+
+
+def _anywhere_in(folder: Path) -> Iterator[Labelled]:
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise OptionError(f"no pictures in {folder}; it has to hold some, in folders or not")
+    for file in files:
+        yield Labelled(file.relative_to(folder).as_posix(), UNKNOWN, file)
+
+
+def _in_folder(folder: Path, classifier: Classifier) -> list[Labelled]:
     classes = _class_names(classifier)
     found, unknown = [], []
     for group in sorted(path for path in folder.iterdir() if path.is_dir()):

@@ -20,6 +20,7 @@ def environment(settings: Settings) -> Row:
     """Columns that are the same in every row of a run."""
     return {
         "classifier": settings.classifier,
+        "labels": settings.labels,
         "device": settings.device,
         "versions": "; ".join(f"{name} {_version(name)}" for name in PACKAGES)
         + f"; python {platform.python_version()}",
@@ -37,7 +38,7 @@ def keep_settings(settings: Settings, out: Path) -> None:
         "presets": {name: _fitting(PRESETS[name]) for name in settings.defences if name in PRESETS},
     }
     if path.exists():
-        before = _read(path)
+        before = {"labels": "folders", **_read(path)}  # as all were before there was a choice
         for name, value in settings.identity.items():
             if before.get(name) != value:
                 raise OptionError(

@@ -122,7 +122,8 @@ def run_experiment(settings: Settings, out: Path, report: Report = lambda *_: No
             load_classifier(other)
         settings.parameters(attack)  # what is missing is said before anything is computed
     classifier = load_classifier(settings.classifier)
-    pictures = labelled_pictures(settings.images, classifier, None if settings.recognised else settings.limit)
+    limit = None if settings.recognised else settings.limit
+    pictures = labelled_pictures(settings.images, classifier, limit, settings.labels)
     if settings.recognised:
         pictures = recognised(pictures, classifier, settings.limit)
     with Store(out) as store:

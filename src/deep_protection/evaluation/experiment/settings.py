@@ -29,6 +29,8 @@ class Settings(BaseModel):
 
     images: str = "samples"
     """A folder with one folder a class, or "samples"."""
+    labels: Literal["folders", "predicted"] = "folders"
+    """Where labels come from: the names of the folders, or the classifier's own first answers on clean pictures."""
     classifier: str = "lite0"
     attacks: tuple[str, ...] = POSTER
     defences: tuple[str, ...] = ("fast", *BASELINES)
@@ -126,7 +128,7 @@ class Settings(BaseModel):
     @property
     def identity(self) -> dict[str, Any]:
         """What must not change from one run into a folder to the next."""
-        return {"images": self.images, "classifier": self.classifier}
+        return {"images": self.images, "labels": self.labels, "classifier": self.classifier}
 
 
 NAMED: dict[str, dict[str, Any]] = {

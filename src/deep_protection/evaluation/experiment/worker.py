@@ -25,6 +25,7 @@ from deep_protection.evaluation.experiment.units import (
     Unit,
     tier_of,
 )
+from deep_protection.evaluation.fidelity import detail_kept
 from deep_protection.evaluation.views import probabilities
 from deep_protection.fitting import FitTask, fit
 from deep_protection.purification import Preset, find_device, find_preset
@@ -290,7 +291,11 @@ def _distances(output: Tensor, clean: Tensor) -> Row:
 
     ssim = structural_similarity_index_measure(output[None], clean[None], data_range=1.0)
     assert isinstance(ssim, Tensor)  # noqa: S101  (a tuple only where more is asked of it)
-    return {"psnr_clean": min(psnr(output, clean), BEST), "ssim_clean": ssim.item()}
+    return {
+        "psnr_clean": min(psnr(output, clean), BEST),
+        "ssim_clean": ssim.item(),
+        "detail_kept": detail_kept(output, clean),
+    }
 
 
 def _checkpoints(about: Row, trajectory: Trajectory, known: Tensor, label: int, clean: Tensor) -> Iterator[Row]:

@@ -76,7 +76,8 @@ class _Found:
     def __init__(self, folder: Path, inputs: Path) -> None:
         about: dict[str, Any] = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
         self.classifier: Classifier = load_classifier(about["classifier"])
-        self._pictures = {each.name: each for each in labelled_pictures(about["images"], self.classifier)}
+        found = labelled_pictures(about["images"], self.classifier, labels=about.get("labels", "folders"))
+        self._pictures = {each.name: each for each in found}
         self._inputs = InputStore(inputs, about["classifier"], lambda attack: about["attacks"][attack])
 
     def line(self, wrong: Wrong, defence: str, limit: int) -> _Line | None:

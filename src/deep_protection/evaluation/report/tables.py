@@ -4,6 +4,7 @@ from collections.abc import Collection
 from statistics import median
 
 from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.experiment.worker import BEST
 from deep_protection.evaluation.report.document import Table
 from deep_protection.evaluation.report.rows import CLEAN, Defence, Row, Rows, Score, attack_title, score
 from deep_protection.evaluation.report.stops import best_count, courses, faults, oracle_stops
@@ -161,6 +162,30 @@ def beside_the_poster(rows: Rows) -> Table:
             lines.append([f"ours, {fixed[0]['stop']} ({defence})", *figures, str(len(fixed))])
     kinds = ("oracle", "fixed", "auto")
     return Table(["", *(f"{kind}, top-{k}" for k in (5, 1) for kind in kinds), "inputs"], lines)
+
+
+def fidelity(rows: Rows) -> Table:
+    """Defence; how close what it gives is to the picture that nobody has tampered with, clean and over the attacks."""
+    lines = []
+    for defence, by_attack in rows.groups.items():
+        hurt = [row for attack in rows.attacks for row in by_attack.get(attack, [])]
+        cells = [cell for part in (by_attack.get(CLEAN, []), hurt) for cell in _fidelity(part)]
+        lines.append([defence.title, *cells])
+    kinds = ("PSNR, dB", "SSIM", "small structure kept")
+    return Table(["defence", *(f"{of}: {kind}" for of in ("clean", "attacked") for kind in kinds)], lines)
+
+
+def _fidelity(part: list[Row]) -> list[str]:
+    """Medians: a picture given back as it came has a PSNR without bound, which no mean should see."""
+    known = [row for row in part if row.get("detail_kept") is not None]
+    if not known:
+        return ["–"] * 3
+    closest = median(row["psnr_clean"] for row in known)
+    return [
+        f"{closest:.1f}" if closest < BEST else "∞",
+        f"{median(row['ssim_clean'] for row in known):.3f}",
+        f"{median(row['detail_kept'] for row in known):.2f}",
+    ]
 
 
 def _top5(rows: list[Row]) -> float:

@@ -20,6 +20,12 @@ POSTER = (
 )
 
 
+PREDICTED = (
+    'Nobody has labelled these pictures: "right" and "true class" mean the classifier\'s own first answer on the '
+    "picture before anybody tampered with it. Whether that answer is true, nothing here tells."
+)
+
+
 def write_report(folder: Path, pictures: int = 0, inputs: Path | None = None) -> list[Path]:
     """``report.md``, ``report.html`` and figures from the tables in ``folder``.
 
@@ -59,11 +65,13 @@ def compose(rows: Rows, pictures: int = 0, inputs: Path | None = None) -> list[B
     first = rows.results[0]
     images = {row["image"] for row in rows.results}
     everything = {row["image"] for row in rows.all}
+    predicted = first.get("labels") == "predicted"
     blocks: list[Block] = [
         Text(
             f"Classifier {first['classifier']}; {len(images)} pictures that it gets right untouched, of "
             f"{len(everything)}. Made with {first['versions']}; commit {first['commit']}."
         ),
+        *([Text(PREDICTED)] if predicted else []),
         Heading("Attacker who does not know of the defence"),
         Text(
             "Percent right, top-1 / top-5, with the 95 % interval of top-1 (Wilson). Attacks are made for the bare "
@@ -102,13 +110,22 @@ def compose(rows: Rows, pictures: int = 0, inputs: Path | None = None) -> list[B
             ),
             tables.fixed_faults(rows),
             *(figure for name in rows.trajectories if pictures for figure in examples(rows, name, pictures, inputs)),
-            Heading("Beside the poster"),
-            tables.beside_the_poster(rows),
-            Text(POSTER),
         ]
-    blocks += [
-        Heading("All pictures"),
-        Text("Those included that the classifier gets wrong untouched."),
-        tables.unfiltered(rows),
-    ]
+        if not predicted:
+            blocks += [Heading("Beside the poster"), tables.beside_the_poster(rows), Text(POSTER)]
+    if any(row.get("detail_kept") is not None for row in rows.results):
+        blocks += [
+            Heading("How close to the picture that nobody has tampered with"),
+            Text(
+                "Medians. Small structure is what a mean over 5×5 pixels takes away; kept is the share of it that is "
+                "still there. Percent right does not tell what was lost of a picture: this does."
+            ),
+            tables.fidelity(rows),
+        ]
+    if not predicted:
+        blocks += [
+            Heading("All pictures"),
+            Text("Those included that the classifier gets wrong untouched."),
+            tables.unfiltered(rows),
+        ]
     return blocks

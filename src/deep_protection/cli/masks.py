@@ -1,0 +1,35 @@
+"""Masks of a command: one for all pictures, or a folder of them under the pictures' names."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from deep_protection.cli.plan import PICTURE_SUFFIXES, STREAM, Item
+from deep_protection.errors import ImageError, OptionError
+from deep_protection.restoration import missing_pixels
+
+
+class Masks:
+    """What is missing of each picture."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises :class:`ImageError` when a single mask cannot be read: no picture can be done without it."""
+        if str(path) == STREAM:
+            raise OptionError("a mask is a file or a folder, not standard input; save it first")
+        self._path = path
+        self._all = None if path.is_dir() else missing_pixels(path)
+
+    def of(self, item: Item) -> Tensor:
+        """``H×W`` bool, true where a pixel of that picture is missing."""
+        return missing_pixels(self._file(item)) if self._all is None else self._all
+
+    def _file(self, item: Item) -> Path:
+        exact = self._path / item.name
+        if exact.is_file():
+            return exact
+        others = [file for file in exact.parent.glob("*") if file.suffix.lower() in PICTURE_SUFFIXES]
+        found = sorted(file for file in others if file.stem == exact.stem)
+        if len(found) == 1:
+            return found[0]
+        what = f"has {', '.join(file.name for file in found)}; leave one of them" if found else "has no mask"
+        raise ImageError(f"{exact.parent} {what} for {item.source}; a mask bears its picture's name")
