@@ -46,7 +46,7 @@ class BlackBox(Classifier):
         self._ask = ask
         self._is_open = labels is None
         self.labels: list[str] = list(labels or ())
-        # Of labels that stand twice, as "crane" does among ImageNet's, the first is meant where only a name is answered.
+        # Of a label that stands twice, as "crane" in ImageNet, the first is meant where only a name is answered.
         self._indices = {label: index for index, label in reversed(list(enumerate(self.labels)))}
         if labels is not None and not self.labels:
             raise ClassifierError("labels is empty; give at least one, or None where any label may be answered")

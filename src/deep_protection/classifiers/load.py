@@ -85,7 +85,9 @@ def load_classifier(
             raise ClassifierError("mean and std are for modules; a function normalises by itself")
         return load_function(source, labels=labels, takes=takes or "pixels")
     if (mean, std, labels, takes) != (None, None, None, None):
-        raise ClassifierError("mean, std, labels and takes are for modules and functions; a named classifier brings its own")
+        raise ClassifierError(
+            "mean, std, labels and takes are for modules and functions; a named classifier brings its own"
+        )
     name = os.fspath(source)
     if name in CLASSIFIERS:
         return CLASSIFIERS[name]()

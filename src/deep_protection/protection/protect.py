@@ -123,7 +123,7 @@ class ProtectedClassifier(nn.Module):
         return torch.cat([pixels[:0], *(fit[None].to(pixels) for result in results for fit in _fits_of(result))])
 
     def _rule(self, side: int) -> StopRule:
-        # `auto` would ask at every checkpoint. Where each question is paid for, it ends as it does without a classifier.
+        # `auto` would ask at every checkpoint. Where questions are paid for, it ends as it does without a classifier.
         if isinstance(self.stop, Auto) and isinstance(self.classifier, BlackBox) and self.classifier.is_remote:
             return self.stop
         return self.preset.rule_asking(Asked(self.classifier, self._ask), side, self.stop)
