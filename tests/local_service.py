@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 import deep_protection as dp
+from deep_protection.fitting.threads import usable_cores, use_threads
 from deep_protection.images import take_picture
 
 KEY = "pat-0123456789abcdef"
@@ -28,6 +29,10 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: "Server"
+
+    def setup(self) -> None:
+        super().setup()
+        use_threads(1, usable_cores())  # this thread's: several answer at once
 
     def do_POST(self) -> None:
         service = self.server.service

@@ -140,7 +140,7 @@ def _exchange(service: Service, client: httpx2.Client, content: dict[str, Any]) 
 def _post(service: Service, client: httpx2.Client, content: dict[str, Any]) -> tuple[int, httpx2.Headers, bytes]:
     begin, data = time.monotonic(), bytearray()
     with client.stream("POST", service.url, **content) as response:
-        for chunk in response.iter_bytes(65_536):
+        for chunk in response.iter_bytes():
             data += chunk
             if len(data) > LARGEST_ANSWER:
                 raise ClassifierError(
