@@ -60,6 +60,7 @@ def service(running: LocalService, monkeypatch: pytest.MonkeyPatch) -> LocalServ
 
 @pytest.fixture
 def clarifai(service: LocalService) -> BlackBox:
+    assert service.base
     loaded = dp.load_classifier(f"clarifai:{MODEL}")
     assert isinstance(loaded, BlackBox)
     return loaded
@@ -105,7 +106,9 @@ def test_pictures_are_sent_whole_and_not_too_large(clarifai: BlackBox, photograp
     assert torch.equal(clarifai.preprocess(small), torch.from_numpy(np.array(small)).permute(2, 0, 1).div(255))
 
 
-def test_labels_that_were_not_known_get_an_index_that_stays(clarifai: BlackBox, recognised: tuple[Tensor, Tensor]) -> None:
+def test_labels_that_were_not_known_get_an_index_that_stays(
+    clarifai: BlackBox, recognised: tuple[Tensor, Tensor]
+) -> None:
     first = clarifai(recognised[0][:1])
     known = list(clarifai.labels)
     both = clarifai(recognised[0][:2])
@@ -211,7 +214,8 @@ def test_functions_may_answer_in_many_ways(answer: Any, expected: dict[str, floa
 def test_a_function_may_take_pictures_or_pixels(lite0: dp.Classifier, photograph: Image.Image, picture: Tensor) -> None:
     @torch.no_grad()
     def by_pixels(pixels: Tensor) -> Tensor:
-        return lite0(pixels).softmax(dim=-1)
+        chances: Tensor = lite0(pixels).softmax(dim=-1)
+        return chances
 
     def by_picture(image: Image.Image) -> list[tuple[str, float]]:
         assert image.mode == "RGB"
@@ -296,7 +300,7 @@ def test_it_waits_as_long_as_the_service_asks(service: LocalService, picture: Te
     assert time.monotonic() - begin >= 1
     service.mishaps.append(status(429, 11005, "Throttled", Retry_After="3600"))
     service.seen.clear()
-    with pytest.raises(dp.ClassifierError, match="try again later .*asks to wait 3600 s"):
+    with pytest.raises(dp.ClassifierError, match=r"try again later .*asks to wait 3600 s"):
         patient(service).top(picture)
     later = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
     service.mishaps.append(status(503, 40031, "Unavailable", Retry_After=later))
@@ -405,7 +409,7 @@ def test_a_missing_key_is_said_before_anything_is_done(
     service: LocalService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CLARIFAI_API_BASE", "http://api.example.org")
-    with pytest.raises(dp.ClassifierError, match="CLARIFAI_API_BASE cannot be used.*unencrypted; use https"):
+    with pytest.raises(dp.ClassifierError, match=r"CLARIFAI_API_BASE cannot be used.*unencrypted; use https"):
         dp.load_classifier("clarifai:x")
     monkeypatch.setenv("CLARIFAI_PAT", "clé")
     with pytest.raises(dp.ClassifierError, match="no HTTP header can"):
