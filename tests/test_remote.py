@@ -3,8 +3,10 @@
 The server speaks Clarifai's documented protocol over lite0. Clarifai itself is not reached from here.
 """
 
+import json
 import logging
 import pickle
+import re
 import sys
 import time
 import traceback
@@ -33,11 +35,15 @@ from local_service import (
     status,
 )
 from PIL import Image
+from test_cli import opened, refused, run
 from torch import Tensor
 
 import deep_protection as dp
 from deep_protection.classifiers import BlackBox
 from deep_protection.classifiers.black_box import FLOOR, NOTHING, SLOTS
+from deep_protection.detection import rate_each
+from deep_protection.evaluation import RealWorld, markdown
+from deep_protection.images import to_pillow
 
 BUSY = status(500, 43040, "Internal")
 
@@ -482,3 +488,143 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "httpx2", None)
     with pytest.raises(dp.MissingExtraError, match=r"pip install 'deep-protection\[remote\]'"):
         dp.load_classifier("clarifai:general-image-recognition")
+
+
+def test_the_command_shows_what_a_service_makes_of_a_perturbed_picture(
+    service: LocalService, photograph: Image.Image, tmp_path: Path
+) -> None:
+    photograph.save(tmp_path / "dog.png")
+    out = tmp_path / "out"
+    options = ("--classifier", f"clarifai:{MODEL}", "--stop", "fixed:20", "-o", out, "--json", "-q")
+    result = run("real-world", tmp_path / "dog.png", *options)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    # The service is lite0 itself here, so the attack on lite0 reaches it.
+    assert found["fooled"]
+    assert found["target_named"]
+    first = {name: each["top"][0]["label"] for name, each in found["answers"].items()}
+    assert first == dict.fromkeys(first, "bull mastiff") | {"adversarial": "gibbon"}
+    assert len(service.seen) == 4
+    assert json.loads((out / "results.json").read_text()) == found
+    report = (out / "report.md").read_text()
+    assert "was fooled: its first answer went from bull mastiff" in report
+    assert "| original | adversarial | JPEG 25 | restored |" in report
+    pictures = {each["picture"]: opened(out / each["picture"]) for each in found["answers"].values()}
+    change = np.asarray(pictures["adversarial.png"], dtype=int) - np.asarray(pictures["original.png"], dtype=int)
+    assert np.abs(change).max() == 8
+    assert opened(out / "real-world.png").width > 1000
+    assert KEY.encode() not in result.stdout + result.stderr + report.encode()
+
+
+def test_the_command_says_what_is_wrong_and_leaves_nothing(
+    service: LocalService, picture_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    common = ("real-world", picture_file, "--classifier", f"clarifai:{MODEL}", "-o", out, "-q")
+    refused(run(*common, "--target", "gibon"), "lite0 has no class 'gibon'; did you mean gibbon")
+    refused(run(*common, "--epsilon", "0"), "epsilon is in 255ths")
+    assert not service.seen
+    refused(run("real-world", picture_file, "-o", out), "classifier")
+    monkeypatch.setenv("CLARIFAI_PAT", "wrong")
+    refused(run(*common), "the key in CLARIFAI_PAT is not accepted")
+    assert len(service.seen) == 1, "before the attack, not after it"
+    monkeypatch.delenv("CLARIFAI_PAT")
+    refused(run("classify", picture_file, "--classifier", "clarifai:x"), "needs the environment variable CLARIFAI_PAT")
+    assert not out.exists() or not list(out.iterdir())
+
+
+def answers(**labels: str) -> dict[str, list[dp.Prediction]]:
+    return {name: [dp.Prediction(0, label, 0.5)] for name, label in labels.items()}
+
+
+@pytest.mark.parametrize(
+    ("adversarial", "filtered", "restored", "told"),
+    [
+        ("gibbon", "dog", "dog", ["was fooled", "gibbon is among", "brought that answer back: dog", "did too"]),
+        ("ape", "dog", "ape", ["gibbon is not among", "did not bring it back: ape", "next to nothing, did."]),
+        ("ape", "cat", "dog", ["brought that answer back", "quality 25 did not: cat"]),
+        ("dog", "dog", "cat", ["was not fooled", "no answer to bring back", "restored picture it is cat"]),
+    ],
+)
+def test_the_report_says_what_happened_and_no_more(
+    adversarial: str, filtered: str, restored: str, told: list[str]
+) -> None:
+    found = RealWorld(
+        classifier="theirs",
+        surrogate="lite0",
+        target="gibbon",
+        epsilon=8,
+        pictures=dict.fromkeys(("original", "adversarial", "JPEG 25", "restored"), torch.zeros(3, 8, 8)),
+        answers=answers(original="dog", adversarial=adversarial, restored=restored)
+        | {"JPEG 25": answers(x=filtered)["x"]},
+        surrogate_answers={"original": dp.Prediction(1, "dog", 0.9), "adversarial": dp.Prediction(2, "gibbon", 0.9)},
+    )
+    text = " ".join(found.verdict())
+    for words in told:
+        assert words in text
+    assert "an anecdote" in text
+    assert "a\\|b&lt;c" in markdown(replace(found, classifier="a|b<c"), "p.png")
+
+
+def test_several_classifiers_are_shown_beside_each_other(
+    service: LocalService, photograph: Image.Image, tmp_path: Path
+) -> None:
+    assert service.base
+    photograph.resize((224, 224)).save(tmp_path / "dog.png")
+    both = ("--classifier", "lite0", "--classifier", f"clarifai:{MODEL}", "--classifier", "lite0")
+    reports = json.loads(run("classify", tmp_path / "dog.png", *both, "--json").stdout)["classifiers"]
+    assert [each["classifier"] for each in reports] == ["lite0", f"clarifai:{MODEL}"]
+    assert {each["results"][0]["top5"][0]["label"] for each in reports} == {"bull mastiff"}
+    table = run("classify", tmp_path / "dog.png", *both).stdout.decode()
+    assert "lite0, as it" in table
+    assert "bull mastiff" in table
+
+
+def test_a_picture_is_suspicious_when_any_classifier_finds_it_so(
+    service: LocalService, recognised: tuple[Tensor, Tensor], tmp_path: Path
+) -> None:
+    assert service.base
+    theirs = f"clarifai:{MODEL}"
+    # To the second classifier, whose clean pictures are said to score high, nothing stands out.
+    known = dp.Calibration.shipped("lite0", quick=True)
+    replace(known, classifier=theirs, scores=[score + 100 for score in known.scores]).save(tmp_path / "theirs.json")
+    peppered = recognised[0][0].clone()
+    peppered.view(3, -1)[:, ::200] = 1.0
+    to_pillow(peppered).resize((256, 256), Image.Resampling.NEAREST).save(tmp_path / "peppered.png")
+    both = ("--quick", "--classifier", "lite0", "--classifier", theirs, "--json")
+    result = run("detect", tmp_path / "peppered.png", *both, "--calibration", tmp_path / "theirs.json")
+    assert result.returncode == 3, result.stderr
+    (found,) = json.loads(result.stdout)["results"]
+    one, other = found["by_classifier"]["lite0"], found["by_classifier"][theirs]
+    assert (one["is_suspicious"], other["is_suspicious"], found["is_suspicious"]) == (True, False, True)
+    assert other["p_value"] == 1
+    assert found["p_value"] == 2 * one["p_value"]
+    calibrated = ("detect", tmp_path / "peppered.png", *both, "--calibration", tmp_path / "theirs.json")
+    refused(run(*calibrated, "--false-positive-rate", "0.012"), "a share of 0.012 among 2 classifiers")
+    refused(run("detect", tmp_path / "peppered.png", *both), f"no calibration for classifier '{theirs}'")
+
+
+def test_each_classifier_gets_an_equal_share_of_the_rate() -> None:
+    """On clean pictures, whose p-values are uniform, all classifiers together keep to the rate, however they agree."""
+    known = replace(dp.Calibration.shipped("lite0"), scores=[float(score) for score in range(199)])
+    rate, draw = 0.1, np.random.default_rng(0)
+    share = rate_each(rate, [known] * 4)
+    assert share == rate / 4
+    own = draw.uniform(-1, 199, size=(4000, 4))
+    for scores in (own, own[:, :1].repeat(4, axis=1)):
+        flagged = (np.vectorize(known.p_value)(scores) <= share).any(axis=1).mean()
+        assert flagged <= rate + 0.01
+
+
+def test_docs_say_how_a_service_is_described(service: LocalService, tmp_path: Path, picture: Tensor) -> None:
+    """The first TOML file of docs/remote.md, with the address of the local server in it."""
+    text = (Path(__file__).parents[1] / "docs" / "remote.md").read_text()
+    described = text.split("```toml\n")[1].split("```")[0]
+    file = tmp_path / "service.toml"
+    file.write_text(
+        re.sub(r'url = ".*"', f'url = "{service.base}/form"', described).replace("MY_TOKEN", "CLARIFAI_PAT")
+    )
+    assert dp.load_classifier(f"http:{file}").top(picture)[0][0].label == "bull mastiff"
+    namespace: dict[str, Any] = {"photograph": to_pillow(picture[0])}
+    for snippet in text.split("```python\n")[1:]:
+        exec(snippet.split("```")[0], namespace)  # noqa: S102
