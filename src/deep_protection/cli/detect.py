@@ -199,16 +199,13 @@ def _print_table(results: dict[str, Opinions]) -> None:
     table.add_column("picture", overflow="fold")
     for heading in ("verdict", "p"):
         table.add_column(heading)
-    for name in classifiers:
-        for heading in (() if alone else ("p",)) + ("as it is", "restored in part"):
-            table.add_column(heading if alone else f"{name}, {heading}")
+    for name in ("as it is", "restored in part") if alone else classifiers:
+        table.add_column(name)
     for name, each in results.items():
-        cells: list[Text | str] = []
+        cells: list[Text] = []
         for found in each.by_classifier.values():
-            cells += [] if alone else [f"{found.p_value:.2f}"]
-            cells += [
-                Text(f"{answer.label} {answer.probability:.0%}") for answer in (found.label_before, found.label_after)
-            ]
+            before, after = (f"{one.label} {one.probability:.0%}" for one in (found.label_before, found.label_after))
+            cells += [Text(before), Text(after)] if alone else [Text(f"p {found.p_value:.2f}\n{before}\n→ {after}")]
         verdict = "[red]suspicious[/red]" if each.is_suspicious else "ok"
         table.add_row(Text(name), verdict, f"{each.p_value:.2f}", *cells)
     stdout.print(table)

@@ -47,12 +47,10 @@ def real_world_command(
     figure_class()  # missing matplotlib is said now, not after a minute
     settings, where = find_preset(preset), find_device(device)
     settings.rule(stop)
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is a file, and the results need a folder; choose another output")
     taken = take_picture(image)
     asked, attacked = load_classifier(classifier), load_classifier(surrogate)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {output} ({error.strerror}); choose another output") from None
     if not quiet:
         for note in taken.notes:
             say_note(note)
@@ -67,6 +65,10 @@ def real_world_command(
         restore=partial(purify, preset=settings, stop=stop, seed=seed, device=where, workers=workers),
         say=lambda what: None if quiet else _say(what),
     )
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {output} ({error.strerror}); choose another output") from None
     results = _results(found) | {"preset": settings.name, "stop": stop or settings.stop, "seed": seed}
     for name, pixels in found.pictures.items():
         write_atomically(encode(to_pillow(pixels), "PNG"), output / _file(name))

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from deep_protection.attacks import AttackSpec, attack
 from deep_protection.attacks.library import foolbox
-from deep_protection.classifiers import Classifier, Prediction
+from deep_protection.classifiers import BlackBox, Classifier, Prediction
 from deep_protection.errors import OptionError
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.images import to_pillow
 
-STEPS = 100
+STEPS = 50
 """Of the attack; a confident perturbation transfers better than one that has just succeeded."""
 ORIGINAL, ADVERSARIAL, FILTERED, RESTORED = "original", "adversarial", "JPEG 25", "restored"
 """The pictures. The filter is there because it costs two milliseconds: what it does too is no merit of a fit."""
@@ -139,6 +139,8 @@ def real_world(
     """
     if not 0 < epsilon <= 255:
         raise OptionError(f"epsilon is in 255ths, above 0 and at most 255; got {epsilon:g}")
+    if isinstance(surrogate, BlackBox):
+        raise OptionError(f"{surrogate.name} is a black box, on which no attack can be made; take lite0 as surrogate")
     index = find_target(surrogate, target)
     original = _rounded(surrogate.preprocess(picture))
     own = surrogate.top(original[None], 1)[0][0]
