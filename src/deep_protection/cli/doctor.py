@@ -17,7 +17,13 @@ from deep_protection.fitting import effective_precision, usable_cores
 from deep_protection.purification import Purified, find_device, purify
 
 FIT_SECONDS = 2.0
-EXTRAS = {"attacks": ("foolbox",), "baselines": ("skimage",), "hub": ("transformers",), "plots": ("matplotlib",)}
+EXTRAS = {
+    "attacks": ("foolbox",),
+    "baselines": ("skimage",),
+    "hub": ("transformers",),
+    "plots": ("matplotlib",),
+    "remote": ("httpx2", "jmespath", "pydantic", "tenacity"),
+}
 """Extra to the packages it brings."""
 
 
