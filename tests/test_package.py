@@ -5,7 +5,8 @@ from importlib.resources import files
 import deep_protection as dp
 
 HEAVY = ["foolbox", "transformers", "huggingface_hub", "matplotlib", "scipy", "fastapi", "starlette", "torchvision",
-         "timm", "typer", "rich", "pydantic", "efficientnet_lite_pytorch"]  # fmt: skip
+         "timm", "typer", "rich", "pydantic", "efficientnet_lite_pytorch",
+         "httpx2", "jmespath", "tenacity"]  # fmt: skip
 
 
 def python(code: str) -> str:

@@ -21,7 +21,7 @@ class AttackResult:
     adversarial: Tensor
     """``N×3×H×W`` float32 in ``[0, 1]``; not rounded to 8 bits, which alone undoes weak attacks."""
     success: Tensor
-    """``N`` booleans: the model's answer is not the label."""
+    """``N`` booleans: the model's answer is not the label, or is the target where there is one."""
     success_8bit: Tensor
     """The same after rounding to 8 bits, as any saved file would be."""
     linf: Tensor
@@ -33,12 +33,19 @@ class AttackResult:
 
 
 def attack(
-    model: nn.Module, pixels: Tensor, labels: Tensor | Sequence[int], spec: str | AttackSpec, *, seed: int = 0
+    model: nn.Module,
+    pixels: Tensor,
+    labels: Tensor | Sequence[int],
+    spec: str | AttackSpec,
+    *,
+    targets: Tensor | None = None,
+    seed: int = 0,
 ) -> AttackResult:
     """Attack ``model`` (pixels in ``[0, 1]`` to logits) on ``N×3×H×W`` pictures with ``N`` true labels.
 
-    Leave out pictures that the model gets wrong anyway: foolbox counts them as successes at distance zero. Random
-    starts come from ``seed``; the global random state is put back.
+    With ``targets`` (``N`` classes) it has succeeded when the answer is the target; not every attack can aim.
+    Leave out pictures that the model gets wrong anyway: foolbox counts them as successes at distance zero.
+    Random starts come from ``seed``; the global random state is put back.
     """
     spec = find_attack(spec)
     labels = torch.as_tensor(labels, device=pixels.device)
@@ -53,13 +60,15 @@ def attack(
     run = spec.build()  # before the silence, which is one thread's at a time and which foolbox's import wants too
     silenced = warnings_silenced() if spec.is_noisy else nullcontext()
     with _frozen(model), _randomness(seed, pixels.device), silenced, _counted(model) as asked:
-        _, adversarial, _ = run(host, pixels, library.criteria.Misclassification(labels), epsilons=spec.epsilon)
+        criteria = library.criteria
+        wanted = criteria.Misclassification(labels) if targets is None else criteria.TargetedMisclassification(targets)
+        _, adversarial, _ = run(host, pixels, wanted, epsilons=spec.epsilon)
     adversarial = adversarial.detach()
     change = (adversarial - pixels).flatten(1)
     return AttackResult(
         adversarial=adversarial,
-        success=_wrong(model, adversarial, labels),
-        success_8bit=_wrong(model, adversarial.mul(255).round().div(255), labels),
+        success=_fooled(model, adversarial, labels, targets),
+        success_8bit=_fooled(model, adversarial.mul(255).round().div(255), labels, targets),
         linf=change.abs().amax(dim=1),
         l2=change.norm(dim=1),
         queries=torch.full((len(pixels),), sum(asked) / len(pixels)),
@@ -113,6 +122,7 @@ def _randomness(seed: int, device: torch.device) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _wrong(model: nn.Module, pixels: Tensor, labels: Tensor) -> Tensor:
-    wrong: Tensor = model(pixels).argmax(dim=-1) != labels
-    return wrong
+def _fooled(model: nn.Module, pixels: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    answers = model(pixels).argmax(dim=-1)
+    fooled: Tensor = answers != labels if targets is None else answers == targets
+    return fooled

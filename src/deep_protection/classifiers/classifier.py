@@ -72,13 +72,22 @@ class Classifier(nn.Module):
 
     def best(self, logits: Tensor, k: int = 5) -> list[list[Prediction]]:
         """The ``k`` most probable classes by ``N×classes`` logits, this classifier's or those behind a defence."""
-        probabilities = logits.softmax(dim=-1)
+        probabilities = self.chances(logits)
         values, indices = probabilities.topk(min(k, probabilities.shape[-1]), dim=-1)
         return [
             [Prediction(index, self.label(index), value) for index, value in zip(row, chances, strict=True)]
             for row, chances in zip(indices.tolist(), values.tolist(), strict=True)
         ]
 
+    def chances(self, logits: Tensor) -> Tensor:
+        """Probabilities from ``N×classes`` logits."""
+        return logits.softmax(dim=-1)
+
     def label(self, index: int) -> str:
         """The name of a class, or its number where no names are known."""
         return self.labels[index] if self.labels is not None and index < len(self.labels) else str(index)
+
+
+def chances(classifier: object, logits: Tensor) -> Tensor:
+    """Probabilities from the ``N×classes`` logits of any network: by its own rule if it is a :class:`Classifier`."""
+    return classifier.chances(logits) if isinstance(classifier, Classifier) else logits.softmax(dim=-1)

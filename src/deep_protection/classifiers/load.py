@@ -4,16 +4,18 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from deep_protection.classifiers.classifier import Classifier
+from deep_protection.classifiers.function import Takes, load_function
 from deep_protection.classifiers.hub import load_hub
 from deep_protection.classifiers.lite import load_lite
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
 from deep_protection.classifiers.timm import load_timm
 from deep_protection.classifiers.torchvision import load_torchvision
-from deep_protection.errors import ClassifierError
+from deep_protection.errors import ClassifierError, MissingExtraError
 
 HUB_IDS = {"resnet18": "microsoft/resnet-18"}
 """Short names of models that come from the hub."""
@@ -22,20 +24,36 @@ CLASSIFIERS: dict[str, Callable[[], Classifier]] = {
     **{f"lite{number}": partial(load_lite, number) for number in range(3)},
     **{name: partial(load_hub, hub_id) for name, hub_id in HUB_IDS.items()},
 }
-"""Short names. Everything else is a directory, a hub id or a module."""
+"""Short names. Everything else is a directory, a hub id, a source with a colon, a module or a function."""
 
-SOURCES: dict[str, Callable[[str], Classifier]] = {"timm": load_timm, "torchvision": load_torchvision}
-"""What ``"kind:name"`` begins with."""
+
+def _remote(kind: str, rest: str) -> Classifier:
+    try:
+        from deep_protection.classifiers import remote
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{kind}:{rest} needs more packages ({error}); run: pip install 'deep-protection[remote]'"
+        ) from error
+    return remote.SOURCES[kind](rest)
+
+
+SOURCES: dict[str, Callable[[str], Classifier]] = {
+    "timm": load_timm,
+    "torchvision": load_torchvision,
+    **{kind: partial(_remote, kind) for kind in ("clarifai", "http")},
+}
+"""What stands before a colon, to what loads the name behind it."""
 
 
 def load_classifier(
-    source: str | os.PathLike[str] | nn.Module,
+    source: str | os.PathLike[str] | nn.Module | Callable[..., Any],
     *,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     labels: Sequence[str] | None = None,
+    takes: Takes | None = None,
 ) -> Classifier:
-    """A :class:`Classifier` from a short name, a hub model id, a local directory or any ``nn.Module``.
+    """A :class:`Classifier` from a short name, a hub model id, a local directory, a service, a module or a function.
 
     >>> import deep_protection as dp
     >>> dp.load_classifier("lite0").name
@@ -46,11 +64,17 @@ def load_classifier(
     resize to 256 and centre crop of 224.
 
     ``"torchvision:resnet18"`` and ``"timm:resnet18.a1_in1k"`` are models of those libraries, with their own resizing.
+    ``"clarifai:MODEL"`` and ``"http:FILE.toml"`` are services, see docs/remote.md. A function is a black box like them.
+    It ``takes`` either ``"pixels"``, ``N×3×H×W`` float32 in ``[0, 1]`` (the default), and gives ``N`` answers; or
+    ``"pictures"``, one 8-bit Pillow image at a time, and gives one. An answer is a row of probabilities, ``(label,
+    probability)`` pairs, a mapping from label to probability, or a label. Without ``labels`` any label may be answered.
 
     Raises :class:`ClassifierError` when there is no such classifier or it cannot be loaded, and
     :class:`MissingExtraError` when it needs a package that is not installed.
     """
     if isinstance(source, nn.Module):
+        if takes is not None:
+            raise ClassifierError(f"takes is for functions; a module takes pixels, got takes={takes!r}")
         if isinstance(source, Classifier):
             if (mean, std, labels) != (None, None, None):
                 raise ClassifierError("this classifier has its own mean, std and labels; give the bare network instead")
@@ -63,8 +87,14 @@ def load_classifier(
             mean=mean if mean is not None else (0.0, 0.0, 0.0),
             std=std if std is not None else (1.0, 1.0, 1.0),
         )
-    if (mean, std, labels) != (None, None, None):
-        raise ClassifierError("mean, std and labels are for modules; a named classifier brings its own")
+    if callable(source):
+        if (mean, std) != (None, None):
+            raise ClassifierError("mean and std are for modules; a function normalises by itself")
+        return load_function(source, labels=labels, takes=takes or "pixels")
+    if (mean, std, labels, takes) != (None, None, None, None):
+        raise ClassifierError(
+            "mean, std, labels and takes are for modules and functions; a named classifier brings its own"
+        )
     name = os.fspath(source)
     if name in CLASSIFIERS:
         return CLASSIFIERS[name]()
@@ -75,5 +105,6 @@ def load_classifier(
         return load_hub(name)
     raise ClassifierError(
         f"unknown classifier {name!r}; give one of {', '.join(sorted(CLASSIFIERS))}, a hub id such as "
-        "microsoft/resnet-18, torchvision:NAME, timm:NAME, or a directory that holds a model"
+        "microsoft/resnet-18, torchvision:NAME, timm:NAME, a directory that holds a model, clarifai:MODEL or "
+        "http:FILE.toml"
     )

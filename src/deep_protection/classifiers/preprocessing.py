@@ -33,3 +33,20 @@ class ResizeAndCrop:
         picture = picture.crop((left, top, left + self.crop, top + self.crop))
         pixels = torch.from_numpy(np.array(picture, dtype=np.uint8))
         return pixels.permute(2, 0, 1).to(torch.float32).div(255)
+
+
+@dataclass(frozen=True, slots=True)
+class ShrinkToFit:
+    """The whole picture, made smaller (bicubic) until no side is longer than ``longest`` px; never made larger."""
+
+    longest: int
+
+    def __call__(self, picture: Image.Image) -> Tensor:
+        """``3×H×W`` float32 in ``[0, 1]``."""
+        picture = picture.convert("RGB")
+        scale = self.longest / max(picture.size)
+        if scale < 1:
+            width, height = (max(1, round(side * scale)) for side in picture.size)
+            picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+        pixels = torch.from_numpy(np.array(picture, dtype=np.uint8))
+        return pixels.permute(2, 0, 1).to(torch.float32).div(255)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from deep_protection.classifiers.classifier import chances
+
 ZOOM = 0.9
 """How much less of the picture is seen in the nearer view, and how much smaller it is in the farther one."""
 
@@ -31,5 +33,5 @@ def zoomed(pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 def mean_logits(classifier: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
     """``N×classes`` logarithms of the mean probability over the views, which serve as logits."""
-    seen = torch.stack([classifier(view).softmax(dim=-1) for view in views(pixels)])
+    seen = torch.stack([chances(classifier, classifier(view)) for view in views(pixels)])
     return seen.mean(dim=0).clamp(min=1e-12).log()

@@ -15,6 +15,7 @@ from deep_protection.cli.doctor import doctor_command
 from deep_protection.cli.experiment import experiment_app
 from deep_protection.cli.extract_text import extract_text_command
 from deep_protection.cli.purify import purify_command
+from deep_protection.cli.real_world import real_world_command
 from deep_protection.cli.restore import dejpeg_command, denoise_command, inpaint_command, upscale_command
 from deep_protection.cli.serve import serve_command
 from deep_protection.errors import DeepProtectionError
@@ -38,6 +39,7 @@ app.command("upscale")(upscale_command)
 app.command("extract-text")(extract_text_command)
 app.command("serve")(serve_command)
 app.command("client")(client_command)
+app.command("real-world")(real_world_command)
 app.command("demo")(demo_command)
 app.command("doctor")(doctor_command)
 app.add_typer(experiment_app, name="experiment")

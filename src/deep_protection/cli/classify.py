@@ -1,8 +1,8 @@
 """``deep-protection classify``: what a classifier sees, bare and protected."""
 
 import sys
-from dataclasses import asdict
-from itertools import groupby
+from dataclasses import asdict, dataclass
+from itertools import groupby, zip_longest
 from typing import Annotated, Any
 
 import torch
@@ -25,7 +25,7 @@ def classify_command(
         list[str],
         typer.Argument(metavar="IN...", help="Pictures, folders, or - for standard input.", show_default=False),
     ],
-    classifier: options.ClassifierName = "lite0",
+    classifier: options.ClassifierNames = None,
     protect: Annotated[
         bool, typer.Option("--protect", help="Restore each picture first; both answers are shown.")
     ] = False,
@@ -37,55 +37,80 @@ def classify_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Name what is in pictures: the five most probable classes, and with --protect those after restoring."""
+    """Name what is in pictures: the five most probable classes, and with --protect those after restoring.
+
+    Several classifiers are shown beside each other.
+    """
     names = find_pictures(inputs)
     where = find_device(device)
-    model = load_classifier(classifier).to(where)
-    pictures: list[tuple[str, torch.Tensor]] = []
+    models = [load_classifier(name).to(where) for name in options.several(classifier)]
+    pictures: dict[str, list[torch.Tensor]] = {}
     failures: list[dict[str, Any]] = []
     for name in names:
         try:
-            pictures.append((name, _pixels(name, model, quiet=quiet)))
+            pictures[name] = _pixels(name, models, quiet=quiet)
         except ImageError as error:
             say_error(str(error))
             failures.append({"input": name, "error": str(error)})
-    protected = put_in_front(model, preset=preset, stop=stop, seed=seed, device=where, workers=workers)
-    after: list[list[Prediction]] | None = None
-    if protect and pictures:
-        with progress_bar("restoring", shown=not quiet) as protected.progress, torch.no_grad():
-            alike = groupby((pixels for _, pixels in pictures), key=lambda pixels: pixels.shape)
-            after = [top for _, group in alike for top in model.best(protected(torch.stack(list(group))))]
-    before = [model.top(pixels.unsqueeze(0))[0] for _, pixels in pictures]
+    columns: list[_Column] = []
+    for number, model in enumerate(models):
+        pixels = [each[number] for each in pictures.values()]
+        protected = put_in_front(model, preset=preset, stop=stop, seed=seed, device=where, workers=workers)
+        after: list[list[Prediction]] | None = None
+        if protect and pixels:
+            with progress_bar(f"restoring for {model.name}", shown=not quiet) as protected.progress, torch.no_grad():
+                alike = groupby(pixels, key=lambda picture: picture.shape)
+                after = [top for _, group in alike for top in model.best(protected(torch.stack(list(group))))]
+        columns.append(_Column(model.name, [model.top(each.unsqueeze(0))[0] for each in pixels], after))
     if as_json:
-        results = [
-            {"input": name, "top5": [asdict(prediction) for prediction in first]}
-            | ({} if after is None else {"top5_protected": [asdict(prediction) for prediction in after[index]]})
-            for index, ((name, _), first) in enumerate(zip(pictures, before, strict=True))
+        reports = [
+            {"classifier": each.name, "results": each.results(list(pictures)), "failed": failures} for each in columns
         ]
-        print_json({"classifier": model.name, "results": results, "failed": failures})
+        print_json(reports[0] if len(reports) == 1 else {"classifiers": reports})
     else:
-        for index, (name, _) in enumerate(pictures):
-            _print_table(name, before[index], None if after is None else after[index])
+        for index, name in enumerate(pictures):
+            _print_table(name, index, columns)
     return 1 if failures else 0
 
 
-def _pixels(name: str, model: Classifier, *, quiet: bool) -> torch.Tensor:
-    """``3×H×W`` pixels as the classifier wants them."""
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One classifier's answers, picture by picture."""
+
+    name: str
+    before: list[list[Prediction]]
+    after: list[list[Prediction]] | None
+
+    def results(self, pictures: list[str]) -> list[dict[str, Any]]:
+        return [
+            {"input": picture, "top5": [asdict(prediction) for prediction in self.before[index]]}
+            | ({} if self.after is None else {"top5_protected": [asdict(each) for each in self.after[index]]})
+            for index, picture in enumerate(pictures)
+        ]
+
+
+def _pixels(name: str, models: list[Classifier], *, quiet: bool) -> list[torch.Tensor]:
+    """``3×H×W`` pixels as each classifier wants them."""
     picture = take_picture(sys.stdin.buffer.read() if name == STREAM else name)
     if not quiet:
         for note in picture.notes:
             say_note(note)
-    return model.preprocess(to_pillow(picture.pixels))
+    image = to_pillow(picture.pixels)
+    return [model.preprocess(image) for model in models]
 
 
-def _print_table(name: str, before: list[Prediction], after: list[Prediction] | None) -> None:
+def _print_table(name: str, index: int, columns: list[_Column]) -> None:
     table = Table(title=Text(name), title_justify="left", min_width=40)
-    for heading in ("as it is",) if after is None else ("as it is", "protected"):
-        table.add_column(heading)
-        table.add_column("%", justify="right")
-    for index, first in enumerate(before):
-        cells: list[Text | str] = [Text(first.label), f"{first.probability:.1%}"]
-        if after is not None:
-            cells += [Text(after[index].label), f"{after[index].probability:.1%}"]
+    answers: list[list[Prediction]] = []
+    for column in columns:
+        for heading, rows in (("as it is", column.before), ("protected", column.after)):
+            if rows is not None:
+                table.add_column(heading if len(columns) == 1 else f"{column.name}, {heading}")
+                table.add_column("%", justify="right")
+                answers.append(rows[index])
+    for rank in zip_longest(*answers):
+        cells: list[Text | str] = []
+        for each in rank:
+            cells += [Text(each.label), f"{each.probability:.1%}"] if each else ["", ""]
         table.add_row(*cells)
     stdout.print(table)

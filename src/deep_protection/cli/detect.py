@@ -15,9 +15,19 @@ from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import counting_bar, print_json, say_error, stdout
 from deep_protection.cli.plan import STREAM, find_pictures
-from deep_protection.detection import Calibration, Detection, calibrate, classifier_pixels, detect, gather, look
+from deep_protection.detection import (
+    Calibration,
+    Opinions,
+    calibrate,
+    classifier_pixels,
+    detect,
+    gather,
+    joined,
+    look,
+    rate_each,
+)
 from deep_protection.detection.detect import ITERATIONS
-from deep_protection.errors import ImageError, OutputError
+from deep_protection.errors import ImageError, OptionError, OutputError
 from deep_protection.purification import find_device
 
 FLAGGED = 3
@@ -47,53 +57,83 @@ def pictures_command(
         list[str],
         typer.Argument(metavar="IN...", help="Pictures, folders, or - for standard input.", show_default=False),
     ],
-    classifier: options.ClassifierName = "lite0",
+    classifier: options.ClassifierNames = None,
     false_positive_rate: options.FalsePositiveRate = 0.05,
     quick: Annotated[bool, typer.Option("--quick", help="Fit nothing: quicker, a little less sure.")] = False,
-    calibration: options.CalibrationFile = None,
+    calibration: options.CalibrationFiles = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     workers: options.Workers = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Say which pictures were tampered with. Exit code 0: none is suspicious; 3: at least one is; 1: one was bad."""
+    """Say which pictures were tampered with. Exit code 0: none is suspicious; 3: at least one is; 1: one was bad.
+
+    With several classifiers a picture is suspicious when any of them finds it so, each at an equal share of the rate.
+    """
     names, where = find_pictures(inputs), find_device(device)
-    model = load_classifier(classifier).to(where)
-    known = Calibration.load(calibration) if calibration else Calibration.shipped(model.name, quick=quick)
-    known.check_rate(false_positive_rate)
-    results: dict[str, Detection] = {}
+    models = [load_classifier(name).to(where) for name in options.several(classifier)]
+    known = _calibrations(models, calibration or [], quick=quick)
+    share = rate_each(false_positive_rate, known)
+    results: dict[str, Opinions] = {}
     failures: list[dict[str, str]] = []
     with counting_bar("looking", shown=not quiet) as report:
         for start in range(0, len(names), CHUNK):
-            pixels, failed = _read(names[start : start + CHUNK], model)
+            pixels, failed = _read(names[start : start + CHUNK], models)
             failures += failed
-            found = detect(
-                list(pixels.values()),
-                model,
-                false_positive_rate=false_positive_rate,
-                calibration=known,
-                seed=seed,
-                device=where,
-                workers=workers,
-            )
-            results |= dict(zip(pixels, found, strict=True))
+            found = {
+                model.name: detect(
+                    [each[number] for each in pixels.values()],
+                    model,
+                    false_positive_rate=share,
+                    calibration=known[number],
+                    seed=seed,
+                    device=where,
+                    workers=workers,
+                )
+                for number, model in enumerate(models)
+            }
+            for index, name in enumerate(pixels):
+                results[name] = joined({each: answers[index] for each, answers in found.items()})
             report(min(start + CHUNK, len(names)), len(names), "")
     if as_json:
-        print_json(
-            {
-                "classifier": model.name,
-                "calibrated_on": known.pictures,
-                "false_positive_rate": false_positive_rate,
-                "results": [{"input": name, **asdict(each)} for name, each in results.items()],
-                "failed": failures,
-            }
-        )
+        print_json(_document(results, models, known, false_positive_rate) | {"failed": failures})
     else:
         _print_table(results)
     if failures:
         return 1
     return FLAGGED if any(each.is_suspicious for each in results.values()) else 0
+
+
+def _calibrations(models: list[Classifier], files: list[str], *, quick: bool) -> list[Calibration]:
+    """One for each classifier: of the files, or the one that comes with the package."""
+    given = [Calibration.load(file) for file in files]
+    if len(models) == 1 and len(given) == 1:
+        given[0].check_classifier(models[0].name)
+    by_name = {each.classifier: each for each in given}
+    for name in by_name:
+        if name not in {model.name for model in models}:
+            raise OptionError(f"a calibration for {name} was given, which is not among the classifiers")
+    return [by_name.get(model.name) or Calibration.shipped(model.name, quick=quick) for model in models]
+
+
+def _document(
+    results: dict[str, Opinions], models: list[Classifier], known: list[Calibration], rate: float
+) -> dict[str, Any]:
+    """The results for programs."""
+    if len(models) == 1:
+        (model,), (calibration,) = models, known
+        found = [{"input": name, **asdict(each.by_classifier[model.name])} for name, each in results.items()]
+        about: dict[str, Any] = {"classifier": model.name, "calibrated_on": calibration.pictures}
+    else:
+        found = [{"input": name, **asdict(each)} for name, each in results.items()]
+        about = {
+            "classifiers": [
+                {"classifier": model.name, "calibrated_on": calibration.pictures}
+                for model, calibration in zip(models, known, strict=True)
+            ]
+        }
+    return {**about, "false_positive_rate": rate, "results": found}
 
 
 @detect_app.command("calibrate")
@@ -119,9 +159,9 @@ def calibrate_command(
     failures = 0
     with counting_bar("calibrating", shown=not quiet) as report:
         for start in range(0, len(names), CHUNK):
-            pixels, failed = _read(names[start : start + CHUNK], model)
+            pixels, failed = _read(names[start : start + CHUNK], [model])
             failures += len(failed)
-            pictures = list(pixels.values())
+            pictures = [each[0] for each in pixels.values()]
             seen = look(pictures, model, iterations=iterations, seed=seed, device=where, workers=workers)
             evidence += [gather(picture, answers) for picture, answers in zip(pictures, seen, strict=True)]
             report(min(start + CHUNK, len(names)), len(names), "")
@@ -136,32 +176,36 @@ CHUNK = 32
 """Pictures in memory at once."""
 
 
-def _read(names: list[str], model: Classifier) -> tuple[dict[str, Tensor], list[dict[str, str]]]:
-    """Pixels as the classifier wants them, by name; and what could not be read."""
-    pixels: dict[str, Tensor] = {}
+def _read(names: list[str], models: list[Classifier]) -> tuple[dict[str, list[Tensor]], list[dict[str, str]]]:
+    """Pixels as each classifier wants them, by name; and what could not be read."""
+    pixels: dict[str, list[Tensor]] = {}
     failures = []
     for name in names:
+        source = sys.stdin.buffer.read() if name == STREAM else name
         try:
-            found, _ = classifier_pixels(sys.stdin.buffer.read() if name == STREAM else name, model)
-            pixels[name] = found[0]
+            pixels[name] = [classifier_pixels(source, model)[0][0] for model in models]
         except ImageError as error:
             say_error(str(error))
             failures.append({"input": name, "error": str(error)})
     return pixels, failures
 
 
-def _print_table(results: dict[str, Detection]) -> None:
+def _print_table(results: dict[str, Opinions]) -> None:
+    if not results:
+        return
+    classifiers = list(next(iter(results.values())).by_classifier)
+    alone = len(classifiers) == 1
     table = Table()
     table.add_column("picture", overflow="fold")
-    for heading in ("verdict", "p", "as it is", "restored in part"):
+    for heading in ("verdict", "p"):
         table.add_column(heading)
+    for name in ("as it is", "restored in part") if alone else classifiers:
+        table.add_column(name)
     for name, each in results.items():
-        table.add_row(
-            Text(name),
-            "[red]suspicious[/red]" if each.is_suspicious else "ok",
-            f"{each.p_value:.2f}",
-            Text(f"{each.label_before.label} {each.label_before.probability:.0%}"),
-            Text(f"{each.label_after.label} {each.label_after.probability:.0%}"),
-        )
-    if results:
-        stdout.print(table)
+        cells: list[Text] = []
+        for found in each.by_classifier.values():
+            before, after = (f"{one.label} {one.probability:.0%}" for one in (found.label_before, found.label_after))
+            cells += [Text(before), Text(after)] if alone else [Text(f"p {found.p_value:.2f}\n{before}\n→ {after}")]
+        verdict = "[red]suspicious[/red]" if each.is_suspicious else "ok"
+        table.add_row(Text(name), verdict, f"{each.p_value:.2f}", *cells)
+    stdout.print(table)

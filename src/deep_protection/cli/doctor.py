@@ -23,6 +23,7 @@ EXTRAS = {
     "hub": ("transformers",),
     "medical": ("pydicom",),
     "plots": ("matplotlib",),
+    "remote": ("httpx2", "jmespath", "pydantic", "tenacity"),
 }
 """Extra to the packages it brings."""
 

@@ -21,11 +21,22 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 Workers = Annotated[int | None, typer.Option(help="Pictures fitted at once on the CPU. Default: one a core.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no notes.")]
-ClassifierName = Annotated[
-    str, typer.Option(help="lite0 (embedded), resnet18, a hub model id or a directory that holds a model.")
+_CLASSIFIER = "lite0 (embedded), resnet18, a hub model id, a directory, clarifai:MODEL or http:FILE.toml."
+ClassifierName = Annotated[str, typer.Option(help=_CLASSIFIER)]
+RequiredClassifierName = Annotated[str, typer.Option("--classifier", help=_CLASSIFIER, show_default=False)]
+ClassifierNames = Annotated[
+    list[str] | None,
+    typer.Option("--classifier", help=f"{_CLASSIFIER} May be repeated. Default: lite0.", show_default=False),
 ]
 FalsePositiveRate = Annotated[float, typer.Option(help="How many clean pictures may be flagged.")]
-CalibrationFile = Annotated[
-    str | None,
-    typer.Option("--calibration", help="File from `detect calibrate`. Default: the one that comes with the package."),
+_CALIBRATION = "File from `detect calibrate`. Default: the one that comes with the package."
+CalibrationFile = Annotated[str | None, typer.Option("--calibration", help=_CALIBRATION)]
+CalibrationFiles = Annotated[
+    list[str] | None,
+    typer.Option("--calibration", help=f"{_CALIBRATION} One for each classifier, in any order.", show_default=False),
 ]
+
+
+def several(names: list[str] | None) -> list[str]:
+    """The classifiers that were named, each once; the embedded one for none."""
+    return list(dict.fromkeys(names or ["lite0"]))

@@ -9,3 +9,6 @@ from deep_protection.detection.detect import look as look
 from deep_protection.detection.detect import partial_restorations as partial_restorations
 from deep_protection.detection.evidence import EVIDENCE as EVIDENCE
 from deep_protection.detection.evidence import gather as gather
+from deep_protection.detection.opinions import Opinions as Opinions
+from deep_protection.detection.opinions import joined as joined
+from deep_protection.detection.opinions import rate_each as rate_each

@@ -7,14 +7,14 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from deep_protection.classifiers import Asked, Classifier, load_classifier, mean_logits
+from deep_protection.classifiers import Asked, BlackBox, Classifier, chances, load_classifier, mean_logits
 from deep_protection.detection import Calibration, gather, look
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
 from deep_protection.protection.straight_through import straight_through
 from deep_protection.purification import Preset, Purified, find_preset, purify
 from deep_protection.seeds import checked_seed
-from deep_protection.stopping import StopRule
+from deep_protection.stopping import Auto, StopRule
 
 When = Literal["always", "suspicious"]
 """Which pictures are restored."""
@@ -64,8 +64,8 @@ class ProtectedClassifier(nn.Module):
         logits = self._ask(self._straight_through(pixels))
         if fits == 1:
             return logits
-        chances: Tensor = logits.softmax(dim=-1).unflatten(0, (len(pixels), fits)).mean(dim=1)
-        return chances.clamp(min=torch.finfo(chances.dtype).tiny).log()
+        mean: Tensor = chances(self.classifier, logits).unflatten(0, (len(pixels), fits)).mean(dim=1)
+        return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
 
     def _ask(self, pixels: Tensor) -> Tensor:
         logits: Tensor = mean_logits(self.classifier, pixels) if self.views else self.classifier(pixels)
@@ -110,11 +110,10 @@ class ProtectedClassifier(nn.Module):
         return torch.tensor(flags, dtype=torch.bool, device=pixels.device)
 
     def _restored(self, pixels: Tensor, device: str | torch.device) -> Tensor:
-        asked = Asked(self.classifier, self._ask)
         results: list[Purified] = purify(
             pixels,
             preset=self.preset,
-            stop=self.preset.rule_asking(asked, max(pixels.shape[-2:]), self.stop),
+            stop=self._rule(max(pixels.shape[-2:])),
             seed=self.seed,
             device=device,
             workers=self.workers,
@@ -122,6 +121,12 @@ class ProtectedClassifier(nn.Module):
             return_details=True,
         )
         return torch.cat([pixels[:0], *(fit[None].to(pixels) for result in results for fit in _fits_of(result))])
+
+    def _rule(self, side: int) -> StopRule:
+        # `auto` would ask at every checkpoint. Where questions are paid for, it ends as it does without a classifier.
+        if isinstance(self.stop, Auto) and isinstance(self.classifier, BlackBox) and self.classifier.is_remote:
+            return self.stop
+        return self.preset.rule_asking(Asked(self.classifier, self._ask), side, self.stop)
 
 
 def _fits_of(result: Purified) -> list[Tensor]:
@@ -172,6 +177,9 @@ def protect(
     A preset that makes several fits of a picture, such as ``"thorough"``, has each of them classified; the answer is
     the mean of their probabilities, which is right more often than the answer to the mean picture (docs/stopping.md).
     Pictures so large that they are fitted in tiles have their fits averaged as pictures.
+
+    A remote classifier, for which each question is paid, is asked once for each fit: the stop rule ``"auto"`` then ends
+    as it does without a classifier. A rule that is named, as ``"stable"``, asks it at every checkpoint.
 
     With ``views`` the answer is the mean over the restored picture, its mirror image and two sizes of it, which helps
     much against attacks on the bare classifier; not for classes that mirroring changes, such as letters.

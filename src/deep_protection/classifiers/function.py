@@ -1,0 +1,43 @@
+"""Any Python function as a classifier."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
+
+from torch import Tensor
+
+from deep_protection.classifiers.answers import Answer, read_answer
+from deep_protection.classifiers.black_box import BlackBox
+from deep_protection.classifiers.preprocessing import ResizeAndCrop, ShrinkToFit
+from deep_protection.errors import ClassifierError
+from deep_protection.images import to_pillow
+
+Takes = Literal["pixels", "pictures"]
+"""What a function is given: a batch of pixels, or one Pillow image."""
+LONGEST_SIDE = 512
+"""Pixels, of a picture that a function or a service is shown: it is fitted whole, and not in tiles."""
+
+
+def load_function(function: Callable[..., Any], *, labels: Sequence[str] | None, takes: Takes) -> BlackBox:
+    """``function`` as :func:`deep_protection.load_classifier` describes it."""
+    if takes not in get_args(Takes):
+        raise ClassifierError(f"takes must be one of {', '.join(get_args(Takes))}, got {takes!r}")
+    name = getattr(function, "__name__", type(function).__name__)
+
+    def ask_pixels(pixels: Tensor) -> list[Answer]:
+        said = function(pixels)
+        if not hasattr(said, "__len__") or len(said) != len(pixels):
+            raise ClassifierError(
+                f"{name} was given {len(pixels)} pictures and answered with {type(said).__name__}"
+                f"{f' of length {len(said)}' if hasattr(said, '__len__') else ''}; it must give one answer a picture"
+            )
+        return [read_answer(each, name) for each in said]
+
+    def ask_pictures(pixels: Tensor) -> list[Answer]:
+        return [read_answer(function(to_pillow(picture)), name) for picture in pixels]
+
+    return BlackBox(
+        ask_pixels if takes == "pixels" else ask_pictures,
+        name=name,
+        labels=labels,
+        preprocess=ResizeAndCrop(resize=256, crop=224) if takes == "pixels" else ShrinkToFit(LONGEST_SIDE),
+    )
