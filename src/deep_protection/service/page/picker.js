@@ -4,7 +4,7 @@ import { blob as fetched, ServiceError } from "./api.js";
 import { copyOf, find, findAll, imageSize, make, show } from "./dom.js";
 import { clear, tell } from "./trouble.js";
 
-const SHOWN_AT_FIRST = 10;
+const SHOWN_AT_FIRST = 12;
 const pickers = [];
 
 export class Picker {

@@ -2,7 +2,7 @@
 
 import { make, percent } from "./dom.js";
 
-const LEFT = 46, RIGHT = 14, TOP = 22, CHANCE = 132, RIBBON = 26, GAP = 18, PSNR = 96, AXIS = 40;
+const LEFT = 46, RIGHT = 14, TOP = 22, CHANCE = 150, RIBBON = 26, GAP = 20, PSNR = 104, AXIS = 40;
 const HEIGHT = TOP + CHANCE + GAP + RIBBON + GAP + PSNR + AXIS;
 
 export class Plot {
@@ -102,8 +102,8 @@ export class Plot {
   }
 
   psnrs(x, width) {
-    const top = TOP + CHANCE + GAP + RIBBON + GAP + 14;
-    const height = PSNR - 14;
+    const top = TOP + CHANCE + GAP + RIBBON + GAP + 18;
+    const height = PSNR - 18;
     const values = this.points.map((point) => point.psnr).filter(Number.isFinite);
     const low = values.length ? Math.floor(Math.min(...values) - 0.5) : 15;
     const high = values.length ? Math.ceil(Math.max(...values) + 0.5) : 35;

@@ -42,7 +42,7 @@ export class Protect {
     this.picker.setLimits(about.limits);
     this.picker.setSamples((about.samples ?? []).map(({ name, url }, number) => ({ name, label: `Sample photograph ${number + 1}`, get: sampleFrom(url) })));
     const attacks = about.attacks ?? [];
-    find("select", this.attackForm).replaceChildren(...attacks.map(({ name, label }) => make("option", { value: name, text: label, selected: name === "pgd" })));
+    find("select", this.attackForm).replaceChildren(...attacks.map(({ name, label }) => make("option", { value: name, text: withoutSize(label), selected: name === "pgd" })));
     show(this.attackForm, about.kinds.includes("attack") && attacks.length > 0);
     show(this.verdict, about.kinds.includes("detect"));
     this.tellEpsilon();
@@ -102,6 +102,11 @@ export class Protect {
     find(".now-label", this.panel).textContent = answer?.label ?? "";
     find(".now-share", this.panel).textContent = answer ? percent(answer.probability) : "";
     find(".meter-fill", this.panel).style.setProperty("--share", answer?.probability ?? 0);
+  }
+
+  /** The first answer for the picture that is to be restored. */
+  seen() {
+    return (this.answers.attacked ?? this.answers.original)?.[0];
   }
 
   /** Asks the classifier and the detector about the picture as it is. */
@@ -222,7 +227,7 @@ export class Protect {
         options: optionsOf(this.restoreForm), signal,
         onWait: (left) => tellWait(trouble, left),
         onState: ({ state, position }) => {
-          if (state === "queued") this.now(position ? `Waiting, ${position} before this one` : "Waiting for a free worker");
+          if (state === "queued") this.now(position > 1 ? `Waiting; place ${position} in the queue` : "Waiting for a free worker", this.seen());
         },
         onProgress: (progress) => this.grow(progress),
       });
@@ -233,8 +238,7 @@ export class Protect {
       if (this.work.signal.aborted) return;
       if (this.attacked) this.showAttack();
       else this.stage.showOnly(source.blob, "The picture as it came in");
-      const top = this.answers.attacked ?? this.answers.original;
-      this.now(isAbort(error) ? "Cancelled. The classifier sees" : "The classifier sees", top?.[0]);
+      this.now(isAbort(error) ? "Cancelled. The classifier sees" : "The classifier sees", this.seen());
       if (isAbort(error)) announce("Cancelled.");
       tell(trouble, error);
     } finally {
@@ -309,6 +313,9 @@ function optionsOf(form) {
     only_if_suspicious: suspicious.checked || null, views: views.checked || null,
   };
 }
+
+/** Its size is set beside it. */
+const withoutSize = (label) => label.replace(/, [\d.]+\/255/, "");
 
 function attackTold({ before, after, fooled, linf, l2 }) {
   const size = `No pixel changed by more than ${saved(255 * linf, 2)}/255; L2 ${saved(l2, 2)}.`;

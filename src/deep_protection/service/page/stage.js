@@ -16,6 +16,9 @@ export class Stage {
     this.canvas = find(".difference", root);
     this.views = find(".views", root);
     this.hint = find(".view-hint", root);
+    this.below.addEventListener("load", () => {
+      this.compare.style.setProperty("--wide", this.below.naturalWidth / this.below.naturalHeight);
+    });
     this.range.addEventListener("input", () => this.divide(Number(this.range.value)));
   }
 
