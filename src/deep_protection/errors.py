@@ -13,6 +13,10 @@ class ImageError(DeepProtectionError, ValueError):
     """The picture cannot be used: not an image, truncated, out of range, too large, wrong shape."""
 
 
+class ImageTooLargeError(ImageError):
+    """The picture has more pixels or bytes than are taken; nothing of it was decoded."""
+
+
 class OptionError(DeepProtectionError, ValueError):
     """An argument has a value that cannot be used."""
 

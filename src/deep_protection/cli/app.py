@@ -15,6 +15,7 @@ from deep_protection.cli.experiment import experiment_app
 from deep_protection.cli.extract_text import extract_text_command
 from deep_protection.cli.purify import purify_command
 from deep_protection.cli.restore import dejpeg_command, denoise_command
+from deep_protection.cli.serve import serve_command
 from deep_protection.errors import DeepProtectionError
 
 INTERRUPTED = 130
@@ -32,6 +33,7 @@ app.add_typer(detect_app, name="detect")
 app.command("denoise")(denoise_command)
 app.command("dejpeg")(dejpeg_command)
 app.command("extract-text")(extract_text_command)
+app.command("serve")(serve_command)
 app.command("demo")(demo_command)
 app.command("doctor")(doctor_command)
 app.add_typer(experiment_app, name="experiment")

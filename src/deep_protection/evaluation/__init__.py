@@ -10,3 +10,4 @@ from deep_protection.evaluation.panel import PanelRow as PanelRow
 from deep_protection.evaluation.panel import draw_panel as draw_panel
 from deep_protection.evaluation.panel import figure_class as figure_class
 from deep_protection.evaluation.samples import imagenet_samples as imagenet_samples
+from deep_protection.evaluation.samples import sample_files as sample_files

@@ -8,16 +8,20 @@ from PIL import Image
 from deep_protection.errors import MissingExtraError
 
 
-def imagenet_samples() -> list[tuple[Image.Image, int]]:
-    """Twenty ImageNet photographs (RGB, as stored) with their class index."""
+def sample_files() -> list[Path]:
+    """Twenty ImageNet photographs, named ``imagenet_<number>_<class index>.<suffix>``."""
     package = find_spec("foolbox")  # found, not imported: only its files are wanted
     if package is None or package.origin is None:
         raise MissingExtraError(
             "the sample pictures come with foolbox, which is not installed; run: pip install 'deep-protection[attacks]'"
         )
+    return sorted((Path(package.origin).parent / "data").glob("imagenet_*"))
+
+
+def imagenet_samples() -> list[tuple[Image.Image, int]]:
+    """The same (RGB, as stored) with their class index."""
     samples = []
-    for file in sorted((Path(package.origin).parent / "data").glob("imagenet_*")):
+    for file in sample_files():
         with Image.open(file) as picture:
-            # Named imagenet_<number>_<class index>.<suffix>.
             samples.append((picture.convert("RGB"), int(file.stem.rsplit("_", 1)[1])))
     return samples

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from deep_protection.errors import ImageError
-from deep_protection.images.limits import MAX_BYTES, check_size
+from deep_protection.errors import ImageError, ImageTooLargeError
+from deep_protection.images.limits import MAX_BYTES, MAX_PIXELS, check_size
 from deep_protection.quiet import warnings_silenced
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
@@ -28,9 +28,7 @@ def read_image(source: Source) -> tuple[Image.Image, str, tuple[str, ...]]:
     if not data:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
     with _decoding(what):
-        Image.init()  # with a list of formats, Pillow looks only among the plugins that are loaded
-        opened = Image.open(BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
-        check_size(*opened.size, what)
+        opened = _header(data, what, MAX_PIXELS)
         frames = getattr(opened, "n_frames", 1)  # TIFF has to walk through the file to know
     notes: tuple[str, ...] = ()
     if frames > 1 and opened.format != "MPO":  # phones put a second view into a JPEG: nobody's animation
@@ -39,6 +37,26 @@ def read_image(source: Source) -> tuple[Image.Image, str, tuple[str, ...]]:
         notes = (*notes, f"{what} has 16 bits a colour; 8 are used (grey pictures keep their 16)")
     name = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
     return upright(opened, what), name, notes
+
+
+def check_header(data: bytes, most: int = MAX_PIXELS) -> tuple[str, int, int]:
+    """Format, width and height of a picture in a file, of which only the beginning is read: nothing is decoded.
+
+    Raises :class:`ImageError` for what is no picture, :class:`ImageTooLargeError` for one of more than ``most`` pixels.
+    """
+    what = f"picture of {len(data)} bytes"
+    if not data:
+        raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
+    with _decoding(what):
+        opened = _header(data, what, most)
+    return opened.format or "", opened.width, opened.height
+
+
+def _header(data: bytes, what: str, most: int) -> ImageFile.ImageFile:
+    Image.init()  # with a list of formats, Pillow looks only among the plugins that are loaded
+    opened = Image.open(BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
+    check_size(*opened.size, what, most)
+    return opened
 
 
 def upright(image: Image.Image, what: str = "the picture") -> Image.Image:
@@ -83,7 +101,9 @@ def _decoding(what: str) -> Iterator[None]:
     except UnidentifiedImageError:
         raise ImageError(f"{what} is not a picture of a known format; give PNG, JPEG, WebP, TIFF, BMP or GIF") from None
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{what} decodes to too many pixels ({_reason(error)}); make it smaller first") from None
+        raise ImageTooLargeError(
+            f"{what} decodes to too many pixels ({_reason(error)}); make it smaller first"
+        ) from None
     except Exception as error:  # decoders raise nearly anything on hostile files
         raise ImageError(f"{what} is truncated or damaged ({_reason(error)}); get the file again") from None
 

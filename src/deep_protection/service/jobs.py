@@ -1,0 +1,395 @@
+"""The life of jobs: accepted, handed to workers, recorded, cancelled, expired. All of it in one event loop."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import secrets
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
+
+from deep_protection.errors import OutputError
+from deep_protection.service.events import Hub
+from deep_protection.service.files import DamagedError, Files
+from deep_protection.service.job import Job
+from deep_protection.service.metrics import Metrics
+from deep_protection.service.problems import Problem
+from deep_protection.service.queue import FairQueue
+from deep_protection.service.settings import Settings
+from deep_protection.service.store import Store
+from deep_protection.service.workers import Message, WorkerProcess, batch_size, places
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = logging.getLogger("deep_protection.service")
+MOST_DEATHS = 2
+"""Workers that a job may kill: it is tried once more after the first."""
+RETRY_SECONDS = 1.0
+LISTENERS = 512
+
+
+class Jobs:
+    """Owns the data folder: a lock keeps a second service away from it."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.settings, self.metrics = settings, metrics
+        self.hub = Hub()
+        self._queue = FairQueue()
+        self._coming: Counter[str] = Counter()
+        """Jobs by client that are being written down: they have their place already."""
+        self._waiting: dict[str, Job] = {}
+        self._progress: dict[str, dict[str, Any]] = {}
+        self._running: dict[str, WorkerProcess] = {}
+        self._batch = batch_size(settings)
+        self._mean_seconds = 5.0
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._database = ThreadPoolExecutor(1, "job-table")
+        self._disk = ThreadPoolExecutor(4, "pictures")
+        self.workers = [
+            WorkerProcess(number, settings, device, threads, self._hear, self._mourn)
+            for number, (device, threads) in enumerate(places(settings))
+        ]
+        self._lock = _locked(settings)
+        self.files = Files(settings.data)
+        self._store = Store(settings.data / "jobs.db")
+        metrics.watch("queue_length", "Jobs that wait.", lambda: len(self._queue))
+        metrics.watch("running", "Jobs that are being done.", lambda: len(self._running))
+        metrics.watch("workers_ready", "Workers that can take work.", lambda: sum(w.is_ready for w in self.workers))
+        metrics.watch("listeners", "Open streams of events and requests that wait.", lambda: len(self.hub))
+
+    async def start(self) -> None:
+        """Take up what an earlier run left: what was running goes back into the queue."""
+        for job in self._store.in_state("running"):
+            self._store.requeue(job.id, died=False)
+        for job in self._store.in_state("queued"):
+            self._enqueue(job)
+        removed = self.files.remove_others(self._store.ids())
+        log.info("%d jobs wait, %d unfinished uploads removed", len(self._queue), removed)
+        for worker in self.workers:
+            self._spawn(worker.run())
+        self._spawn(self._dispatch())
+        self._spawn(self._expire())
+
+    async def stop(self) -> None:
+        self.hub.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(worker.close() for worker in self.workers))
+        self._database.shutdown()
+        self._disk.shutdown()
+        self._store.close()
+        os.close(self._lock)
+
+    @property
+    def is_ready(self) -> bool:
+        return any(worker.is_ready for worker in self.workers)
+
+    def check_room(self, client: str) -> None:
+        """Raise :class:`Problem` 429 when another job would be too many, of this client's or of all."""
+        waiting = len(self._queue) + self._coming.total()
+        own = self._queue.of(client) + self._coming[client]
+        if waiting >= self.settings.queue or own >= self.settings.share_of_one:
+            self.metrics.refused.inc()
+            whose = "the queue is full" if waiting >= self.settings.queue else "your share of the queue is full"
+            raise Problem(429, f"{whose} ({waiting} jobs wait); try again later", retry_after=self.retry_after)
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds until a place is likely to become free."""
+        return max(1, min(300, round(self._mean_seconds / max(1, len(self.workers)))))
+
+    async def submit(self, kind: str, client: str, options: dict[str, Any], inputs: dict[str, bytes]) -> Job:
+        """Accept a job: when this returns, it is on the disk and will be done, whatever happens to this process."""
+        self.check_room(client)
+        self._coming[client] += 1
+        name = secrets.token_hex(16)
+        try:
+            try:
+                digests = {
+                    what: await self._in(self._disk, self.files.write, name, "in", what, data)
+                    for what, data in inputs.items()
+                }
+                job = Job(
+                    id=name,
+                    kind=kind,
+                    client=client,
+                    state="queued",
+                    options=options,
+                    inputs=digests,
+                    created=time.time(),
+                )
+                await self._in(self._database, self._store.add, job)
+            except (OutputError, OSError, sqlite3.Error) as error:
+                await self._in(self._disk, self.files.remove, name)
+                raise self._storage_problem(error) from None
+        finally:
+            self._coming[client] -= 1
+            self._coming += Counter()  # drops the zeros
+        self._enqueue(job)
+        return job
+
+    async def get(self, name: str) -> Job:
+        """Raises :class:`Problem` 404."""
+        job = await self._ask(self._store.get, name)
+        if job is None:
+            raise Problem(404, "there is no such job; it may have been deleted, or expired long ago")
+        return job
+
+    def document(self, job: Job) -> dict[str, Any]:
+        position = None
+        if job.state == "queued" and job.id in self._waiting:
+            order = self._queue.order()
+            position = order.index(job.id) + 1 if job.id in order else 1
+        return job.document(position, self._progress.get(job.id))
+
+    async def file(self, job: Job, name: str) -> bytes:
+        """A file that was made. Raises :class:`Problem`."""
+        if job.state in ("queued", "running"):
+            raise Problem(409, f"the job is {job.state}; ask again when it is done", retry_after=1)
+        if job.state != "done":
+            raise Problem(410, f"the job is {job.state} and has no files")
+        if name not in job.files:
+            raise Problem(404, f"this job has no file {name[:40]!r}; it has: {', '.join(job.files) or 'none'}")
+        try:
+            return await self._in(self._disk, self.files.read, job.id, "out", name, job.files[name])
+        except DamagedError as error:
+            self.metrics.storage_errors.inc()
+            raise Problem(410, f"{error}; send the picture again", code="damaged") from None
+
+    async def remove(self, name: str) -> Job | None:
+        """Cancel a job that has not ended; delete one that has, which gives None."""
+        await self.get(name)
+        if await self._ask(self._store.cancel, name):
+            self._queue.remove(name)
+            self._waiting.pop(name, None)
+            worker = self._running.get(name)
+            if worker is not None:
+                worker.cancel(name)
+            await self._tell_state(name)
+            return await self.get(name)
+        await self._ask(self._store.delete, name)
+        await self._in(self._disk, self.files.remove, name)
+        return None
+
+    def watch(self, name: str) -> None:
+        """Someone wants to see previews."""
+        if (worker := self._running.get(name)) is not None:
+            worker.watch(name)
+
+    def listen(self, name: str) -> "asyncio.Queue[tuple[str, dict[str, Any]] | None]":
+        if len(self.hub) >= LISTENERS:
+            raise Problem(429, f"{LISTENERS} others listen or wait already; ask for the job instead", retry_after=5)
+        return self.hub.listen(name)
+
+    async def ended(self, name: str) -> Job:
+        """Wait until the job has ended, or the service does."""
+        queue = self.listen(name)
+        try:
+            job = await self.get(name)
+            while not job.is_final and (event := await queue.get()) is not None:
+                if event[0] == "state":
+                    job = await self.get(name)
+            return job
+        finally:
+            self.hub.leave(name, queue)
+
+    def _enqueue(self, job: Job) -> None:
+        self._waiting[job.id] = job
+        self._queue.put(job.client, job.id, first=job.deaths > 0)
+        self._wake.set()
+
+    async def _dispatch(self) -> None:
+        """Hand waiting jobs to idle workers."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for worker in self.workers:
+                while worker.is_idle and len(self._queue):
+                    if jobs := await self._started(self._take()):
+                        await self._give(worker, jobs)
+
+    async def _give(self, worker: WorkerProcess, jobs: list[Job]) -> None:
+        if not worker.is_idle:  # it died in the meantime
+            for job in jobs:
+                if await self._surely(self._store.requeue, job.id, died=False):
+                    self._enqueue(job)
+            return
+        for job in jobs:
+            self._running[job.id] = worker
+        worker.give(jobs)
+        for job in jobs:
+            if self.hub.has(job.id):
+                worker.watch(job.id)
+            self.metrics.wait_seconds.observe(max(0.0, time.time() - job.created))
+            await self._tell_state(job.id)
+            if self._running.get(job.id) is worker and not await self._is_running(job.id):
+                worker.cancel(job.id)  # cancelled between its start and its being given
+
+    async def _is_running(self, name: str) -> bool:
+        job = await self._surely(self._store.get, name)
+        return job is not None and job.state == "running"
+
+    def _take(self) -> list[Job]:
+        """The next job, and those after it that can be done with it."""
+        taken: list[Job] = []
+        while len(taken) < self._batch and (name := self._queue.take()) is not None:
+            job = self._waiting.pop(name)
+            taken.append(job)
+            following = self._queue.order()[:1]
+            after = self._waiting[following[0]] if following else None
+            alike = after is not None and (after.kind, after.options) == (job.kind, job.options) == (
+                "protect",
+                job.options,
+            )
+            if not alike or job.deaths or (after is not None and after.deaths):
+                break
+        return taken
+
+    async def _started(self, jobs: list[Job]) -> list[Job]:
+        """Those that were still waiting."""
+        return [job for job in jobs if await self._surely(self._store.start, job.id)]
+
+    def _hear(self, worker: WorkerProcess, message: Message) -> None:
+        """A worker's message, in the order in which it came."""
+        what, name = message["say"], message.get("id", "")
+        if what in ("ready", "idle"):
+            self._wake.set()
+            return
+        job = worker.jobs.get(name)
+        if job is None:
+            return
+        if what == "progress":
+            progress = message["progress"]
+            self._progress[name] = {key: progress.get(key) for key in ("iteration", "limit", "psnr")}
+            nothing = {"psnr": None, "label": None, "probability": None, "preview": None}
+            self.hub.tell(name, "progress", {**nothing, **progress})
+            return
+        del worker.jobs[name]
+        self._running.pop(name, None)
+        self._progress.pop(name, None)
+        if what == "done":
+            self._spawn(self._record(job, self._store.finish, message["answer"], message["files"]))
+        elif what == "failed":
+            if message["code"] == "storage_full":
+                self.metrics.storage_errors.inc()
+            self._spawn(self._record(job, self._store.fail, message["code"], message["message"]))
+        # "cancelled" is on record: that is how the worker came to know
+
+    def _mourn(self, worker: WorkerProcess, lost: dict[str, Job], late: bool) -> None:
+        """A worker has died with these jobs in hand."""
+        del worker
+        self.metrics.deaths.inc()
+        for job in lost.values():
+            self._running.pop(job.id, None)
+            self._progress.pop(job.id, None)
+            job.deaths += 1
+            if late:
+                message = (
+                    f"it did not end within its time budget of {self.settings.budget:.0f} s; send a smaller picture"
+                )
+                self._spawn(self._record(job, self._store.fail, "timeout", message))
+            elif job.deaths >= MOST_DEATHS:
+                message = "two workers died while they did it; the picture may need more memory than there is"
+                self._spawn(self._record(job, self._store.fail, "worker_died", message))
+            else:
+                self._spawn(self._again(job))
+
+    async def _again(self, job: Job) -> None:
+        if await self._surely(self._store.requeue, job.id, died=True):
+            self._enqueue(job)
+            await self._tell_state(job.id)
+
+    async def _record(self, job: Job, change: Callable[..., bool], *values: Any) -> None:
+        """Write down how a job ended; if it has been cancelled meanwhile, nothing changes."""
+        if await self._surely(change, job.id, *values):
+            ended = await self._surely(self._store.get, job.id)
+            if ended is not None and ended.started and ended.ended:
+                seconds = ended.ended - ended.started
+                self._mean_seconds += 0.1 * (seconds - self._mean_seconds)
+                self.metrics.job_seconds.labels(job.kind).observe(seconds)
+        await self._tell_state(job.id)
+
+    async def _tell_state(self, name: str) -> None:
+        job = await self._surely(self._store.get, name)
+        if job is None:
+            return
+        if job.is_final:
+            self.metrics.jobs.labels(job.kind, job.state).inc()
+        self.hub.tell(name, "state", self.document(job))
+
+    async def _expire(self) -> None:
+        """Results go when they have been kept long enough, and the last traces of them when as long again."""
+        pause = min(60.0, self.settings.keep / 4)
+        while True:
+            now = time.time()
+            for name in await self._surely(self._store.expire, now - self.settings.keep):
+                await self._in(self._disk, self.files.remove, name)
+            await self._surely(self._store.forget, now - 2 * self.settings.keep)
+            await asyncio.sleep(pause)
+
+    async def _in(self, pool: ThreadPoolExecutor, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await asyncio.get_running_loop().run_in_executor(pool, lambda: work(*args, **kwargs))
+
+    async def _ask(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """The job table, for a request. Raises :class:`Problem` 503 when it cannot be used."""
+        try:
+            return await self._in(self._database, work, *args, **kwargs)
+        except sqlite3.Error as error:
+            raise self._storage_problem(error) from None
+
+    async def _surely(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """The job table, until it can be used."""
+        while True:
+            try:
+                return await self._in(self._database, work, *args, **kwargs)
+            except sqlite3.Error as error:
+                self.metrics.storage_errors.inc()
+                log.error("the job table cannot be used: %s; trying again", error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _storage_problem(self, error: Exception) -> Problem:
+        self.metrics.storage_errors.inc()
+        log.error("storage failed: %s", error)
+        return Problem(
+            503,
+            "the job table or the disk cannot be used now (full, or locked); nothing was accepted, try again later",
+            code="storage",
+            retry_after=5,
+        )
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        async def done() -> None:
+            with suppress(asyncio.CancelledError):
+                try:
+                    await work
+                except Exception:
+                    log.exception("a task of the service failed")
+
+        task = asyncio.get_running_loop().create_task(done())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _locked(settings: Settings) -> int:
+    """The lock of the data folder, held until it is closed or the process ends, however it ends."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(settings.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise OutputError(f"cannot use {settings.data} ({error.strerror}); choose another folder with --data") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise OutputError(
+            f"another service uses {settings.data}; stop it, or choose another folder with --data"
+        ) from None
+    return handle

@@ -1,0 +1,216 @@
+"""What workers do: one function a kind of job, from the pictures that came to the answer and the pictures made."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from deep_protection.attacks import ATTACKS, attack
+from deep_protection.errors import CancelledError, DeepProtectionError
+from deep_protection.fitting import Progress
+from deep_protection.images import Picture, read_image, to_pillow
+from deep_protection.maps import as_record, extract_text
+from deep_protection.purification import Preset, Purified, find_preset
+from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, inpaint, stop_for
+from deep_protection.service.fits import Told, fit_jobs, mean_answer
+from deep_protection.service.watched import Watched, plain
+from deep_protection.service.workshop import Made, Work, Workshop, opened, png
+
+Outcome = Made | DeepProtectionError
+
+
+def make(shop: Workshop, works: Sequence[Work]) -> list[Outcome]:
+    """Do jobs that share kind and options; one that cannot be done does not touch the others."""
+    if works[0].kind == "protect":
+        return protect_all(shop, works)
+    outcomes: list[Outcome] = []
+    for work in works:
+        try:
+            outcomes.append(MAKERS[work.kind](shop, work))
+        except DeepProtectionError as error:
+            outcomes.append(error)
+    return outcomes
+
+
+def protect_all(shop: Workshop, works: Sequence[Work]) -> list[Outcome]:
+    """Restore and classify; pictures of one size are fitted together."""
+    outcomes: dict[str, Outcome] = {}
+    groups: defaultdict[tuple[int, ...], list[tuple[Work, Picture, dict[str, Any]]]] = defaultdict(list)
+    for work in works:
+        try:
+            picture = opened(work.inputs["image"])
+            before = shop.top(shop.logits(picture.pixels))
+            about: dict[str, Any] = {"before": before, "after": before, "restored": False, "suspicious": None}
+            if work.options["only_if_suspicious"]:
+                about["suspicious"] = shop.detection(work, picture.pixels, 0.05)
+                if not about["suspicious"]["is_suspicious"]:
+                    outcomes[work.id] = Made({**about, **_NOTHING_FITTED, **_asked(work)}, {"result": _same(picture)})
+                    continue
+            groups[tuple(picture.pixels.shape)].append((work, picture, about))
+        except DeepProtectionError as error:
+            outcomes[work.id] = error
+    for group in groups.values():
+        try:
+            outcomes |= _protect_group(shop, group)
+        except DeepProtectionError as error:
+            outcomes |= {work.id: error for work, *_ in group}
+    return [outcomes[work.id] for work in works]
+
+
+def _protect_group(shop: Workshop, group: list[tuple[Work, Picture, dict[str, Any]]]) -> dict[str, Outcome]:
+    works, pictures, abouts = zip(*group, strict=True)
+    chosen = works[0].options
+    preset, views = find_preset(chosen["preset"]), chosen["views"]
+    told = [Told(shop, work, preset, pictures[0]) for work in works]
+    side = max(pictures[0].pixels.shape[-2:])
+    results = fit_jobs(
+        shop,
+        told,
+        pictures,
+        preset,
+        lambda index: preset.rule_asking(told[index].ask, side, chosen["stop"]),
+        chosen["seed"],
+    )
+    outcomes: dict[str, Outcome] = {}
+    for each, about, result in zip(told, abouts, results, strict=True):
+        if each.work.is_cancelled():
+            outcomes[each.work.id] = CancelledError("the job was cancelled")
+            continue
+        image = png(result.image)
+        restored = opened(image).pixels  # as whoever gets the file will see it
+        after = shop.top(mean_answer(shop, result, restored, views=views))
+        answer = {**about, **_fitted(result), "after": after, "restored": True, "trajectory": each.course}
+        outcomes[each.work.id] = Made({**answer, **_asked(each.work)}, {"result": image})
+    return outcomes
+
+
+_NOTHING_FITTED = {
+    "iterations_run": 0,
+    "iteration_chosen": 0,
+    "stop_reason": "not suspicious",
+    "psnr": None,
+    "seconds": 0.0,
+    "trajectory": [],
+}
+
+
+def _fitted(result: Purified) -> dict[str, Any]:
+    return {
+        "iterations_run": result.iterations_run,
+        "iteration_chosen": result.iteration_chosen,
+        "stop_reason": result.stop_reason,
+        "psnr": plain(float(result.psnr_input)),
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _asked(work: Work) -> dict[str, Any]:
+    return {"seed": work.options["seed"], "preset": work.options["preset"]}
+
+
+def _same(picture: Picture) -> bytes:
+    return png(picture.rebuild(picture.pixels))
+
+
+def _detect(shop: Workshop, work: Work) -> Made:
+    pixels = opened(work.inputs["image"]).pixels
+    return Made(
+        shop.detection(work, pixels, work.options["false_positive_rate"], quick=work.options["quick"]),
+    )
+
+
+def _classify(shop: Workshop, work: Work) -> Made:
+    return Made({"top": shop.top(shop.logits(opened(work.inputs["image"]).pixels), work.options["top"])})
+
+
+def _attack(shop: Workshop, work: Work) -> Made:
+    spec = ATTACKS[work.options["attack"]]
+    if work.options["epsilon_255"] is not None:
+        spec = replace(spec, epsilon=work.options["epsilon_255"] / 255)
+    pixels = shop.seen(opened(work.inputs["image"]).pixels)
+    logits = shop.logits(pixels)
+    answered = logits.argmax(dim=-1)
+    given = pixels[None].to(shop.device)
+    found = attack(shop.model, given, answered[None].to(shop.device), spec, seed=work.options["seed"] % 2**32)
+    image = png(to_pillow(found.adversarial[0].float().cpu()))
+    made = opened(image).pixels
+    after = shop.logits(made)
+    change = made - pixels
+    answer = {
+        "before": shop.top(logits),
+        "after": shop.top(after),
+        "fooled": bool(after.argmax() != answered),
+        "attack": spec.name,
+        "epsilon_255": None if spec.epsilon is None or spec.norm != "Linf" else round(spec.epsilon * 255, 3),
+        "linf": round(change.abs().max().item(), 6),
+        "l2": round(change.norm().item(), 6),
+        "size": list(shop.size),
+    }
+    return Made(answer, {"result": image})
+
+
+def _denoise(shop: Workshop, work: Work) -> Made:
+    return _restore(shop, work, DENOISE, stop_for(work.options["sigma"], work.options["stop"]))
+
+
+def _dejpeg(shop: Workshop, work: Work) -> Made:
+    return _restore(shop, work, DEJPEG, work.options["stop"])
+
+
+def _restore(shop: Workshop, work: Work, preset: Preset, stop: Any) -> Made:
+    picture = opened(work.inputs["image"])
+    told = Told(shop, work, preset, picture, classified=False)
+    seed = work.options["seed"]
+    result = fit_jobs(shop, [told], [picture], preset, lambda _: preset.rule(stop), seed)[0]
+    if work.is_cancelled():
+        raise CancelledError("the job was cancelled")
+    return Made({**_fitted(result), "seed": seed}, {"result": png(result.image)})
+
+
+def _inpaint(shop: Workshop, work: Work) -> Made:
+    image, _, _ = read_image(work.inputs["image"])
+    mask, _, _ = read_image(work.inputs["mask"])
+    told = Told(shop, work, INPAINT, opened(work.inputs["image"]), classified=False)
+    rule = Watched(lambda _: INPAINT.rule(work.options["stop"]), lambda _, part: told.tell(part))
+    restored = inpaint(
+        image,
+        mask,
+        stop=rule,
+        seed=work.options["seed"],
+        device=shop.device,
+        workers=1,
+        progress=told.report,
+        is_cancelled=work.is_cancelled,
+    )
+    course = told.course
+    run = course[-1]["iteration"] if course else 0
+    return Made({"iterations_run": run, "seed": work.options["seed"]}, {"result": png(restored)})
+
+
+def _extract_text(shop: Workshop, work: Work) -> Made:
+    def report(progress: Progress) -> None:
+        work.tell({"iteration": progress.iteration, "limit": progress.iterations_limit})
+
+    image, _, _ = read_image(work.inputs["image"])
+    found = extract_text(
+        image,
+        ocr=work.options["ocr"],
+        seed=work.options["seed"],
+        device=shop.device,
+        workers=1,
+        progress=report,
+        is_cancelled=work.is_cancelled,
+    )
+    files = {"layer": found.text_layer, "without_text": found.without_text, "result": found.overlay}
+    return Made({"words": [as_record(word) for word in found.words]}, {name: png(each) for name, each in files.items()})
+
+
+MAKERS: dict[str, Callable[[Workshop, Work], Made]] = {
+    "detect": _detect,
+    "classify": _classify,
+    "attack": _attack,
+    "denoise": _denoise,
+    "dejpeg": _dejpeg,
+    "inpaint": _inpaint,
+    "extract-text": _extract_text,
+}

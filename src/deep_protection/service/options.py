@@ -1,0 +1,115 @@
+"""The options of every kind of job, as strict types. They come as a query or as parts of a form."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deep_protection.attacks import ATTACKS
+from deep_protection.purification import find_preset
+from deep_protection.stopping import parse_stop
+
+LONGEST_STOP = 5000
+"""Iterations that a job may ask for."""
+
+
+class Options(BaseModel):
+    """What every kind takes."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    wait: bool = Field(False, description="Answer when the job has ended, not when it was accepted.")
+
+    def check(self) -> None:
+        """Raise :class:`~deep_protection.errors.OptionError` for what types cannot tell."""
+
+
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1, description="Same picture, same seed: same result.")]
+Stop = Annotated[
+    str | None, Field(max_length=40, description="When to end a fit, as auto or fixed:50.", examples=["auto"])
+]
+
+
+def check_stop(stop: str | None, longest: int) -> None:
+    """That ``stop`` can be read and does not go on for ever."""
+    if stop is not None:
+        from deep_protection.errors import OptionError
+
+        rule = parse_stop(stop, longest)
+        if not 1 <= rule.limit <= LONGEST_STOP:
+            raise OptionError(f"stop={stop} asks for {rule.limit} iterations; from 1 to {LONGEST_STOP} are possible")
+
+
+class ProtectOptions(Options):
+    """Restore a picture, and classify it before and after."""
+
+    preset: Literal["fast", "thorough", "paper"] = "fast"
+    stop: Stop = None
+    seed: Seed = 0
+    only_if_suspicious: bool = Field(False, description="Restore only what the detector flags.")
+    views: bool = Field(False, description="Average the answer over the picture, its mirror image and two sizes of it.")
+
+    def check(self) -> None:
+        check_stop(self.stop, find_preset(self.preset).longest)
+
+
+class DetectOptions(Options):
+    """Say whether a picture was tampered with."""
+
+    false_positive_rate: float = Field(0.05, gt=0, lt=1, description="How many clean pictures may be flagged.")
+    quick: bool = Field(False, description="Fit nothing: quicker, a little less sure.")
+
+
+class ClassifyOptions(Options):
+    """Classify a picture as it is."""
+
+    top: int = Field(5, ge=1, le=10)
+
+
+class AttackOptions(Options):
+    """Attack the bare classifier on a picture, to see what the restoration makes of it."""
+
+    attack: str = Field("pgd", max_length=40, description="A name that /v1/about lists.")
+    epsilon_255: float | None = Field(
+        None, gt=0, le=32, description="Largest change of a value, of 255; for attacks that have one."
+    )
+    seed: Seed = 0
+
+    def check(self) -> None:
+        from deep_protection.errors import OptionError
+
+        if self.attack not in OFFERED:
+            raise OptionError(f"unknown attack {self.attack!r}; there are: {', '.join(OFFERED)}")
+        if self.epsilon_255 is not None and ATTACKS[self.attack].norm != "Linf":
+            raise OptionError(f"{self.attack} has no epsilon in 255ths; leave epsilon_255 out")
+
+
+OFFERED = ("fgsm", "pgd", "mifgsm", "l2pgd", "deepfool", "saltpepper", "ddn", "cw", "gaussianblur")
+"""Attacks that end within seconds or a few minutes."""
+
+
+class DenoiseOptions(Options):
+    """Take noise out of a picture."""
+
+    sigma: float | None = Field(None, gt=0, lt=255, description="Of the noise, in 8-bit steps; estimated if left out.")
+    stop: Stop = None
+    seed: Seed = 0
+
+    def check(self) -> None:
+        check_stop(self.stop, LONGEST_STOP)
+
+
+class RestoreOptions(Options):
+    """Take compression out of a picture, or fill its holes."""
+
+    stop: Stop = None
+    seed: Seed = 0
+
+    def check(self) -> None:
+        check_stop(self.stop, LONGEST_STOP)
+
+
+class ExtractTextOptions(Options):
+    """Separate the lettering of a map, and read it."""
+
+    ocr: bool = Field(True, description="Read words; without, only the layer and the map are made.")
+    seed: Seed = 0

@@ -1,0 +1,161 @@
+"""The job table: SQLite, so that what was accepted is still there after a crash and ends exactly once.
+
+Every change of state is one transaction that names the state it comes from; whoever comes second changes nothing. A
+trigger notes each change in ``transitions``, which is how tests count that no job ended twice.
+"""
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from deep_protection.errors import OutputError
+from deep_protection.service.job import Job, State, dumped
+
+VERSION = 1
+BUSY_SECONDS = 5.0
+"""How long another program may hold the table before a request is refused."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, client TEXT NOT NULL, state TEXT NOT NULL, options TEXT NOT NULL,
+    inputs TEXT NOT NULL, created REAL NOT NULL, started REAL, ended REAL, deaths INTEGER NOT NULL DEFAULT 0,
+    answer TEXT, error TEXT, files TEXT NOT NULL DEFAULT '{}'
+) STRICT;
+CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, created);
+CREATE TABLE IF NOT EXISTS transitions (job TEXT NOT NULL, state TEXT NOT NULL, at REAL NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS transitions_by_job ON transitions (job);
+CREATE TRIGGER IF NOT EXISTS note_new AFTER INSERT ON jobs BEGIN
+    INSERT INTO transitions VALUES (new.id, new.state, (julianday('now') - 2440587.5) * 86400.0);
+END;
+CREATE TRIGGER IF NOT EXISTS note_change AFTER UPDATE OF state ON jobs BEGIN
+    INSERT INTO transitions VALUES (new.id, new.state, (julianday('now') - 2440587.5) * 86400.0);
+END;
+CREATE TRIGGER IF NOT EXISTS forget AFTER DELETE ON jobs BEGIN
+    DELETE FROM transitions WHERE job = old.id;
+END;
+"""
+
+
+class Store:
+    """One connection, used by one thread at a time. Raises ``sqlite3.Error`` where the table cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._connection.row_factory = sqlite3.Row
+            if self._connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+                raise sqlite3.DatabaseError("quick_check failed")
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, VERSION):
+                raise sqlite3.DatabaseError(f"version {version}, expected {VERSION}")
+            self._connection.executescript(_SCHEMA)
+            self._connection.execute(f"PRAGMA user_version = {VERSION}")
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"the job table {path} cannot be used ({error}); put a backup in its place, or move it away to begin "
+                "with an empty one"
+            ) from None
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def add(self, job: Job) -> None:
+        """Keep a new job; when this returns, it is on the disk."""
+        with self._lock, self._connection:
+            self._connection.execute(
+                "INSERT INTO jobs (id, kind, client, state, options, inputs, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (job.id, job.kind, job.client, job.state, dumped(job.options), dumped(job.inputs), job.created),
+            )
+
+    def get(self, job_id: str) -> Job | None:
+        rows = self._select("WHERE id = ?", (job_id,))
+        return rows[0] if rows else None
+
+    def in_state(self, state: State) -> list[Job]:
+        """Oldest first."""
+        return self._select("WHERE state = ? ORDER BY created, rowid", (state,))
+
+    def ids(self) -> set[str]:
+        with self._lock, closing(self._connection.execute("SELECT id FROM jobs")) as found:
+            return {row["id"] for row in found}
+
+    def counts(self) -> dict[str, int]:
+        """Number of jobs by state."""
+        with self._lock, closing(self._connection.execute("SELECT state, count(*) FROM jobs GROUP BY state")) as found:
+            return {row[0]: row[1] for row in found}
+
+    def start(self, job_id: str) -> bool:
+        return self._change("state = 'running', started = ?", (time.time(),), job_id, ("queued",))
+
+    def finish(self, job_id: str, answer: dict[str, Any], files: dict[str, str]) -> bool:
+        """Call it when the files are on the disk."""
+        values = (time.time(), dumped(answer), dumped(files))
+        return self._change("state = 'done', ended = ?, answer = ?, files = ?", values, job_id, ("running",))
+
+    def fail(self, job_id: str, code: str, message: str) -> bool:
+        values = (time.time(), dumped({"code": code, "message": message}))
+        return self._change("state = 'failed', ended = ?, error = ?", values, job_id, ("queued", "running"))
+
+    def cancel(self, job_id: str) -> bool:
+        return self._change("state = 'cancelled', ended = ?", (time.time(),), job_id, ("queued", "running"))
+
+    def requeue(self, job_id: str, *, died: bool) -> bool:
+        """Back into the queue, after its worker (``died``) or the whole service ended in the middle of it."""
+        return self._change("state = 'queued', started = NULL, deaths = deaths + ?", (int(died),), job_id, ("running",))
+
+    def expire(self, before: float) -> list[str]:
+        """Mark what ended before that time as expired, and give their ids: their files may go."""
+        return self._return(
+            "UPDATE jobs SET state = 'expired', answer = NULL, files = '{}' "
+            "WHERE state IN ('done', 'failed', 'cancelled') AND ended < ? RETURNING id",
+            (before,),
+        )
+
+    def forget(self, before: float) -> list[str]:
+        """Delete the rows of what expired and ended before that time."""
+        return self._return("DELETE FROM jobs WHERE state = 'expired' AND ended < ? RETURNING id", (before,))
+
+    def delete(self, job_id: str) -> bool:
+        """Delete a job that has ended."""
+        return bool(
+            self._return(
+                "DELETE FROM jobs WHERE id = ? AND state IN ('done', 'failed', 'cancelled', 'expired') RETURNING id",
+                (job_id,),
+            )
+        )
+
+    def _change(self, change: str, values: tuple[Any, ...], job_id: str, expected: Iterable[str]) -> bool:
+        states = ", ".join(f"'{state}'" for state in expected)  # our own words, no client's
+        return bool(
+            self._return(
+                f"UPDATE jobs SET {change} WHERE id = ? AND state IN ({states}) RETURNING id",  # noqa: S608
+                (*values, job_id),
+            )
+        )
+
+    def _return(self, statement: str, values: tuple[Any, ...]) -> list[str]:
+        with self._lock, self._connection:
+            return [row["id"] for row in self._connection.execute(statement, values).fetchall()]
+
+    def _select(self, condition: str, values: tuple[Any, ...]) -> list[Job]:
+        with self._lock:
+            found = self._connection.execute(f"SELECT * FROM jobs {condition}", values).fetchall()  # noqa: S608
+        return [_job(row) for row in found]
+
+
+def _job(row: sqlite3.Row) -> Job:
+    values = dict(row)
+    for name in ("options", "inputs", "answer", "error", "files"):
+        values[name] = None if values[name] is None else json.loads(values[name])
+    return Job(**values)

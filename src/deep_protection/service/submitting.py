@@ -1,0 +1,115 @@
+"""``POST /v1/{kind}``: from a request to a job."""
+
+import asyncio
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.responses import JSONResponse, Response
+
+from deep_protection.service.job import Job
+from deep_protection.service.jobs import Jobs
+from deep_protection.service.kinds import Kind
+from deep_protection.service.limits import FORM_EXTRA, check_picture, file_of, parse_form, read_body
+from deep_protection.service.options import Options
+from deep_protection.service.problems import Problem
+from deep_protection.service.settings import Settings
+
+PLAIN = ("application/octet-stream", "")
+BAD_REQUESTS = frozenset({"bad_image", "bad_option", "too_large", "not_installed"})
+
+
+async def submitted(request: Request, kind: Kind, jobs: Jobs, settings: Settings) -> Response:
+    """Take a job in, and answer with it, or with its result where the client waits for it."""
+    client = client_of(request, settings)
+    jobs.check_room(client)  # before anything is read
+    given = query_of(request)
+    # What a query says wrong is said before a body is read, which may be long.
+    kind.options.model_validate(given).check()
+    inputs, given = await _parts(request, kind, settings, given)
+    options = kind.options.model_validate(given)
+    options.check()
+    for data in inputs.values():
+        await asyncio.to_thread(check_picture, data, settings.max_pixels)
+    job = await jobs.submit(kind.name, client, options.model_dump(exclude={"wait"}), inputs)
+    return await answered(request, job, jobs, options)
+
+
+async def answered(request: Request, job: Job, jobs: Jobs, options: Options) -> Response:
+    """202 and the job, or what became of it."""
+    where = {"Location": f"/v1/jobs/{job.id}"}
+    if options.wait:
+        job = await jobs.ended(job.id)
+        wants_picture = "image/png" in request.headers.get("accept", "")
+        if job.state == "done" and wants_picture and "result" in job.files:
+            return picture(await jobs.file(job, "result"), job.id, "result", where)
+        if job.is_final:
+            return JSONResponse(jobs.document(job), _status(job), where)
+    return JSONResponse(jobs.document(job), 202, where)
+
+
+def _status(job: Job) -> int:
+    if job.state == "done":
+        return 200
+    if job.state == "failed" and job.error is not None:
+        return 422 if job.error["code"] in BAD_REQUESTS else 503
+    return 409
+
+
+def picture(data: bytes, job: str, name: str, headers: dict[str, str] | None = None) -> Response:
+    shown = {"Content-Disposition": f'inline; filename="{job[:8]}-{name}.png"'}
+    return Response(data, media_type="image/png", headers={**shown, **(headers or {})})
+
+
+def client_of(request: Request, settings: Settings) -> str:
+    """Who asks: what the trusted proxy's header says, or the address."""
+    if settings.client_header is not None and (name := request.headers.get(settings.client_header)):
+        return name[:100]
+    return request.client.host if request.client is not None else "unknown"
+
+
+def query_of(request: Request) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name in given:
+            raise Problem(422, f"the option {name[:40]!r} is given twice; give it once")
+        given[name] = value
+    return given
+
+
+async def _parts(
+    request: Request, kind: Kind, settings: Settings, given: dict[str, Any]
+) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The pictures, and the options with those of the form."""
+    content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    most = settings.max_bytes
+    if content == "multipart/form-data":
+        body = await read_body(request, most * len(kind.inputs) + FORM_EXTRA, settings.body_seconds)
+        form = await parse_form(request, body)
+        inputs = {name: await file_of(form, name) for name in kind.inputs}
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                if name not in kind.inputs:
+                    raise Problem(422, f"{kind.name} takes no file {name[:40]!r}; it takes: {', '.join(kind.inputs)}")
+            elif name in given:
+                raise Problem(422, f"the option {name[:40]!r} is given twice; give it once")
+            else:
+                given = {**given, name: value}
+        if len(inputs) != sum(isinstance(value, UploadFile) for _, value in form.multi_items()):
+            raise Problem(422, "a file is given twice; give each once")
+    elif content in PLAIN or content.startswith("image/"):
+        if kind.inputs != ("image",):
+            raise Problem(415, f"{kind.name} takes a form with the files {', '.join(kind.inputs)}")
+        inputs = {"image": await read_body(request, most, settings.body_seconds)}
+    else:
+        raise Problem(
+            415,
+            f"a body of type {content[:60]!r} is not taken; send the picture itself (Content-Type: image/png or such, "
+            "or application/octet-stream), or a form (multipart/form-data)",
+        )
+    for name, data in inputs.items():
+        if len(data) > most:
+            raise Problem(413, f"{name} has {len(data)} bytes, the limit is {most}; send a smaller picture")
+        if not data:
+            raise Problem(422, f"{name} is empty; send a PNG, JPEG, WebP, TIFF, BMP or GIF picture", code="bad_image")
+    return inputs, given
