@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from deep_protection.cli.classify import classify_command
+from deep_protection.cli.client import client_command
 from deep_protection.cli.console import say_error
 from deep_protection.cli.demo import demo_command
 from deep_protection.cli.detect import detect_app
@@ -34,6 +35,7 @@ app.command("denoise")(denoise_command)
 app.command("dejpeg")(dejpeg_command)
 app.command("extract-text")(extract_text_command)
 app.command("serve")(serve_command)
+app.command("client")(client_command)
 app.command("demo")(demo_command)
 app.command("doctor")(doctor_command)
 app.add_typer(experiment_app, name="experiment")

@@ -1,0 +1,103 @@
+"""``deep-protection client``: have a service do it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from deep_protection.cli import options
+from deep_protection.cli.console import print_json, say_error
+from deep_protection.cli.plan import STREAM, find_pictures
+from deep_protection.errors import DeepProtectionError, ImageError, MissingExtraError, OptionError, OutputError
+from deep_protection.images import write_atomically
+
+
+def client_command(
+    kind: Annotated[str, typer.Argument(help="protect, detect, classify, attack, denoise, …", show_default=False)],
+    inputs: options.Pictures,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for the pictures that are made.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-O", metavar="NAME=VALUE", help="Of the job, as preset=thorough.")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(help="For inpaint: white is missing.")] = None,
+    url: Annotated[str, typer.Option(help="Where the service listens.")] = "http://127.0.0.1:8000",
+    token: Annotated[str | None, typer.Option(envvar="DEEP_PROTECTION_TOKEN", help="What it was started with.")] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Send pictures to a service, wait, and write down what it made: OUT/NAME.result.png, and so on."""
+    try:
+        from deep_protection.service.client import Client
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the client needs {error.name}, which is not installed; run: pip install 'deep-protection[service]'"
+        ) from error
+    asked = dict(_pair(each) for each in option or [])
+    outcomes: list[dict[str, Any]] = []
+    hidden = None if mask is None else _bytes(str(mask))
+    with Client(url, token=token) as client:
+        sent = []
+        for name in find_pictures(inputs):
+            try:
+                sent.append((name, client.submit(kind, image=_bytes(name), mask=hidden, **asked)))
+            except DeepProtectionError as error:
+                _fail(outcomes, name, error)
+        for name, accepted in sent:
+            try:
+                job = client.wait(accepted)
+                for what in job["files"] if output is not None else ():
+                    assert output is not None  # noqa: S101  (asked in the line above)
+                    _write(client.file(job, what), output / f"{Path(name).name}.{what}.png")
+                outcomes.append({"input": name, "status": "done", "job": job["id"], "answer": job["answer"]})
+            except DeepProtectionError as error:
+                _fail(outcomes, name, error)
+    if as_json:
+        print_json({"results": outcomes})
+    else:
+        for outcome in outcomes:
+            if outcome["status"] == "done":
+                sys.stdout.write(f"{outcome['input']}: {_told(outcome['answer'])}\n")
+    return 1 if any(outcome["status"] == "failed" for outcome in outcomes) else 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise OptionError(f"--option {text} is not NAME=VALUE; write it as in --option preset=thorough")
+    return name, value
+
+
+def _bytes(name: str) -> bytes:
+    if name == STREAM:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise ImageError(f"{name} cannot be read ({error.strerror})") from None
+
+
+def _write(data: bytes, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {path.parent} ({error.strerror})") from None
+    write_atomically(data, path)
+
+
+def _fail(outcomes: list[dict[str, Any]], name: str, error: DeepProtectionError) -> None:
+    say_error(f"{name}: {error}")
+    outcomes.append({"input": name, "status": "failed", "error": str(error)})
+
+
+def _told(answer: dict[str, Any]) -> str:
+    """An answer in a line."""
+    if "before" in answer and "after" in answer:
+        before, after = answer["before"][0], answer["after"][0]
+        return f"{before['label']} {before['probability']:.0%} → {after['label']} {after['probability']:.0%}"
+    if "top" in answer:
+        return ", ".join(f"{each['label']} {each['probability']:.0%}" for each in answer["top"])
+    if "is_suspicious" in answer:
+        return f"{'suspicious' if answer['is_suspicious'] else 'ok'}, p = {answer['p_value']:.2f}"
+    return f"{len(answer['words'])} words" if "words" in answer else "done"

@@ -1,0 +1,151 @@
+"""Asking a service from Python: jobs are sent, waited for and fetched, across restarts of the service."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import httpx
+
+from deep_protection.errors import DeepProtectionError, OptionError
+
+LONGEST_PAUSE = 2.0
+
+
+class ServiceError(DeepProtectionError, RuntimeError):
+    """The service refused, or a job of it failed; ``code`` is the service's own word for why."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Client:
+    """A connection to one service.
+
+    >>> with Client("http://127.0.0.1:8000") as client:       # doctest: +SKIP
+    ...     job = client.run("protect", image=open("photo.png", "rb").read(), preset="fast")
+    ...     restored = client.file(job)
+
+    Args:
+        url: where the service listens.
+        token: what it was started with, if it was.
+        patience: seconds to go on trying when the service is busy, or cannot be reached after a job was accepted.
+    """
+
+    def __init__(
+        self, url: str = "http://127.0.0.1:8000", *, token: str | None = None, patience: float = 300.0
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise OptionError(f"{url} is no address of a service; give one as http://127.0.0.1:8000")
+        self.patience = patience
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=60.0, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def about(self) -> dict[str, Any]:
+        """What the service is and can do."""
+        found: dict[str, Any] = self._read("/v1/about").json()
+        return found
+
+    def submit(self, kind: str, *, image: bytes, mask: bytes | None = None, **options: Any) -> dict[str, Any]:
+        """Send a picture and give the job. A full queue is waited for."""
+        files = {"image": ("image", image)} | ({} if mask is None else {"mask": ("mask", mask)})
+        fields = {name: _text(value) for name, value in options.items() if value is not None}
+        end = time.monotonic() + self.patience
+        while True:
+            try:
+                answer = self._http.post(f"/v1/{kind}", files=files, data=fields)
+            except httpx.TransportError as error:
+                raise ServiceError(f"the service cannot be reached ({error}); is it running?", "unreachable") from None
+            if answer.status_code in (429, 503) and time.monotonic() < end:
+                time.sleep(min(float(answer.headers.get("retry-after", 1)), max(0.0, end - time.monotonic())))
+                continue
+            job: dict[str, Any] = _checked(answer).json()
+            return job
+
+    def job(self, job: str | Mapping[str, Any]) -> dict[str, Any]:
+        """A job as it is now."""
+        found: dict[str, Any] = self._read(f"/v1/jobs/{_id(job)}").json()
+        return found
+
+    def wait(self, job: str | Mapping[str, Any]) -> dict[str, Any]:
+        """Wait until a job has ended, and give it. Raises :class:`ServiceError` unless it is done."""
+        pause = 0.05
+        while True:
+            found = self.job(job)
+            if found["state"] not in ("queued", "running"):
+                break
+            time.sleep(pause)
+            pause = min(LONGEST_PAUSE, 1.3 * pause)
+        if found["state"] != "done":
+            error = found["error"] or {"code": found["state"], "message": f"the job was {found['state']}"}
+            raise ServiceError(error["message"], error["code"])
+        return found
+
+    def run(self, kind: str, *, image: bytes, mask: bytes | None = None, **options: Any) -> dict[str, Any]:
+        """Send a picture, wait, and give the job that is done."""
+        return self.wait(self.submit(kind, image=image, mask=mask, **options))
+
+    def file(self, job: Mapping[str, Any], name: str = "result") -> bytes:
+        """A picture that was made, PNG."""
+        if name not in job["files"]:
+            raise ServiceError(f"this job has no file {name}; it has: {', '.join(job['files']) or 'none'}", "not_found")
+        return self._read(job["files"][name]).content
+
+    def events(self, job: str | Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Name and JSON text of every event, until the job has ended."""
+        with self._http.stream("GET", f"/v1/jobs/{_id(job)}/events") as answer:
+            if answer.is_error:
+                answer.read()
+            _checked(answer)
+            event = "message"
+            for line in answer.iter_lines():
+                if line.startswith("event: "):
+                    event = line.removeprefix("event: ")
+                elif line.startswith("data: "):
+                    yield event, line.removeprefix("data: ")
+
+    def remove(self, job: str | Mapping[str, Any]) -> None:
+        """Cancel a job that has not ended; delete one that has."""
+        _checked(self._http.delete(f"/v1/jobs/{_id(job)}"))
+
+    def _read(self, path: str) -> httpx.Response:
+        """Reading changes nothing, so it is tried again while the service starts anew."""
+        end = time.monotonic() + self.patience
+        while True:
+            try:
+                answer = self._http.get(path)
+            except httpx.TransportError as error:
+                if time.monotonic() >= end:
+                    raise ServiceError(f"the service cannot be reached ({error})", "unreachable") from None
+            else:
+                if answer.status_code != 503 or time.monotonic() >= end:
+                    return _checked(answer)
+            time.sleep(0.5)
+
+
+def _id(job: str | Mapping[str, Any]) -> str:
+    return job if isinstance(job, str) else str(job["id"])
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _checked(answer: httpx.Response) -> httpx.Response:
+    if answer.is_success:
+        return answer
+    try:
+        error = answer.json()["error"]
+        message, code = error["message"], error["code"]
+    except (ValueError, KeyError, TypeError):
+        message, code = f"the service answered {answer.status_code}", "error"
+    raise ServiceError(message, code)

@@ -1,0 +1,258 @@
+"""The service as its clients know it: a real server, asked over HTTP."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from benchmarks.served import Served
+from PIL import Image
+
+import deep_protection as dp
+from deep_protection.service.client import Client, ServiceError
+from deep_protection.service.kinds import KINDS
+
+PNG = {"Content-Type": "image/png"}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with Served(tmp_path_factory.mktemp("service") / "data", "--workers", "1", "--batch", "4") as served:
+        yield served
+
+
+@pytest.fixture
+def http(served: Served) -> Iterator[httpx.Client]:
+    with served.http() as client:
+        yield client
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[Client]:
+    with served.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def data(small: Image.Image) -> bytes:
+    return as_png(small)
+
+
+def as_png(image: Image.Image) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def opened(data: bytes) -> Image.Image:
+    with Image.open(BytesIO(data)) as image:
+        image.load()
+        return image.copy()
+
+
+def test_a_waiting_client_gets_what_the_library_makes(http: httpx.Client, data: bytes, small: Image.Image) -> None:
+    answer = http.post("/v1/protect?wait=true&stop=fixed:6&seed=3", content=data, headers=PNG)
+    assert answer.status_code == 200, answer.text
+    job = answer.json()
+    assert (job["state"], job["kind"], job["error"], job["position"]) == ("done", "protect", None, None)
+    assert job["created"] <= job["started"] <= job["ended"]
+    made = job["answer"]
+    assert (made["iterations_run"], made["seed"], made["preset"], made["restored"]) == (6, 3, "fast", True)
+    assert len(made["before"]) == len(made["after"]) == 5
+    assert [point["iteration"] for point in made["trajectory"]] == [6]
+    restored = http.get(job["files"]["result"])
+    assert restored.headers["content-type"] == "image/png"
+    expected = dp.purify(small, stop="fixed:6", seed=3)
+    assert (np.array(opened(restored.content)) == np.array(expected)).all()
+
+
+def test_the_answer_is_that_of_the_protected_classifier(client: Client, photograph: Image.Image, lite0: Any) -> None:
+    seen = lite0.preprocess(photograph)
+    job = client.run("protect", image=as_png(dp_image(seen)), stop="fixed:3", views=True)
+    protected = dp.protect(lite0, stop="fixed:3", views=True)
+    best = lite0.best(protected(seen[None]), 1)[0][0]
+    first = job["answer"]["after"][0]
+    assert first["index"] == best.index
+    assert first["probability"] == pytest.approx(best.probability, abs=0.02)  # the file has eight bits
+    assert job["answer"]["before"][0]["index"] == lite0.top(seen[None], 1)[0][0].index
+
+
+def dp_image(pixels: Any) -> Image.Image:
+    return Image.fromarray((pixels.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
+
+
+def test_a_client_that_does_not_wait_gets_a_job(http: httpx.Client, client: Client, data: bytes) -> None:
+    answer = http.post("/v1/protect", files={"image": data}, data={"stop": "fixed:6", "preset": "thorough"})
+    assert answer.status_code == 202
+    job = answer.json()
+    assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert job["state"] in ("queued", "running")
+    done = client.wait(job["id"])
+    assert done["answer"]["preset"] == "thorough"
+    assert done["threat_model"]
+    assert http.delete(f"/v1/jobs/{job['id']}").status_code == 204
+    assert http.get(f"/v1/jobs/{job['id']}").status_code == 404
+    assert http.get(done["files"]["result"]).status_code == 404
+
+
+def test_who_asks_for_a_picture_gets_it(http: httpx.Client, data: bytes) -> None:
+    asked = {"Accept": "image/png", "Content-Type": "application/octet-stream"}
+    answer = http.post("/v1/denoise?wait=true&stop=fixed:2", content=data, headers=asked)
+    assert answer.headers["content-type"] == "image/png", answer.text
+    assert opened(answer.content).size == (40, 30)
+
+
+def test_events_tell_the_whole_story(http: httpx.Client, client: Client, data: bytes) -> None:
+    job = client.submit("protect", image=data, stop="fixed:300")
+    events = [(name, json.loads(text)) for name, text in client.events(job)]
+    states = [each["state"] for name, each in events if name == "state"]
+    assert states[-1] == "done"
+    progress = [each for name, each in events if name == "progress"]
+    assert all(set(each) == {"iteration", "limit", "psnr", "label", "probability", "preview"} for each in progress)
+    places = [each["iteration"] for each in progress]
+    assert places == sorted(places)
+    assert progress[-1]["limit"] == 300
+    shown = [each for each in progress if each["preview"] is not None]
+    assert shown, "nobody showed the picture of the moment"
+    assert shown[-1]["preview"].startswith("data:image/webp;base64,")
+    assert shown[-1]["label"]
+    late = [(name, json.loads(text)["state"]) for name, text in client.events(job)]
+    assert late == [("state", "done")]
+    assert http.get("/v1/jobs/" + 32 * "0" + "/events").status_code == 404
+
+
+def test_cancelling(http: httpx.Client, client: Client, data: bytes) -> None:
+    long = client.submit("protect", image=data, stop="fixed:5000")
+    waiting = client.submit("protect", image=data, stop="fixed:2")
+    assert client.job(waiting)["position"] in (1, None)
+    for job in (waiting, long):
+        answer = http.delete(f"/v1/jobs/{job['id']}")
+        assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+        assert http.get(f"/v1/jobs/{job['id']}/result").status_code == 410
+        with pytest.raises(ServiceError, match="cancelled"):
+            client.wait(job)
+    assert client.run("classify", image=data)["state"] == "done", "the worker is free again"
+
+
+def test_a_batch_gives_every_job_its_own(client: Client, data: bytes, small: Image.Image) -> None:
+    blocker = client.submit("protect", image=data, stop="fixed:40")
+    mirrored = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    jobs = [client.submit("protect", image=as_png(each), stop="fixed:5") for each in (small, mirrored)]
+    broken = client.submit("protect", image=data[:-400], stop="fixed:5")
+    for job, image in zip(jobs, (small, mirrored), strict=True):
+        restored = opened(client.file(client.wait(job)))
+        assert (np.array(restored) == np.array(dp.purify(image, stop="fixed:5"))).all()
+    with pytest.raises(ServiceError, match="truncated") as refused:
+        client.wait(broken)
+    assert refused.value.code == "bad_image"
+    client.wait(blocker)
+
+
+def test_only_what_is_suspicious_is_restored(client: Client, photograph: Image.Image) -> None:
+    picture = as_png(photograph.resize((256, 256)))
+    made = client.run("protect", image=picture, only_if_suspicious=True, stop="fixed:2")["answer"]
+    assert made["restored"] == made["suspicious"]["is_suspicious"]
+    if not made["restored"]:
+        assert made["before"] == made["after"]
+
+
+def test_detecting(client: Client, data: bytes) -> None:
+    made = client.run("detect", image=data, false_positive_rate=0.2, quick=True)["answer"]
+    assert made["is_suspicious"] == (made["p_value"] <= 0.2)
+    assert made["evidence"]
+    assert {"index", "label", "probability"} == set(made["label_before"])
+
+
+def test_classifying(client: Client, photograph: Image.Image, lite0: Any) -> None:
+    made = client.run("classify", image=as_png(photograph), top=3)["answer"]
+    expected = lite0.top(lite0.preprocess(photograph)[None], 3)[0]
+    assert [each["index"] for each in made["top"]] == [each.index for each in expected]
+
+
+def test_attacking_and_protecting(client: Client, photograph: Image.Image) -> None:
+    job = client.run("attack", image=as_png(photograph), attack="fgsm", epsilon_255=8)
+    made = job["answer"]
+    assert made["size"] == [224, 224]
+    assert made["linf"] <= 8.01 / 255
+    assert made["fooled"] == (made["before"][0]["index"] != made["after"][0]["index"])
+    attacked = client.file(job)
+    assert opened(attacked).size == (224, 224)
+    seen = client.run("classify", image=attacked)["answer"]["top"]
+    assert seen == made["after"], "the attacked picture is not resized again"
+
+
+def test_other_restorations(client: Client, data: bytes, small: Image.Image) -> None:
+    assert client.run("dejpeg", image=data, stop="fixed:2")["answer"]["iterations_run"] == 2
+    mask = Image.new("L", small.size)
+    mask.paste(255, (10, 10, 20, 20))
+    job = client.run("inpaint", image=data, mask=as_png(mask), stop="fixed:3")
+    painted, kept = np.array(opened(client.file(job))), np.array(mask) == 0
+    assert (painted[kept] == np.array(small)[kept]).all()
+    with pytest.raises(ServiceError, match="mask"):
+        client.submit("inpaint", image=data)
+
+
+def test_text_of_a_map(client: Client, small: Image.Image) -> None:
+    job = client.run("extract-text", image=as_png(small), ocr=False)
+    assert job["answer"]["words"] == []
+    assert opened(client.file(job, "layer")).mode == "RGBA"
+    assert opened(client.file(job, "without_text")).size == small.size
+    with pytest.raises(ServiceError, match="no file"):
+        client.file(job, "nothing")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("stop=sometimes", "unknown stop rule"),
+        ("stop=fixed:9999999", "5000"),
+        ("preset=best", "preset"),
+        ("seed=-1", "seed"),
+        ("seed=1.5", "seed"),
+        ("colour=red", "colour"),
+        ("seed=1&seed=2", "twice"),
+        ("wait=perhaps", "wait"),
+    ],
+)
+def test_options_are_strict(http: httpx.Client, data: bytes, query: str, said: str) -> None:
+    answer = http.post(f"/v1/protect?{query}", content=data, headers=PNG)
+    assert answer.status_code == 422
+    assert said in answer.json()["error"]["message"]
+
+
+def test_what_it_can_do(served: Served, http: httpx.Client) -> None:
+    about = http.get("/v1/about").json()
+    assert about["kinds"] == list(KINDS)
+    assert about["classifier"] == "lite0"
+    assert not about["needs_token"]
+    assert {"name": "pgd", "label": "PGD, 4/255, 40 steps", "has_epsilon": True} in about["attacks"]
+    photo = http.get(about["samples"][0]["url"])
+    assert opened(photo.content).size
+    assert http.get("/v1/samples/nothing.png").status_code == 404
+    assert http.get("/healthz").json() == {"status": "ok"}
+    assert "deep_protection_jobs_total" in http.get("/metrics").text
+    schema = http.get("/openapi.json").json()
+    assert {f"/v1/{kind}" for kind in KINDS} <= set(schema["paths"])
+    docs = http.get("/docs").text
+    assert "/v1/protect" in docs
+    assert "src=" not in docs
+    assert served.data.is_dir()
+
+
+def test_the_command_asks_a_service(served: Served, data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(data)
+    command = [sys.executable, "-W", "error", "-m", "deep_protection", "client", "protect", "photo.png"]
+    more = ["-o", "out", "-O", "stop=fixed:2", "--url", served.url, "--json"]
+    result = subprocess.run([*command, *more], capture_output=True, cwd=tmp_path, check=False)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["results"][0]["answer"]["iterations_run"] == 2
+    assert opened((tmp_path / "out" / "photo.png.result.png").read_bytes()).size == (40, 30)
+    wrong = subprocess.run([*command, "-O", "stop"], capture_output=True, cwd=tmp_path, check=False)
+    assert wrong.returncode == 1
+    assert b"NAME=VALUE" in wrong.stderr
