@@ -27,6 +27,10 @@ export class Mend {
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.mend(); });
     find(".cancel", this.form).addEventListener("click", () => this.work?.abort());
     find(".change", panel).addEventListener("click", () => this.open());
+    this.form.addEventListener("change", () => {
+      const { sigma, stop } = this.form.elements;
+      if (sigma) sigma.disabled = stop.value !== "";
+    });
     for (const button of findAll("[data-spoil]", panel)) button.addEventListener("click", () => this.spoil(button.dataset.spoil));
     find(".unspoil", panel).addEventListener("click", () => this.take(this.original.blob, this.original.name));
   }
@@ -179,7 +183,10 @@ function factorField() {
 }
 
 function optionsOf(form, kind) {
-  const { sigma, factor } = form.elements;
-  if (kind === "denoise" && sigma.value) return { sigma: Number(sigma.value) };
-  return kind === "upscale" ? { factor: factor.value } : {};
+  const { sigma, factor, stop } = form.elements;
+  return {
+    stop: stop.value,
+    factor: kind === "upscale" ? factor.value : null,
+    sigma: kind === "denoise" && !stop.value ? sigma.value : null,  // the strength decides when to stop
+  };
 }

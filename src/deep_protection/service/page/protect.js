@@ -1,7 +1,7 @@
 /** The first tab: a picture, an attack on it if wanted, its restoration, and what the classifier makes of each. */
 
 import { blob as fetched, isAbort, run } from "./api.js";
-import { address, announce, find, make, percent, saved, show } from "./dom.js";
+import { address, announce, calm, find, make, percent, saved, show } from "./dom.js";
 import { drawBars } from "./bars.js";
 import { outcomeOf, verdictOf } from "./outcome.js";
 import { Picker, sampleFrom } from "./picker.js";
@@ -251,7 +251,6 @@ export class Protect {
   grow({ iteration, limit, psnr, label, probability, preview }) {
     if (preview) this.stage.showGrowing(preview, "The restoration as it grows");
     this.stage.busy(true, limit ? iteration / limit : null);
-    if (!this.plot.limit) this.plot.limit = null;
     this.plot.add({ iteration, psnr, label, probability });
     const what = `Iteration ${iteration}${limit ? ` of at most ${limit}` : ""}`;
     if (label) this.now(what, { label, probability });
@@ -283,6 +282,7 @@ export class Protect {
     show(find(".outcome", this.panel), true);
     this.drawAnswers();
     announce(`${title} ${told}`);
+    find(".outcome", this.panel).scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
   }
 
   drawAnswers() {
@@ -318,7 +318,7 @@ function optionsOf(form) {
 const withoutSize = (label) => label.replace(/, [\d.]+\/255/, "");
 
 function attackTold({ before, after, fooled, linf, l2 }) {
-  const size = `No pixel changed by more than ${saved(255 * linf, 2)}/255; L2 ${saved(l2, 2)}.`;
+  const size = `No pixel changed by more than ${saved(255 * linf, 2)}/255; L2\u00a0norm\u00a0${saved(l2, 2)}.`;
   if (fooled) return `Fooled: ${before[0].label} became ${after[0].label}. ${size}`;
   return `Not fooled: still ${after[0].label}. ${size}`;
 }

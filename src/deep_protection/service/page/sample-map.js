@@ -70,17 +70,23 @@ function houses(pen) {
 function lettering(pen) {
   pen.fillStyle = INK;
   pen.textBaseline = "alphabetic";
-  const write = (words, x, y, size, { turn = 0, weight = 500, style = "normal" } = {}) => {
+  const write = (words, x, y, size, { turn = 0, weight = 500, halo = null } = {}) => {
     pen.save();
     pen.translate(x, y);
     pen.rotate(turn);
-    pen.font = `${style} ${weight} ${size}px "Hanken Grotesk", sans-serif`;
+    pen.font = `${weight} ${size}px "Hanken Grotesk", sans-serif`;
+    if (halo) {
+      pen.strokeStyle = halo;
+      pen.lineWidth = 6;
+      pen.lineJoin = "round";
+      pen.strokeText(words, 0, 0);
+    }
     pen.fillText(words, 0, 0);
     pen.restore();
   };
-  write("MARLOW", 24, 60, 34, { weight: 600 });
+  write("MARLOW", 22, 62, 30, { weight: 600 });
   write("Chapel", 214, 140, 20);
-  write("Castle Hill", 372, 96, 21);
+  write("Castle Hill", 372, 96, 21, { halo: GREEN });
   write("Mill", 250, 286, 19);
   write("Station", 372, 258, 20);
   write("Bridge", 196, 352, 19);
