@@ -33,6 +33,7 @@ EIGHT = ",".join(POSTER)
 SEVERAL_FITS = Path("docs/results/stopping/several-fits.jsonl")
 MAPS = Path("docs/results/maps/words.jsonl")
 RESTORED = Path("docs/results/restoration/rows.jsonl")
+SERVICE = Path("docs/results/service")
 HARDER = Path("docs/results/adaptive/harder.jsonl")
 
 
@@ -215,6 +216,43 @@ def restore_peer(
     from benchmarks import restoration_peer as measured
 
     measured.run(pictures, tasks.split(","), side, out)
+
+
+@app.command(name="service-load")
+def service_load(
+    minutes: Annotated[float, typer.Option(min=0.1, help="Of load, in all.")] = 10.0,
+    clients: Annotated[int, typer.Option(min=1)] = 8,
+    out: Out = SERVICE / "load.jsonl",
+) -> None:
+    """Clients that post pictures, and the bare engine in between: errors, throughput, latency, memory."""
+    from benchmarks import service_load as measured
+
+    measured.run(out, minutes, clients)
+
+
+@app.command(name="service-faults")
+def service_faults(
+    kills: Annotated[int, typer.Option(min=1)] = 24,
+    seed: int = 0,
+    out: Out = SERVICE / "faults.jsonl",
+) -> None:
+    """Server and workers killed at random moments under load: what became of every job."""
+    from benchmarks import service_faults as measured
+
+    measured.run(out, kills, seed)
+
+
+@app.command(name="service-fuzz")
+def service_fuzz(
+    requests: Annotated[int, typer.Option(min=1, help="In all, at least.")] = 10_000,
+    seconds: Annotated[int, typer.Option(min=1, help="For schemathesis.")] = 240,
+    seed: int = 0,
+    out: Out = SERVICE / "fuzz.jsonl",
+) -> None:
+    """Requests made up from the OpenAPI description, and damaged pictures: no server error, no growth."""
+    from benchmarks import service_fuzz as measured
+
+    measured.run(out, requests, seconds, seed)
 
 
 @app.command()

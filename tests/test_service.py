@@ -15,8 +15,12 @@ from benchmarks.served import Served
 from PIL import Image
 
 import deep_protection as dp
+from deep_protection.cli.client import client_command
+from deep_protection.errors import DeepProtectionError
+from deep_protection.service.app import create_app
 from deep_protection.service.client import Client, ServiceError
 from deep_protection.service.kinds import KINDS
+from deep_protection.service.settings import Settings
 
 PNG = {"Content-Type": "image/png"}
 
@@ -109,7 +113,7 @@ def test_who_asks_for_a_picture_gets_it(http: httpx.Client, data: bytes) -> None
 
 
 def test_events_tell_the_whole_story(http: httpx.Client, client: Client, data: bytes) -> None:
-    job = client.submit("protect", image=data, stop="fixed:300")
+    job = client.submit("protect", image=data, stop="fixed:120")
     events = [(name, json.loads(text)) for name, text in client.events(job)]
     states = [each["state"] for name, each in events if name == "state"]
     assert states[-1] == "done"
@@ -117,7 +121,7 @@ def test_events_tell_the_whole_story(http: httpx.Client, client: Client, data: b
     assert all(set(each) == {"iteration", "limit", "psnr", "label", "probability", "preview"} for each in progress)
     places = [each["iteration"] for each in progress]
     assert places == sorted(places)
-    assert progress[-1]["limit"] == 300
+    assert progress[-1]["limit"] == 120
     shown = [each for each in progress if each["preview"] is not None]
     assert shown, "nobody showed the picture of the moment"
     assert shown[-1]["preview"].startswith("data:image/webp;base64,")
@@ -245,6 +249,18 @@ def test_what_it_can_do(served: Served, http: httpx.Client) -> None:
     assert served.data.is_dir()
 
 
+def test_only_names_of_this_machine_are_answered_to(http: httpx.Client) -> None:
+    answer = http.get("/healthz", headers={"Host": "rebound.example.org"})
+    assert answer.status_code == 403
+    assert "localhost" in answer.json()["error"]["message"]
+    assert http.get("/healthz", headers={"Host": "localhost:1"}).status_code == 200
+
+
+def test_a_folder_has_one_service(served: Served) -> None:
+    with pytest.raises(DeepProtectionError, match="another service"):
+        create_app(Settings(data=served.data))
+
+
 def test_the_command_asks_a_service(served: Served, data: bytes, tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(data)
     command = [sys.executable, "-W", "error", "-m", "deep_protection", "client", "protect", "photo.png"]
@@ -253,6 +269,8 @@ def test_the_command_asks_a_service(served: Served, data: bytes, tmp_path: Path)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["results"][0]["answer"]["iterations_run"] == 2
     assert opened((tmp_path / "out" / "photo.png.result.png").read_bytes()).size == (40, 30)
-    wrong = subprocess.run([*command, "-O", "stop"], capture_output=True, cwd=tmp_path, check=False)
-    assert wrong.returncode == 1
-    assert b"NAME=VALUE" in wrong.stderr
+
+
+def test_an_option_of_the_command_that_is_none() -> None:
+    with pytest.raises(DeepProtectionError, match="NAME=VALUE"):
+        client_command("protect", ["photo.png"], option=["stop"])

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.responses import JSONResponse, Response
 
 from deep_protection.service.job import Job
@@ -86,17 +86,10 @@ async def _parts(
     if content == "multipart/form-data":
         body = await read_body(request, most * len(kind.inputs) + FORM_EXTRA, settings.body_seconds)
         form = await parse_form(request, body)
-        inputs = {name: await file_of(form, name) for name in kind.inputs}
-        for name, value in form.multi_items():
-            if isinstance(value, UploadFile):
-                if name not in kind.inputs:
-                    raise Problem(422, f"{kind.name} takes no file {name[:40]!r}; it takes: {', '.join(kind.inputs)}")
-            elif name in given:
-                raise Problem(422, f"the option {name[:40]!r} is given twice; give it once")
-            else:
-                given = {**given, name: value}
-        if len(inputs) != sum(isinstance(value, UploadFile) for _, value in form.multi_items()):
-            raise Problem(422, "a file is given twice; give each once")
+        try:
+            inputs, given = await _of_form(form, kind, given)
+        finally:
+            await form.close()
     elif content in PLAIN or content.startswith("image/"):
         if kind.inputs != ("image",):
             raise Problem(415, f"{kind.name} takes a form with the files {', '.join(kind.inputs)}")
@@ -112,4 +105,22 @@ async def _parts(
             raise Problem(413, f"{name} has {len(data)} bytes, the limit is {most}; send a smaller picture")
         if not data:
             raise Problem(422, f"{name} is empty; send a PNG, JPEG, WebP, TIFF, BMP or GIF picture", code="bad_image")
+    return inputs, given
+
+
+async def _of_form(form: FormData, kind: Kind, given: dict[str, Any]) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The same for a form."""
+    inputs = {name: await file_of(form, name) for name in kind.inputs}
+    files = 0
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            files += 1
+            if name not in kind.inputs:
+                raise Problem(422, f"{kind.name} takes no file {name[:40]!r}; it takes: {', '.join(kind.inputs)}")
+        elif name in given:
+            raise Problem(422, f"the option {name[:40]!r} is given twice; give it once")
+        else:
+            given = {**given, name: value}
+    if files != len(inputs):
+        raise Problem(422, "a file is given twice; give each once")
     return inputs, given

@@ -1,0 +1,183 @@
+"""Requests that nobody sane would send: by schemathesis from the OpenAPI description, and pictures with damage.
+
+python -m benchmarks service-fuzz
+"""
+
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+
+from benchmarks import rows
+from benchmarks.machine import describe
+from benchmarks.served import Served, resident
+from deep_protection.evaluation import imagenet_samples
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
+OPTIONS = ("--workers", "1", "--budget", "2", "--keep", "120", "--max-pixels", "1000000", "--queue", "64")
+CLIENTS = 4
+
+
+def run(out: Path, requests: int, seconds: int, seed: int) -> None:
+    """So many damaged pictures, and as much of schemathesis as there is time for; more pictures if that was little."""
+    out.unlink(missing_ok=True)
+    rows.append(out, [{"what": "machine", **describe(), "seed": seed, "options": " ".join(OPTIONS)}])
+    with tempfile.TemporaryDirectory() as folder, Served(Path(folder) / "data", *OPTIONS) as served:
+        before = _memory(served)
+        rows.append(out, [{"what": "memory", "when": "before", **before}])
+        rows.append(out, [{"what": "schemathesis", **schemathesis(served, seconds, seed), **_memory(served)}])
+        print(rows.read(out)[-1], flush=True)
+        left = max(0, requests - sum(counted(served).values()))
+        parts = 4
+        for part in range(parts):
+            sent = pictures(served, left // parts + 1, seed + part)
+            rows.append(out, [{"what": "pictures", "part": part, "answers": dict(sent), **_memory(served)}])
+            print(rows.read(out)[-1], flush=True)
+        with served.http() as http:
+            metrics = http.get("/metrics").text
+            alive = http.get("/readyz").status_code == 200
+        statuses = counted(served)
+        rows.append(
+            out,
+            [
+                {
+                    "what": "outcome",
+                    "requests": sum(statuses.values()),
+                    "statuses": dict(sorted(statuses.items())),
+                    "server_errors": sum(count for status, count in statuses.items() if status.startswith("5")),
+                    "worker_deaths": _number(metrics, "deep_protection_worker_deaths_total"),
+                    "ready_at_the_end": alive,
+                    "tracebacks_in_the_log": served.log().count("Traceback"),
+                }
+            ],
+        )
+        print(rows.read(out)[-1], flush=True)
+        Path(tempfile.gettempdir(), "service-fuzz.log").write_text(served.log())
+
+
+def schemathesis(served: Served, seconds: int, seed: int) -> dict[str, Any]:
+    """The command of that name against every route; what it sent, by status, and whether it found a server error."""
+    command = [str(Path(sys.executable).with_name("st")), "run", f"{served.url}/openapi.json"]
+    checks = ["--checks", "not_a_server_error", "--phases", "examples,coverage,fuzzing", "--continue-on-failure"]
+    # Streams of events go on for as long as their job; a job that is made up has none.
+    limits = ["--max-time", str(seconds), "--request-timeout", "60", "--seed", str(seed), "--max-examples", "400"]
+    more = ["--suppress-health-check", "all", "--no-color"]
+    with tempfile.TemporaryDirectory() as folder:  # it leaves its database where it runs
+        result = subprocess.run(  # noqa: S603
+            [*command, *checks, *limits, *more], capture_output=True, text=True, check=False, cwd=folder
+        )
+    statuses = counted(served)
+    return {
+        "exit_code": result.returncode,
+        "requests": sum(statuses.values()),
+        "statuses": dict(sorted(statuses.items())),
+        "says": result.stdout.strip().splitlines()[-1:],
+    }
+
+
+def pictures(served: Served, count: int, seed: int) -> Counter[str]:
+    """Real pictures with bytes changed, cut, moved or put in, waited for; answers by status and code."""
+    chance = random.Random(seed)  # noqa: S311  (damage, no secret)
+    originals = _originals()
+    answers: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def send(number: int) -> None:
+        with served.http(timeout=120.0) as http:
+            for _ in range(number):
+                with lock:
+                    content = damaged(chance.choice(originals), chance)
+                    route = chance.choice(("classify", "classify", "detect", "protect"))
+                query = {"classify": "", "detect": "&quick=true", "protect": "&stop=fixed:1"}[route]
+                try:
+                    answer = http.post(
+                        f"/v1/{route}?wait=true{query}", content=content, headers={"Content-Type": "image/png"}
+                    )
+                    code = "" if answer.status_code == 200 else answer.json()["error"]["code"]
+                    said = f"{answer.status_code} {code}".strip()
+                except httpx.TransportError as error:
+                    said = type(error).__name__
+                with lock:
+                    answers[said] += 1
+
+    threads = [threading.Thread(target=send, args=(count // CLIENTS + 1,)) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """The file with one kind of damage, or a few."""
+    content = bytearray(data)
+    for _ in range(chance.randint(1, 3)):
+        place = chance.randrange(len(content) or 1)
+        # Most of what decides how a file is read stands at its beginning.
+        near = min(place, chance.randrange(64)) if chance.random() < 0.5 else place
+        match chance.randrange(6):
+            case 0:
+                content[near : near + 1] = bytes([chance.randrange(256)])
+            case 1:
+                del content[place:]
+            case 2:
+                content[near:near] = chance.randbytes(chance.randint(1, 64))
+            case 3:
+                content[near : near + 4] = chance.choice(
+                    (b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"\x7f\xff\xff\xff")
+                )
+            case 4:
+                del content[near : near + chance.randint(1, 32)]
+            case _:
+                content += content[place : place + 1000]
+    return bytes(content)
+
+
+def _originals() -> list[bytes]:
+    picture = imagenet_samples()[0][0].resize((48, 40))
+    made = []
+    for name in FORMATS:
+        for mode in ("RGB", "L", "P", "RGBA", "CMYK", "I;16", "1"):
+            try:
+                picture.convert("RGB").convert(mode).save(buffer := BytesIO(), name)
+                made.append(buffer.getvalue())
+            except (OSError, ValueError, KeyError):
+                continue  # not every format holds every mode
+    frames = [picture.rotate(angle) for angle in (0, 90, 180)]
+    frames[0].save(buffer := BytesIO(), "GIF", save_all=True, append_images=frames[1:])
+    exif = Image.Exif()
+    exif[274] = 6
+    picture.save(oriented := BytesIO(), "JPEG", exif=exif)
+    return [*made, buffer.getvalue(), oriented.getvalue()]
+
+
+def counted(served: Served) -> Counter[str]:
+    """Requests by status, as the service itself counts them."""
+    with served.http() as http:
+        text = http.get("/metrics").text
+    found: Counter[str] = Counter()
+    for status, count in re.findall(r'deep_protection_requests_total\{.*?status="(\d+)"\} ([\d.]+)', text):
+        found[status] += int(float(count))
+    return found
+
+
+def _number(metrics: str, name: str) -> int:
+    found = re.search(rf"^{name} ([\d.e+]+)$", metrics, re.MULTILINE)
+    return int(float(found[1])) if found else 0
+
+
+def _memory(served: Served) -> dict[str, Any]:
+    assert served.process is not None  # noqa: S101
+    return {
+        "server_mib": round(resident(served.process.pid) / 2**20, 1),
+        "workers_mib": [round(resident(each) / 2**20, 1) for each in served.workers()],
+    }

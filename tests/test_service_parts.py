@@ -1,0 +1,133 @@
+"""Parts of the service that need no server: the queue, the job table, the files of jobs."""
+
+import sqlite3
+import time
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from deep_protection.errors import OutputError
+from deep_protection.service.files import DamagedError, Files
+from deep_protection.service.job import Job
+from deep_protection.service.limits import other_kind
+from deep_protection.service.queue import FairQueue
+from deep_protection.service.store import Store
+
+
+def job(name: str) -> Job:
+    return Job(id=name, kind="protect", client="someone", state="queued", options={}, inputs={}, created=time.time())
+
+
+def test_clients_take_turns() -> None:
+    queue = FairQueue()
+    for number in range(4):
+        queue.put("greedy", f"greedy{number}")
+    queue.put("modest", "modest0")
+    queue.put("other", "other0")
+    assert queue.of("greedy") == 4
+    expected = ["greedy0", "modest0", "other0", "greedy1", "greedy2", "greedy3"]
+    assert queue.order() == expected
+    assert [queue.take() for _ in range(len(queue))] == expected
+    assert queue.take() is None
+
+
+def test_who_comes_again_waits_for_the_others() -> None:
+    queue = FairQueue()
+    queue.put("a", "a0")
+    queue.put("b", "b0")
+    queue.put("a", "a1")
+    assert queue.take() == "a0"
+    queue.put("a", "a2")
+    assert queue.order() == ["b0", "a1", "a2"]
+    queue.put("c", "c0", first=True)
+    assert queue.take() == "c0", "what was interrupted is next"
+    assert queue.remove("a1")
+    assert not queue.remove("a1")
+    assert queue.order() == ["b0", "a2"]
+
+
+def test_a_job_ends_once(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs.db")
+    store.add(job("a"))
+    assert not store.finish("a", {}, {}), "it has not begun"
+    assert store.start("a")
+    assert not store.start("a")
+    wins: list[bool] = []
+    rivals = [Thread(target=lambda: wins.append(store.finish("a", {"by": 1}, {}))) for _ in range(4)]
+    rivals.append(Thread(target=lambda: wins.append(store.cancel("a"))))
+    for rival in rivals:
+        rival.start()
+    for rival in rivals:
+        rival.join()
+    assert sum(wins) == 1
+    assert not store.fail("a", "late", "too late")
+    assert not store.requeue("a", died=True)
+    store.close()
+    with sqlite3.connect(tmp_path / "jobs.db") as table:
+        states = [row[0] for row in table.execute("SELECT state FROM transitions WHERE job = 'a' ORDER BY rowid")]
+    table.close()
+    assert states[:2] == ["queued", "running"]
+    assert len(states) == 3
+
+
+def test_jobs_are_kept_over_a_restart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs.db")
+    for name in ("a", "b", "c"):
+        store.add(job(name))
+    store.start("a")
+    del store  # no farewell
+    again = Store(tmp_path / "jobs.db")
+    assert [each.id for each in again.in_state("queued")] == ["b", "c"]
+    assert [each.id for each in again.in_state("running")] == ["a"]
+    assert again.counts() == {"queued": 2, "running": 1}
+    again.close()
+
+
+def test_results_expire_and_rows_are_forgotten(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs.db")
+    store.add(job("a"))
+    store.start("a")
+    store.finish("a", {"x": 1}, {"result": "0"})
+    now = time.time()
+    assert store.expire(now - 10) == []
+    assert store.expire(now + 10) == ["a"]
+    expired = store.get("a")
+    assert expired is not None
+    assert (expired.state, expired.answer, expired.files) == ("expired", None, {})
+    assert store.forget(now + 10) == ["a"]
+    assert store.get("a") is None
+    store.close()
+
+
+def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "jobs.db").write_bytes(b"this is not a table" * 100)
+    with pytest.raises(OutputError, match="backup"):
+        Store(tmp_path / "jobs.db")
+
+
+def test_files_are_what_was_written_or_refused(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    digest = files.write("abc", "in", "image", b"content")
+    assert files.read("abc", "in", "image", digest) == b"content"
+    (tmp_path / "jobs" / "abc" / "in.image").write_bytes(b"contemt")
+    with pytest.raises(DamagedError, match="damaged"):
+        files.read("abc", "in", "image", digest)
+    for name in ("../image", "Image", "", "a/b"):
+        with pytest.raises(DamagedError):
+            files.read("abc", "in", name, digest)
+    with pytest.raises(DamagedError):
+        files.read("../abc", "in", "image", digest)
+    files.write("old", "in", "image", b"")
+    assert files.remove_others({"abc"}) == 1
+    files.remove("abc")
+    with pytest.raises(DamagedError, match="gone"):
+        files.read("abc", "in", "image", digest)
+
+
+def test_archives_are_told_from_pictures_that_only_look_like_it() -> None:
+    end = b"PK\x05\x06" + bytes(16)
+    assert other_kind(b"picture" + end + b"\x00\x00") == "a ZIP archive"
+    assert other_kind(b"picture" + end + b"\x03\x00abc") == "a ZIP archive"
+    assert other_kind(b"picture" + end + b"\x09\x00more than a comment") is None
+    assert other_kind(b"a picture of no other kind") is None
