@@ -11,16 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from benchmarks.served import Served
 from PIL import Image, ImageDraw, ImageFont
+from playwright.sync_api import Browser, FilePayload, Page, ViewportSize, expect, sync_playwright
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
-
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 740}
 TOKEN = "a-token-for-the-tests"  # noqa: S105
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-background-networking --no-first-run"
 MORE_FLAGS = "--disable-component-update --disable-sync"
@@ -29,13 +28,12 @@ PATIENCE = 120_000
 
 
 @pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
+def browser() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         told = "no Chromium was found; install it (Debian: apt-get install chromium) to test the page"
         pytest.fail(told) if os.environ.get("CI") == "true" else pytest.skip(told)
-    from playwright.sync_api import sync_playwright
-
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=path, args=f"{FLAGS} {MORE_FLAGS}".split())
         yield opened
@@ -43,14 +41,14 @@ def browser() -> "Iterator[Browser]":
 
 
 @pytest.fixture(scope="module")
-def service(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     del browser  # asked for first, so that nothing is started where there is none
     with Served(tmp_path_factory.mktemp("service") / "data", "--workers", "1") as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def photo(photograph_bytes: bytes) -> dict[str, Any]:
+def photo(photograph_bytes: bytes) -> FilePayload:
     return {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": photograph_bytes}
 
 
@@ -70,11 +68,11 @@ def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
 class Watched:
     """A page that must ask nobody but its service, and complain of nothing."""
 
-    def __init__(self, page: "Page", url: str) -> None:
+    def __init__(self, page: Page, url: str) -> None:
         self.page, self.url = page, url
         self.complaints: list[str] = []
         self.strangers: list[str] = []
-        self.jobs: list[dict[str, Any]] = []
+        self.jobs: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -89,7 +87,7 @@ class Watched:
         if response.status == 202:
             self.jobs.append(response.headers["location"])
 
-    def open(self, fragment: str = "") -> "Page":
+    def open(self, fragment: str = "") -> Page:
         self.page.goto(f"{self.url}/{fragment}")
         self.page.wait_for_selector("html[data-ready]")
         return self.page
@@ -101,15 +99,15 @@ class Watched:
 
 
 @contextmanager
-def watching(browser: "Browser", served: Served, size: dict[str, int], **options: Any) -> Iterator[Watched]:
-    context: BrowserContext = browser.new_context(viewport=size, **options)  # type: ignore[arg-type]
+def watching(browser: Browser, served: Served, size: ViewportSize, **options: Any) -> Iterator[Watched]:
+    context = browser.new_context(viewport=size, **options)
     try:
         yield Watched(context.new_page(), served.url)
     finally:
         context.close()
 
 
-def drop(page: "Page", picture: dict[str, Any]) -> None:
+def drop(page: Page, picture: FilePayload) -> None:
     """Drops a file onto the window, as a file manager does."""
     page.evaluate(
         """([name, type, content]) => {
@@ -123,7 +121,7 @@ def drop(page: "Page", picture: dict[str, Any]) -> None:
     )
 
 
-def restore_quickly(page: "Page") -> None:
+def restore_quickly(page: Page) -> None:
     page.click("#protect .restore-form summary")
     page.select_option("[name=stop]", "fixed:20")
     page.click("#protect .restore-form [type=submit]")
@@ -131,7 +129,7 @@ def restore_quickly(page: "Page") -> None:
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_the_whole_story(
-    size: dict[str, int], browser: "Browser", service: Served, photo: dict[str, Any], tmp_path: Path
+    size: ViewportSize, browser: Browser, service: Served, photo: FilePayload, tmp_path: Path
 ) -> None:
     with watching(browser, service, size, has_touch=size is PHONE, accept_downloads=True) as watched:
         page = watched.open()
@@ -141,7 +139,7 @@ def test_the_whole_story(
         else:
             drop(page, photo)
         page.wait_for_selector("#protect .verdict-title")
-        page.wait_for_function("document.querySelector('#protect .now-label').textContent")
+        expect(page.locator("#protect .now-label")).to_contain_text(re.compile("."))
         assert page.locator("#protect .column").count() == 1
         watched.check()
 
@@ -187,7 +185,7 @@ def test_the_whole_story(
         watched.check()
 
 
-def check_divider(page: "Page") -> None:
+def check_divider(page: Page) -> None:
     """The divider moves with the keyboard, and with it what of the picture is cut off."""
     divider = page.locator("#protect .compare-range")
     clip = "getComputedStyle(document.querySelector('#protect .compare-above')).clipPath"
@@ -199,10 +197,10 @@ def check_divider(page: "Page") -> None:
     assert page.evaluate(clip) != before
 
 
-def check_difference(page: "Page") -> None:
+def check_difference(page: Page) -> None:
     """The attack's perturbation is mid-grey but for ten times its size."""
     page.locator("#protect .views label", has_text="Perturbation").click()
-    page.wait_for_function("document.querySelector('#protect .difference').width === 224")
+    expect(page.locator("#protect .difference")).to_have_attribute("width", "224")
     values = page.evaluate(
         """[...document.querySelector("#protect .difference").getContext("2d").getImageData(0, 0, 224, 224).data]
            .filter((_, i) => i % 4 !== 3)"""
@@ -214,22 +212,23 @@ def check_difference(page: "Page") -> None:
     page.wait_for_selector("#protect .difference", state="hidden")
 
 
-def tab_to(page: "Page", wanted: str) -> None:
+def tab_to(page: Page, wanted: str) -> None:
     for _ in range(60):
         if page.evaluate("(wanted) => document.activeElement.matches(wanted)", wanted):
             return
         page.keyboard.press("Tab")
         seen = page.evaluate(
-            """() => { const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
-              const beside = document.activeElement.nextElementSibling, around = document.activeElement.parentElement;
-              return [document.activeElement, beside, around, around?.closest(".compare")].some((each) => each
-                && getComputedStyle(each).outlineStyle !== "none" && getComputedStyle(each).outlineWidth !== "0px"); }"""
+            """() => {
+              const at = document.activeElement;
+              const marked = [at, at.nextElementSibling, at.parentElement, at.closest(".compare")];
+              return marked.some((each) => each && getComputedStyle(each).outlineStyle !== "none");
+            }"""
         )
         assert seen, page.evaluate("document.activeElement.outerHTML")
     raise AssertionError(f"{wanted} is not reached by tab")
 
 
-def test_by_keyboard_alone(browser: "Browser", service: Served) -> None:
+def test_by_keyboard_alone(browser: Browser, service: Served) -> None:
     with watching(browser, service, DESKTOP, accept_downloads=True, reduced_motion="reduce") as watched:
         page = watched.open()
         tab_to(page, "[role=tab]")
@@ -261,16 +260,16 @@ def test_by_keyboard_alone(browser: "Browser", service: Served) -> None:
         watched.check()
 
 
-def test_a_fit_is_cancelled_on_the_server_too(browser: "Browser", service: Served, photo: dict[str, Any]) -> None:
+def test_a_fit_is_cancelled_on_the_server_too(browser: Browser, service: Served, photo: FilePayload) -> None:
     with watching(browser, service, DESKTOP) as watched:
         page = watched.open()
         page.set_input_files("#protect .file-input", photo)
         page.wait_for_selector("#protect .verdict-title")
         page.locator("#protect .segments label", has_text="Thorough").click()
         page.click("#protect .restore-form [type=submit]")
-        page.wait_for_function("document.querySelector('#protect .now-what').textContent.startsWith('Iteration')")
+        expect(page.locator("#protect .now-what")).to_contain_text("Iteration")
         page.click("#protect .restore-form .cancel")
-        page.wait_for_function("document.querySelector('#protect .now-what').textContent.startsWith('Cancelled')")
+        expect(page.locator("#protect .now-what")).to_contain_text("Cancelled")
         assert page.is_enabled("#protect .restore-form [type=submit]")
         assert page.is_hidden("#protect .outcome")
         with service.http() as http:
@@ -280,17 +279,25 @@ def test_a_fit_is_cancelled_on_the_server_too(browser: "Browser", service: Serve
         watched.check()
 
 
-def test_what_cannot_be_used_is_said_plainly(browser: "Browser", service: Served, photograph_bytes: bytes) -> None:
+def test_what_cannot_be_used_is_said_plainly(browser: Browser, service: Served, photograph_bytes: bytes) -> None:
     with watching(browser, service, PHONE) as watched:
         page = watched.open()
         trouble = page.locator("#protect .picker > .trouble")
-        page.set_input_files("#protect .file-input", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"words"})
-        assert "“a.txt” is not a picture" in trouble.inner_text()
-        huge = {"name": "huge.png", "mimeType": "image/png", "buffer": encoded(Image.new("1", (4001, 4001)))}
+        words: FilePayload = {"name": "a.txt", "mimeType": "text/plain", "buffer": b"words"}
+        page.set_input_files("#protect .file-input", words)
+        expect(trouble).to_contain_text("“a.txt” is not a picture")
+        huge: FilePayload = {
+            "name": "huge.png",
+            "mimeType": "image/png",
+            "buffer": encoded(Image.new("1", (4001, 4001))),
+        }
         page.set_input_files("#protect .file-input", huge)
-        page.wait_for_function("document.querySelector('#protect .trouble').textContent.includes('4001 × 4001')")
-        assert "16 million" in trouble.inner_text()
-        cut = {"name": "cut.jpg", "mimeType": "image/jpeg", "buffer": photograph_bytes[: len(photograph_bytes) // 2]}
+        expect(trouble).to_contain_text("4001 × 4001 pixels; this server takes up to 16 million")
+        cut: FilePayload = {
+            "name": "cut.jpg",
+            "mimeType": "image/jpeg",
+            "buffer": photograph_bytes[: len(photograph_bytes) // 2],
+        }
         page.set_input_files("#protect .file-input", cut)
         page.wait_for_selector("#protect .restore-form .trouble:not([hidden])")
         assert "truncated" in page.inner_text("#protect .restore-form .trouble")
@@ -299,56 +306,56 @@ def test_what_cannot_be_used_is_said_plainly(browser: "Browser", service: Served
 
 
 def test_a_token_a_full_queue_and_a_server_that_was_killed(
-    browser: "Browser", photo: dict[str, Any], tmp_path: Path
+    browser: Browser, photo: FilePayload, tmp_path: Path
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with Served(tmp_path / "data", "--port", str(port), "--workers", "1", "--queue", "1", token=TOKEN) as served:
-        with watching(browser, served, DESKTOP) as watched:
-            page = watched.page
-            page.goto(served.url)
-            page.fill("[name=token]", "not the token at all")
-            page.keyboard.press("Enter")
-            page.wait_for_function("document.querySelector('#token-told').textContent.includes('not it')")
-            page.fill("[name=token]", TOKEN)
-            page.keyboard.press("Enter")
-            page.wait_for_selector("html[data-ready]")
-            page.set_input_files("#protect .file-input", photo)
-            page.wait_for_selector("#protect .verdict-title")
+    options = ("--port", str(port), "--workers", "1", "--queue", "1")
+    with Served(tmp_path / "data", *options, token=TOKEN) as served, watching(browser, served, DESKTOP) as watched:
+        page = watched.page
+        page.goto(served.url)
+        page.fill("[name=token]", "not the token at all")
+        page.keyboard.press("Enter")
+        expect(page.locator("#token-told")).to_contain_text("not it")
+        page.fill("[name=token]", TOKEN)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("html[data-ready]")
+        page.set_input_files("#protect .file-input", photo)
+        page.wait_for_selector("#protect .verdict-title")
 
-            with served.http() as http:
+        with served.http() as http:
 
-                def submit() -> str:
-                    asked = "/v1/protect?preset=paper"
-                    job = http.post(asked, content=photo["buffer"], headers={"Content-Type": "image/jpeg"})
-                    return f"/v1/jobs/{job.json()['id']}"
+            def submit() -> str:
+                asked = "/v1/protect?preset=paper"
+                job = http.post(asked, content=photo["buffer"], headers={"Content-Type": "image/jpeg"})
+                return f"/v1/jobs/{job.json()['id']}"
 
-                first = submit()
-                while http.get(first).json()["state"] != "running":
-                    time.sleep(0.05)
-                second = submit()
-                page.click("#protect .restore-form summary")
-                page.select_option("[name=stop]", "fixed:100")
-                page.click("#protect .restore-form [type=submit]")
-                waits = page.locator("#protect .restore-form .trouble[data-kind=wait]")
-                waits.wait_for()
-                assert re.fullmatch(r"The queue is full\. Trying again in \d+ s\.", waits.inner_text())
-                for job in (second, first):
-                    http.delete(job)
-            page.wait_for_function("document.querySelector('#protect .now-what').textContent.startsWith('Iteration')")
+            first = submit()
+            while http.get(first).json()["state"] != "running":
+                time.sleep(0.05)
+            second = submit()
+            page.click("#protect .restore-form summary")
+            page.select_option("[name=stop]", "fixed:100")
+            page.click("#protect .restore-form [type=submit]")
+            waits = page.locator("#protect .restore-form .trouble[data-kind=wait]")
+            waits.wait_for()
+            assert re.fullmatch(r"The queue is full\. Trying again in \d+ s\.", waits.inner_text())
+            for job in (second, first):
+                http.delete(job)
+        expect(page.locator("#protect .now-what")).to_contain_text("Iteration")
 
-            served.kill()
-            page.wait_for_selector("#banner:not([hidden])")
-            assert "does not answer" in page.inner_text("#banner")
-            served.start()
-            page.wait_for_selector("#banner", state="hidden")
-            page.wait_for_selector("#protect .outcome:not([hidden])")
-            assert page.locator("#protect .plot-stop").count() == 1
-            assert not watched.strangers
+        served.kill()
+        page.wait_for_selector("#banner:not([hidden])")
+        assert "does not answer" in page.inner_text("#banner")
+        served.start()
+        page.wait_for_selector("#banner", state="hidden")
+        page.wait_for_selector("#protect .outcome:not([hidden])")
+        assert page.locator("#protect .plot-stop").count() == 1
+        assert not watched.strangers
 
 
-def test_words_of_a_map(browser: "Browser", service: Served) -> None:
+def test_words_of_a_map(browser: Browser, service: Served) -> None:
     sheet = Image.new("RGB", (200, 90), (240, 238, 220))
     ImageDraw.Draw(sheet).text((30, 25), "Castle", (30, 30, 30), ImageFont.load_default(34))
     with watching(browser, service, PHONE, has_touch=True) as watched:
@@ -367,7 +374,7 @@ def test_words_of_a_map(browser: "Browser", service: Served) -> None:
         watched.check()
 
 
-def test_a_scratch_is_painted_over(browser: "Browser", service: Served, photograph_bytes: bytes) -> None:
+def test_a_scratch_is_painted_over(browser: Browser, service: Served, photograph_bytes: bytes) -> None:
     with Image.open(io.BytesIO(photograph_bytes)) as whole:
         small = whole.resize((64, 48))
     ImageDraw.Draw(small).line((32, 0, 32, 47), (255, 255, 255), 3)
@@ -398,6 +405,6 @@ def test_a_scratch_is_painted_over(browser: "Browser", service: Served, photogra
             page.click("#restore .download")
         with Image.open(coming.value.path()) as mended:
             assert mended.size == (64, 48)
-            assert min(mended.convert("L").crop((31, 8, 34, 40)).getdata()) < 200, "the scratch is still there"
+            assert min(mended.convert("L").crop((31, 8, 34, 40)).tobytes()) < 200, "the scratch is still there"
             assert mended.convert("RGB").crop((0, 0, 20, 48)).tobytes() == small.crop((0, 0, 20, 48)).tobytes()
         watched.check()
