@@ -299,10 +299,69 @@ def test_what_cannot_be_used_is_said_plainly(browser: Browser, service: Served, 
             "buffer": photograph_bytes[: len(photograph_bytes) // 2],
         }
         page.set_input_files("#protect .file-input", cut)
-        page.wait_for_selector("#protect .restore-form .trouble:not([hidden])")
-        assert "truncated" in page.inner_text("#protect .restore-form .trouble")
-        watched.complaints = [each for each in watched.complaints if "415" not in each and "422" not in each]
+        expect(trouble).to_contain_text("“cut.jpg” is not a picture")
+        assert page.is_hidden("#protect .bench")
         watched.check()
+
+
+UNNAMED = """() => {
+  const named = (each) => each.getAttribute("aria-label") || each.textContent.trim() || each.title
+    || (each.labels && [...each.labels].some((label) => label.textContent.trim()))
+    || (each.getAttribute("aria-labelledby") && document.getElementById(each.getAttribute("aria-labelledby")));
+  const roles = ["tab", "tablist", "tabpanel", "radiogroup", "application", "region"].map((role) => `[role=${role}]`);
+  const wanted = ["button, a[href], input, select, summary, fieldset, dialog", ...roles].join();
+  return [...document.querySelectorAll(wanted)].filter((each) => !named(each)).map((each) => each.outerHTML);
+}"""
+DOUBLES = """() => {
+  const names = [...document.querySelectorAll("[id]")].map((each) => each.id);
+  return names.filter((name, number) => names.indexOf(name) !== number);
+}"""
+PAIRS = [
+    *[("ink", ground, 4.5) for ground in ("ground", "surface", "mat", "accent-soft")],
+    *[("soft", ground, 4.5) for ground in ("ground", "surface", "mat", "accent-soft")],
+    ("on-accent", "accent", 4.5),
+    ("on-accent", "accent-strong", 4.5),
+    ("bad", "bad-soft", 4.5),
+    ("accent", "ground", 3.0),
+    ("accent", "surface", 3.0),
+    ("edge", "ground", 3.0),
+    ("edge", "surface", 3.0),
+]
+"""Text and lines on their grounds, with the contrast that WCAG 2.2 asks for (1.4.3, 1.4.11)."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_has_a_name_and_can_be_told_from_its_ground(scheme: str, browser: Browser, service: Served) -> None:
+    with watching(browser, service, PHONE, color_scheme=scheme) as watched:
+        page = watched.open()
+        for tab in ("maps", "restore", "protect"):
+            page.click(f"#tab-{tab}")
+            watched.check()
+        assert page.evaluate(UNNAMED) == []
+        assert page.evaluate(DOUBLES) == []
+        assert page.evaluate("document.querySelectorAll('img:not([alt])').length") == 0
+        assert page.evaluate("document.documentElement.lang") == "en-GB"
+        colours = page.evaluate(
+            "(names) => names.map((name) => getComputedStyle(document.documentElement).getPropertyValue('--' + name))",
+            [name for pair in PAIRS for name in pair[:2]],
+        )
+        seen = zip(PAIRS, colours[::2], colours[1::2], strict=True)
+        weak = {pair: found for pair, a, b in seen if (found := contrast(a, b)) < pair[2]}
+        assert not weak
+        grounds = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ("17, 20, 20" in grounds) == (scheme == "dark")
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours written ``#rrggbb``, by WCAG."""
+    low, high = sorted(luminance(each) for each in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour.strip()[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def test_a_token_a_full_queue_and_a_server_that_was_killed(
