@@ -27,7 +27,7 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        Served(Path(folder) / "data", "--workers", "1") as served,
+        Served(Path(folder) / "data", "--workers", "2") as served,
         sync_playwright() as driver,
     ):
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)

@@ -33,12 +33,14 @@ export class Picker {
 
   /** Takes a file if it is a picture of a size that the server takes. */
   async offer(file, name = file.name || "pasted picture") {
-    clear(this.trouble);
+    // Where a picture is being worked on already, it stays.
+    const isWorking = find(".opening", this.panel).hidden;
+    const trouble = isWorking ? find(".bench form:not([hidden]) .trouble", this.panel) : this.trouble;
+    clear(trouble);
     try {
       await this.check(file, name);
     } catch (error) {
-      find(".opening", this.panel).hidden = false;
-      return tell(this.trouble, error);
+      return tell(trouble, error);
     }
     this.take(file, name);
   }

@@ -114,7 +114,7 @@ export class Protect {
     const { signal } = this.work;
     const { blob } = this.current;
     this.classify(blob, signal);
-    if (this.about.kinds.includes("detect")) this.detect(blob, signal);
+    if (this.about?.kinds.includes("detect")) this.detect(blob, signal);
   }
 
   async classify(blob, signal) {
@@ -222,6 +222,7 @@ export class Protect {
     this.plot.clear();
     show(find(".course", this.panel), true);
     announce("Restoring.");
+    find(".bench-head", this.panel).scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
     try {
       const job = await run("protect", source.blob, {
         options: optionsOf(this.restoreForm), signal,
