@@ -246,13 +246,14 @@ def service_faults(
 def service_fuzz(
     requests: Annotated[int, typer.Option(min=1, help="In all, at least.")] = 10_000,
     seconds: Annotated[int, typer.Option(min=1, help="For schemathesis.")] = 240,
+    minutes: Annotated[float, typer.Option(help="After which it ends, however many requests there were.")] = 60.0,
     seed: int = 0,
     out: Out = SERVICE / "fuzz.jsonl",
 ) -> None:
     """Requests made up from the OpenAPI description, and damaged pictures: no server error, no growth."""
     from benchmarks import service_fuzz as measured
 
-    measured.run(out, requests, seconds, seed)
+    measured.run(out, requests, seconds, minutes, seed)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from benchmarks import (
     paired,
     performance_tables,
     restoration,
+    service_tables,
     several_fits,
     stopping_tables,
 )
@@ -33,6 +34,7 @@ DOCUMENTS = (
     "docs/attackers.md",
     "docs/maps.md",
     "docs/restoration.md",
+    "docs/service.md",
 )
 
 
@@ -53,6 +55,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **detection_tables.TABLES,
     **maps_tables.TABLES,
     **restoration.TABLES,
+    **service_tables.TABLES,
     "several_fits": several_fits.counts,
     "several_fits_stops": several_fits.stops,
     "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),

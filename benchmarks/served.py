@@ -16,7 +16,7 @@ import httpx
 
 from deep_protection.service.client import Client
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 
 
 class Served:

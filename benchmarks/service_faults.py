@@ -29,6 +29,8 @@ from deep_protection.service.client import Client, ServiceError
 CLIENTS = 3
 ITERATIONS = 20
 SIDE = 64
+QUEUE = 16
+"""Short, so that what waits at the end is soon done."""
 CHECKED = 20
 """Results that are compared with the library's own."""
 
@@ -38,7 +40,7 @@ def run(out: Path, kills: int, seed: int) -> None:
     picture = imagenet_samples()[0][0].resize((SIDE, SIDE))
     out.unlink(missing_ok=True)
     rows.append(out, [{"what": "machine", **describe(), "clients": CLIENTS, "kills": kills, "seed": seed}])
-    with tempfile.TemporaryDirectory() as folder, Served(Path(folder) / "data") as served:
+    with tempfile.TemporaryDirectory() as folder, Served(Path(folder) / "data", "--queue", str(QUEUE)) as served:
         load = Load(served, picture)
         load.start()
         for number in range(kills):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from io import BytesIO
 from pathlib import Path
@@ -23,12 +24,16 @@ from benchmarks.served import Served, resident
 from deep_protection.evaluation import imagenet_samples
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
-OPTIONS = ("--workers", "1", "--budget", "2", "--keep", "120", "--max-pixels", "1000000", "--queue", "64")
+OPTIONS = ("--workers", "1", "--budget", "2", "--keep", "120", "--max-pixels", "10000", "--queue", "64", "--no-attacks")
+"""Attacks are left out: each takes the time of hundreds of other requests."""
 CLIENTS = 4
+PART = 500
+"""Pictures between two looks at the memory."""
 
 
-def run(out: Path, requests: int, seconds: int, seed: int) -> None:
-    """So many damaged pictures, and as much of schemathesis as there is time for; more pictures if that was little."""
+def run(out: Path, requests: int, seconds: int, minutes: float, seed: int) -> None:
+    """Schemathesis for so many seconds, then damaged pictures up to so many requests, or until the minutes are over."""
+    end = time.monotonic() + 60 * minutes
     out.unlink(missing_ok=True)
     rows.append(out, [{"what": "machine", **describe(), "seed": seed, "options": " ".join(OPTIONS)}])
     with tempfile.TemporaryDirectory() as folder, Served(Path(folder) / "data", *OPTIONS) as served:
@@ -36,12 +41,12 @@ def run(out: Path, requests: int, seconds: int, seed: int) -> None:
         rows.append(out, [{"what": "memory", "when": "before", **before}])
         rows.append(out, [{"what": "schemathesis", **schemathesis(served, seconds, seed), **_memory(served)}])
         print(rows.read(out)[-1], flush=True)
-        left = max(0, requests - sum(counted(served).values()))
-        parts = 4
-        for part in range(parts):
-            sent = pictures(served, left // parts + 1, seed + part)
+        part = 0
+        while (left := requests - sum(counted(served).values())) > 0 and time.monotonic() < end:
+            sent = pictures(served, min(left, PART), seed + part, end)
             rows.append(out, [{"what": "pictures", "part": part, "answers": dict(sent), **_memory(served)}])
             print(rows.read(out)[-1], flush=True)
+            part += 1
         with served.http() as http:
             metrics = http.get("/metrics").text
             alive = http.get("/readyz").status_code == 200
@@ -61,15 +66,20 @@ def run(out: Path, requests: int, seconds: int, seed: int) -> None:
             ],
         )
         print(rows.read(out)[-1], flush=True)
-        Path(tempfile.gettempdir(), "service-fuzz.log").write_text(served.log())
 
 
 def schemathesis(served: Served, seconds: int, seed: int) -> dict[str, Any]:
     """The command of that name against every route; what it sent, by status, and whether it found a server error."""
     command = [str(Path(sys.executable).with_name("st")), "run", f"{served.url}/openapi.json"]
-    checks = ["--checks", "not_a_server_error", "--phases", "examples,coverage,fuzzing", "--continue-on-failure"]
+    checks = [
+        "--checks",
+        "not_a_server_error",
+        "--phases",
+        "examples,coverage,fuzzing,stateful",
+        "--continue-on-failure",
+    ]
     # Streams of events go on for as long as their job; a job that is made up has none.
-    limits = ["--max-time", str(seconds), "--request-timeout", "60", "--seed", str(seed), "--max-examples", "400"]
+    limits = ["--max-time", str(seconds), "--request-timeout", "120", "--seed", str(seed), "--max-examples", "400"]
     more = ["--suppress-health-check", "all", "--no-color"]
     with tempfile.TemporaryDirectory() as folder:  # it leaves its database where it runs
         result = subprocess.run(  # noqa: S603
@@ -84,7 +94,7 @@ def schemathesis(served: Served, seconds: int, seed: int) -> dict[str, Any]:
     }
 
 
-def pictures(served: Served, count: int, seed: int) -> Counter[str]:
+def pictures(served: Served, count: int, seed: int, end: float) -> Counter[str]:
     """Real pictures with bytes changed, cut, moved or put in, waited for; answers by status and code."""
     chance = random.Random(seed)  # noqa: S311  (damage, no secret)
     originals = _originals()
@@ -94,6 +104,8 @@ def pictures(served: Served, count: int, seed: int) -> Counter[str]:
     def send(number: int) -> None:
         with served.http(timeout=120.0) as http:
             for _ in range(number):
+                if time.monotonic() >= end:
+                    return
                 with lock:
                     content = damaged(chance.choice(originals), chance)
                     route = chance.choice(("classify", "classify", "detect", "protect"))
@@ -165,8 +177,10 @@ def counted(served: Served) -> Counter[str]:
     with served.http() as http:
         text = http.get("/metrics").text
     found: Counter[str] = Counter()
-    for status, count in re.findall(r'deep_protection_requests_total\{.*?status="(\d+)"\} ([\d.]+)', text):
-        found[status] += int(float(count))
+    pattern = r'deep_protection_requests_total\{.*?route="(.*?)",status="(\d+)"\} ([\d.e+]+)'
+    for route, status, count in re.findall(pattern, text):
+        if route != "/readyz":  # which was asked again and again while the service started
+            found[status] += int(float(count))
     return found
 
 

@@ -1,6 +1,8 @@
 """The service as its clients know it: a real server, asked over HTTP."""
 
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -247,6 +249,31 @@ def test_what_it_can_do(served: Served, http: httpx.Client) -> None:
     assert "/v1/protect" in docs
     assert "src=" not in docs
     assert served.data.is_dir()
+
+
+def examples() -> list[str]:
+    """The commands of the documentation."""
+    text = (Path(__file__).parents[1] / "docs" / "service.md").read_text()
+    return [line for line in text.split("```sh\n")[1].split("```")[0].splitlines() if line]
+
+
+def test_an_example_of_every_kind() -> None:
+    assert {kind for line in examples() for kind in KINDS if f"/v1/{kind}" in line} == set(KINDS)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("command", examples())
+def test_the_examples_of_the_documentation(served: Served, data: bytes, tmp_path: Path, command: str) -> None:
+    (tmp_path / "photo.png").write_bytes(data)
+    mask = Image.new("L", (40, 30))
+    mask.paste(255, (5, 5, 15, 15))
+    mask.save(tmp_path / "mask.png")
+    words = [word.replace("http://127.0.0.1:8000", served.url) for word in shlex.split(command)]
+    result = subprocess.run(words, capture_output=True, cwd=tmp_path, check=True)
+    if "-o" in words:
+        assert opened((tmp_path / "restored.png").read_bytes()).size == (40, 30)
+    else:
+        assert json.loads(result.stdout)["state"] == "done"
 
 
 def test_only_names_of_this_machine_are_answered_to(http: httpx.Client) -> None:

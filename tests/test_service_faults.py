@@ -55,7 +55,7 @@ def ends(folder: Path) -> dict[str, int]:
     return dict(rows)
 
 
-def until(what: str, true: Any, seconds: float = 60.0) -> None:
+def until(what: str, true: Any, seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"waited {seconds} s for: {what}"

@@ -53,8 +53,8 @@ class Jobs:
         self._database = ThreadPoolExecutor(1, "job-table")
         self._disk = ThreadPoolExecutor(4, "pictures")
         self.workers = [
-            WorkerProcess(number, settings, device, threads, self._hear, self._mourn)
-            for number, (device, threads) in enumerate(places(settings))
+            WorkerProcess(number, settings, device, self._hear, self._mourn)
+            for number, device in enumerate(places(settings))
         ]
         self._lock = _locked(settings)
         self.files = Files(settings.data)

@@ -1,6 +1,7 @@
 """Uvicorn around the application: patience with slow clients is limited, and who waits is let go at the end."""
 
 import asyncio
+import signal
 import socket
 from types import FrameType
 from typing import Any, ClassVar
@@ -58,7 +59,11 @@ class Server(uvicorn.Server):
     """Ends streams and waiting requests when asked to end, or they would hold it up."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
+        """Ending when asked to is no failure: unlike its parent, it does not die of the signal afterwards."""
+        del frame
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
         app: Any = self.config.app
         app.state.jobs.hub.close()
 

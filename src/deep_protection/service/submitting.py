@@ -16,7 +16,7 @@ from deep_protection.service.problems import Problem
 from deep_protection.service.settings import Settings
 
 PLAIN = ("application/octet-stream", "")
-BAD_REQUESTS = frozenset({"bad_image", "bad_option", "too_large", "not_installed"})
+BAD_REQUESTS = frozenset({"bad_image", "bad_option", "too_large", "not_installed", "timeout"})
 
 
 async def submitted(request: Request, kind: Kind, jobs: Jobs, settings: Settings) -> Response:

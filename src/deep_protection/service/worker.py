@@ -36,7 +36,7 @@ class Worker:
 
     def run(self) -> None:
         setup = json.loads(self._commands.readline())
-        torch.set_num_threads(setup["threads"])
+        torch.set_num_threads(1)  # there is one worker a core
         files = Files(Path(setup["data"]))
         threading.Thread(target=self._listen, daemon=True).start()
         shop = Workshop(setup["classifier"], setup["calibration"], setup["device"], setup["budget"])

@@ -33,7 +33,6 @@ class WorkerProcess:
         number: int,
         settings: Settings,
         device: str,
-        threads: int,
         on_message: Callable[["WorkerProcess", Message], None],
         on_death: Callable[["WorkerProcess", dict[str, Job], bool], None],
     ) -> None:
@@ -41,7 +40,7 @@ class WorkerProcess:
         self.jobs: dict[str, Job] = {}
         """What it has in hand."""
         self.is_ready = False
-        self._settings, self._threads = settings, threads
+        self._settings = settings
         self._on_message, self._on_death = on_message, on_death
         self._process: asyncio.subprocess.Process | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -72,7 +71,7 @@ class WorkerProcess:
     async def _live(self) -> bool:
         """One process from beginning to end; whether it ever became ready."""
         environment = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
-        environment["OMP_NUM_THREADS"] = str(self._threads)
+        environment["OMP_NUM_THREADS"] = "1"
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
@@ -89,7 +88,6 @@ class WorkerProcess:
                 "classifier": self._settings.classifier,
                 "calibration": self._settings.calibration,
                 "device": self.device,
-                "threads": self._threads,
                 "budget": self._settings.budget,
             }
         )
@@ -159,15 +157,13 @@ class WorkerProcess:
                 self._process.stdin.write(json.dumps(command).encode() + b"\n")
 
 
-def places(settings: Settings) -> list[tuple[str, int]]:
-    """Device and threads of every worker: one a core, or one a GPU."""
+def places(settings: Settings) -> list[str]:
+    """The device of every worker: one a core, or one a GPU. None uses more than one core."""
     device = find_device(settings.device)
     if device.type == "cpu":
-        cores = usable_cores()
-        count = settings.workers or cores
-        return [("cpu", max(1, cores // count))] * count
+        return ["cpu"] * (settings.workers or usable_cores())
     cards = [str(device)] if device.index is not None else [f"{device.type}:{i}" for i in range(_cards())]
-    return [(cards[number % len(cards)], 1) for number in range(settings.workers or len(cards))]
+    return [cards[number % len(cards)] for number in range(settings.workers or len(cards))]
 
 
 def _cards() -> int:
