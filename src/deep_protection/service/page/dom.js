@@ -33,9 +33,9 @@ export function announce(sentence) {
 
 /** `37 %`, and never a rounded 0 or 100 that is neither. */
 export function percent(share) {
-  if (share > 0 && share < 0.005) return "< 1 %";
-  if (share < 1 && share > 0.995) return "> 99 %";
-  return `${Math.round(100 * share)} %`;
+  if (share > 0 && share < 0.005) return "<\u00a01\u00a0%";
+  if (share < 1 && share > 0.995) return ">\u00a099\u00a0%";
+  return `${Math.round(100 * share)}\u00a0%`;
 }
 
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

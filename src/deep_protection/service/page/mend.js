@@ -149,7 +149,7 @@ export class Mend {
     this.stage.showBoth(
       { blob: before, alt: "The picture as it came in", chip: "As it came in" },
       { blob: after, alt: "The restored picture", chip: "Restored" },
-      [{ name: "taken", label: "Taken out × 10", hint: "What restoring took out, ten times as strong; grey is no change.", from: after, to: before }]);
+      [{ name: "taken", label: "Taken out ×\u00a010", hint: "What restoring took out, ten times as strong; grey is no change.", from: after, to: before }]);
     find(".mend-told", this.panel).textContent = "";
     const { iterations_run: iterations, seconds } = job.answer;
     const { width, height } = await imageSize(after);

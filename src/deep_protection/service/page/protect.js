@@ -198,10 +198,10 @@ export class Protect {
   differences(restored) {
     const found = [];
     if (this.attacked?.clean) {
-      found.push({ name: "attack", label: "Perturbation × 10", hint: "What the attack added, ten times as strong; grey is no change.", from: this.attacked.clean, to: this.current.blob });
+      found.push({ name: "attack", label: "Perturbation ×\u00a010", hint: "What the attack added, ten times as strong; grey is no change.", from: this.attacked.clean, to: this.current.blob });
     }
     if (restored) {
-      found.push({ name: "taken", label: "Taken out × 10", hint: "What restoring took out, ten times as strong; grey is no change.", from: restored, to: this.current.blob });
+      found.push({ name: "taken", label: "Taken out ×\u00a010", hint: "What restoring took out, ten times as strong; grey is no change.", from: restored, to: this.current.blob });
     }
     return found;
   }
