@@ -221,6 +221,7 @@ def tab_to(page: Page, wanted: str) -> None:
             """() => {
               const at = document.activeElement;
               const marked = [at, at.nextElementSibling, at.parentElement, at.closest(".compare")];
+              if (at === document.body) return true;  // past the last control, before the first
               return marked.some((each) => each && getComputedStyle(each).outlineStyle !== "none");
             }"""
         )
