@@ -146,7 +146,7 @@ def _attack(shop: Workshop, work: Work) -> Made:
         "l2": round(change.norm().item(), 6),
         "size": list(shop.size),
     }
-    return Made(answer, {"result": image})
+    return Made(answer, {"result": image, "clean": png(to_pillow(pixels.cpu()))})
 
 
 def _denoise(shop: Workshop, work: Work) -> Made:

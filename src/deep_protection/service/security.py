@@ -52,6 +52,8 @@ class Guard:
                     headers.setdefault(name, value)
                 if scope["path"].startswith("/v1"):
                     headers.setdefault("Cache-Control", "no-store")
+                elif scope["path"].startswith("/static"):
+                    headers.setdefault("Cache-Control", "no-cache")  # or modules of two versions may meet
                 await body.drain()
             await send(message)
 

@@ -1,0 +1,72 @@
+/** The few things that every part needs to touch the document. */
+
+export const find = (selector, root = document) => root.querySelector(selector);
+export const findAll = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+/** An element with attributes and children; `text`, `class` and listeners (`onclick`) by their names. */
+export function make(tag, attributes = {}, ...children) {
+  const space = SVG_TAGS.has(tag) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
+  const made = document.createElementNS(space, tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name === "text") made.textContent = value;
+    else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children);
+  return made;
+}
+const SVG_TAGS = new Set(["svg", "g", "path", "line", "polyline", "polygon", "rect", "circle", "text"]);
+
+export function copyOf(template) {
+  return find(template).content.cloneNode(true);
+}
+
+export function show(element, shown = true) {
+  element.hidden = !shown;
+}
+
+/** Reads a sentence to those who do not see the page. */
+export function announce(sentence) {
+  find("#announcer").textContent = sentence;
+}
+
+/** `37 %`, and never a rounded 0 or 100 that is neither. */
+export function percent(share) {
+  if (share > 0 && share < 0.005) return "<\u00a01\u00a0%";
+  if (share < 1 && share > 0.995) return ">\u00a099\u00a0%";
+  return `${Math.round(100 * share)}\u00a0%`;
+}
+
+export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+export const saved = (value, digits = 3) => Number(value.toPrecision(digits)).toString();
+
+/** An address for a blob, taken back with the one that it replaces. */
+export function address(blob, replaced) {
+  if (replaced) URL.revokeObjectURL(replaced);
+  return URL.createObjectURL(blob);
+}
+
+export async function imageSize(blob) {
+  const bitmap = await createImageBitmap(blob);
+  const size = { width: bitmap.width, height: bitmap.height };
+  bitmap.close();
+  return size;
+}
+
+/** RGBA of a picture, brought to a size if one is given. */
+export async function pixelsOf(blob, size) {
+  const bitmap = await createImageBitmap(blob);
+  const canvas = document.createElement("canvas");
+  canvas.width = size?.width ?? bitmap.width;
+  canvas.height = size?.height ?? bitmap.height;
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  return pen.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+export function blobOf(canvas, type = "image/png", quality) {
+  return new Promise((resolve) => canvas.toBlob(resolve, type, quality));
+}

@@ -1,0 +1,51 @@
+/** What came of a restoration, in a headline and a sentence or two that promise nothing. */
+
+import { percent, saved } from "./dom.js";
+
+/**
+ * @param {object} answer of a `protect` job
+ * @param {object | null} attack answer of the `attack` job that made its picture, if one did
+ */
+export function outcomeOf(answer, attack) {
+  const facts = factsOf(answer);
+  if (!answer.restored) {
+    return { title: "Left as it was.", told: "The detector found nothing suspicious, so the picture was not restored." };
+  }
+  const [before, after] = [answer.before[0], answer.after[0]];
+  const now = `${after.label} with ${percent(after.probability)}`;
+  if (attack?.fooled) {
+    const original = attack.before[0];
+    const was = `Attacked, the classifier said ${before.label} with ${percent(before.probability)}`;
+    if (after.label === original.label) {
+      return { title: "The original’s first answer is back.", told: `${was}; restored it says ${now}. ${facts}` };
+    }
+    const place = answer.after.findIndex(({ label }) => label === original.label) + 1;
+    const left = place ? `is now in place ${place}` : "is not among the first five";
+    return { title: "The original’s first answer did not come back.", told: `${was}; restored it says ${now}. ${capital(original.label)} ${left}. ${facts}` };
+  }
+  if (after.label === before.label) {
+    return { title: "The first answer stayed.", told: `It was ${before.label} with ${percent(before.probability)} and is ${now}. ${facts}` };
+  }
+  return {
+    title: "The first answer changed.",
+    told: `It was ${before.label} with ${percent(before.probability)} and is ${now}. That may be an attack undone, or detail lost in restoring. ${facts}`,
+  };
+}
+
+function factsOf({ iteration_chosen: chosen, iterations_run: run, seconds }) {
+  if (!chosen || !run) return "";
+  const taken = chosen === run ? `${run} iterations` : `Iteration ${chosen} of ${run} was taken`;
+  return `${taken}${seconds ? `, in ${saved(seconds, 2)} s` : ""}.`;
+}
+
+/** @param {object} answer of a `detect` job */
+export function verdictOf(answer) {
+  const rate = percent(answer.false_positive_rate);
+  const often = answer.p_value < 0.01 ? "fewer than 1 in 100 clean pictures stand" : `${percent(answer.p_value)} of clean pictures stand`;
+  return {
+    title: answer.is_suspicious ? "Suspicious" : "Nothing suspicious",
+    told: `About ${often} out as much as this one. Of clean pictures ${rate} are flagged at this setting.`.replace("About fewer", "Fewer"),
+  };
+}
+
+const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);

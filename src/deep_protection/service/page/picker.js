@@ -1,0 +1,133 @@
+/** Where a picture comes from: dropped, pasted, chosen as a file, or one of the samples. */
+
+import { blob as fetched, ServiceError } from "./api.js";
+import { copyOf, find, findAll, imageSize, make, show } from "./dom.js";
+import { clear, tell } from "./trouble.js";
+
+const SHOWN_AT_FIRST = 12;
+const pickers = [];
+
+export class Picker {
+  /**
+   * @param {Element} panel the tab that this is part of
+   * @param {{title: string, hint?: string, samplesTitle?: string}} words
+   * @param {(blob: Blob, name: string) => void} take
+   */
+  constructor(panel, words, take) {
+    this.panel = panel;
+    this.take = take;
+    this.root = find(".picker", panel);
+    this.root.append(copyOf("#picker-template"));
+    this.trouble = find(".trouble", this.root);
+    this.limits = null;
+    find(".drop-title", this.root).textContent = words.title;
+    find(".samples-title", this.root).textContent = words.samplesTitle ?? "";
+    find(".drop-hint", this.root).textContent = words.hint ?? "";
+    const input = find(".file-input", this.root);
+    input.addEventListener("change", () => {
+      if (input.files.length) this.offer(input.files[0]);
+      input.value = "";
+    });
+    pickers.push(this);
+  }
+
+  /** Takes a file if it is a picture of a size that the server takes. */
+  async offer(file, name = file.name || "pasted picture") {
+    // Where a picture is being worked on already, it stays.
+    const isWorking = find(".opening", this.panel).hidden;
+    const trouble = isWorking ? find(".bench form:not([hidden]) .trouble", this.panel) : this.trouble;
+    clear(trouble);
+    try {
+      await this.check(file, name);
+    } catch (error) {
+      return tell(trouble, error);
+    }
+    this.take(file, name);
+  }
+
+  async check(file, name) {
+    const { bytes = Infinity, pixels = Infinity } = this.limits ?? {};
+    if (file.size > bytes) {
+      throw new ServiceError("too_large", `“${name}” has ${megabytes(file.size)}; this server takes up to ${megabytes(bytes)}. Scale it down or crop it.`);
+    }
+    const size = await imageSize(file).catch(() => null);
+    if (!size) {
+      throw new ServiceError("not_an_image", `“${name}” is not a picture that can be read. JPEG, PNG and WebP files can.`);
+    }
+    if (size.width * size.height > pixels) {
+      throw new ServiceError("too_large", `“${name}” has ${size.width} × ${size.height} pixels; this server takes up to ${(pixels / 1e6).toFixed(0)} million. Scale it down or crop it.`);
+    }
+  }
+
+  setLimits(limits) {
+    this.limits = limits;
+    const hint = find(".drop-hint", this.root);
+    if (limits?.bytes && !hint.textContent) hint.textContent = `JPEG, PNG or WebP, up to ${megabytes(limits.bytes)}.`;
+  }
+
+  /** Samples: `{name, label, get}`, where `get` gives the picture's blob. */
+  setSamples(samples) {
+    const list = find(".samples-list", this.root);
+    show(find(".samples", this.root), samples.length > 0);
+    list.replaceChildren();
+    samples.forEach((sample, number) => {
+      const image = make("img", { alt: "", width: 96, height: 96 });
+      const button = make("button", { type: "button", class: "sample", "aria-label": sample.label }, image);
+      const item = make("li", { hidden: number >= SHOWN_AT_FIRST }, button);
+      let picture = null;
+      const load = () => (picture ??= sample.get());
+      const look = async () => { image.src = URL.createObjectURL(await load()); };
+      button.addEventListener("click", async () => {
+        try {
+          this.offer(await load(), sample.name);
+        } catch (error) {
+          picture = null;
+          tell(this.trouble, error);
+        }
+      });
+      if (!item.hidden) look().catch(() => { picture = null; item.remove(); });
+      item.look = look;
+      list.append(item);
+    });
+    if (samples.length > SHOWN_AT_FIRST) {
+      const more = make("button", { type: "button", class: "link", text: `Show all ${samples.length}` });
+      const item = make("li", { class: "samples-more" }, more);
+      more.addEventListener("click", () => {
+        const hidden = findAll("li[hidden]", list);
+        for (const each of hidden) {
+          each.hidden = false;
+          each.look().catch(() => each.remove());
+        }
+        item.remove();
+        find("button", hidden[0])?.focus();
+      });
+      list.append(item);
+    }
+  }
+}
+
+export const sampleFrom = (path) => () => fetched(path);
+
+/** Drops and pastes go to the tab that is open. */
+export function watchTheWindow() {
+  const open = () => pickers.find((picker) => !picker.panel.hidden);
+  let depth = 0;
+  const mark = (isOver) => document.documentElement.classList.toggle("is-dragging", isOver);
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+  addEventListener("dragenter", (event) => { if (hasFiles(event)) { depth++; mark(true); } });
+  addEventListener("dragleave", (event) => { if (hasFiles(event) && --depth <= 0) { depth = 0; mark(false); } });
+  addEventListener("dragover", (event) => { if (hasFiles(event)) event.preventDefault(); });
+  addEventListener("drop", (event) => {
+    depth = 0;
+    mark(false);
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    if (event.dataTransfer.files.length) open()?.offer(event.dataTransfer.files[0]);
+  });
+  addEventListener("paste", (event) => {
+    const file = [...(event.clipboardData?.files ?? [])][0];
+    if (file) open()?.offer(file);
+  });
+}
+
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;

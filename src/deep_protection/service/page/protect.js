@@ -1,0 +1,333 @@
+/** The first tab: a picture, an attack on it if wanted, its restoration, and what the classifier makes of each. */
+
+import { blob as fetched, isAbort, run } from "./api.js";
+import { address, announce, calm, find, make, percent, saved, show } from "./dom.js";
+import { drawBars } from "./bars.js";
+import { outcomeOf, verdictOf } from "./outcome.js";
+import { Picker, sampleFrom } from "./picker.js";
+import { Plot } from "./plot.js";
+import { Stage } from "./stage.js";
+import { clear, tell, tellWait } from "./trouble.js";
+
+const PRESETS = {
+  fast: "One fit, about a second on a small picture.",
+  thorough: "Four independent fits, averaged. Four times as long.",
+  paper: "The published recipe: 1,750 iterations of a large network. Many minutes.",
+};
+
+export class Protect {
+  constructor(panel) {
+    this.panel = panel;
+    this.stage = new Stage(find(".stage", panel));
+    this.plot = new Plot(find(".plot", panel));
+    this.attackForm = find(".attack-form", panel);
+    this.restoreForm = find(".restore-form", panel);
+    this.verdict = find(".verdict", panel);
+    this.picker = new Picker(panel, { title: "Drop a picture here, or paste one", samplesTitle: "Or take one of these photographs" }, (blob, name) => this.take(blob, name));
+    this.work = new AbortController();
+    this.attackForm.addEventListener("submit", (event) => { event.preventDefault(); this.attack(); });
+    this.restoreForm.addEventListener("submit", (event) => { event.preventDefault(); this.restore(); });
+    find(".undo", panel).addEventListener("click", () => this.take(this.original.blob, this.original.name));
+    find(".change", panel).addEventListener("click", () => this.open());
+    find(".cancel", this.restoreForm).addEventListener("click", () => this.fit?.abort());
+    this.attackForm.elements.epsilon.addEventListener("input", () => this.tellEpsilon());
+    this.attackForm.elements.attack.addEventListener("change", () => this.tellEpsilon());
+    this.restoreForm.addEventListener("change", () => this.tellPreset());
+    this.tellPreset();
+  }
+
+  /** What this server can do. */
+  setAbout(about) {
+    this.about = about;
+    this.picker.setLimits(about.limits);
+    this.picker.setSamples((about.samples ?? []).map(({ name, url }, number) => ({ name, label: `Sample photograph ${number + 1}`, get: sampleFrom(url) })));
+    const attacks = about.attacks ?? [];
+    find("select", this.attackForm).replaceChildren(...attacks.map(({ name, label }) => make("option", { value: name, text: withoutSize(label), selected: name === "pgd" })));
+    show(this.attackForm, about.kinds.includes("attack") && attacks.length > 0);
+    show(this.verdict, about.kinds.includes("detect"));
+    this.tellEpsilon();
+  }
+
+  tellEpsilon() {
+    const { attack, epsilon } = this.attackForm.elements;
+    const chosen = this.about?.attacks?.find(({ name }) => name === attack.value);
+    show(find(".epsilon-field", this.panel), Boolean(chosen?.has_epsilon));
+    find(".epsilon-shown", this.panel).textContent = `${epsilon.value}/255`;
+    epsilon.setAttribute("aria-valuetext", `${epsilon.value} of 255`);
+  }
+
+  tellPreset() {
+    find(".preset-hint", this.panel).textContent = PRESETS[this.restoreForm.elements.preset.value];
+  }
+
+  /** Back to where pictures are chosen. */
+  open() {
+    this.work.abort();
+    show(find(".opening", this.panel), true);
+    show(find(".bench", this.panel), false);
+    show(find(".findings", this.panel), false);
+    find(".file-input", this.panel).focus();
+  }
+
+  take(blob, name) {
+    this.work.abort();
+    this.work = new AbortController();
+    this.original = { blob, name };
+    this.current = this.original;
+    this.attacked = null;
+    this.answers = {};
+    show(find(".opening", this.panel), false);
+    show(find(".bench", this.panel), true);
+    show(find(".undo", this.panel), false);
+    find(".file-name", this.panel).textContent = name;
+    find(".attack-told", this.panel).textContent = "";
+    clear(find(".trouble", this.attackForm));
+    this.stage.showOnly(blob, `The picture as it came in: ${name}`);
+    this.forgetResult();
+    this.now("Asking the classifier …");
+    this.look();
+    scrollTo({ top: 0 });
+    find(".restore-form .primary", this.panel).focus({ preventScroll: true });
+  }
+
+  forgetResult() {
+    show(find(".outcome", this.panel), false);
+    show(find(".course", this.panel), false);
+    clear(find(".trouble", this.restoreForm));
+  }
+
+  /** The label of the moment under the picture. */
+  now(what, answer = null) {
+    find(".now-what", this.panel).textContent = what;
+    find(".now-label", this.panel).textContent = answer?.label ?? "";
+    find(".now-share", this.panel).textContent = answer ? percent(answer.probability) : "";
+    find(".meter-fill", this.panel).style.setProperty("--share", answer?.probability ?? 0);
+  }
+
+  /** The first answer for the picture that is to be restored. */
+  seen() {
+    return (this.answers.attacked ?? this.answers.original)?.[0];
+  }
+
+  /** Asks the classifier and the detector about the picture as it is. */
+  look() {
+    const { signal } = this.work;
+    const { blob } = this.current;
+    this.classify(blob, signal);
+    if (this.about?.kinds.includes("detect")) this.detect(blob, signal);
+  }
+
+  async classify(blob, signal) {
+    const trouble = find(".trouble", this.restoreForm);
+    try {
+      const job = await run("classify", blob, { options: { top: 5 }, signal, onWait: (left) => tellWait(trouble, left) });
+      if (this.answers.restored || blob !== this.current.blob) return;
+      this.answers[this.attacked ? "attacked" : "original"] = job.answer.top;
+      this.drawAnswers();
+      this.now(this.attacked ? "Attacked, the classifier sees" : "The classifier sees", job.answer.top[0]);
+    } catch (error) {
+      this.now("");
+      tell(trouble, error);
+    }
+  }
+
+  async detect(blob, signal) {
+    const told = find(".verdict-told", this.verdict);
+    const trouble = find(".trouble", this.verdict);
+    clear(trouble);
+    told.replaceChildren(make("p", { class: "hint", text: "Looking …" }));
+    try {
+      const job = await run("detect", blob, { signal, onWait: (left) => tellWait(trouble, left) });
+      if (blob !== this.current.blob) return;
+      const { title, told: sentence } = verdictOf(job.answer);
+      const flagged = job.answer.is_suspicious;
+      told.replaceChildren(
+        make("p", { class: flagged ? "verdict-title is-suspicious" : "verdict-title", text: title }),
+        make("p", { class: "hint", text: sentence }),
+        evidence(job.answer.evidence));
+    } catch (error) {
+      told.replaceChildren();
+      tell(trouble, error);
+    }
+  }
+
+  async attack() {
+    const { attack, epsilon } = this.attackForm.elements;
+    const trouble = find(".trouble", this.attackForm);
+    const told = find(".attack-told", this.panel);
+    clear(trouble);
+    this.fit?.abort();
+    const hasSize = this.about.attacks.find(({ name }) => name === attack.value)?.has_epsilon;
+    const { signal } = this.work;
+    this.working(this.attackForm, true);
+    told.textContent = "Attacking …";
+    try {
+      const options = { attack: attack.value, ...(hasSize ? { epsilon_255: epsilon.value } : {}) };
+      const job = await run("attack", this.original.blob, { options, signal, onWait: (left) => tellWait(trouble, left) });
+      const blob = await fetched(job.files.result, { signal });
+      const clean = job.files.clean ? await fetched(job.files.clean, { signal }) : null;
+      this.attacked = { answer: job.answer, clean };
+      this.current = { blob, name: `attacked-${this.original.name}` };
+      this.answers = { original: job.answer.before, attacked: job.answer.after };
+      this.forgetResult();
+      this.showAttack();
+      told.textContent = attackTold(job.answer);
+      show(find(".undo", this.panel), true);
+      if (this.about.kinds.includes("detect")) this.detect(blob, signal);
+    } catch (error) {
+      told.textContent = "";
+      tell(trouble, error);
+    } finally {
+      this.working(this.attackForm, false);
+    }
+  }
+
+  showAttack() {
+    const { blob } = this.current;
+    const { clean, answer } = this.attacked;
+    if (clean) {
+      this.stage.showBoth(
+        { blob: clean, alt: "The original, cut to what the classifier sees", chip: "Original" },
+        { blob, alt: "The attacked picture", chip: "Attacked" },
+        this.differences());
+    } else this.stage.showOnly(blob, "The attacked picture");
+    this.drawAnswers();
+    this.now("Attacked, the classifier sees", answer.after[0]);
+  }
+
+  differences(restored) {
+    const found = [];
+    if (this.attacked?.clean) {
+      found.push({ name: "attack", label: "Perturbation ×\u00a010", hint: "What the attack added, ten times as strong; grey is no change.", from: this.attacked.clean, to: this.current.blob });
+    }
+    if (restored) {
+      found.push({ name: "taken", label: "Taken out ×\u00a010", hint: "What restoring took out, ten times as strong; grey is no change.", from: restored, to: this.current.blob });
+    }
+    return found;
+  }
+
+  async restore() {
+    const trouble = find(".trouble", this.restoreForm);
+    if (!this.restoreForm.reportValidity()) return;
+    this.fit?.abort();
+    this.fit = new AbortController();
+    const signal = AbortSignal.any([this.fit.signal, this.work.signal]);
+    const source = this.current;
+    this.forgetResult();
+    delete this.answers.restored;
+    this.drawAnswers();
+    this.working(this.restoreForm, true);
+    this.stage.showOnly(source.blob, "The picture that is being restored");
+    this.stage.busy(true);
+    this.plot.clear();
+    show(find(".course", this.panel), true);
+    announce("Restoring.");
+    find(".bench-head", this.panel).scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+    try {
+      const job = await run("protect", source.blob, {
+        options: optionsOf(this.restoreForm), signal,
+        onWait: (left) => tellWait(trouble, left),
+        onState: ({ state, position }) => {
+          if (state === "queued") this.now(position > 1 ? `Waiting; place ${position} in the queue` : "Waiting for a free worker", this.seen());
+        },
+        onProgress: (progress) => this.grow(progress),
+      });
+      const blob = await fetched(job.files.result, { signal });
+      this.finish(job, source, blob);
+    } catch (error) {
+      show(find(".course", this.panel), false);
+      if (this.work.signal.aborted) return;
+      if (this.attacked) this.showAttack();
+      else this.stage.showOnly(source.blob, "The picture as it came in");
+      this.now(isAbort(error) ? "Cancelled. The classifier sees" : "The classifier sees", this.seen());
+      if (isAbort(error)) announce("Cancelled.");
+      tell(trouble, error);
+    } finally {
+      this.stage.busy(false);
+      this.working(this.restoreForm, false);
+    }
+  }
+
+  /** One step of the fit. */
+  grow({ iteration, limit, psnr, label, probability, preview }) {
+    if (preview) this.stage.showGrowing(preview, "The restoration as it grows");
+    this.stage.busy(true, limit ? iteration / limit : null);
+    this.plot.add({ iteration, psnr, label, probability });
+    const what = `Iteration ${iteration}${limit ? ` of at most ${limit}` : ""}`;
+    if (label) this.now(what, { label, probability });
+    else find(".now-what", this.panel).textContent = what;
+  }
+
+  finish(job, source, blob) {
+    const { answer } = job;
+    this.answers.restored = answer.after;
+    if (this.attacked) this.answers.attacked = answer.before;
+    else this.answers.original = answer.before;
+    this.stage.showBoth(
+      { blob: source.blob, alt: "The picture as it came in", chip: this.attacked ? "Attacked" : "As it came in" },
+      { blob, alt: "The restored picture", chip: answer.restored ? "Restored" : "Left as it was" },
+      this.differences(answer.restored ? blob : null));
+    this.now(answer.restored ? "Restored, the classifier sees" : "The classifier sees", answer.after[0]);
+    const hasCourse = answer.trajectory?.length > 0;
+    show(find(".course", this.panel), hasCourse);
+    if (hasCourse) this.plot.finish(answer.trajectory, answer.iteration_chosen);
+    const { title, told } = outcomeOf(answer, this.attacked?.answer);
+    find(".outcome-title", this.panel).textContent = title;
+    find(".outcome-told", this.panel).textContent = told;
+    const download = find(".download", this.panel);
+    download.href = address(blob, download.href);
+    download.download = `${this.original.name.replace(/\.\w+$/, "")}-restored.png`;
+    const record = find(".record", this.panel);
+    record.href = address(new Blob([JSON.stringify(job, null, 2)], { type: "application/json" }), record.href);
+    record.download = `${this.original.name.replace(/\.\w+$/, "")}-restored.json`;
+    show(find(".outcome", this.panel), true);
+    this.drawAnswers();
+    announce(`${title} ${told}`);
+    find(".outcome", this.panel).scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+  }
+
+  drawAnswers() {
+    const { original, attacked, restored } = this.answers;
+    const columns = [
+      original && { title: this.attacked ? "Original" : "As it came in", top: original },
+      attacked && { title: "Attacked", top: attacked },
+      restored && { title: "Restored", top: restored, isAfter: true },
+    ].filter(Boolean);
+    show(find(".findings", this.panel), columns.length > 0);
+    drawBars(find(".bars", this.panel), columns);
+  }
+
+  working(form, isWorking) {
+    find("[type=submit]", form).disabled = isWorking;
+    const cancel = find(".cancel", form);
+    if (!cancel) return;
+    show(cancel, isWorking);
+    if (isWorking) cancel.focus({ preventScroll: true });
+    else if (document.activeElement === document.body) find("[type=submit]", form).focus({ preventScroll: true });
+  }
+}
+
+function optionsOf(form) {
+  const { preset, stop, seed, only_if_suspicious: suspicious, views } = form.elements;
+  return {
+    preset: preset.value, stop: stop.value, seed: seed.value,
+    only_if_suspicious: suspicious.checked || null, views: views.checked || null,
+  };
+}
+
+/** Its size is set beside it. */
+const withoutSize = (label) => label.replace(/, [\d.]+\/255/, "");
+
+function attackTold({ before, after, fooled, linf, l2 }) {
+  const size = `No pixel changed by more than ${saved(255 * linf, 2)}/255; L2\u00a0norm\u00a0${saved(l2, 2)}.`;
+  if (fooled) return `Fooled: ${before[0].label} became ${after[0].label}. ${size}`;
+  return `Not fooled: still ${after[0].label}. ${size}`;
+}
+
+function evidence(found = {}) {
+  const rows = Object.entries(found).map(([name, value]) =>
+    make("tr", {}, make("th", { scope: "row", text: name }), make("td", { text: `${value >= 0 ? "+" : "−"}${Math.abs(value).toFixed(1)} σ` })));
+  return rows.length
+    ? make("details", {}, make("summary", { text: "Evidence" }), make("p", { class: "hint", text: "In standard deviations of clean pictures." }), make("table", {}, make("tbody", {}, ...rows)))
+    : "";
+}

@@ -1,0 +1,127 @@
+/** The picture: before and after with a divider between them, and what was added or taken out, ten times as strong. */
+
+import { address, copyOf, find, findAll, make, pixelsOf, show } from "./dom.js";
+
+const TIMES = 10;
+
+export class Stage {
+  /** @param {Element} root an empty element that the stage fills */
+  constructor(root) {
+    this.root = root;
+    root.append(copyOf("#stage-template"));
+    this.compare = find(".compare", root);
+    this.below = find(".compare-below", root);
+    this.above = find(".compare-above", root);
+    this.range = find(".compare-range", root);
+    this.canvas = find(".difference", root);
+    this.views = find(".views", root);
+    this.hint = find(".view-hint", root);
+    this.below.addEventListener("load", () => {
+      this.compare.style.setProperty("--wide", this.below.naturalWidth / this.below.naturalHeight);
+    });
+    this.range.addEventListener("input", () => this.divide(Number(this.range.value)));
+  }
+
+  /** One picture, nothing to compare it with. */
+  showOnly(blob, alt) {
+    this.below.src = this.belowAddress = address(blob, this.belowAddress);
+    this.below.alt = alt;
+    this.above.removeAttribute("src");
+    this.above.alt = "";
+    this.setViews([]);
+    this.chips("", "");
+    this.compare.classList.remove("is-comparing");
+    this.lookAt("picture");
+  }
+
+  /** A restoration in the making, over the picture that it starts from. */
+  showGrowing(source, alt) {
+    this.above.src = source;
+    this.above.alt = alt;
+    this.setViews([]);
+    this.chips("", "");
+    this.compare.classList.remove("is-comparing");
+    this.divide(0);
+    this.lookAt("picture");
+  }
+
+  /** Takes a restoration in the making away again. */
+  backToOnly() {
+    this.above.removeAttribute("src");
+    this.compare.classList.remove("is-comparing");
+  }
+
+  /**
+   * Two pictures of the same place with a divider between them.
+   * @param {{blob: Blob, alt: string, chip: string}} before
+   * @param {{blob: Blob, alt: string, chip: string}} after
+   * @param {Array<{name: string, label: string, hint: string, from: Blob, to: Blob}>} differences
+   */
+  showBoth(before, after, differences = []) {
+    this.below.src = this.belowAddress = address(before.blob, this.belowAddress);
+    this.below.alt = before.alt;
+    this.above.src = this.aboveAddress = address(after.blob, this.aboveAddress);
+    this.above.alt = after.alt;
+    this.chips(before.chip, after.chip);
+    this.compare.classList.add("is-comparing");
+    this.range.value = 50;
+    this.divide(50);
+    this.setViews([{ name: "picture", label: "Before | after" }, ...differences]);
+    this.lookAt("picture");
+  }
+
+  /** Percent of the width, from the left, that show what was before. */
+  divide(share) {
+    this.compare.style.setProperty("--share", `${share}%`);
+    this.range.setAttribute("aria-valuetext", `${share} % before, ${100 - share} % after`);
+  }
+
+  busy(isBusy, share = null) {
+    const line = find(".busy-line", this.root);
+    show(line, isBusy);
+    line.classList.toggle("is-unknown", share === null);
+    find("div", line).style.setProperty("--done", share ?? 1);
+  }
+
+  chips(left, right) {
+    find(".chip-left", this.root).textContent = left;
+    find(".chip-right", this.root).textContent = right;
+  }
+
+  setViews(views) {
+    this.differences = views.filter((view) => view.from);
+    for (const label of findAll("label", this.views)) label.remove();
+    show(this.views, views.length > 1);
+    const group = (this.root.closest("[id]")?.id ?? "") + "-view";
+    for (const { name, label } of views.length > 1 ? views : []) {
+      const input = make("input", { type: "radio", name: group, value: name, checked: name === "picture" });
+      input.addEventListener("change", () => this.lookAt(name));
+      this.views.append(make("label", {}, input, make("span", { text: label })));
+    }
+  }
+
+  async lookAt(name) {
+    const view = this.differences.find((each) => each.name === name);
+    show(this.canvas, Boolean(view));
+    this.compare.classList.toggle("is-difference", Boolean(view));
+    show(this.hint, Boolean(view));
+    if (!view) return;
+    this.hint.textContent = view.hint;
+    this.canvas.setAttribute("aria-label", `${view.label}. ${view.hint}`);
+    await drawDifference(this.canvas, view.from, view.to);
+  }
+}
+
+/** Mid-grey where nothing changed; a change of ε shows as ten times ε. */
+async function drawDifference(canvas, from, to) {
+  const second = await pixelsOf(to);
+  const first = await pixelsOf(from, second);
+  const shown = new ImageData(second.width, second.height);
+  for (let i = 0; i < shown.data.length; i += 4) {
+    for (let c = 0; c < 3; c++) shown.data[i + c] = 128 + TIMES * (second.data[i + c] - first.data[i + c]);
+    shown.data[i + 3] = 255;
+  }
+  canvas.width = second.width;
+  canvas.height = second.height;
+  canvas.getContext("2d").putImageData(shown, 0, 0);
+}

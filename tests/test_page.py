@@ -1,0 +1,470 @@
+"""The page in a real browser, against the real service: from dropping a picture to downloading what came of it."""
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.served import Served
+from PIL import Image, ImageDraw, ImageFont
+from playwright.sync_api import Browser, FilePayload, Page, ViewportSize, expect, sync_playwright
+
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 740}
+TOKEN = "a-token-for-the-tests"  # noqa: S105
+FLAGS = "--headless --no-sandbox --disable-gpu --disable-background-networking --no-first-run"
+MORE_FLAGS = "--disable-component-update --disable-sync"
+PATIENCE = 120_000
+"""Milliseconds until a thing that does not come counts as missing; a busy machine is slow."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        told = "no Chromium was found; install it (Debian: apt-get install chromium) to test the page"
+        pytest.fail(told) if os.environ.get("CI") == "true" else pytest.skip(told)
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=path, args=f"{FLAGS} {MORE_FLAGS}".split())
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    del browser  # asked for first, so that nothing is started where there is none
+    with Served(tmp_path_factory.mktemp("service") / "data", "--workers", "2") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def photo(photograph_bytes: bytes) -> FilePayload:
+    return {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": photograph_bytes}
+
+
+@pytest.fixture(scope="module")
+def photograph_bytes() -> bytes:
+    from deep_protection.evaluation import imagenet_samples
+
+    return encoded(imagenet_samples()[4][0].resize((120, 90)), "JPEG")
+
+
+def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+class Watched:
+    """A page that must ask nobody but its service, and complain of nothing."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url = page, url
+        self.complaints: list[str] = []
+        self.strangers: list[str] = []
+        self.jobs: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self._asked(request.url))
+        page.on("response", self._answered)
+
+    def _asked(self, url: str) -> None:
+        if not url.startswith((self.url + "/", "data:", f"blob:{self.url}/")):
+            self.strangers.append(url)
+
+    def _answered(self, response: Any) -> None:
+        if response.status == 202:
+            self.jobs.append(response.headers["location"])
+
+    def open(self, fragment: str = "") -> Page:
+        self.page.goto(f"{self.url}/{fragment}")
+        self.page.wait_for_selector("html[data-ready]")
+        return self.page
+
+    def check(self) -> None:
+        assert not self.strangers
+        assert not self.complaints
+        assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
+
+
+@contextmanager
+def watching(browser: Browser, served: Served, size: ViewportSize, **options: Any) -> Iterator[Watched]:
+    context = browser.new_context(viewport=size, **options)
+    try:
+        yield Watched(context.new_page(), served.url)
+    finally:
+        context.close()
+
+
+def drop(page: Page, picture: FilePayload) -> None:
+    """Drops a file onto the window, as a file manager does."""
+    page.evaluate(
+        """([name, type, content]) => {
+          const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+          const files = new DataTransfer();
+          files.items.add(new File([bytes], name, { type }));
+          for (const kind of ["dragenter", "dragover", "drop"])
+            document.body.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: files }));
+        }""",
+        [picture["name"], picture["mimeType"], base64.b64encode(picture["buffer"]).decode()],
+    )
+
+
+def restore_quickly(page: Page) -> None:
+    page.click("#protect .restore-form summary")
+    page.select_option("[name=stop]", "fixed:20")
+    page.click("#protect .restore-form [type=submit]")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_whole_story(
+    size: ViewportSize, browser: Browser, service: Served, photo: FilePayload, tmp_path: Path
+) -> None:
+    with watching(browser, service, size, has_touch=size is PHONE, accept_downloads=True) as watched:
+        page = watched.open()
+        watched.check()
+        if size is PHONE:
+            page.set_input_files("#protect .file-input", photo)
+        else:
+            drop(page, photo)
+        page.wait_for_selector("#protect .verdict-title")
+        expect(page.locator("#protect .now-label")).to_contain_text(re.compile("."))
+        assert page.locator("#protect .column").count() == 1
+        watched.check()
+
+        page.select_option("[name=attack]", "fgsm")
+        page.locator("[name=epsilon]").fill("8")
+        page.click(".attack-form [type=submit]")
+        page.wait_for_selector("#protect .undo:not([hidden])")
+        assert "8/255" in page.inner_text(".epsilon-shown")
+        assert "ooled" in page.inner_text(".attack-told")
+        assert page.locator("#protect .column").count() == 2
+
+        page.evaluate(
+            """window.seen = [];
+            new MutationObserver(() => window.seen.push(document.querySelector("#protect .now-what").textContent))
+              .observe(document.querySelector("#protect .now-what"), { childList: true });"""
+        )
+        restore_quickly(page)
+        page.wait_for_selector("#protect .outcome:not([hidden])")
+        told = page.evaluate("window.seen")
+        assert any(re.match(r"Iteration \d+ of at most 20", line) for line in told), told
+        assert page.locator("#protect .column").count() == 3
+        assert page.locator("#protect .bar").count() == 15
+        assert page.locator("#protect .plot-stop").count() == 1
+        assert "20" in page.inner_text("#protect .outcome-told")
+        check_divider(page)
+        check_difference(page)
+        watched.check()
+
+        with page.expect_download() as coming:
+            page.click("#protect .download")
+        coming.value.save_as(tmp_path / "restored.png")
+        assert coming.value.suggested_filename == "holiday-restored.png"
+        with service.http() as http:
+            assert (tmp_path / "restored.png").read_bytes() == http.get(f"{watched.jobs[-1]}/result").content
+        with Image.open(tmp_path / "restored.png") as restored:
+            assert restored.size == (224, 224)
+        with page.expect_download() as coming:
+            page.click("#protect .record")
+        coming.value.save_as(tmp_path / "record.json")
+        record = json.loads((tmp_path / "record.json").read_text())
+        assert record["answer"]["iterations_run"] == 20
+        assert page.inner_text("#protect .now-label") == record["answer"]["after"][0]["label"]
+        watched.check()
+
+
+def check_divider(page: Page) -> None:
+    """The divider moves with the keyboard, and with it what of the picture is cut off."""
+    divider = page.locator("#protect .compare-range")
+    clip = "getComputedStyle(document.querySelector('#protect .compare-above')).clipPath"
+    before = page.evaluate(clip)
+    divider.focus()
+    page.keyboard.press("ArrowRight")
+    assert divider.input_value() == "51"
+    assert divider.get_attribute("aria-valuetext") == "51 % before, 49 % after"
+    assert page.evaluate(clip) != before
+
+
+def check_difference(page: Page) -> None:
+    """The attack's perturbation is mid-grey but for ten times its size."""
+    page.locator("#protect .views label", has_text="Perturbation").click()
+    expect(page.locator("#protect .difference")).to_have_attribute("width", "224")
+    values = page.evaluate(
+        """[...document.querySelector("#protect .difference").getContext("2d").getImageData(0, 0, 224, 224).data]
+           .filter((_, i) => i % 4 !== 3)"""
+    )
+    assert min(values) < 60
+    assert max(values) > 190
+    assert 118 < sum(values) / len(values) < 138
+    page.locator("#protect .views label", has_text="Before").click()
+    page.wait_for_selector("#protect .difference", state="hidden")
+
+
+def tab_to(page: Page, wanted: str) -> None:
+    for _ in range(60):
+        if page.evaluate("(wanted) => document.activeElement.matches(wanted)", wanted):
+            return
+        page.keyboard.press("Tab")
+        seen = page.evaluate(
+            """() => {
+              const at = document.activeElement;
+              const marked = [at, at.nextElementSibling, at.parentElement, at.closest(".compare")];
+              if (at === document.body) return true;  // past the last control, before the first
+              return marked.some((each) => each && getComputedStyle(each).outlineStyle !== "none");
+            }"""
+        )
+        assert seen, page.evaluate("document.activeElement.outerHTML")
+    raise AssertionError(f"{wanted} is not reached by tab")
+
+
+def test_by_keyboard_alone(browser: Browser, service: Served) -> None:
+    with watching(browser, service, DESKTOP, accept_downloads=True, reduced_motion="reduce") as watched:
+        page = watched.open()
+        tab_to(page, "[role=tab]")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector("#maps:not([hidden])")
+        page.keyboard.press("Home")
+        page.wait_for_selector("#protect:not([hidden])")
+        tab_to(page, "#theme")
+        page.keyboard.press("Enter")
+        assert page.get_attribute("#theme", "aria-pressed") == "true"
+        page.wait_for_selector("#protect .sample img[src]")
+        tab_to(page, "#protect .sample")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#protect .bench:not([hidden])")
+        assert page.evaluate("document.activeElement.matches('#protect .restore-form [type=submit]')")
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.type("After 2")
+        assert page.input_value("[name=stop]") == "fixed:20"
+        tab_to(page, "#protect .restore-form [type=submit]")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#protect .outcome:not([hidden])")
+        assert page.inner_text("#announcer").startswith(page.inner_text("#protect .outcome-title"))
+        tab_to(page, "#protect .download")
+        with page.expect_download() as coming:
+            page.keyboard.press("Enter")
+        assert coming.value.suggested_filename.endswith("-restored.png")
+        watched.check()
+
+
+def test_a_fit_is_cancelled_on_the_server_too(browser: Browser, service: Served, photo: FilePayload) -> None:
+    with watching(browser, service, DESKTOP) as watched:
+        page = watched.open()
+        page.set_input_files("#protect .file-input", photo)
+        page.wait_for_selector("#protect .verdict-title")
+        page.locator("#protect .segments label", has_text="Thorough").click()
+        page.click("#protect .restore-form [type=submit]")
+        expect(page.locator("#protect .now-what")).to_contain_text("Iteration")
+        page.click("#protect .restore-form .cancel")
+        expect(page.locator("#protect .now-what")).to_contain_text("Cancelled")
+        assert page.is_enabled("#protect .restore-form [type=submit]")
+        assert page.is_hidden("#protect .outcome")
+        with service.http() as http:
+            while (state := http.get(watched.jobs[-1]).json()["state"]) == "running":
+                time.sleep(0.1)
+        assert state == "cancelled"
+        watched.check()
+
+
+def test_what_cannot_be_used_is_said_plainly(browser: Browser, service: Served, photograph_bytes: bytes) -> None:
+    with watching(browser, service, PHONE) as watched:
+        page = watched.open()
+        trouble = page.locator("#protect .picker > .trouble")
+        words: FilePayload = {"name": "a.txt", "mimeType": "text/plain", "buffer": b"words"}
+        page.set_input_files("#protect .file-input", words)
+        expect(trouble).to_contain_text("“a.txt” is not a picture")
+        huge: FilePayload = {
+            "name": "huge.png",
+            "mimeType": "image/png",
+            "buffer": encoded(Image.new("1", (4001, 4001))),
+        }
+        page.set_input_files("#protect .file-input", huge)
+        expect(trouble).to_contain_text("4001 × 4001 pixels; this server takes up to 16 million")
+        cut: FilePayload = {
+            "name": "cut.jpg",
+            "mimeType": "image/jpeg",
+            "buffer": photograph_bytes[: len(photograph_bytes) // 2],
+        }
+        page.set_input_files("#protect .file-input", cut)
+        expect(trouble).to_contain_text("“cut.jpg” is not a picture")
+        assert page.is_hidden("#protect .bench")
+        watched.check()
+
+
+UNNAMED = """() => {
+  const named = (each) => each.getAttribute("aria-label") || each.textContent.trim() || each.title
+    || (each.labels && [...each.labels].some((label) => label.textContent.trim()))
+    || (each.getAttribute("aria-labelledby") && document.getElementById(each.getAttribute("aria-labelledby")));
+  const roles = ["tab", "tablist", "tabpanel", "radiogroup", "application", "region"].map((role) => `[role=${role}]`);
+  const wanted = ["button, a[href], input, select, summary, fieldset, dialog", ...roles].join();
+  return [...document.querySelectorAll(wanted)].filter((each) => !named(each)).map((each) => each.outerHTML);
+}"""
+DOUBLES = """() => {
+  const names = [...document.querySelectorAll("[id]")].map((each) => each.id);
+  return names.filter((name, number) => names.indexOf(name) !== number);
+}"""
+PAIRS = [
+    *[("ink", ground, 4.5) for ground in ("ground", "surface", "mat", "accent-soft")],
+    *[("soft", ground, 4.5) for ground in ("ground", "surface", "mat", "accent-soft")],
+    ("on-accent", "accent", 4.5),
+    ("on-accent", "accent-strong", 4.5),
+    ("bad", "bad-soft", 4.5),
+    ("accent", "ground", 3.0),
+    ("accent", "surface", 3.0),
+    ("edge", "ground", 3.0),
+    ("edge", "surface", 3.0),
+]
+"""Text and lines on their grounds, with the contrast that WCAG 2.2 asks for (1.4.3, 1.4.11)."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_has_a_name_and_can_be_told_from_its_ground(scheme: str, browser: Browser, service: Served) -> None:
+    with watching(browser, service, PHONE, color_scheme=scheme) as watched:
+        page = watched.open()
+        for tab in ("maps", "restore", "protect"):
+            page.click(f"#tab-{tab}")
+            watched.check()
+        assert page.evaluate(UNNAMED) == []
+        assert page.evaluate(DOUBLES) == []
+        assert page.evaluate("document.querySelectorAll('img:not([alt])').length") == 0
+        assert page.evaluate("document.documentElement.lang") == "en-GB"
+        colours = page.evaluate(
+            "(names) => names.map((name) => getComputedStyle(document.documentElement).getPropertyValue('--' + name))",
+            [name for pair in PAIRS for name in pair[:2]],
+        )
+        seen = zip(PAIRS, colours[::2], colours[1::2], strict=True)
+        weak = {pair: found for pair, a, b in seen if (found := contrast(a, b)) < pair[2]}
+        assert not weak
+        grounds = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ("17, 20, 20" in grounds) == (scheme == "dark")
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours written ``#rrggbb``, by WCAG."""
+    low, high = sorted(luminance(each) for each in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour.strip()[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_a_token_a_full_queue_and_a_server_that_was_killed(
+    browser: Browser, photo: FilePayload, tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ("--port", str(port), "--workers", "1", "--queue", "1")
+    with Served(tmp_path / "data", *options, token=TOKEN) as served, watching(browser, served, DESKTOP) as watched:
+        page = watched.page
+        page.goto(served.url)
+        page.fill("[name=token]", "not the token at all")
+        page.keyboard.press("Enter")
+        expect(page.locator("#token-told")).to_contain_text("not it")
+        page.fill("[name=token]", TOKEN)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("html[data-ready]")
+        page.set_input_files("#protect .file-input", photo)
+        page.wait_for_selector("#protect .verdict-title")
+
+        with served.http() as http:
+
+            def submit() -> str:
+                asked = "/v1/protect?preset=paper"
+                job = http.post(asked, content=photo["buffer"], headers={"Content-Type": "image/jpeg"})
+                return f"/v1/jobs/{job.json()['id']}"
+
+            first = submit()
+            while http.get(first).json()["state"] != "running":
+                time.sleep(0.05)
+            second = submit()
+            page.click("#protect .restore-form summary")
+            page.select_option("[name=stop]", "fixed:100")
+            page.click("#protect .restore-form [type=submit]")
+            waits = page.locator("#protect .restore-form .trouble[data-kind=wait]")
+            waits.wait_for()
+            assert re.fullmatch(r"The queue is full\. Trying again in \d+ s\.", waits.inner_text())
+            for job in (second, first):
+                http.delete(job)
+        expect(page.locator("#protect .now-what")).to_contain_text("Iteration")
+
+        served.kill()
+        page.wait_for_selector("#banner:not([hidden])")
+        assert "does not answer" in page.inner_text("#banner")
+        served.start()
+        page.wait_for_selector("#banner", state="hidden")
+        page.wait_for_selector("#protect .outcome:not([hidden])")
+        assert page.locator("#protect .plot-stop").count() == 1
+        assert not watched.strangers
+
+
+def test_words_of_a_map(browser: Browser, service: Served) -> None:
+    sheet = Image.new("RGB", (200, 90), (240, 238, 220))
+    ImageDraw.Draw(sheet).text((30, 25), "Castle", (30, 30, 30), ImageFont.load_default(34))
+    with watching(browser, service, PHONE, has_touch=True) as watched:
+        page = watched.open("#maps")
+        page.set_input_files("#maps .file-input", {"name": "m.png", "mimeType": "image/png", "buffer": encoded(sheet)})
+        page.click("#maps [type=submit]")
+        page.wait_for_selector("#maps .layers:not([hidden])")
+        assert page.inner_text("#maps .words tbody th") == "Castle"
+        assert page.locator(".sheet-frames polygon").count() == 1
+        assert page.is_visible(".sheet-lettering")
+        page.uncheck("#maps [name=lettering]")
+        assert not page.is_visible(".sheet-lettering")
+        page.locator("#maps .words tbody tr").focus()
+        assert page.locator(".sheet-frames .is-marked").count() == 1
+        assert page.locator("#maps .downloads a").count() == 3
+        watched.check()
+
+
+def test_a_scratch_is_painted_over(browser: Browser, service: Served, photograph_bytes: bytes) -> None:
+    with Image.open(io.BytesIO(photograph_bytes)) as whole:
+        small = whole.resize((64, 48))
+    ImageDraw.Draw(small).line((32, 0, 32, 47), (255, 255, 255), 3)
+    with watching(browser, service, DESKTOP, accept_downloads=True) as watched:
+        page = watched.open("#restore")
+        page.set_input_files(
+            "#restore .file-input", {"name": "s.png", "mimeType": "image/png", "buffer": encoded(small)}
+        )
+        page.locator("#restore .choice", has_text="missing").click()
+        assert page.is_disabled("#restore [type=submit]")
+        box = page.locator("#restore .mask").bounding_box()
+        assert box is not None
+        middle = box["x"] + 32.5 / 64 * box["width"]
+        page.locator("#restore .brush-size input").fill("10")
+        page.mouse.move(middle, box["y"] + 2)
+        page.mouse.down()
+        page.mouse.move(middle, box["y"] + box["height"] - 2, steps=8)
+        page.mouse.up()
+        page.locator("#restore .mask").focus()
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Space")
+        page.locator("#restore .brush button", has_text="Undo").click()
+        assert page.is_enabled("#restore [type=submit]")
+        page.locator("#restore .segments label", has_text="Quick look").click()
+        page.click("#restore [type=submit]")
+        page.wait_for_selector("#restore .mended:not([hidden])")
+        with page.expect_download() as coming:
+            page.click("#restore .download")
+        with Image.open(coming.value.path()) as mended:
+            assert mended.size == (64, 48)
+            assert min(mended.convert("L").crop((31, 8, 34, 40)).tobytes()) < 200, "the scratch is still there"
+            assert mended.convert("RGB").crop((0, 0, 20, 48)).tobytes() == small.crop((0, 0, 20, 48)).tobytes()
+        watched.check()
