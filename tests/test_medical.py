@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,17 @@ def test_sixteen_bits_come_back_and_no_dicom_does(tmp_path: Path) -> None:
         content = dp.purify(path.read_bytes(), stop="fixed:2")
     assert content.startswith(b"\x89PNG")
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), np.asarray(restored))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # notes on how it is shown, tested elsewhere
+def test_what_the_document_tells_to_type_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "chest.dcm").write_bytes(dicom())
+    monkeypatch.chdir(tmp_path)
+    document = (Path(__file__).parents[1] / "docs/medical.md").read_text(encoding="utf-8")
+    [snippet] = re.findall(r"```python\n(.*?)```", document, flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(snippet, "docs/medical.md", "exec"), names)  # noqa: S102  (our own document)
+    assert names["restored"].startswith(b"\x89PNG")
 
 
 def test_the_command_writes_pngs_beside_other_pictures(tmp_path: Path) -> None:

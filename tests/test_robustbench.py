@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor
 
 import deep_protection as dp
 
-if find_spec("robustbench") is None:
+try:
+    version("robustbench")  # torchattacks brings a folder of that name, which is not it
+except PackageNotFoundError:
     pytest.skip("robustbench is not installed: make test-integrations", allow_module_level=True)
 
 
