@@ -202,6 +202,10 @@ def test_other_restorations(client: Client, data: bytes, small: Image.Image) -> 
     assert (painted[kept] == np.array(small)[kept]).all()
     with pytest.raises(ServiceError, match="mask"):
         client.submit("inpaint", image=data)
+    job = client.run("upscale", image=data, factor=4, stop="fixed:2")
+    assert opened(client.file(job)).size == (160, 120)
+    with pytest.raises(ServiceError, match="factor must be 2 or 4, got 3"):
+        client.submit("upscale", image=data, factor=3)
 
 
 def test_text_of_a_map(client: Client, small: Image.Image) -> None:

@@ -61,6 +61,7 @@ _ROWS = (
     Kind("denoise", options.DenoiseOptions, example="sigma=25"),
     Kind("dejpeg", options.RestoreOptions),
     Kind("inpaint", options.RestoreOptions, inputs=("image", "mask")),
+    Kind("upscale", options.UpscaleOptions, example="factor=2"),
     Kind(
         "extract-text",
         options.ExtractTextOptions,

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from deep_protection.attacks import ATTACKS, attack
@@ -11,7 +12,7 @@ from deep_protection.fitting import Progress
 from deep_protection.images import Picture, read_image, to_pillow
 from deep_protection.maps import as_record, extract_text
 from deep_protection.purification import Preset, Purified, find_preset
-from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, inpaint, stop_for
+from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, inpaint, stop_for, upscale
 from deep_protection.service.fits import Told, fit_jobs, mean_answer
 from deep_protection.service.watched import Watched, plain
 from deep_protection.service.workshop import Made, Work, Workshop, opened, png
@@ -168,13 +169,21 @@ def _restore(shop: Workshop, work: Work, preset: Preset, stop: Any) -> Made:
 
 
 def _inpaint(shop: Workshop, work: Work) -> Made:
-    image, _, _ = read_image(work.inputs["image"])
     mask, _, _ = read_image(work.inputs["mask"])
-    told = Told(shop, work, INPAINT, opened(work.inputs["image"]), classified=False)
-    rule = Watched(lambda _: INPAINT.rule(work.options["stop"]), lambda _, part: told.tell(part))
-    restored = inpaint(
+    return _drawn(shop, work, INPAINT, partial(inpaint, mask=mask))
+
+
+def _upscale(shop: Workshop, work: Work) -> Made:
+    return _drawn(shop, work, UPSCALE, partial(upscale, factor=work.options["factor"]))
+
+
+def _drawn(shop: Workshop, work: Work, preset: Preset, draw: Callable[..., Any]) -> Made:
+    """What a function of the library draws of a picture that was not seen whole."""
+    image, _, _ = read_image(work.inputs["image"])
+    told = Told(shop, work, preset, opened(work.inputs["image"]), classified=False)
+    rule = Watched(lambda _: preset.rule(work.options["stop"]), lambda _, part: told.tell(part))
+    restored = draw(
         image,
-        mask,
         stop=rule,
         seed=work.options["seed"],
         device=shop.device,
@@ -212,5 +221,6 @@ MAKERS: dict[str, Callable[[Workshop, Work], Made]] = {
     "denoise": _denoise,
     "dejpeg": _dejpeg,
     "inpaint": _inpaint,
+    "upscale": _upscale,
     "extract-text": _extract_text,
 }

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deep_protection.attacks import ATTACKS
 from deep_protection.purification import find_preset
+from deep_protection.restoration import check_factor
 from deep_protection.stopping import parse_stop
 
 LONGEST_STOP = 5000
@@ -106,6 +107,16 @@ class RestoreOptions(Options):
 
     def check(self) -> None:
         check_stop(self.stop, LONGEST_STOP)
+
+
+class UpscaleOptions(RestoreOptions):
+    """Draw a picture twice or four times as long on each side."""
+
+    factor: int = Field(2, description="2 or 4.")
+
+    def check(self) -> None:
+        super().check()
+        check_factor(self.factor)
 
 
 class ExtractTextOptions(Options):
