@@ -19,8 +19,9 @@ HOSTS := $(VENV)/hosts
 demo: $(READY)
 	$(BIN)/deep-protection demo --out demo
 
+# A thread each: processes of several threads wait for each other's cores, and the tests take twice the time.
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Folders of their own beside the environment: transformers does not start where a torchvision is installed that was
 # built for another PyTorch, as it is beside CPU builds; and robustbench wants an older timm and an older setuptools.
