@@ -19,7 +19,7 @@ from deep_protection.purification import Purified, find_device, purify
 FIT_SECONDS = 2.0
 EXTRAS = {
     "attacks": ("foolbox",),
-    "baselines": ("skimage",),
+    "baselines": ("scikit-image",),
     "hub": ("transformers",),
     "medical": ("pydicom",),
     "plots": ("matplotlib",),
