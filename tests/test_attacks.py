@@ -81,6 +81,8 @@ def test_labels_may_be_a_list_and_have_to_fit_the_pictures(
     for wrong in (recognised[1][:2], labels.float(), labels[0]):
         with pytest.raises(dp.OptionError, match="N whole-numbered labels"):
             dp.attack(lite0, pixels, wrong, "fgsm")
+        with pytest.raises(dp.OptionError, match="N whole-numbered labels"):
+            dp.attack(lite0, pixels, labels, "fgsm", targets=wrong)
     with pytest.raises(dp.OptionError, match="unsqueeze"):
         dp.attack(lite0, pixels[0], labels, "fgsm")
 

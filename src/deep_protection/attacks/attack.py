@@ -38,7 +38,7 @@ def attack(
     labels: Tensor | Sequence[int],
     spec: str | AttackSpec,
     *,
-    targets: Tensor | None = None,
+    targets: Tensor | Sequence[int] | None = None,
     seed: int = 0,
 ) -> AttackResult:
     """Attack ``model`` (pixels in ``[0, 1]`` to logits) on ``N×3×H×W`` pictures with ``N`` true labels.
@@ -48,12 +48,8 @@ def attack(
     Random starts come from ``seed``; the global random state is put back.
     """
     spec = find_attack(spec)
-    labels = torch.as_tensor(labels, device=pixels.device)
-    if pixels.ndim != 4 or labels.shape != pixels.shape[:1] or labels.dtype.is_floating_point or not len(pixels):
-        raise OptionError(
-            f"an attack takes N×3×H×W pixels and N whole-numbered labels, got {tuple(pixels.shape)} and {labels.dtype} "
-            f"of shape {tuple(labels.shape)}; use unsqueeze(0) for a single picture"
-        )
+    labels = _classes(labels, pixels)
+    targets = None if targets is None else _classes(targets, pixels)
     library = foolbox()
     pixels = pixels.clamp(0, 1)  # foolbox asserts the bounds exactly, and resizing overshoots them by rounding
     host = library.PyTorchModel(model.eval(), bounds=(0, 1), device=pixels.device)
@@ -82,6 +78,17 @@ def find_attack(spec: str | AttackSpec) -> AttackSpec:
     if spec not in ATTACKS:
         raise OptionError(f"unknown attack {spec!r}; there are: {', '.join(sorted(ATTACKS))}")
     return ATTACKS[spec]
+
+
+def _classes(given: Tensor | Sequence[int], pixels: Tensor) -> Tensor:
+    """``N`` labels or targets for ``N×3×H×W`` pixels, on their device."""
+    classes = torch.as_tensor(given, device=pixels.device)
+    if pixels.ndim != 4 or classes.shape != pixels.shape[:1] or classes.dtype.is_floating_point or not len(pixels):
+        raise OptionError(
+            f"an attack takes N×3×H×W pixels and N whole-numbered labels, got {tuple(pixels.shape)} and "
+            f"{classes.dtype} of shape {tuple(classes.shape)}; use unsqueeze(0) for a single picture"
+        )
+    return classes
 
 
 @contextmanager
