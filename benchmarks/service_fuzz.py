@@ -67,6 +67,7 @@ def run(out: Path, requests: int, seconds: int, minutes: float, seed: int) -> No
                     "worker_deaths": _number(metrics, "deep_protection_worker_deaths_total"),
                     "ready_at_the_end": alive,
                     "tracebacks_in_the_log": served.log().count("Traceback"),
+                    "warnings_in_the_log": dict(Counter(_warnings(served.log()))),
                 }
             ],
         )
@@ -195,6 +196,12 @@ def counted(served: Served) -> Counter[str]:
         if route != "/readyz":  # which was asked again and again while the service started
             found[status] += int(float(count))
     return found
+
+
+def _warnings(log: str) -> list[str]:
+    """What the service said of itself in its log, and the last line of every trace."""
+    traces = re.findall(r"^Traceback.*?\n(?=\S)([^\n]*)", log, re.MULTILINE | re.DOTALL)
+    return [*re.findall(r"worker \d+ .*", log), *traces]
 
 
 def _number(metrics: str, name: str) -> int:

@@ -12,7 +12,7 @@ from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import Degradation, FitTask, ProgressCallback, fit_all
 from deep_protection.optional import import_optional
 from deep_protection.purification import Preset, find_device
-from deep_protection.restoration import DENOISE, INPAINT, with_fits
+from deep_protection.restoration import DENOISE, INPAINT, UPSCALE, with_fits
 from deep_protection.seeds import checked_seed, picture_seed
 from deep_protection.stopping import CLOSER, StopRule
 
@@ -25,7 +25,8 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
     Deep image prior reconstruction that ends by itself, any number of pictures a call, one seed one result.
 
     Fits :math:`\hat x = G_\theta(z)` to :math:`\|y - A G_\theta(z)\|^2` for every picture of a batch, a few times from
-    different seeds, and averages what they have drawn.
+    different seeds, and averages what they have drawn. Where nothing is noise, the nearest pictures of which just
+    :math:`y` is measured are given.
 
     :param str, StopRule stop: when to end a fit, such as ``"fixed:200"``. ``None``: where :math:`A \hat x` is as far
         from :math:`y` as the noise is large, if the physics says how large (``noise_model.sigma``); else where a
@@ -90,7 +91,28 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
         if not pictures:
             return y.detach().clone()
         made = torch.stack(pictures)
-        return made.mean(dim=1, keepdim=True) if y.shape[1] == 1 else made
+        made = made.mean(dim=1, keepdim=True) if y.shape[1] == 1 else made
+        return _consistent(made, y, physics) if _is_exact(physics) else made
+
+
+def _is_exact(physics: Any) -> bool:
+    """Whether nothing is noise, and little is made of the rounding of what was measured by going back from it."""
+    noise = physics.noise_model
+    silent = isinstance(noise, _physics.ZeroNoise) or not torch.as_tensor(getattr(noise, "sigma", 1)).any()
+    return silent and isinstance(physics, (_physics.Inpainting, _physics.Downsampling))
+
+
+@torch.no_grad()
+def _consistent(made: Tensor, y: Tensor, physics: Any) -> Tensor:
+    """The nearest pictures of which just ``y`` is measured: where nothing is noise, the truth is one of these, so this
+    takes away error and adds none.
+    """
+    if isinstance(physics, _physics.Inpainting):  # every picture may have a mask of its own
+        nearest: Tensor = made + physics.A_dagger(y - physics.A(made))
+        return nearest.clamp(0, 1)
+    # One by one: solvers that serve a batch stop by what is left of all of it.
+    each = zip(made.split(1), y.split(1), strict=True)
+    return torch.cat([one + physics.A_dagger(seen - physics.A(one)) for one, seen in each]).clamp(0, 1)
 
 
 class _Measured(Degradation):
@@ -133,7 +155,7 @@ def _kind(physics: Any, seen: Tensor, grey: bool, index: int) -> _Kind:
         raise OptionError(f"{_cannot(physics)}: {type(error).__name__}: {error}") from error
     if made != shape or len(whole) != 4 or whole[:2] != shape[:2]:
         raise OptionError(f"{_cannot(physics)}: it makes {made} of a picture where {shape} was measured")
-    return INPAINT, _Measured(physics.A, whole[-2:], grey), spread
+    return UPSCALE if whole != shape else INPAINT, _Measured(physics.A, whole[-2:], grey), spread
 
 
 def _cannot(physics: Any) -> str:
