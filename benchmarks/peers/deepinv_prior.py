@@ -2,6 +2,9 @@
 
 That is 64 channels from 2×2; the class's defaults, 256 channels from 4×4, are many times dearer. Its fit has no way in
 between: it draws the picture once more at the end, so a call of n iterations costs a third of an iteration more.
+
+Where deepinv is found: ``make test-integrations`` once, then ``PYTHONPATH=.venv/hosts python -m benchmarks speed``. Not
+beside the rest: it needs a torchvision, and what else is installed fails to import one built for another PyTorch.
 """
 
 import importlib
