@@ -1,18 +1,24 @@
 """Parts of the service that need no server: the queue, the job table, the files of jobs."""
 
+import asyncio
 import sqlite3
 import time
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from PIL import Image
 
 from deep_protection.errors import OutputError
 from deep_protection.service.files import DamagedError, Files
 from deep_protection.service.job import Job
 from deep_protection.service.limits import other_kind
 from deep_protection.service.queue import FairQueue
+from deep_protection.service.settings import Settings
 from deep_protection.service.store import Store
+from deep_protection.service.workers import Message, WorkerProcess
 
 
 def job(name: str) -> Job:
@@ -123,6 +129,33 @@ def test_files_are_what_was_written_or_refused(tmp_path: Path) -> None:
     files.remove("abc")
     with pytest.raises(DamagedError, match="gone"):
         files.read("abc", "in", "image", digest)
+
+
+def test_a_worker_takes_nothing_before_it_says_that_it_is_idle(tmp_path: Path, photograph: Image.Image) -> None:
+    """What it says last of a job would be taken for what it says of the next one, and that would never end."""
+    photograph.resize((32, 32)).save(buffer := BytesIO(), "PNG")
+    digest = Files(tmp_path).write("abc", "in", "image", buffer.getvalue())
+    given = replace(job("abc"), kind="classify", options={"top": 1}, inputs={"image": digest})
+    heard: list[tuple[str, bool]] = []
+
+    def hear(worker: WorkerProcess, message: Message) -> None:
+        worker.jobs.pop(message.get("id", ""), None)  # as the service does when a job has ended
+        heard.append((message["say"], worker.is_idle))
+        if message["say"] == "ready":
+            worker.give([given])
+        elif message["say"] == "idle":
+            ended.set()
+
+    async def work() -> None:
+        worker = WorkerProcess(0, Settings(data=tmp_path), "cpu", hear, lambda *_: ended.set())
+        running = asyncio.create_task(worker.run())
+        await ended.wait()
+        await worker.close()
+        await running
+
+    ended = asyncio.Event()
+    asyncio.run(work())
+    assert heard == [("ready", True), ("done", False), ("idle", True)]
 
 
 def test_archives_are_told_from_pictures_that_only_look_like_it() -> None:

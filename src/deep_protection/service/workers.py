@@ -38,17 +38,16 @@ class WorkerProcess:
     ) -> None:
         self.number, self.device = number, device
         self.jobs: dict[str, Job] = {}
-        """What it has in hand."""
-        self.is_ready = False
+        """What it has in hand and has not told the end of."""
+        self.is_idle = False
+        """It takes work: not before it says so, even when all its jobs have ended, or what it says of the last ones
+        would be taken for what it says of the next.
+        """
         self._settings = settings
         self._on_message, self._on_death = on_message, on_death
         self._process: asyncio.subprocess.Process | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._late = self._closing = False
-
-    @property
-    def is_idle(self) -> bool:
-        return self.is_ready and not self.jobs
 
     @property
     def pid(self) -> int | None:
@@ -99,14 +98,13 @@ class WorkerProcess:
                     message = json.loads(line)
                 except ValueError:
                     break  # cut off in the middle by its death
-                if message["say"] == "ready":
-                    self.is_ready = was_ready = True
-                elif message["say"] == "idle":
+                if message["say"] in ("ready", "idle"):
                     self._rest()
+                    self.is_idle = self.is_ready = was_ready = True
                 self._on_message(self, message)
+        self.is_idle = self.is_ready = False
         self.kill()
         await process.wait()
-        self.is_ready = False
         lost, late = self.jobs, self._late
         self._rest()
         if not self._closing:
@@ -116,8 +114,8 @@ class WorkerProcess:
 
     def give(self, jobs: list[Job]) -> None:
         """Have these done, together."""
+        self.is_idle, self._late = False, False
         self.jobs = {job.id: job for job in jobs}
-        self._late = False
         asked = [{"id": job.id, "kind": job.kind, "options": job.options, "inputs": job.inputs} for job in jobs]
         self._alarm = asyncio.get_running_loop().call_later(2 * self._settings.budget + GRACE_SECONDS, self._overdue)
         self._send({"do": "work", "jobs": asked})
