@@ -263,7 +263,8 @@ export class Protect {
     this.plot.add({ iteration, psnr, label, probability });
     const what = `Iteration ${iteration}${limit ? ` of at most ${limit}` : ""}`;
     if (label) this.now(what, { label, probability });
-    else find(".now-what", this.panel).textContent = what;
+    else if (this.plot.points.length) find(".now-what", this.panel).textContent = what;
+    else this.now(what);  // the answer to what came in is not that of this iteration
   }
 
   finish(job, source, blob) {
