@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 
 import deep_protection as dp
 from benchmarks.restoration_cases import compressed, noisy
+from benchmarks.webp import as_webp
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.evaluation.panel import PanelRow, draw_panel, figure_class
 from deep_protection.fitting import Shrunk
@@ -48,9 +50,9 @@ def purified() -> bytes:
         restored = dp.purify(bad, workers=1)
         before, fooled, after = (classifier.top(pixels, 1)[0][0] for pixels in (clean, bad, restored))
         rows.append(PanelRow(title, label, clean[0], bad[0], restored[0], (before, fooled, after)))
-    part = FOLDER / "purify.png"
-    draw_panel(rows, part, heading="purify")
-    return part.read_bytes()
+    with TemporaryDirectory() as folder:
+        draw_panel(rows, part := Path(folder) / "purify.png", heading="purify")
+        return part.read_bytes()
 
 
 def denoised() -> bytes:
@@ -160,5 +162,5 @@ PICTURES: dict[str, Callable[[], bytes]] = {
 def make(only: list[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     for name in only:
-        write_atomically(PICTURES[name](), FOLDER / f"{name}.png")
-        sys.stderr.write(f"{FOLDER / name}.png\n")
+        write_atomically(as_webp(PICTURES[name]()), FOLDER / f"{name}.webp")
+        sys.stderr.write(f"{FOLDER / name}.webp\n")

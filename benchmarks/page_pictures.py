@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from benchmarks.served import Served
+from benchmarks.webp import as_webp
 from deep_protection.evaluation import imagenet_samples
 
 OUT = Path("docs/results/page")
@@ -42,7 +43,7 @@ def main() -> None:
         page.locator("#protect .views label", has_text="Before").click()
         page.click("#theme")
         taken(page, "desktop-dark")
-        page.evaluate("document.querySelector('#protect .findings').scrollIntoView()")
+        page.evaluate("scrollBy(0, document.querySelector('#protect .findings').getBoundingClientRect().top - 40)")
         taken(page, "findings")
         page.click("#theme")
         # The same page on a phone: the window is made narrow, nothing is computed again.
@@ -67,7 +68,12 @@ def taken(page: Page, name: str) -> None:
     page.evaluate("document.activeElement.blur()")
     page.mouse.move(2, 300)
     page.wait_for_timeout(500)
-    page.screenshot(path=OUT / f"{name}.png")
+    kept(page, name)
+
+
+def kept(page: Page, name: str) -> None:
+    """As it is at this moment."""
+    (OUT / f"{name}.webp").write_bytes(as_webp(page.screenshot()))
 
 
 def story(page: Page) -> None:
@@ -77,9 +83,9 @@ def story(page: Page) -> None:
     page.wait_for_selector("#protect .undo:not([hidden])")
     page.wait_for_selector("#protect .verdict-title")
     page.click("#protect .restore-form [type=submit]")
-    page.wait_for_selector("#protect .now-what:has-text('Iteration')")
+    page.wait_for_selector("#protect .compare-above[src]")
     page.evaluate("scrollTo(0, 0)")
-    page.screenshot(path=OUT / "growing.png")
+    kept(page, "growing")
     page.wait_for_selector("#protect .outcome:not([hidden])")
     page.evaluate("scrollTo(0, 0)")
 
@@ -106,13 +112,20 @@ def restoration(page: Page) -> None:
     page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.72 * box["height"], steps=12)
     page.mouse.up()
     page.wait_for_timeout(300)
-    page.screenshot(path=OUT / "mask.png")
+    kept(page, "mask")
     page.click("#restore [data-spoil=noise]")
     page.locator("#restore .segments label", has_text="Quick look").click()
     page.click("#restore [type=submit]")
     page.wait_for_selector("#restore .mended:not([hidden])")
     page.evaluate("scrollTo(0, 0)")
     taken(page, "restoration")
+    page.click("#restore [data-spoil=small]")
+    page.wait_for_selector("#restore [value=upscale]:checked")
+    page.locator("#restore .segments label", has_text="As long").click()
+    page.click("#restore [type=submit]")
+    page.wait_for_selector("#restore .mended:not([hidden])")
+    page.evaluate("scrollTo(0, 0)")
+    taken(page, "upscale")
 
 
 if __name__ == "__main__":

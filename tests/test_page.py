@@ -7,7 +7,9 @@ import os
 import re
 import shutil
 import socket
+import struct
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 
 import pytest
 from benchmarks.served import Served
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
 from playwright.sync_api import Browser, FilePayload, Page, ViewportSize, expect, sync_playwright
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
@@ -119,6 +121,10 @@ def drop(page: Page, picture: FilePayload) -> None:
         }""",
         [picture["name"], picture["mimeType"], base64.b64encode(picture["buffer"]).decode()],
     )
+
+
+def file_of(image: Image.Image, name: str = "s.png") -> FilePayload:
+    return {"name": name, "mimeType": "image/png", "buffer": encoded(image)}
 
 
 def restore_quickly(page: Page) -> None:
@@ -273,10 +279,81 @@ def test_a_fit_is_cancelled_on_the_server_too(browser: Browser, service: Served,
         expect(page.locator("#protect .now-what")).to_contain_text("Cancelled")
         assert page.is_enabled("#protect .restore-form [type=submit]")
         assert page.is_hidden("#protect .outcome")
-        with service.http() as http:
-            while (state := http.get(watched.jobs[-1]).json()["state"]) == "running":
-                time.sleep(0.1)
-        assert state == "cancelled"
+        assert state_of(service, watched.jobs[-1]) == "cancelled"
+        watched.check()
+
+
+def state_of(service: Served, job: str) -> str:
+    """Of a job that is to end, once it has."""
+    with service.http() as http:
+        while (state := str(http.get(job).json()["state"])) in ("queued", "running"):
+            time.sleep(0.1)
+    return state
+
+
+def begin_long_fit(page: Page) -> None:
+    page.locator("#protect .segments label", has_text="Paper").click()
+    page.click("#protect .restore-form [type=submit]")
+    expect(page.locator("#protect .now-what")).to_contain_text("Iteration")
+
+
+def test_a_page_that_is_left_takes_its_job_along(browser: Browser, service: Served, photo: FilePayload) -> None:
+    with watching(browser, service, DESKTOP) as watched:
+        page = watched.open()
+        page.set_input_files("#protect .file-input", photo)
+        page.wait_for_selector("#protect .verdict-title")
+        begin_long_fit(page)
+        left = watched.jobs[-1]
+        page.reload()
+        page.wait_for_selector("html[data-ready]")
+        assert state_of(service, left) == "cancelled"
+        assert page.is_visible("#protect .opening")
+        watched.check()
+
+
+def test_one_thing_at_a_time(browser: Browser, service: Served, photo: FilePayload) -> None:
+    with watching(browser, service, DESKTOP) as watched:
+        page = watched.open()
+        page.set_input_files("#protect .file-input", photo)
+        page.wait_for_selector("#protect .verdict-title")
+        page.select_option("[name=attack]", "ddn")
+        told = page.locator("#protect .attack-told")
+        page.click(".attack-form [type=submit]")
+        assert page.evaluate("document.activeElement.matches('.attack-form .cancel')")
+        page.keyboard.press("Enter")
+        expect(told).to_have_text("Cancelled.")
+        assert page.evaluate("document.activeElement.matches('.attack-form [type=submit]')")
+
+        page.click(".attack-form [type=submit]")
+        restore_quickly(page)
+        expect(told).to_have_text("Cancelled.")
+        page.click("#tab-maps")
+        page.click("#tab-protect")
+        page.wait_for_selector("#protect .outcome:not([hidden])")
+        assert page.inner_text("#protect .chip-left") == "As it came in"
+        first = page.get_attribute("#protect .download", "href")
+
+        page.click("#protect .restore-form [type=submit]")
+        page.wait_for_selector("#protect .outcome", state="hidden")
+        page.wait_for_selector("#protect .outcome:not([hidden])")
+        assert page.get_attribute("#protect .download", "href") != first
+        page.fill("[name=seed]", "")
+        page.click("#protect .restore-form summary")
+        page.click("#protect .restore-form [type=submit]")
+        assert page.evaluate("document.activeElement.matches('[name=seed]')"), "what is missing is shown"
+        watched.check()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_an_address_with_a_tab_and_the_skip_link(size: ViewportSize, browser: Browser, service: Served) -> None:
+    with watching(browser, service, size) as watched:
+        page = watched.open("#maps")
+        page.wait_for_timeout(300)
+        assert page.evaluate("scrollY") == 0, "the top is scrolled away"
+        page.locator(".skip").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#main")).to_be_focused()
+        assert page.is_visible("#maps")
         watched.check()
 
 
@@ -301,8 +378,30 @@ def test_what_cannot_be_used_is_said_plainly(browser: Browser, service: Served, 
         }
         page.set_input_files("#protect .file-input", cut)
         expect(trouble).to_contain_text("“cut.jpg” is not a picture")
+        page.set_input_files("#protect .file-input", {**words, "name": "renamed.png", "mimeType": "image/png"})
+        expect(trouble).to_contain_text("“renamed.png” is not a picture")
+        page.set_input_files("#protect .file-input", {"name": "none.png", "mimeType": "image/png", "buffer": b""})
+        expect(trouble).to_contain_text("“none.png” is empty")
+        for side, said in (
+            (16_000, "16000 × 16000 pixels; this server takes up to 16"),
+            (24_000, "up to 16 million pixels can"),
+        ):
+            sky: FilePayload = {"name": f"{side}.png", "mimeType": "image/png", "buffer": black(side)}
+            page.set_input_files("#protect .file-input", sky)
+            expect(trouble).to_contain_text(said)
         assert page.is_hidden("#protect .bench")
         watched.check()
+
+
+def black(side: int) -> bytes:
+    """A PNG of many pixels and few bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = zlib.compress(bytes(side * (1 + side // 8)))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 UNNAMED = """() => {
@@ -412,6 +511,19 @@ def test_a_token_a_full_queue_and_a_server_that_was_killed(
         page.wait_for_selector("#banner", state="hidden")
         page.wait_for_selector("#protect .outcome:not([hidden])")
         assert page.locator("#protect .plot-stop").count() == 1
+
+        begin_long_fit(page)
+        left = watched.jobs[-1]
+        served.kill()
+        page.wait_for_selector("#banner:not([hidden])")
+        page.evaluate("scrollTo(0, 400)")
+        expect(page.locator("#banner")).to_be_in_viewport()
+        page.click("#protect .restore-form .cancel")
+        expect(page.locator("#protect .now-what")).to_contain_text("Cancelled", timeout=5000)
+        assert page.is_enabled("#protect .restore-form [type=submit]")
+        served.start()
+        page.wait_for_selector("#banner", state="hidden")
+        assert state_of(served, left) == "cancelled"
         assert not watched.strangers
 
 
@@ -420,7 +532,7 @@ def test_words_of_a_map(browser: Browser, service: Served) -> None:
     ImageDraw.Draw(sheet).text((30, 25), "Castle", (30, 30, 30), ImageFont.load_default(34))
     with watching(browser, service, PHONE, has_touch=True) as watched:
         page = watched.open("#maps")
-        page.set_input_files("#maps .file-input", {"name": "m.png", "mimeType": "image/png", "buffer": encoded(sheet)})
+        page.set_input_files("#maps .file-input", file_of(sheet))
         page.click("#maps [type=submit]")
         page.wait_for_selector("#maps .layers:not([hidden])")
         assert page.inner_text("#maps .words tbody th") == "Castle"
@@ -440,9 +552,7 @@ def test_a_scratch_is_painted_over(browser: Browser, service: Served, photograph
     ImageDraw.Draw(small).line((32, 0, 32, 47), (255, 255, 255), 3)
     with watching(browser, service, DESKTOP, accept_downloads=True) as watched:
         page = watched.open("#restore")
-        page.set_input_files(
-            "#restore .file-input", {"name": "s.png", "mimeType": "image/png", "buffer": encoded(small)}
-        )
+        page.set_input_files("#restore .file-input", file_of(small))
         page.locator("#restore .choice", has_text="missing").click()
         assert page.is_disabled("#restore [type=submit]")
         box = page.locator("#restore .mask").bounding_box()
@@ -467,4 +577,40 @@ def test_a_scratch_is_painted_over(browser: Browser, service: Served, photograph
             assert mended.size == (64, 48)
             assert min(mended.convert("L").crop((31, 8, 34, 40)).tobytes()) < 200, "the scratch is still there"
             assert mended.convert("RGB").crop((0, 0, 20, 48)).tobytes() == small.crop((0, 0, 20, 48)).tobytes()
+        watched.check()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_picture_is_made_larger(
+    size: ViewportSize, browser: Browser, service: Served, photograph_bytes: bytes
+) -> None:
+    with Image.open(io.BytesIO(photograph_bytes)) as whole:
+        small = whole.resize((48, 36))
+    with watching(browser, service, size, has_touch=size is PHONE, accept_downloads=True) as watched:
+        page = watched.open("#restore")
+        page.set_input_files("#restore .file-input", file_of(small, "stamp.png"))
+        page.locator("#restore .choice", has_text="small").click()
+        assert page.is_checked("[name=factor][value='2']")
+        page.locator("#restore .segments label", has_text="× 4").click()
+        page.locator("#restore .segments label", has_text="× 2").click()
+        page.locator("#restore .segments label", has_text="Quick look").click()
+        page.click("#restore [type=submit]")
+        page.wait_for_selector("#restore .mended:not([hidden])")
+        assert page.inner_text("#restore .mended-told") == "96 × 72 pixels, 50 iterations."
+        assert page.inner_text("#restore .chip-right") == "Enlarged"
+        assert page.locator("#restore .views").is_hidden(), "nothing was taken out"
+        with page.expect_download() as coming:
+            page.click("#restore .download")
+        assert coming.value.suggested_filename == "stamp-restored.png"
+        with Image.open(coming.value.path()) as large:
+            assert large.size == (2 * small.width, 2 * small.height)
+            back = ImageChops.difference(large.convert("RGB").resize(small.size, Image.Resampling.BOX), small)
+            assert max(ImageStat.Stat(back).mean) < 12, "it is another picture"
+        watched.check()
+
+        page.click("#restore [data-spoil=small]")
+        page.wait_for_selector("#restore .unspoil:not([hidden])")
+        assert page.evaluate("document.querySelector('#restore .compare-below').naturalWidth") == 24
+        assert page.is_checked("#restore [value=upscale]")
+        assert page.is_hidden("#restore .mended")
         watched.check()

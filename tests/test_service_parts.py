@@ -3,10 +3,12 @@
 import asyncio
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,10 +17,13 @@ from deep_protection.errors import OutputError
 from deep_protection.service.files import DamagedError, Files
 from deep_protection.service.job import Job
 from deep_protection.service.limits import other_kind
+from deep_protection.service.making import make
+from deep_protection.service.options import UpscaleOptions
 from deep_protection.service.queue import FairQueue
 from deep_protection.service.settings import Settings
 from deep_protection.service.store import Store
 from deep_protection.service.workers import Message, WorkerProcess
+from deep_protection.service.workshop import Made, Work, Workshop, png
 
 
 def job(name: str) -> Job:
@@ -164,3 +169,33 @@ def test_archives_are_told_from_pictures_that_only_look_like_it() -> None:
     assert other_kind(b"picture" + end + b"\x03\x00abc") == "a ZIP archive"
     assert other_kind(b"picture" + end + b"\x09\x00more than a comment") is None
     assert other_kind(b"a picture of no other kind") is None
+
+
+@pytest.mark.parametrize(("size", "tiles"), [((40, 24), 1), ((160, 24), 2)])
+def test_progress_of_what_is_enlarged_counts_the_tiles_that_are_drawn(size: tuple[int, int], tiles: int) -> None:
+    told: list[dict[str, Any]] = []
+    shop = Workshop("lite0", None, "cpu", budget=600.0)
+    made = make(shop, [enlarging(size, stop="fixed:2", tell=told.append)])[0]
+    assert isinstance(made, Made)
+    assert made.answer["stop_reason"] is None
+    limits, fits = {each["limit"] for each in told}, 2
+    assert limits == {fits * tiles * 2}
+    assert max(each["iteration"] for each in told) <= fits * tiles * 2
+    shown = [each["preview"] for each in told if each.get("preview")]
+    assert bool(shown) == (tiles == 1), "a tile is not shown as the picture"
+
+
+def test_what_is_enlarged_ends_with_its_budget() -> None:
+    made = make(Workshop("lite0", None, "cpu", budget=0.01), [enlarging((16, 16), stop="fixed:4000")])[0]
+    assert isinstance(made, Made)
+    assert "time budget" in made.answer["stop_reason"]
+    assert made.answer["iterations_run"] < 100
+    with Image.open(BytesIO(made.files["result"])) as large:
+        assert large.size == (64, 64)
+
+
+def enlarging(size: tuple[int, int], *, stop: str, tell: Callable[[dict[str, Any]], None] = lambda _: None) -> Work:
+    picture = png(Image.linear_gradient("L").convert("RGB").resize(size))
+    options = UpscaleOptions(wait=False, factor=4, stop=stop).model_dump()
+    inputs = {"image": picture}
+    return Work(id="a", kind="upscale", options=options, inputs=inputs, tell=tell, is_watched=lambda: True)

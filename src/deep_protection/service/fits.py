@@ -22,9 +22,17 @@ class Told:
     """One job's fits as they go on: what is reported of them, and what its answer tells of them."""
 
     def __init__(
-        self, shop: Workshop, work: Work, preset: Preset, picture: Picture, *, classified: bool = True
+        self,
+        shop: Workshop,
+        work: Work,
+        preset: Preset,
+        picture: Picture,
+        *,
+        classified: bool = True,
+        factor: int = 1,
     ) -> None:
-        tiles = len(cut(*_side(picture), preset.tile, preset.overlap))
+        # As the fit cuts it: what is bounded is the side of what is drawn, ``factor`` times that of the picture.
+        tiles = len(cut(*_side(picture), preset.tile // factor, preset.overlap // factor))
         self.work, self.parts, self.whole = work, tiles * preset.fits, tiles == 1
         self._every = preset.recipe.checkpoint_every
         self.course: list[dict[str, Any]] = []
@@ -74,6 +82,12 @@ def _side(picture: Picture) -> tuple[int, int]:
     return height, width
 
 
+def budget_of(seconds: float) -> Callable[[], str | None]:
+    """Asked from now on: None, and the reason to stop once so many seconds have passed."""
+    end = time.monotonic() + seconds
+    return lambda: f"time budget of {seconds:.0f} s spent" if time.monotonic() > end else None
+
+
 def fit_jobs(
     shop: Workshop,
     told: Sequence[Told],
@@ -83,12 +97,10 @@ def fit_jobs(
     seed: int,
 ) -> list[Purified]:
     """Restore the pictures of jobs, which all have one size. A cancelled one ends early and is given all the same."""
-    end = time.monotonic() + shop.budget
+    spent = budget_of(shop.budget)
 
     def ended(index: int) -> str | None:
-        if told[index].work.is_cancelled():
-            return "cancelled"
-        return f"time budget of {shop.budget:.0f} s spent" if time.monotonic() > end else None
+        return "cancelled" if told[index].work.is_cancelled() else spent()
 
     def report(progress: Progress) -> None:
         if len(told) == 1:  # of several, nobody can say whose progress it is

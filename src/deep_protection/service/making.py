@@ -13,7 +13,7 @@ from deep_protection.images import Picture, read_image, to_pillow
 from deep_protection.maps import as_record, extract_text
 from deep_protection.purification import Preset, Purified, find_preset
 from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, inpaint, stop_for, upscale
-from deep_protection.service.fits import Told, fit_jobs, mean_answer
+from deep_protection.service.fits import Told, budget_of, fit_jobs, mean_answer
 from deep_protection.service.watched import Watched, plain
 from deep_protection.service.workshop import Made, Work, Workshop, opened, png
 
@@ -180,8 +180,17 @@ def _upscale(shop: Workshop, work: Work) -> Made:
 def _drawn(shop: Workshop, work: Work, preset: Preset, draw: Callable[..., Any]) -> Made:
     """What a function of the library draws of a picture that was not seen whole."""
     image, _, _ = read_image(work.inputs["image"])
-    told = Told(shop, work, preset, opened(work.inputs["image"]), classified=False)
-    rule = Watched(lambda _: preset.rule(work.options["stop"]), lambda _, part: told.tell(part))
+    factor = work.options.get("factor", 1)
+    told = Told(shop, work, preset, opened(work.inputs["image"]), classified=False, factor=factor)
+    spent = budget_of(shop.budget)
+    reasons: list[str] = []
+
+    def ended(_: int) -> str | None:
+        reason = spent()
+        reasons.extend([reason] if reason else [])
+        return reason
+
+    rule = Watched(lambda _: preset.rule(work.options["stop"]), lambda _, part: told.tell(part), ended)
     restored = draw(
         image,
         stop=rule,
@@ -193,7 +202,8 @@ def _drawn(shop: Workshop, work: Work, preset: Preset, draw: Callable[..., Any])
     )
     course = told.course
     run = course[-1]["iteration"] if course else 0
-    return Made({"iterations_run": run, "seed": work.options["seed"]}, {"result": png(restored)})
+    answer = {"iterations_run": run, "stop_reason": reasons[0] if reasons else None, "seed": work.options["seed"]}
+    return Made(answer, {"result": png(restored)})
 
 
 def _extract_text(shop: Workshop, work: Work) -> Made:

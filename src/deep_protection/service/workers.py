@@ -39,8 +39,8 @@ class WorkerProcess:
         self.number, self.device = number, device
         self.jobs: dict[str, Job] = {}
         """What it has in hand and has not told the end of."""
-        self.is_idle = False
-        """It takes work: not before it says so, even when all its jobs have ended, or what it says of the last ones
+        self.is_ready = self.is_idle = False
+        """``is_idle``: it takes work: not before it says so, even when all its jobs have ended, or what it says of the last ones
         would be taken for what it says of the next.
         """
         self._settings = settings

@@ -6,6 +6,9 @@ const FINAL = new Set(["done", "failed", "cancelled", "expired"]);
 /** Tells "gone" and "back": whether the server answers. */
 export const server = new EventTarget();
 
+/** Addresses of jobs that the page waits for. */
+const waitedFor = new Set();
+
 let token = null;
 let askForToken = async () => null;
 let away = null;
@@ -76,6 +79,14 @@ export function whenBack() {
     server.dispatchEvent(new Event("back"));
   })();
   return away;
+}
+
+/** Waits for a promise, but no longer than `signal` allows. */
+function unlessAborted(promise, signal) {
+  return new Promise((resolve, reject) => {
+    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+    promise.then(resolve, reject);
+  });
 }
 
 /** Rejects with an AbortError when `signal` says so. */
@@ -153,7 +164,7 @@ async function follow(job, { signal, onState, onProgress }) {
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       if (error instanceof ServiceError && error.code !== "unreachable") throw error;
-      await whenBack();
+      await unlessAborted(whenBack(), signal);
     }
     await sleep(pause, signal);
   }
@@ -167,7 +178,10 @@ async function follow(job, { signal, onState, onProgress }) {
 export async function run(kind, picture, { options, mask, signal, onWait, onState, onProgress } = {}) {
   signal?.throwIfAborted();
   const accepted = await submit(kind, picture, { options, mask, signal, onWait });
-  const drop = () => request(`v1/jobs/${accepted.id}`, { method: "DELETE" }).catch(() => {});
+  const address = `v1/jobs/${accepted.id}`;
+  const dismiss = () => request(address, { method: "DELETE" });
+  const drop = () => dismiss().catch((error) => (error.code === "unreachable" ? whenBack().then(dismiss) : null)).catch(() => {});
+  waitedFor.add(address);
   signal?.addEventListener("abort", drop, { once: true });
   try {
     if (signal?.aborted) drop();
@@ -178,6 +192,13 @@ export async function run(kind, picture, { options, mask, signal, onWait, onStat
     const { code = ended.state, message = `The job was ${ended.state}.` } = ended.error ?? {};
     throw new ServiceError(code, message);
   } finally {
+    waitedFor.delete(address);
     signal?.removeEventListener("abort", drop);
   }
 }
+
+// Nobody can come back to a job of a page that was closed or reloaded; it would only keep others waiting.
+addEventListener("pagehide", ({ persisted }) => {
+  if (persisted) return;
+  for (const address of waitedFor) request(address, { method: "DELETE", keepalive: true }).catch(() => {});
+});

@@ -34,7 +34,10 @@ function watchTabs() {
       next.focus();
     });
   }
-  addEventListener("hashchange", () => open(location.hash.slice(1)));
+  addEventListener("hashchange", () => {
+    const name = location.hash.slice(1);
+    if (!name || panels.some(({ id }) => id === name)) open(name);  // else within the page: the tab stays
+  });
 }
 
 function watchColours() {

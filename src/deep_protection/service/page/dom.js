@@ -33,12 +33,16 @@ export function announce(sentence) {
 
 /** `37 %`, and never a rounded 0 or 100 that is neither. */
 export function percent(share) {
-  if (share > 0 && share < 0.005) return "<\u00a01\u00a0%";
+  if (share < 0.005) return "<\u00a01\u00a0%";
   if (share < 1 && share > 0.995) return ">\u00a099\u00a0%";
   return `${Math.round(100 * share)}\u00a0%`;
 }
 
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+export function bringIntoView(element) {
+  element.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+}
 
 export const saved = (value, digits = 3) => Number(value.toPrecision(digits)).toString();
 
@@ -46,6 +50,15 @@ export const saved = (value, digits = 3) => Number(value.toPrecision(digits)).to
 export function address(blob, replaced) {
   if (replaced) URL.revokeObjectURL(replaced);
   return URL.createObjectURL(blob);
+}
+
+/** What a picture's header says, without decoding it; null where the browser knows no such picture. */
+export async function claimedSize(blob) {
+  const image = new Image();
+  image.src = URL.createObjectURL(blob);
+  const isRead = await new Promise((resolve) => { image.onload = () => resolve(true); image.onerror = () => resolve(false); });
+  URL.revokeObjectURL(image.src);
+  return isRead ? { width: image.naturalWidth, height: image.naturalHeight } : null;
 }
 
 export async function imageSize(blob) {

@@ -1,7 +1,7 @@
 /** The second tab: lettering out of maps, as a layer and as a list of words. */
 
 import { blob as fetched, isAbort, run } from "./api.js";
-import { address, announce, find, imageSize, make, percent, show } from "./dom.js";
+import { address, announce, bringIntoView, find, imageSize, make, percent, show } from "./dom.js";
 import { Picker } from "./picker.js";
 import { drawnMap } from "./sample-map.js";
 import { Sheet } from "./sheet.js";
@@ -61,6 +61,7 @@ export class Maps {
     const ocr = this.form.elements.ocr.checked;
     this.forget();
     this.working(true);
+    bringIntoView(find(".bench-head", this.panel));
     told.textContent = ocr ? "Drawing, then reading. This takes a while." : "Drawing. This takes a while.";
     try {
       const job = await run("extract-text", blob, { options: { ocr }, signal, onWait: (left) => tellWait(trouble, left), onProgress: ({ iteration, limit }) => { told.textContent = `Drawing: iteration ${iteration}${limit ? ` of at most ${limit}` : ""}.`; } });
@@ -115,10 +116,10 @@ export class Maps {
     const stem = name.replace(/\.\w+$/, "");
     const list = new Blob([JSON.stringify(words, null, 2)], { type: "application/json" });
     this.addresses?.forEach((old) => URL.revokeObjectURL(old));
-    const files = [["Text layer", layer, `${stem}-lettering.png`], ["Map without words", without, `${stem}-without-words.png`], ["Words as JSON", list, `${stem}-words.json`]];
+    const files = [["Text layer", layer, `${stem}-lettering.png`], ["Map without words", without, `${stem}-without-words.png`], ...(words.length ? [["Words as JSON", list, `${stem}-words.json`]] : [])];
     this.addresses = files.map(([, content]) => address(content));
-    find(".downloads", this.panel).replaceChildren(...files.map(([label, , file], number) =>
-      make("a", { class: "button small", href: this.addresses[number], download: file, text: label })));
+    find(".downloads", this.panel).replaceChildren(make("h4", { text: "Download" }), ...files.map(([label, , file], number) =>
+      make("a", { class: "button small", href: this.addresses[number], download: file, text: label, "aria-label": `Download: ${label}` })));
   }
 
   working(isWorking) {

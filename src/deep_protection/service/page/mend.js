@@ -1,10 +1,11 @@
 /** The third tab: pictures that nobody attacked, but that are noisy, compressed, scratched or small. */
 
 import { blob as fetched, isAbort, run } from "./api.js";
-import { address, announce, find, findAll, imageSize, make, saved, show } from "./dom.js";
+import { address, announce, bringIntoView, find, findAll, imageSize, make, show } from "./dom.js";
 import { Brush } from "./brush.js";
+import { cutShort, inSeconds } from "./outcome.js";
 import { Picker, sampleFrom } from "./picker.js";
-import { compressed, noisy } from "./spoil.js";
+import { compressed, noisy, shrunk } from "./spoil.js";
 import { Stage } from "./stage.js";
 import { clear, tell, tellWait } from "./trouble.js";
 
@@ -101,9 +102,9 @@ export class Mend {
   }
 
   async spoil(how) {
-    const blob = await { noise: noisy, jpeg: compressed }[how](this.original.blob);
+    const blob = await { noise: noisy, jpeg: compressed, small: shrunk }[how](this.original.blob);
     await this.workOn(blob, this.original.name);
-    const fitting = { noise: "denoise", jpeg: "dejpeg" }[how];
+    const fitting = { noise: "denoise", jpeg: "dejpeg", small: "upscale" }[how];
     if (find(`[value=${fitting}]`, this.form)) this.choose(fitting);
     show(find(".unspoil", this.panel), true);
     announce("The picture was spoiled.");
@@ -121,6 +122,7 @@ export class Mend {
     this.painting(false);
     this.working(true);
     told.textContent = "Waiting for a free worker.";
+    bringIntoView(find(".bench-head", this.panel));
     try {
       const job = await run(kind, blob, {
         options: optionsOf(this.form, kind), mask, signal,
@@ -133,7 +135,7 @@ export class Mend {
         },
       });
       const mended = await fetched(job.files.result, { signal });
-      this.finish(job, name, blob, mended);
+      await this.finish(job, kind, name, blob, mended);
     } catch (error) {
       if (this.work !== work) return;
       this.backToPicture();
@@ -144,22 +146,24 @@ export class Mend {
     }
   }
 
-  async finish(job, name, before, after) {
+  async finish(job, kind, name, before, after) {
     const stem = name.replace(/\.\w+$/, "");
     this.stage.showBoth(
       { blob: before, alt: "The picture as it came in", chip: "As it came in" },
-      { blob: after, alt: "The restored picture", chip: "Restored" },
-      [{ name: "taken", label: "Taken out ×\u00a010", hint: "What restoring took out, ten times as strong; grey is no change.", from: after, to: before }]);
+      { blob: after, alt: "The restored picture", chip: kind === "upscale" ? "Enlarged" : "Restored" },
+      // Nothing is taken out of a picture that is made larger.
+      kind === "upscale" ? [] : [{ name: "taken", label: "Taken out ×\u00a010", hint: "What restoring took out, ten times as strong; grey is no change.", from: after, to: before }]);
     find(".mend-told", this.panel).textContent = "";
     const { iterations_run: iterations, seconds } = job.answer;
     const { width, height } = await imageSize(after);
-    const facts = [`${width} × ${height} pixels`, iterations && `${iterations} iterations`, seconds && `${saved(seconds, 2)} s`].filter(Boolean).join(", ");
-    find(".mended-told", this.panel).textContent = `${facts}.`;
+    const facts = [`${width} × ${height} pixels`, iterations && `${iterations} iterations`, seconds && inSeconds(seconds)].filter(Boolean).join(", ");
+    find(".mended-told", this.panel).textContent = `${facts}.${cutShort(job.answer)}`;
     const download = find(".download", this.panel);
     download.href = address(after, download.href);
     download.download = `${stem}-restored.png`;
     show(find(".mended", this.panel), true);
     announce(`Done: ${facts}.`);
+    bringIntoView(find(".mended", this.panel));
   }
 
   working(isWorking) {
@@ -174,7 +178,7 @@ export class Mend {
 
 function sigmaField() {
   return make("label", { class: "field" }, "Strength of the noise, in levels of 255",
-    make("input", { type: "number", name: "sigma", min: "0", max: "100", step: "1", placeholder: "measured from the picture", inputmode: "decimal" }));
+    make("input", { type: "number", name: "sigma", min: "1", max: "100", step: "1", placeholder: "measured from the picture", inputmode: "decimal" }));
 }
 
 function factorField() {

@@ -32,11 +32,18 @@ export function outcomeOf(answer, attack) {
   };
 }
 
-function factsOf({ iteration_chosen: chosen, iterations_run: run, seconds }) {
+function factsOf(answer) {
+  const { iteration_chosen: chosen, iterations_run: run, seconds } = answer;
   if (!chosen || !run) return "";
   const taken = chosen === run ? `${run} iterations` : `Iteration ${chosen} of ${run} was taken`;
-  return `${taken}${seconds ? `, in ${saved(seconds, 2)} s` : ""}.`;
+  return `${taken}${seconds ? `, in ${inSeconds(seconds)}` : ""}.${cutShort(answer)}`;
 }
+
+export const inSeconds = (seconds) => `${saved(seconds, 2)}\u00a0s`;
+
+/** A sentence where the server ended a fit before it was ready. */
+export const cutShort = ({ stop_reason: reason }) =>
+  reason?.startsWith("time budget") ? " The time that this server gives a job was spent, so it ended early." : "";
 
 /** @param {object} answer of a `detect` job */
 export function verdictOf(answer) {

@@ -1,7 +1,7 @@
 /** Where a picture comes from: dropped, pasted, chosen as a file, or one of the samples. */
 
 import { blob as fetched, ServiceError } from "./api.js";
-import { copyOf, find, findAll, imageSize, make, show } from "./dom.js";
+import { claimedSize, copyOf, find, findAll, imageSize, make, show } from "./dom.js";
 import { clear, tell } from "./trouble.js";
 
 const SHOWN_AT_FIRST = 12;
@@ -40,7 +40,9 @@ export class Picker {
     try {
       await this.check(file, name);
     } catch (error) {
-      return tell(trouble, error);
+      tell(trouble, error);
+      trouble.scrollIntoView({ block: "nearest" });
+      return;
     }
     this.take(file, name);
   }
@@ -50,12 +52,15 @@ export class Picker {
     if (file.size > bytes) {
       throw new ServiceError("too_large", `“${name}” has ${megabytes(file.size)}; this server takes up to ${megabytes(bytes)}. Scale it down or crop it.`);
     }
-    const size = await imageSize(file).catch(() => null);
-    if (!size) {
-      throw new ServiceError("not_an_image", `“${name}” is not a picture that can be read. JPEG, PNG and WebP files can.`);
+    if (file.size === 0) throw new ServiceError("not_an_image", `“${name}” is empty.`);
+    // The size first: to decode an enormous picture takes all of a phone's memory. The most enormous are not read at all.
+    const most = Number.isFinite(pixels) ? ` of up to ${millions(pixels)} pixels` : "";
+    const size = await claimedSize(file);
+    if (size && size.width * size.height > pixels) {
+      throw new ServiceError("too_large", `“${name}” has ${size.width} × ${size.height} pixels; this server takes up to ${millions(pixels)}. Scale it down or crop it.`);
     }
-    if (size.width * size.height > pixels) {
-      throw new ServiceError("too_large", `“${name}” has ${size.width} × ${size.height} pixels; this server takes up to ${(pixels / 1e6).toFixed(0)} million. Scale it down or crop it.`);
+    if (!size || !(await imageSize(file).catch(() => null))) {
+      throw new ServiceError("not_an_image", `“${name}” is not a picture that can be read. JPEG, PNG and WebP files${most} can.`);
     }
   }
 
@@ -129,5 +134,7 @@ export function watchTheWindow() {
     if (file) open()?.offer(file);
   });
 }
+
+const millions = (pixels) => `${(pixels / 1e6).toFixed(0)} million`;
 
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;

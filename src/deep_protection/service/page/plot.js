@@ -75,7 +75,7 @@ export class Plot {
         make("line", { x1: LEFT, x2: width - RIGHT, y1: y(share), y2: y(share), class: "plot-grid" }),
         text(LEFT - 8, y(share) + 4, `${100 * share} %`, "end"),
       ]),
-      text(LEFT, TOP - 8, "Probability of the first answer", "start", "plot-title"),
+      text(LEFT, TOP - 8, width < 320 ? "Probability" : "Probability of the first answer", "start", "plot-title"),
       line(this.points.map((point) => [x(point.iteration), y(point.probability)]), "plot-chance"),
       ...this.dot(x, (point) => y(point.probability)),
     ];
@@ -143,7 +143,7 @@ export class Plot {
     if (!this.points.length) return "The course of the fit will be drawn here.";
     const changes = this.points.filter((point, number) => number && point.label !== this.points[number - 1].label).length;
     const taken = this.end === null ? "" : ` Iteration ${this.end} was taken.`;
-    return `Course of the fit: ${sentence(this.points[0])} to ${sentence(this.points.at(-1))}; the first answer changed ${changes} times.${taken}`;
+    return `Course of the fit: ${sentence(this.points[0])} to ${sentence(this.points.at(-1))}; the first answer changed ${changes === 1 ? "once" : `${changes} times`}.${taken}`;
   }
 
   /** The same for those who cannot see the drawing. */

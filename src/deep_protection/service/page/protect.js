@@ -1,7 +1,7 @@
 /** The first tab: a picture, an attack on it if wanted, its restoration, and what the classifier makes of each. */
 
 import { blob as fetched, isAbort, run } from "./api.js";
-import { address, announce, calm, find, make, percent, saved, show } from "./dom.js";
+import { address, announce, bringIntoView, find, make, percent, saved, show } from "./dom.js";
 import { drawBars } from "./bars.js";
 import { outcomeOf, verdictOf } from "./outcome.js";
 import { Picker, sampleFrom } from "./picker.js";
@@ -29,7 +29,10 @@ export class Protect {
     this.restoreForm.addEventListener("submit", (event) => { event.preventDefault(); this.restore(); });
     find(".undo", panel).addEventListener("click", () => this.take(this.original.blob, this.original.name));
     find(".change", panel).addEventListener("click", () => this.open());
+    find(".cancel", this.attackForm).addEventListener("click", () => this.assault?.abort());
     find(".cancel", this.restoreForm).addEventListener("click", () => this.fit?.abort());
+    // A browser says what is missing only where it can be seen.
+    this.restoreForm.addEventListener("invalid", ({ target }) => { target.closest("details").open = true; }, true);
     this.attackForm.elements.epsilon.addEventListener("input", () => this.tellEpsilon());
     this.attackForm.elements.attack.addEventListener("change", () => this.tellEpsilon());
     this.restoreForm.addEventListener("change", () => this.tellPreset());
@@ -84,6 +87,7 @@ export class Protect {
     clear(find(".trouble", this.attackForm));
     this.stage.showOnly(blob, `The picture as it came in: ${name}`);
     this.forgetResult();
+    this.drawAnswers();
     this.now("Asking the classifier …");
     this.look();
     scrollTo({ top: 0 });
@@ -126,6 +130,7 @@ export class Protect {
       this.drawAnswers();
       this.now(this.attacked ? "Attacked, the classifier sees" : "The classifier sees", job.answer.top[0]);
     } catch (error) {
+      if (signal.aborted) return;
       this.now("");
       tell(trouble, error);
     }
@@ -146,6 +151,7 @@ export class Protect {
         make("p", { class: "hint", text: sentence }),
         evidence(job.answer.evidence));
     } catch (error) {
+      if (signal.aborted) return;
       told.replaceChildren();
       tell(trouble, error);
     }
@@ -158,7 +164,8 @@ export class Protect {
     clear(trouble);
     this.fit?.abort();
     const hasSize = this.about.attacks.find(({ name }) => name === attack.value)?.has_epsilon;
-    const { signal } = this.work;
+    const assault = this.assault = new AbortController();
+    const signal = AbortSignal.any([assault.signal, this.work.signal]);
     this.working(this.attackForm, true);
     told.textContent = "Attacking …";
     try {
@@ -173,9 +180,9 @@ export class Protect {
       this.showAttack();
       told.textContent = attackTold(job.answer);
       show(find(".undo", this.panel), true);
-      if (this.about.kinds.includes("detect")) this.detect(blob, signal);
+      if (this.about.kinds.includes("detect")) this.detect(blob, this.work.signal);
     } catch (error) {
-      told.textContent = "";
+      told.textContent = assault.signal.aborted ? "Cancelled." : "";
       tell(trouble, error);
     } finally {
       this.working(this.attackForm, false);
@@ -209,6 +216,7 @@ export class Protect {
   async restore() {
     const trouble = find(".trouble", this.restoreForm);
     if (!this.restoreForm.reportValidity()) return;
+    this.assault?.abort();  // what is to be restored must not change meanwhile
     this.fit?.abort();
     this.fit = new AbortController();
     const signal = AbortSignal.any([this.fit.signal, this.work.signal]);
@@ -222,7 +230,7 @@ export class Protect {
     this.plot.clear();
     show(find(".course", this.panel), true);
     announce("Restoring.");
-    find(".bench-head", this.panel).scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+    bringIntoView(find(".bench-head", this.panel));
     try {
       const job = await run("protect", source.blob, {
         options: optionsOf(this.restoreForm), signal,
@@ -255,7 +263,8 @@ export class Protect {
     this.plot.add({ iteration, psnr, label, probability });
     const what = `Iteration ${iteration}${limit ? ` of at most ${limit}` : ""}`;
     if (label) this.now(what, { label, probability });
-    else find(".now-what", this.panel).textContent = what;
+    else if (this.plot.points.length) find(".now-what", this.panel).textContent = what;
+    else this.now(what);  // the answer to what came in is not that of this iteration
   }
 
   finish(job, source, blob) {
@@ -271,6 +280,10 @@ export class Protect {
     const hasCourse = answer.trajectory?.length > 0;
     show(find(".course", this.panel), hasCourse);
     if (hasCourse) this.plot.finish(answer.trajectory, answer.iteration_chosen);
+    const isOther = hasCourse && this.plot.taken()?.label !== answer.after[0].label;
+    const courseTold = find(".course-told", this.panel);
+    show(courseTold, isOther);
+    courseTold.textContent = isOther ? `After the fit, fine detail is brought back and fits are averaged, where there are several. In the picture that came of it the classifier sees ${answer.after[0].label}.` : "";
     const { title, told } = outcomeOf(answer, this.attacked?.answer);
     find(".outcome-title", this.panel).textContent = title;
     find(".outcome-told", this.panel).textContent = told;
@@ -283,7 +296,7 @@ export class Protect {
     show(find(".outcome", this.panel), true);
     this.drawAnswers();
     announce(`${title} ${told}`);
-    find(".outcome", this.panel).scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+    bringIntoView(find(".outcome", this.panel));
   }
 
   drawAnswers() {
@@ -300,7 +313,6 @@ export class Protect {
   working(form, isWorking) {
     find("[type=submit]", form).disabled = isWorking;
     const cancel = find(".cancel", form);
-    if (!cancel) return;
     show(cancel, isWorking);
     if (isWorking) cancel.focus({ preventScroll: true });
     else if (document.activeElement === document.body) find("[type=submit]", form).focus({ preventScroll: true });

@@ -7,7 +7,7 @@ export class Sheet {
     this.ground = make("img", { class: "sheet-ground", alt: "" });
     this.lettering = make("img", { class: "sheet-lettering", alt: "", hidden: true });
     this.frames = make("svg", { class: "sheet-frames", "aria-hidden": "true" });
-    this.busyLine = make("div", { class: "busy-line is-unknown", hidden: true }, make("div"));
+    this.busyLine = make("div", { class: "busy-line is-unknown", role: "progressbar", "aria-label": "Progress", hidden: true }, make("div"));
     this.frame = make("div", { class: "sheet-frame" }, this.ground, this.lettering, this.frames, this.busyLine);
     root.append(this.frame);
   }

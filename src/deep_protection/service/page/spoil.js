@@ -1,6 +1,6 @@
 /** Making a good picture worse, to see it mended. */
 
-import { blobOf, pixelsOf } from "./dom.js";
+import { blobOf, imageSize, pixelsOf } from "./dom.js";
 
 const SIGMA = 25;
 
@@ -17,6 +17,12 @@ export async function noisy(blob) {
 export async function compressed(blob) {
   const jpeg = await blobOf(canvasOf(await pixelsOf(blob)), "image/jpeg", 0.1);
   return blobOf(canvasOf(await pixelsOf(jpeg)));
+}
+
+/** Half as wide and half as high. */
+export async function shrunk(blob) {
+  const { width, height } = await imageSize(blob);
+  return blobOf(canvasOf(await pixelsOf(blob, { width: Math.max(1, width >> 1), height: Math.max(1, height >> 1) })));
 }
 
 function canvasOf(pixels) {

@@ -45,12 +45,6 @@ export class Stage {
     this.lookAt("picture");
   }
 
-  /** Takes a restoration in the making away again. */
-  backToOnly() {
-    this.above.removeAttribute("src");
-    this.compare.classList.remove("is-comparing");
-  }
-
   /**
    * Two pictures of the same place with a divider between them.
    * @param {{blob: Blob, alt: string, chip: string}} before
@@ -81,6 +75,8 @@ export class Stage {
     show(line, isBusy);
     line.classList.toggle("is-unknown", share === null);
     find("div", line).style.setProperty("--done", share ?? 1);
+    if (share === null) line.removeAttribute("aria-valuenow");
+    else line.setAttribute("aria-valuenow", Math.round(100 * share));
   }
 
   chips(left, right) {
