@@ -40,8 +40,8 @@ class WorkerProcess:
         self.jobs: dict[str, Job] = {}
         """What it has in hand and has not told the end of."""
         self.is_ready = self.is_idle = False
-        """``is_idle``: it takes work: not before it says so, even when all its jobs have ended, or what it says of the last ones
-        would be taken for what it says of the next.
+        """It takes work only once it has said that it is idle, not when all its jobs have ended: what it says of them
+        would be taken for what it says of the next ones.
         """
         self._settings = settings
         self._on_message, self._on_death = on_message, on_death
