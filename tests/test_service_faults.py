@@ -4,9 +4,11 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from benchmarks.served import Served
 from PIL import Image
 
 from deep_protection.service.client import ServiceError
+from deep_protection.service.settings import Settings
 
 PNG = {"Content-Type": "image/png"}
 QUICK = ("--workers", "1")
@@ -80,6 +83,23 @@ def test_a_full_queue_says_when_to_come_back_and_leaves_room_for_others(bounded:
         done = [client.wait(answer.json()) for answer in (*mine[:6], *others[:2])]
         begun = sorted(done, key=lambda job: str(job["started"]))
         assert [job["id"] for job in begun[1:3]] == [answer.json()["id"] for answer in others[:2]]
+
+
+def test_bodies_on_their_way_are_counted(bounded: Served, data: bytes) -> None:
+    """Each of them may take as much memory as a picture may have bytes."""
+    head = "POST /v1/protect HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nX-Client: slow\r\n"
+    port = int(bounded.url.rpartition(":")[2])
+    with bounded.http() as http, ExitStack() as opened:
+        for _ in range(Settings(data=bounded.data).max_uploads * 3 // 4):
+            slow = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+            slow.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode() + b"\x89PNG")
+        until("no more of them", lambda: submit(http, data, "slow", stop="fixed:2").status_code == 429)
+        error = submit(http, data, "slow", stop="fixed:2").json()["error"]
+        assert (error["code"], "being sent at once" in error["message"]) == ("busy", True)
+        assert submit(http, data, "other", stop="fixed:2").status_code == 202, "there is room for others"
+    with bounded.http() as http:
+        until("they have gone", lambda: submit(http, data, "slow", stop="fixed:2").status_code == 202)
+        until("the queue is empty", lambda: http.get("/metrics").text.find("deep_protection_queue_length 0.0") >= 0)
 
 
 def test_a_locked_table_is_said_and_survived(bounded: Served, data: bytes) -> None:

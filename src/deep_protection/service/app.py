@@ -18,6 +18,7 @@ from deep_protection.service.described import described, docs_page
 from deep_protection.service.documents import AboutDocument, ErrorDocument, JobDocument
 from deep_protection.service.jobs import Jobs
 from deep_protection.service.kinds import KINDS, Kind, offered
+from deep_protection.service.limits import Uploads
 from deep_protection.service.metrics import Metrics
 from deep_protection.service.options import OFFERED
 from deep_protection.service.problems import Problem
@@ -64,13 +65,14 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.jobs = jobs
+    uploads = Uploads(settings.max_uploads)
     problems.install(app)
 
     def submitter(kind: Kind) -> Callable[[Request], Awaitable[Response]]:
         async def submit(request: Request) -> Response:
             if kind.name not in kinds:
                 raise Problem(404, f"{kind.name} is not offered here; {kind.lacking}", code="not_offered")
-            return await submitted(request, kind, jobs, settings)
+            return await submitted(request, kind, jobs, uploads, settings)
 
         return submit
 

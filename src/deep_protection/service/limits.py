@@ -2,7 +2,9 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncGenerator
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
@@ -17,6 +19,25 @@ from deep_protection.service.telling import told
 FORM_EXTRA = 100_000
 """Bytes that the frame of a form may take beside the pictures."""
 MOST_FIELDS = 20
+
+
+class Uploads:
+    """Counts the bodies that are being read, which bounds the memory that they take."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._now = most, Counter[str]()
+
+    @contextmanager
+    def one_of(self, client: str) -> Iterator[None]:
+        """Raises :class:`Problem` where too many are on their way; one client leaves room for others."""
+        if self._now.total() >= self._most or self._now[client] >= max(1, self._most * 3 // 4):
+            raise Problem(429, "too many pictures are being sent at once; try again in a moment", retry_after=1)
+        self._now[client] += 1
+        try:
+            yield
+        finally:
+            self._now[client] -= 1
+            self._now += Counter()  # forget who sends nothing any more
 
 
 async def read_body(request: Request, most: int, seconds: float) -> bytes:

@@ -50,9 +50,9 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                if scope["path"].startswith("/v1"):
+                if _path(scope).startswith("/v1"):
                     headers.setdefault("Cache-Control", "no-store")
-                elif scope["path"].startswith("/static"):
+                elif _path(scope).startswith("/static"):
                     headers.setdefault("Cache-Control", "no-cache")  # or modules of two versions may meet
                 await body.drain()
             await send(message)
@@ -65,7 +65,7 @@ class Guard:
             self.metrics.asked(scope["method"], route, status, time.perf_counter() - begin)
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
-        headers, path = Headers(scope=scope), scope["path"]
+        headers, path = Headers(scope=scope), _path(scope)
         host = _host(headers.get("host", ""))
         # A name that an attacker's site made point here (DNS rebinding) would be let in by nothing else.
         if self._token is None and host not in LOCAL_NAMES:
@@ -82,6 +82,12 @@ class Guard:
                 what = {"WWW-Authenticate": "Bearer"}
                 return problem_response(401, "no_token", "send the header Authorization: Bearer TOKEN", what)
         return None
+
+
+def _path(scope: Scope) -> str:
+    """The path that routes know: without what the application is mounted under, or a mount would need no token."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _host(value: str) -> str:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from deep_protection.service.job import Job
 from deep_protection.service.jobs import Jobs
 from deep_protection.service.kinds import Kind
-from deep_protection.service.limits import FORM_EXTRA, check_picture, file_of, parse_form, read_body
+from deep_protection.service.limits import FORM_EXTRA, Uploads, check_picture, file_of, parse_form, read_body
 from deep_protection.service.options import Options
 from deep_protection.service.problems import Problem
 from deep_protection.service.settings import Settings
@@ -19,10 +19,18 @@ PLAIN = ("application/octet-stream", "")
 BAD_REQUESTS = frozenset({"bad_image", "bad_option", "too_large", "not_installed", "timeout"})
 
 
-async def submitted(request: Request, kind: Kind, jobs: Jobs, settings: Settings) -> Response:
+async def submitted(request: Request, kind: Kind, jobs: Jobs, uploads: Uploads, settings: Settings) -> Response:
     """Take a job in, and answer with it, or with its result where the client waits for it."""
     client = client_of(request, settings)
     jobs.check_room(client)  # before anything is read
+    with uploads.one_of(client):
+        options, inputs = await taken(request, kind, settings)
+    job = await jobs.submit(kind.name, client, options.model_dump(exclude={"wait"}), inputs)
+    return await answered(request, job, jobs, options)
+
+
+async def taken(request: Request, kind: Kind, settings: Settings) -> tuple[Options, dict[str, bytes]]:
+    """Options and pictures of a request, checked against all limits; nothing is decoded."""
     given = query_of(request)
     # What a query says wrong is said before a body is read, which may be long.
     kind.options.model_validate(given).check()
@@ -31,8 +39,7 @@ async def submitted(request: Request, kind: Kind, jobs: Jobs, settings: Settings
     options.check()
     for data in inputs.values():
         await asyncio.to_thread(check_picture, data, settings.max_pixels)
-    job = await jobs.submit(kind.name, client, options.model_dump(exclude={"wait"}), inputs)
-    return await answered(request, job, jobs, options)
+    return options, inputs
 
 
 async def answered(request: Request, job: Job, jobs: Jobs, options: Options) -> Response:
@@ -40,15 +47,20 @@ async def answered(request: Request, job: Job, jobs: Jobs, options: Options) -> 
     where = {"Location": f"/v1/jobs/{job.id}"}
     if options.wait:
         job = await jobs.ended(job.id)
-        wants_picture = "image/png" in request.headers.get("accept", "")
-        if job.state == "done" and wants_picture and "result" in job.files:
+        if job.state == "done" and wants_picture(request) and "result" in job.files:
             return picture(await jobs.file(job, "result"), job.id, "result", where)
         if job.is_final:
-            return JSONResponse(jobs.document(job), _status(job), where)
+            return JSONResponse(jobs.document(job), status_of(job), where)
     return JSONResponse(jobs.document(job), 202, where)
 
 
-def _status(job: Job) -> int:
+def wants_picture(request: Request) -> bool:
+    """Rather than the document."""
+    return "image/png" in request.headers.get("accept", "")
+
+
+def status_of(job: Job) -> int:
+    """HTTP's word for how a job ended."""
     if job.state == "done":
         return 200
     if job.state == "failed" and job.error is not None:
