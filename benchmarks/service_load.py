@@ -30,7 +30,7 @@ from deep_protection.purification import find_preset
 
 ROUNDS = 5
 SAMPLE_SECONDS = 10.0
-BARE_PICTURES = 4
+BARE_PICTURES = 32
 
 
 def run(out: Path, minutes: float, clients: int) -> None:

@@ -105,7 +105,7 @@ def faults() -> str:
 
 def fuzz() -> str:
     outcome = _rows("fuzz.jsonl", "outcome")[0]
-    sizes = _rows("fuzz.jsonl", "memory") + _rows("fuzz.jsonl", "pictures")
+    sizes = [row for row in rows.read(FOLDER / "fuzz.jsonl") if "server_mib" in row]
     lines = [
         ["requests", str(outcome["requests"])],
         ["of these by schemathesis", str(_rows("fuzz.jsonl", "schemathesis")[0]["requests"])],

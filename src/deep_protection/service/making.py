@@ -132,7 +132,8 @@ def _attack(shop: Workshop, work: Work) -> Made:
     logits = shop.logits(pixels)
     answered = logits.argmax(dim=-1)
     given = pixels[None].to(shop.device)
-    found = attack(shop.model, given, answered[None].to(shop.device), spec, seed=work.options["seed"] % 2**32)
+    with shop.interruptible(work):
+        found = attack(shop.model, given, answered[None].to(shop.device), spec, seed=work.options["seed"] % 2**32)
     image = png(to_pillow(found.adversarial[0].float().cpu()))
     made = opened(image).pixels
     after = shop.logits(made)

@@ -9,12 +9,14 @@ from deep_protection.errors import (
     MissingExtraError,
     OptionError,
 )
+from deep_protection.service.workshop import TimeUpError
 
 _KINDS: tuple[tuple[type[DeepProtectionError], str], ...] = (
     (ImageTooLargeError, "too_large"),
     (ImageError, "bad_image"),
     (OptionError, "bad_option"),
     (MissingExtraError, "not_installed"),
+    (TimeUpError, "timeout"),
 )
 _PATH = re.compile(r"(?<![\w.<])/(?:[\w.\-]+/)+[\w.\-]*")
 

@@ -1,6 +1,8 @@
 """What a worker has at hand: the classifier, the detector's calibration, the device; and what it is handed."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from deep_protection.classifiers import Classifier, Prediction, load_classifier, mean_logits
 from deep_protection.detection import Detection, detect
-from deep_protection.errors import CancelledError
+from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.fitting import Progress
 from deep_protection.images import Picture, encode, from_pillow, read_image, to_pillow
 from deep_protection.purification import find_device
@@ -20,6 +22,10 @@ from deep_protection.service.watched import plain
 
 PREVIEW_SIDE = 320
 """Pixels of the longer side of a preview."""
+
+
+class TimeUpError(DeepProtectionError):
+    """A job's time budget is spent, and there is nothing to show for it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +72,23 @@ class Workshop:
         if tuple(pixels.shape[-2:]) == self.size:
             return pixels
         return self.model.preprocess(to_pillow(pixels.cpu())).clamp(0, 1)
+
+    @contextmanager
+    def interruptible(self, work: Work) -> Iterator[None]:
+        """What asks the classifier inside ends when the job is cancelled or its budget is spent."""
+        end = time.monotonic() + self.budget
+
+        def look(*_: object) -> None:
+            if work.is_cancelled():
+                raise CancelledError("the job was cancelled")
+            if time.monotonic() > end:
+                raise TimeUpError(f"it did not end within its time budget of {self.budget:.0f} s; ask for less")
+
+        hook = self.model.register_forward_pre_hook(look)
+        try:
+            yield
+        finally:
+            hook.remove()
 
     @torch.no_grad()
     def logits(self, pixels: Tensor, *, views: bool = False) -> Tensor:
