@@ -113,6 +113,7 @@ def fuzz() -> str:
         ["server errors (5xx)", str(outcome["server_errors"])],
         ["workers that died", str(outcome["worker_deaths"])],
         ["traces in the log", str(outcome["tracebacks_in_the_log"])],
+        ["what they and the service's warnings say", _counts(outcome["warnings_in_the_log"])],
         ["server's memory, MiB, from first to last", " → ".join(f"{row['server_mib']:.0f}" for row in sizes)],
         [
             "worker's memory, MiB, from first to last",

@@ -60,6 +60,10 @@ def test_a_known_noise_is_taken_at_its_word(clean: Tensor) -> None:
     assert psnr(smooth, noisy) < psnr(close, noisy)
 
 
+def test_the_least_sigma_that_a_number_can_hold(clean: Tensor) -> None:
+    assert dp.denoise(clean[..., :16, :16], sigma=5e-324, fits=1).isfinite().all()
+
+
 @pytest.mark.parametrize("sigma", [5, 15, 30])
 def test_noise_is_estimated(sigma: int) -> None:
     noisy = 0.5 + sigma / 255 * torch.randn(3, 128, 128, generator=torch.Generator().manual_seed(1))

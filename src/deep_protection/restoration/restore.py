@@ -162,4 +162,4 @@ def stop_for(sigma: float | None, stop: str | StopRule | None) -> str | StopRule
         raise OptionError(f"sigma is in 8-bit steps, above 0 and under 255, got {sigma}")
     if stop is not None:
         raise OptionError("sigma says when to stop; give sigma or stop, not both")
-    return f"discrepancy:{CLOSER - 20 * math.log10(sigma / 255):.4f}"
+    return f"discrepancy:{CLOSER + 20 * (math.log10(255) - math.log10(sigma)):.4f}"
