@@ -20,7 +20,7 @@ def _rows(name: str, what: str) -> list[Row]:
 def load() -> str:
     """Service and bare engine side by side, all rounds together."""
     about = _rows("load.jsonl", "machine")[0]
-    lines, pooled, middle = [], [], []
+    lines, pooled, middle, pace = [], [], [], []
     for what, title in (("bare", "engine alone, a batch"), ("service", "service")):
         found = _rows("load.jsonl", what)
         pictures, seconds, cpu = (sum(row[name] for row in found) for name in ("pictures", "seconds", "cpu_seconds"))
@@ -28,6 +28,7 @@ def load() -> str:
         spent = [row["cpu_seconds_a_picture"] for row in found]
         pooled.append(cpu / pictures)
         middle.append(median(spent))
+        pace.append((pictures / seconds, median(wall)))
         lines.append(
             [
                 title,
@@ -51,12 +52,13 @@ def load() -> str:
         answers.update(row["statuses"])
     told = ", ".join(f"{status}: {count}" for status, count in sorted(answers.items()))
     share = (
-        f"Engine's processor seconds by the service's: {pooled[0] / pooled[1]:.0%} over all rounds, "
+        f"Service's pictures a second by the engine's: {pace[1][0] / pace[0][0]:.0%} over all rounds, "
+        f"{pace[1][1] / pace[0][1]:.0%} by the medians of rounds. Engine's processor seconds by the service's: {pooled[0] / pooled[1]:.0%} over all rounds, "
         f"{middle[0] / middle[1]:.0%} by the medians of rounds."
     )
     return (
         f"{about['clients']} clients, {about['minutes']:.0f} minutes of load on {about['cores']} cores "
-        f"({about['processor']}), which others used too: load average {about['load_average']:.0f} at the start. "
+        f"({about['processor']}), load average {about['load_average']:.0f} before it. "
         f"Answers by status: {told}. {share}\n\n" + markdown(head, lines)
     )
 
