@@ -53,8 +53,8 @@ def load() -> str:
     told = ", ".join(f"{status}: {count}" for status, count in sorted(answers.items()))
     share = (
         f"Service's pictures a second by the engine's: {pace[1][0] / pace[0][0]:.0%} over all rounds, "
-        f"{pace[1][1] / pace[0][1]:.0%} by the medians of rounds. Engine's processor seconds by the service's: {pooled[0] / pooled[1]:.0%} over all rounds, "
-        f"{middle[0] / middle[1]:.0%} by the medians of rounds."
+        f"{pace[1][1] / pace[0][1]:.0%} by the medians of rounds. Engine's processor seconds by the service's: "
+        f"{pooled[0] / pooled[1]:.0%} over all rounds, {middle[0] / middle[1]:.0%} by the medians of rounds."
     )
     return (
         f"{about['clients']} clients, {about['minutes']:.0f} minutes of load on {about['cores']} cores "
