@@ -26,9 +26,9 @@ test: $(READY)
 # Folders of their own beside the environment: transformers does not start where a torchvision is installed that was
 # built for another PyTorch, as it is beside CPU builds; and robustbench wants an older timm and an older setuptools.
 test-integrations: $(HOSTS)/.ready
-	PYTHONPATH=$(HOSTS) $(BIN)/python -m pytest tests/test_deepinv.py tests/test_torchvision_timm.py
-	PYTHONPATH=$(HOSTS) $(BIN)/python -m pytest tests/test_examples.py -k 'torchvision or deepinv or v2'
-	PYTHONPATH=$(HOSTS)/robustbench:$(HOSTS) $(BIN)/python -m pytest tests/test_robustbench.py
+	OMP_NUM_THREADS=1 PYTHONPATH=$(HOSTS) $(BIN)/python -m pytest tests/test_deepinv.py tests/test_torchvision_timm.py
+	OMP_NUM_THREADS=1 PYTHONPATH=$(HOSTS) $(BIN)/python -m pytest tests/test_examples.py -k 'torchvision or deepinv or v2'
+	OMP_NUM_THREADS=1 PYTHONPATH=$(HOSTS)/robustbench:$(HOSTS) $(BIN)/python -m pytest tests/test_robustbench.py
 
 $(HOSTS)/.ready: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --constraint constraints.txt --no-deps \
@@ -47,7 +47,7 @@ lint: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-check: lint docs test
+check: lint docs test test-integrations
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
