@@ -81,13 +81,12 @@ def test_enlarged_pictures_are_better_than_the_pseudo_inverse_and_agree_with_wha
     assert psnr(made, truth) > psnr(physics.A_dagger(seen), truth) + 0.3
     assert psnr(physics.A(made), seen) > 50  # all but what lies outside [0, 1]
     # With noise in what was measured, agreeing with it would draw the noise.
-    noisy = deepinv.physics.Downsampling(
-        img_size=(3, 48, 48), factor=2, filter="bicubic", noise_model=deepinv.physics.PoissonNoise(0.02)
-    )
-    torch.manual_seed(0)
-    seen = noisy(truth)
-    made = dp.deepinv.DeepPriorReconstructor(stop="fixed:5", fits=1)(seen, noisy)
-    assert psnr(noisy.A(made), seen) < 30
+    for noise in (deepinv.physics.PoissonNoise(0.02), deepinv.physics.PoissonGaussianNoise(gain=0.02, sigma=0.0)):
+        noisy = deepinv.physics.Downsampling(img_size=(3, 48, 48), factor=2, filter="bicubic", noise_model=noise)
+        torch.manual_seed(0)
+        seen = noisy(truth)
+        made = dp.deepinv.DeepPriorReconstructor(stop="fixed:5", fits=1)(seen, noisy)
+        assert psnr(noisy.A(made), seen) < 30
 
 
 @pytest.mark.parametrize("problem", ["denoising", "inpainting", "downsampling", "blur"])

@@ -311,6 +311,21 @@ def test_a_page_that_is_left_takes_its_job_along(browser: Browser, service: Serv
         watched.check()
 
 
+def test_another_picture_ends_the_fit_and_stays(browser: Browser, service: Served, photo: FilePayload) -> None:
+    with watching(browser, service, DESKTOP) as watched:
+        page = watched.open()
+        page.set_input_files("#protect .file-input", photo)
+        page.wait_for_selector("#protect .verdict-title")
+        begin_long_fit(page)
+        left = watched.jobs[-1]
+        page.set_input_files("#protect .file-input", FilePayload({**photo, "name": "other.png"}))
+        assert state_of(service, left) == "cancelled"
+        expect(page.locator("#protect .now-what")).to_have_text("The classifier sees")
+        expect(page.get_by_alt_text("The picture as it came in: other.png")).to_be_visible()
+        expect(page.locator("#protect .restore-form [type=submit]")).to_be_enabled()
+        watched.check()
+
+
 def test_one_thing_at_a_time(browser: Browser, service: Served, photo: FilePayload) -> None:
     with watching(browser, service, DESKTOP) as watched:
         page = watched.open()

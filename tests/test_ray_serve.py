@@ -91,14 +91,23 @@ def replicas() -> set[int]:
     """Processes of replicas."""
     found = set()
     for process in Path("/proc").iterdir():
-        if process.name.isdigit() and process.stat().st_uid == os.getuid():
+        if process.name.isdigit():
             try:
+                is_own = process.stat().st_uid == os.getuid()
                 command = (process / "cmdline").read_bytes()
             except OSError:  # it has just ended
                 continue
-            if command.startswith(b"ray::ServeReplica:default:Replica"):
+            if is_own and command.startswith(b"ray::ServeReplica:default:Replica"):
                 found.add(int(process.name))
     return found
+
+
+def running() -> int:
+    """Replicas that take requests."""
+    from ray import serve
+
+    states = serve.status().applications["default"].deployments["Replica"].replica_states
+    return sum(count for state, count in states.items() if state == "RUNNING")
 
 
 def ticks(process: int) -> int:
@@ -171,9 +180,15 @@ def test_what_cannot_be_done_is_refused_in_the_words_of_the_service(http: httpx.
 def test_a_client_that_goes_away_holds_up_nobody(http: httpx.Client, data: bytes) -> None:
     with pytest.raises(httpx.ReadTimeout):
         http.post("/v1/protect?stop=fixed:5000&preset=thorough", content=data, timeout=2.0)
-    begin = time.monotonic()
+    (replica,) = replicas()
+
+    def rests() -> bool:
+        before = ticks(replica)
+        time.sleep(2.0)
+        return ticks(replica) < before + 20
+
+    until(rests)  # that fit would have gone on for longer than is waited here
     assert http.post("/v1/classify", content=data).status_code == 200
-    assert time.monotonic() - begin < 60
 
 
 def test_a_replica_that_is_killed_is_replaced_and_its_request_done(
@@ -204,7 +219,7 @@ def test_replicas_follow_the_load_and_what_is_too_much_is_refused(http: httpx.Cl
     with ThreadPoolExecutor(8) as pool:
         asking = [pool.submit(ask) for _ in range(8)]
         try:
-            until(lambda: len(replicas()) == 2 and all(ticks(each) > 0 for each in replicas()))
+            until(lambda: running() == 2)
         finally:
             enough.set()
         for each in asking:
@@ -262,16 +277,17 @@ def test_requests_that_wait_are_done_together_and_each_for_itself(data: bytes, s
     assert classified.answer["top"][0]["label"]
 
 
-def test_a_token_is_asked_for_under_a_prefix_too() -> None:
+@pytest.mark.parametrize("root", ["", "/", "/protection", "/v", "/v1"])
+def test_a_token_is_asked_for_under_a_prefix_too(root: str) -> None:
     """Ray puts an application under any; ``root_path`` names it."""
 
     async def ask() -> httpx.Response:
         async def never(*_: object) -> Any:
             raise AssertionError
 
-        door = httpx.ASGITransport(create_front(NEVER, never), root_path="/protection")
+        door = httpx.ASGITransport(create_front(NEVER, never), root_path=root)
         async with httpx.AsyncClient(transport=door, base_url="http://127.0.0.1") as client:
-            return await client.post("/protection/v1/classify", content=b"x")
+            return await client.post(f"{root.rstrip('/')}/v1/classify", content=b"x")
 
     answer = asyncio.run(ask())
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "no_token")

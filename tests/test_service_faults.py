@@ -85,17 +85,6 @@ def test_a_full_queue_says_when_to_come_back_and_leaves_room_for_others(bounded:
         assert [job["id"] for job in begun[1:3]] == [answer.json()["id"] for answer in others[:2]]
 
 
-def test_an_attack_ends_when_it_is_cancelled(bounded: Served, data: bytes) -> None:
-    with bounded.client() as client:
-        workers = bounded.workers()
-        long = client.submit("attack", image=data, attack="cw")
-        until("it runs", lambda: client.job(long)["state"] == "running")
-        client.remove(long)
-        assert client.run("classify", image=data)["state"] == "done"
-        assert client.job(long)["state"] == "cancelled"
-        assert bounded.workers() == workers
-
-
 def test_bodies_on_their_way_are_counted(bounded: Served, data: bytes) -> None:
     """Each of them may take as much memory as a picture may have bytes."""
     head = "POST /v1/protect HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nX-Client: slow\r\n"

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from deep_protection.errors import OutputError
+from deep_protection.errors import CancelledError, OutputError
 from deep_protection.service.files import DamagedError, Files
 from deep_protection.service.job import Job
 from deep_protection.service.limits import other_kind
 from deep_protection.service.making import make
-from deep_protection.service.options import UpscaleOptions
+from deep_protection.service.options import AttackOptions, UpscaleOptions
 from deep_protection.service.queue import FairQueue
 from deep_protection.service.settings import Settings
 from deep_protection.service.store import Store
@@ -161,6 +161,21 @@ def test_a_worker_takes_nothing_before_it_says_that_it_is_idle(tmp_path: Path, p
     ended = asyncio.Event()
     asyncio.run(work())
     assert heard == [("ready", True), ("done", False), ("idle", True)]
+
+
+def test_an_attack_ends_when_it_is_cancelled(photograph: Image.Image) -> None:
+    photograph.resize((32, 32)).save(buffer := BytesIO(), "PNG")
+    asked = iter(range(10**9))
+    work = Work(
+        id="it",
+        kind="attack",
+        options=AttackOptions.model_validate({"attack": "cw"}).model_dump(),
+        inputs={"image": buffer.getvalue()},
+        is_cancelled=lambda: next(asked) >= 3,
+    )
+    (outcome,) = make(Workshop("lite0", None, "cpu", 600.0), [work])
+    assert isinstance(outcome, CancelledError)
+    assert next(asked) == 4, "asked at every question to the classifier"
 
 
 def test_archives_are_told_from_pictures_that_only_look_like_it() -> None:

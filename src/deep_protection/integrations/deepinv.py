@@ -98,7 +98,7 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
 def _is_exact(physics: Any) -> bool:
     """Whether nothing is noise, and little is made of the rounding of what was measured by going back from it."""
     noise = physics.noise_model
-    silent = isinstance(noise, _physics.ZeroNoise) or not torch.as_tensor(getattr(noise, "sigma", 1)).any()
+    silent = type(noise) is _physics.ZeroNoise or (type(noise) is _physics.GaussianNoise and not noise.sigma.any())
     return silent and isinstance(physics, (_physics.Inpainting, _physics.Downsampling))
 
 

@@ -25,12 +25,13 @@ from deep_protection.service.described import described
 from deep_protection.service.job import Job
 from deep_protection.service.jobs import MOST_DEATHS
 from deep_protection.service.kinds import KINDS, Kind, offered
+from deep_protection.service.limits import Uploads
 from deep_protection.service.metrics import Metrics
 from deep_protection.service.problems import Problem
 from deep_protection.service.replica import Ended, Replica
 from deep_protection.service.security import Guard
 from deep_protection.service.settings import Settings
-from deep_protection.service.submitting import picture, status_of, taken, wants_picture
+from deep_protection.service.submitting import client_of, picture, status_of, taken, wants_picture
 from deep_protection.service.workers import TOKEN_VARIABLE
 
 OFFERED = ("protect", "detect", "classify")
@@ -151,14 +152,15 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
-    kinds = offered(settings)
+    kinds, uploads = offered(settings), Uploads(settings.max_uploads)
 
     def answering(kind: Kind) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             if kind.name not in kinds:
                 raise Problem(404, f"{kind.name} is not offered here; {kind.lacking}", code="not_offered")
             created = time.time()
-            options, inputs = await taken(request, kind, settings)
+            with uploads.one_of(client_of(request, settings)):
+                options, inputs = await taken(request, kind, settings)
             asked = options.model_dump(exclude={"wait"})
             return _answer(request, kind, created, asked, await fit(kind.name, asked, inputs))
 

@@ -1,6 +1,7 @@
 """What a replica of the Ray Serve deployment does: one classifier, one thing at a time. It keeps nothing."""
 
 import asyncio
+import os
 import secrets
 import threading
 import time
@@ -8,6 +9,8 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
+
+import torch
 
 from deep_protection.errors import DeepProtectionError
 from deep_protection.fitting import usable_cores, use_threads
@@ -65,6 +68,8 @@ class Replica:
         started = time.time()
         try:
             outcomes = make(self._shop, [work for work, _ in taken])
+        except (MemoryError, torch.OutOfMemoryError):
+            os._exit(1)  # as a death: Ray starts a fresh one, and the front tries once more
         except Exception as error:  # a mistake of ours: every client is told so, and the next gets its turn
             for _, ended in taken:
                 ended.set_exception(error)

@@ -87,7 +87,9 @@ class Guard:
 def _path(scope: Scope) -> str:
     """The path that routes know: without what the application is mounted under, or a mount would need no token."""
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
+    root: str = scope.get("root_path", "")
+    # Whole segments only, as the router does it: what the two read differently would be let in without a token.
+    return path[len(root) :] if path.startswith(root) and path[len(root) :][:1] in ("", "/") else path
 
 
 def _host(value: str) -> str:

@@ -25,7 +25,8 @@ async def submitted(request: Request, kind: Kind, jobs: Jobs, uploads: Uploads, 
     jobs.check_room(client)  # before anything is read
     with uploads.one_of(client):
         options, inputs = await taken(request, kind, settings)
-    job = await jobs.submit(kind.name, client, options.model_dump(exclude={"wait"}), inputs)
+        job = await jobs.submit(kind.name, client, options.model_dump(exclude={"wait"}), inputs)
+    del inputs  # they are on the disk, and the client may wait for long
     return await answered(request, job, jobs, options)
 
 

@@ -198,7 +198,6 @@ export async function run(kind, picture, { options, mask, signal, onWait, onStat
 }
 
 // Nobody can come back to a job of a page that was closed or reloaded; it would only keep others waiting.
-addEventListener("pagehide", ({ persisted }) => {
-  if (persisted) return;
+addEventListener("pagehide", () => {
   for (const address of waitedFor) request(address, { method: "DELETE", keepalive: true }).catch(() => {});
 });

@@ -1,6 +1,6 @@
 /** Painting a mask over a picture: with the pointer, or with arrow keys and the space bar. */
 
-import { blobOf, find, make } from "./dom.js";
+import { announce, blobOf, find, make } from "./dom.js";
 
 const STEP = 0.02;
 
@@ -82,8 +82,11 @@ export class Brush {
     } else if (event.key === " ") {
       this.start().places.push(this.at);
       this.draw();
-    } else if (event.key === "Delete") this.clear();
-    else return;
+      announce("Painted.");
+    } else if (event.key === "Delete") {
+      this.clear();
+      announce("Cleared.");
+    } else return;
     event.preventDefault();
   }
 

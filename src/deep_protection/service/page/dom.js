@@ -31,6 +31,12 @@ export function announce(sentence) {
   find("#announcer").textContent = sentence;
 }
 
+/** Shows what changes many times a second, without reading every change to those who listen. */
+export function tick(place, text) {
+  place.ariaLive = "off";
+  place.textContent = text;
+}
+
 /** `37 %`, and never a rounded 0 or 100 that is neither. */
 export function percent(share) {
   if (share < 0.005) return "<\u00a01\u00a0%";

@@ -1,7 +1,7 @@
 /** The second tab: lettering out of maps, as a layer and as a list of words. */
 
 import { blob as fetched, isAbort, run } from "./api.js";
-import { address, announce, bringIntoView, find, imageSize, make, percent, show } from "./dom.js";
+import { address, announce, bringIntoView, find, imageSize, make, percent, show, tick } from "./dom.js";
 import { Picker } from "./picker.js";
 import { drawnMap } from "./sample-map.js";
 import { Sheet } from "./sheet.js";
@@ -62,9 +62,10 @@ export class Maps {
     this.forget();
     this.working(true);
     bringIntoView(find(".bench-head", this.panel));
+    told.ariaLive = "polite";
     told.textContent = ocr ? "Drawing, then reading. This takes a while." : "Drawing. This takes a while.";
     try {
-      const job = await run("extract-text", blob, { options: { ocr }, signal, onWait: (left) => tellWait(trouble, left), onProgress: ({ iteration, limit }) => { told.textContent = `Drawing: iteration ${iteration}${limit ? ` of at most ${limit}` : ""}.`; } });
+      const job = await run("extract-text", blob, { options: { ocr }, signal, onWait: (left) => tellWait(trouble, left), onProgress: ({ iteration, limit }) => tick(told, `Drawing: iteration ${iteration}${limit ? ` of at most ${limit}` : ""}.`) });
       const [layer, without] = await Promise.all([fetched(job.files.layer, { signal }), fetched(job.files.without_text, { signal })]);
       const words = job.answer.words ?? [];
       this.sheet.showLayers(without, layer, words, await imageSize(blob));
@@ -79,6 +80,7 @@ export class Maps {
     } catch (error) {
       if (this.work !== work) return;
       told.textContent = isAbort(error) ? "Cancelled." : "";
+      if (isAbort(error)) announce("Cancelled.");
       tell(trouble, error);
     } finally {
       if (this.work === work) this.working(false);

@@ -1,7 +1,7 @@
 /** The third tab: pictures that nobody attacked, but that are noisy, compressed, scratched or small. */
 
 import { blob as fetched, isAbort, run } from "./api.js";
-import { address, announce, bringIntoView, find, findAll, imageSize, make, show } from "./dom.js";
+import { address, announce, bringIntoView, find, findAll, imageSize, make, show, tick } from "./dom.js";
 import { Brush } from "./brush.js";
 import { cutShort, inSeconds } from "./outcome.js";
 import { Picker, sampleFrom } from "./picker.js";
@@ -111,25 +111,27 @@ export class Mend {
   }
 
   async mend() {
+    this.work?.abort();
     const work = this.work = new AbortController();
     const { signal } = work;
     const { blob, name } = this.current;
     const { kind } = this;
     const trouble = find(".trouble", this.form);
     const told = find(".mend-told", this.panel);
-    const mask = kind === "inpaint" ? await this.brush.mask() : undefined;
+    const mask = kind === "inpaint" ? this.brush.mask() : undefined;
     this.backToPicture();
     this.painting(false);
-    this.working(true);
+    this.working(true);  // before anything is waited for, or a second click begins a second job
+    told.ariaLive = "polite";
     told.textContent = "Waiting for a free worker.";
     bringIntoView(find(".bench-head", this.panel));
     try {
       const job = await run(kind, blob, {
-        options: optionsOf(this.form, kind), mask, signal,
+        options: optionsOf(this.form, kind), mask: await mask, signal,
         onWait: (left) => tellWait(trouble, left),
         onState: ({ state }) => { if (state === "running") told.textContent = "Drawing."; },
         onProgress: ({ iteration, limit, preview }) => {
-          told.textContent = `Drawing: iteration ${iteration}${limit ? ` of at most ${limit}` : ""}.`;
+          tick(told, `Drawing: iteration ${iteration}${limit ? ` of at most ${limit}` : ""}.`);
           if (preview) this.stage.showGrowing(preview, "The restoration as it grows");
           this.stage.busy(true, limit ? iteration / limit : null);
         },
@@ -139,7 +141,8 @@ export class Mend {
     } catch (error) {
       if (this.work !== work) return;
       this.backToPicture();
-      told.textContent = isAbort(error) ? "Cancelled." : told.textContent;
+      told.textContent = isAbort(error) ? "Cancelled." : "";
+      if (isAbort(error)) announce("Cancelled.");
       tell(trouble, error);
     } finally {
       if (this.work === work) this.working(false);

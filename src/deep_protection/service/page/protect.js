@@ -218,8 +218,9 @@ export class Protect {
     if (!this.restoreForm.reportValidity()) return;
     this.assault?.abort();  // what is to be restored must not change meanwhile
     this.fit?.abort();
-    this.fit = new AbortController();
-    const signal = AbortSignal.any([this.fit.signal, this.work.signal]);
+    const fit = this.fit = new AbortController();
+    const { work } = this;
+    const signal = AbortSignal.any([fit.signal, work.signal]);
     const source = this.current;
     this.forgetResult();
     delete this.answers.restored;
@@ -243,16 +244,18 @@ export class Protect {
       const blob = await fetched(job.files.result, { signal });
       this.finish(job, source, blob);
     } catch (error) {
+      if (work.signal.aborted || this.fit !== fit) return;  // another picture, or another fit, is shown by now
       show(find(".course", this.panel), false);
-      if (this.work.signal.aborted) return;
       if (this.attacked) this.showAttack();
       else this.stage.showOnly(source.blob, "The picture as it came in");
       this.now(isAbort(error) ? "Cancelled. The classifier sees" : "The classifier sees", this.seen());
       if (isAbort(error)) announce("Cancelled.");
       tell(trouble, error);
     } finally {
-      this.stage.busy(false);
-      this.working(this.restoreForm, false);
+      if (this.fit === fit) {
+        this.stage.busy(false);
+        this.working(this.restoreForm, false);
+      }
     }
   }
 

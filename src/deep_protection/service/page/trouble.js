@@ -1,7 +1,7 @@
 /** Errors, said plainly where they happened. */
 
 import { isAbort } from "./api.js";
-import { show } from "./dom.js";
+import { make, show } from "./dom.js";
 
 export function tell(place, error) {
   if (isAbort(error)) return;
@@ -19,7 +19,11 @@ export function clear(place) {
 /** Says how long the queue asks to wait; zero takes it away. */
 export function tellWait(place, seconds) {
   if (!seconds) return clear(place);
-  place.dataset.kind = "wait";
-  place.textContent = `The queue is full. Trying again in ${seconds} s.`;
-  show(place);
+  if (place.dataset.kind !== "wait") {
+    place.dataset.kind = "wait";
+    // Said once; the seconds, which go on, are only for the eye.
+    place.replaceChildren("The queue is full. Trying again", make("span", { "aria-hidden": "true" }));
+    show(place);
+  }
+  place.lastChild.textContent = ` in ${seconds} s.`;
 }
