@@ -1,9 +1,9 @@
 # make demo   sets up and runs the main job, offline, on real adversarial photographs
 # make test   sets up and passes the tests
-# make test-integrations   tests inside deepinv, timm and torchvision, which `make test` leaves out
+# make test-integrations   tests inside deepinv, timm, torchvision and RobustBench, which `make test` leaves out
 # make lint   formatting, lint rules, types, and which room may import which
 # make docs   builds the site into site/, warnings are errors
-# make check  lint, docs and test, as CI does
+# make check  lint, docs and all tests, as CI does
 # make bench  measures speed and recovery; IMAGES=DIR for a folder with one folder a class (WordNet id)
 
 VENV ?= .venv
