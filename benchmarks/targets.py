@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import cache
-from statistics import mean
+from statistics import mean, median
 
 from benchmarks import detection_tables, stopping_tables
 from benchmarks.experiment_table import experiment
@@ -140,4 +140,41 @@ def hard() -> str:
     )
 
 
-TABLES: dict[str, Callable[[], str]] = {"aims": aims, "misses": misses, "hard": hard}
+def published() -> str:
+    """The poster's recipe through the same experiment, beside ``fast`` and JPEG on the same pictures."""
+    groups = experiment("paper").groups
+    shown = {
+        "`paper`, 1,750 iterations": Defence("paper", "fixed:1750"),
+        "`paper`, oracle (top-5)": Defence("paper", "oracle"),
+        "`paper`, oracle (top-1)": Defence("paper", "oracle:top1"),
+        "`fast`, `auto`": AUTO,
+        "JPEG 25": Defence("jpeg25", "none"),
+        "nothing": NOTHING,
+    }
+    attacks = [CLEAN, *experiment("paper").attacks]
+    lines = []
+    for title, defence in shown.items():
+        cells = []
+        for attack in attacks:
+            rows = groups[defence].get(attack, [])
+            right, near = (sum(row[what] for row in rows) for what in ("top1_correct", "top5_correct"))
+            cells.append(f"{right} / {near} of {len(rows)}" if rows else "–")
+        every = [row for rows in groups[defence].values() for row in rows]
+        lines.append(
+            [
+                title,
+                *cells,
+                f"{median(row['iteration_chosen'] for row in every):.0f}",
+                f"{median(row['cpu_seconds'] for row in every):.2g}",
+            ]
+        )
+    titles = ["untouched" if attack == CLEAN else attack_title(attack) for attack in attacks]
+    return block_markdown(Table(["top-1 / top-5", *titles, "median iterations", "median CPU s"], lines))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "aims": aims,
+    "misses": misses,
+    "hard": hard,
+    "published_recipe": published,
+}
