@@ -160,12 +160,13 @@ def published() -> str:
             right, near = (sum(row[what] for row in rows) for what in ("top1_correct", "top5_correct"))
             cells.append(f"{right} / {near} of {len(rows)}" if rows else "–")
         every = [row for rows in groups[defence].values() for row in rows]
+        spent = median(row["cpu_seconds"] for row in every)
         lines.append(
             [
                 title,
                 *cells,
                 f"{median(row['iteration_chosen'] for row in every):.0f}",
-                f"{median(row['cpu_seconds'] for row in every):.2g}",
+                f"{spent:,.0f}" if spent >= 10 else f"{spent:.2g}",
             ]
         )
     titles = ["untouched" if attack == CLEAN else attack_title(attack) for attack in attacks]
