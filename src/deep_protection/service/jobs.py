@@ -17,10 +17,11 @@ from deep_protection.errors import OutputError
 from deep_protection.service.events import Hub
 from deep_protection.service.files import DamagedError, Files
 from deep_protection.service.job import Job
+from deep_protection.service.kinds import done_together
 from deep_protection.service.metrics import Metrics
 from deep_protection.service.problems import Problem
 from deep_protection.service.queue import FairQueue
-from deep_protection.service.settings import Settings
+from deep_protection.service.settings import Settings, share_of_one
 from deep_protection.service.store import Store
 from deep_protection.service.workers import Message, WorkerProcess, batch_size, places
 
@@ -96,7 +97,7 @@ class Jobs:
         """Raise :class:`Problem` 429 when another job would be too many, of this client's or of all."""
         waiting = len(self._queue) + self._coming.total()
         own = self._queue.of(client) + self._coming[client]
-        if waiting >= self.settings.queue or own >= self.settings.share_of_one:
+        if waiting >= self.settings.queue or own >= share_of_one(self.settings.queue):
             self.metrics.refused.inc()
             whose = "the queue is full" if waiting >= self.settings.queue else "your share of the queue is full"
             raise Problem(429, f"{whose} ({waiting} jobs wait); try again later", retry_after=self.retry_after)
@@ -245,11 +246,7 @@ class Jobs:
             taken.append(job)
             following = self._queue.order()[:1]
             after = self._waiting[following[0]] if following else None
-            alike = after is not None and (after.kind, after.options) == (job.kind, job.options) == (
-                "protect",
-                job.options,
-            )
-            if not alike or job.deaths or (after is not None and after.deaths):
+            if after is None or not done_together(job, after) or job.deaths or after.deaths:
                 break
         return taken
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any, Protocol
 
 from deep_protection.detection import Calibration
 from deep_protection.errors import DeepProtectionError
@@ -22,6 +23,18 @@ class Kind:
     inputs: tuple[str, ...] = ("image",)
     example: str = ""
     """Query of a request, for the documentation."""
+
+
+class Asked(Protocol):
+    """A piece of work, wherever it is kept."""
+
+    kind: str
+    options: dict[str, Any]
+
+
+def done_together(one: Asked, other: Asked) -> bool:
+    """Whether two pieces of work can be: fits with the same options share operations, nothing else does."""
+    return one.kind == other.kind == "protect" and one.options == other.options
 
 
 def _calibrated(settings: Settings) -> bool:

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from deep_protection.errors import ImageError, ImageTooLargeError
 from deep_protection.images import check_header
 from deep_protection.service.problems import Problem
+from deep_protection.service.settings import share_of_one
 from deep_protection.service.telling import told
 
 FORM_EXTRA = 100_000
@@ -30,7 +31,7 @@ class Uploads:
     @contextmanager
     def one_of(self, client: str) -> Iterator[None]:
         """Raises :class:`Problem` where too many are on their way; one client leaves room for others."""
-        if self._now.total() >= self._most or self._now[client] >= max(1, self._most * 3 // 4):
+        if self._now.total() >= self._most or self._now[client] >= share_of_one(self._most):
             raise Problem(429, "too many pictures are being sent at once; try again in a moment", retry_after=1)
         self._now[client] += 1
         try:

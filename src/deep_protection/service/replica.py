@@ -14,6 +14,7 @@ import torch
 
 from deep_protection.errors import DeepProtectionError
 from deep_protection.fitting import usable_cores, use_threads
+from deep_protection.service.kinds import done_together
 from deep_protection.service.making import Outcome, make
 from deep_protection.service.telling import told
 from deep_protection.service.workshop import Work, Workshop
@@ -59,8 +60,11 @@ class Replica:
     def _next(self) -> None:
         """Do the first that waits and those like it just behind; nothing, when it was done with another."""
         taken: list[tuple[Work, Future[Ended]]] = []
-        while self._waiting and len(taken) < self._batch and all(alike(self._waiting[0][0], work) for work, _ in taken):
-            work, ended = self._waiting.popleft()
+        while self._waiting and len(taken) < self._batch:
+            work, ended = self._waiting[0]
+            if taken and not done_together(taken[0][0], work):
+                break
+            self._waiting.popleft()
             if ended.set_running_or_notify_cancel():
                 taken.append((work, ended))
         if not taken:
@@ -76,11 +80,6 @@ class Replica:
             return
         for (_, ended), outcome in zip(taken, outcomes, strict=True):
             ended.set_result(as_ended(outcome, started))
-
-
-def alike(one: Work, other: Work) -> bool:
-    """Whether they can be done together."""
-    return (one.kind, one.options) == (other.kind, other.options) == ("protect", one.options)
 
 
 def as_ended(outcome: Outcome, started: float) -> Ended:

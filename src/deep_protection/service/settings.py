@@ -84,7 +84,7 @@ class Settings:
     def offers_attacks(self) -> bool:
         return self.is_local if self.attacks is None else self.attacks
 
-    @property
-    def share_of_one(self) -> int:
-        """Places in the queue that a single client may hold, so that another still finds one."""
-        return max(1, self.queue * 3 // 4)
+
+def share_of_one(places: int) -> int:
+    """How many of so many places a single client may hold, so that another still finds one."""
+    return max(1, places * 3 // 4)
