@@ -7,6 +7,7 @@ share every operation.
 import torch
 from torch import Tensor
 
+from deep_protection.fitting.jitter import Jitter
 from deep_protection.generators import ImageGenerator
 from deep_protection.generators.layers import Conv
 
@@ -38,6 +39,7 @@ class Networks:
         layout = torch.channels_last if count == 1 else torch.contiguous_format
         noise = torch.zeros(count, *generator.noise_shape(), dtype=dtype, device=device)
         self._noise = noise.contiguous(memory_format=layout)
+        self._jitters: list[Jitter | None] = [None] * count
         self._base = torch.zeros(count, 3, generator.height, generator.width, dtype=torch.float32, device=device)
         self._lend()
 
@@ -72,12 +74,18 @@ class Networks:
         with torch.no_grad():
             self.matrix[row] = torch.cat([weights[place].flatten() for place in self.places])
             self._noise[row] = noise
+            self._jitters[row] = self._jitter(row, seed)
             self._base[row] = self._generator.base(target)
+
+    def _jitter(self, row: int, seed: int) -> Jitter | None:
+        strength = self._generator.jitter
+        return Jitter(self._noise[row], strength, seed) if strength else None
 
     def keep(self, rows: list[int]) -> None:
         """Go on with these rows only."""
         self.matrix = self.matrix[rows]
         self._noise, self._base = self._noise[rows], self._base[rows]
+        self._jitters = [self._jitters[row] for row in rows]
         self._lend()
 
     def __call__(self) -> Tensor:
@@ -86,8 +94,18 @@ class Networks:
             widths = [copy.shape[1] for copy in self._copies]
             for copy, part in zip(self._copies, self.matrix.split(widths, dim=1), strict=True):
                 copy.copy_(part)
-        drawn: Tensor = self._generator(self._noise)
+        drawn: Tensor = self._generator(self._shown())
         return self._base + drawn
+
+    def _shown(self) -> Tensor:
+        """The noise as the generators see it this time."""
+        if not self._generator.jitter:
+            return self._noise
+        shown = self._noise.clone()  # in the same layout
+        for row, jitter in enumerate(self._jitters):
+            if jitter is not None:
+                shown[row] += jitter.next()
+        return shown
 
     def gradient(self, loss: Tensor) -> Tensor:
         """Of ``loss``, a number computed from the pictures of the last call, in the matrix: ``N×P`` float32."""

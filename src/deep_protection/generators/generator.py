@@ -21,6 +21,9 @@ class ImageGenerator(nn.Module, ABC):
     noise_channels: ClassVar[int] = 32
     noise_scale: ClassVar[float] = 0.1
     """Noise is uniform in ``[0, noise_scale)``, as in the published code."""
+    jitter: ClassVar[float] = 0.0
+    """Standard deviation of the fresh noise that is laid over the input at every iteration: what is drawn must not hang
+    on single values of it, which keeps noise out for longer (Ulyanov et al. 2018, arXiv:1711.10925)."""
     zero: ClassVar[tuple[str, ...]] = ()
     """Layers whose weights start at zero."""
 

@@ -131,7 +131,7 @@ class _Grower:
 
 def is_even(chain: list[Mark]) -> bool:
     """Whether its marks are of one height, as letters of a line are; houses and hatching are not."""
-    _, _, reach = _frame(chain)
+    _, _, reach = framed(chain)
     heights = reach[:, 3] - reach[:, 2]
     return bool(heights.std() <= UNEVEN * heights.mean())
 
@@ -158,7 +158,7 @@ def completed(chain: list[Mark], dark: Mask) -> list[Mark]:
 
 
 def _one_longer(chain: list[Mark], dark: Mask) -> list[Mark] | None:
-    places, along, reach = _frame(chain)
+    places, along, reach = framed(chain)
     sides = np.median(np.abs(reach), axis=0).reshape(2, 2).mean(axis=1)
     filled = np.median([len(mark.rows) for mark in chain]) / max(1.0, 4 * sides[0] * sides[1])
     gaps = np.linalg.norm(np.diff(places, axis=0), axis=1)
@@ -188,7 +188,7 @@ def _within(dark: Mask, centre: Points, heading: Points, sides: Points) -> tuple
 def straightened(chain: list[Mark], ink: Ink) -> Strip:
     """Each mark turned level and set close to the next; ``ink`` is that of the enlarged picture, dark is 1."""
     cv2 = opencv()
-    places, along, reach = _frame(chain)
+    places, along, reach = framed(chain)
     across = np.column_stack([-along[:, 1], along[:, 0]])
     height = float(np.median(reach[:, 3] - reach[:, 2]))
     half = 1.15 * max(float(np.abs(reach[:, 2:]).max()), 0.6 * height)
@@ -210,7 +210,7 @@ def straightened(chain: list[Mark], ink: Ink) -> Strip:
     return Strip(np.repeat(grey[..., None], 3, axis=2), len(chain), _around(places, along, across, reach) / ENLARGED)
 
 
-def _frame(chain: list[Mark]) -> tuple[Points, Points, Points]:
+def framed(chain: list[Mark]) -> tuple[Points, Points, Points]:
     """Places of its marks, directions of reading there, and how far each mark goes."""
     places = np.array([mark.centre for mark in chain])
     along = _headings(places)
