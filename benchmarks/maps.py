@@ -18,11 +18,12 @@ from deep_protection.fitting import FitTask, fit
 from deep_protection.images import read_image, take_picture
 from deep_protection.images.pillow import to_rgb
 from deep_protection.maps import Legibility, Word, as_record, dark_ink, deep_image_residual
-from deep_protection.maps.extract import OVERLAP, WINDOW, Window, merged, on_paper
+from deep_protection.maps.extract import OVERLAP, WINDOW, merged
 from deep_protection.maps.lettering import layer, lettering
 from deep_protection.maps.library import opencv
 from deep_protection.maps.reader import Reader
 from deep_protection.maps.residual import RESIDUAL
+from deep_protection.maps.window import Window, on_paper, with_bands
 from deep_protection.maps.words import agreed, together, words_in
 from deep_protection.purification.tiles import cut
 from deep_protection.seeds import picture_seed
@@ -112,10 +113,11 @@ def _layers(reader: Reader, pixels: torch.Tensor, sheet: Sheet) -> Iterator[tupl
         window = Window.of(tile, sheet, ink)
         plain = window.sheet_words(reader)
         readings = window.readings(reader, plain)
+        bands = window.bands(reader, plain)
         straight = readings[0][0] if readings[0] else []
         for name, words in (
-            ("together", together(plain, agreed(readings))),
-            ("own ink", together(plain, agreed(readings[1:]))),
+            ("together", with_bands(together(plain, agreed(readings)), readings, bands)),
+            ("own ink", with_bands(together(plain, agreed(readings[1:])), readings[1:], [each[1:] for each in bands])),
             ("residual", straight),
         ):
             found[name] = merged(found[name], window.placed(words))

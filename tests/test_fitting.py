@@ -10,6 +10,8 @@ from deep_protection.fitting import Detail, FitTask, fit, fit_all
 from deep_protection.fitting.adam import Adam
 from deep_protection.fitting.average import OutputAverage
 from deep_protection.fitting.fit import Seat, Stack, opened
+from deep_protection.fitting.networks import Networks
+from deep_protection.generators import GENERATORS
 from deep_protection.images import take_picture
 from deep_protection.stopping import Decision, Fixed, StopRule, Trajectory, psnr
 
@@ -18,6 +20,7 @@ RECIPES = {
     "fast": FAST,
     "fast-bfloat16": Recipe(generator="fast", averaging=0.95, checkpoint_every=10, precision="bfloat16"),
     "paper": Recipe(generator="paper", checkpoint_every=10, parallel="operators"),
+    "enlarging": Recipe(generator="enlarging", averaging=0.9, checkpoint_every=10),  # fresh noise at every iteration
 }
 
 
@@ -402,3 +405,24 @@ def test_a_picture_that_cannot_be_fitted_does_not_take_the_others_with_it(small:
 def test_a_recipe_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(OptionError):
         Recipe(**({"generator": "fast"} | wrong))  # type: ignore[arg-type]
+
+
+def test_fresh_noise_is_new_at_every_iteration_and_a_pictures_own(small: Image.Image) -> None:
+    """Whoever sits beside it, in whatever order its maps lie in memory."""
+    target = take_picture(small).pixels
+
+    def networks(seeds: list[int]) -> Networks:
+        generator = GENERATORS["enlarging"](*target.shape[-2:])
+        made = Networks(generator, len(seeds), torch.float32, torch.device("cpu"))
+        for row, seed in enumerate(seeds):
+            made.put(row, target, seed)
+        return made
+
+    together, alone = networks([1, 2]), networks([2])
+    seen = [(together.shown()[1], alone.shown()[0]) for _ in range(2)]
+    together.keep([1])
+    seen.append((together.shown()[0], alone.shown()[0]))
+    assert all(torch.equal(one, other) for one, other in seen)
+    fixed = sum(one for one, _ in seen) / 3
+    assert all((one - fixed).std() > 0.01 for one, _ in seen), "no two iterations see the same"
+    assert abs(float((seen[0][0] - seen[1][0]).std()) / 2**0.5 - 0.03) < 0.003

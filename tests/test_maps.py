@@ -16,10 +16,22 @@ import deep_protection as dp
 from deep_protection.cli.app import app
 from deep_protection.fitting import FitTask, Holes, Recipe, Shrunk, fit
 from deep_protection.images import take_picture
-from deep_protection.maps import Legibility, Word, dark_ink, deep_image_residual, extract, to_csv, to_geojson, to_json
+from deep_protection.maps import (
+    Legibility,
+    Word,
+    dark_ink,
+    deep_image_residual,
+    extract,
+    to_csv,
+    to_geojson,
+    to_json,
+    window,
+)
+from deep_protection.maps.bands import Band, letters_between
 from deep_protection.maps.chains import chains, completed, marks_of, straightened
 from deep_protection.maps.legibility import separability
-from deep_protection.maps.lettering import Sizes, darker, enlarged, layer, lettering
+from deep_protection.maps.lettering import Sizes, darker, enlarged, layer, lettering, threshold
+from deep_protection.maps.library import opencv
 from deep_protection.maps.reader import Line, Reader
 from deep_protection.maps.words import agreed, covers, together, words_in
 from deep_protection.stopping import Fixed, psnr
@@ -125,7 +137,7 @@ def test_a_sheet_in_windows_gives_the_words_of_the_whole(
 ) -> None:
     monkeypatch.setattr(extract, "WINDOW", 300)
     monkeypatch.setattr(extract, "OVERLAP", 200)
-    monkeypatch.setattr(extract, "TURNS", ((0.0, 1.0),))
+    monkeypatch.setattr(window, "TURNS", ((0.0, 1.0),))
     words = dp.extract_text(drawn_map, workers=1).words
     wanted = next(word for word in found.words if word.text == "Castle")
     (castle,) = [word for word in words if word.text == "Castle"]
@@ -158,6 +170,42 @@ def test_chains_go_along_letters_set_wide_and_are_read(reader: Reader) -> None:
         texts.append(reader.recognise(strip.picture)[0])
     assert "CHURCH" in texts
     assert strip.corners.shape == (4, 2)
+
+
+def street(bend: float, *, has_sides: bool) -> Image.Image:
+    """CHURCH set wide along a falling, bent line, and the sides of its street, which cut into heads and feet."""
+    sheet = Image.new("RGB", (380, 260), PAPER)
+    places = [(50 + 50 * number, 60 + 20 * number + bend * (number - 2.5) ** 2) for number in range(6)]
+    for number, (letter, (x, y)) in enumerate(zip("CHURCH", places, strict=True)):
+        angle = np.degrees(np.arctan2(20 + 2 * bend * (number - 2.5), 50))
+        turned = letter_picture(letter, 34).rotate(-angle, Image.Resampling.BICUBIC)
+        sheet.paste(BLACK, (round(x) - 34, round(y) - 34), turned)
+    if has_sides:
+        ends = [(0, 0), *places, (380, 0)]
+        ends[0] = (places[0][0] - 40, places[0][1] + 40 * (places[0][1] - places[1][1]) / 50)
+        ends[-1] = (places[-1][0] + 40, places[-1][1] + 40 * (places[-1][1] - places[-2][1]) / 50)
+        for side in (-12, 12):
+            ImageDraw.Draw(sheet).line([(x - 0.35 * side, y + side) for x, y in ends], BLACK, 3)
+    return sheet
+
+
+@pytest.mark.parametrize("bend", [0.0, 1.5])
+def test_a_band_reads_letters_that_touch_the_sides_of_their_street(reader: Reader, bend: float) -> None:
+    """And on over both ends of the chain that told of it."""
+    letters = sorted(marks_of(darker(enlarged(ink_of(street(bend, has_sides=False))))), key=lambda mark: mark.centre[0])
+    assert len(letters) == 6
+    ink = enlarged(ink_of(street(bend, has_sides=True)))
+    assert len(marks_of(darker(ink))) < 6, "they hang together by the lines"
+    shown = letters_between(Band.through(letters[1:-1], 1), ink, threshold(ink))
+    assert shown is not None
+    assert reader.recognise(shown[0])[0] == "CHURCH"
+    frame = np.array(shown[1], np.float32)
+    assert all(opencv().pointPolygonTest(frame, (mark.centre / 2).tolist(), measureDist=False) > 0 for mark in letters)
+
+
+def test_a_band_without_gaps_is_no_word() -> None:
+    letters = marks_of(darker(enlarged(ink_of(street(0.0, has_sides=False)))))
+    assert letters_between(Band.through(letters, 0), np.ones((520, 760), np.float32), 0.5) is None
 
 
 def test_a_letter_lost_inside_a_chain_is_found_again() -> None:
@@ -196,6 +244,7 @@ def word(text: str, left: float = 0.0, confidence: float = 0.95, source: str = "
         ([[[word("HEA")], [word("HEA")]], [[word("HEAD")]]], ["HEAD"]),
         ([[[word("tree")], [word("tree")], [word("tree")]], [[]]], []),  # one layer alone
         ([[[word("HEAD")]], [[word("POST")]], [[word("2")]]], []),
+        ([[[word("Leeee")], [word("eeee")]], [[word("Leeee")]]], []),  # trees, in any number of readings
         ([[[word("HEAD", confidence=0.5)], [word("HEA", confidence=0.5)]], [[word("HEAD", confidence=0.5)]]], []),
         ([[[word("HEAD")], [word("HEAD")]], [[word("HEAD", left=400)]]], []),
         ([], []),
@@ -307,7 +356,7 @@ def test_sizes_decide_what_is_a_letter(drawn_map: Image.Image) -> None:
 def test_the_command_writes_everything_and_goes_on_where_it_was(
     drawn_map: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extract, "TURNS", ((0.0, 1.0),))
+    monkeypatch.setattr(window, "TURNS", ((0.0, 1.0),))
     sheet, broken, out = tmp_path / "sheet.png", tmp_path / "broken.png", tmp_path / "out"
     drawn_map.save(sheet)
     broken.write_bytes(sheet.read_bytes()[:300])

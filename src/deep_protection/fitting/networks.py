@@ -94,10 +94,10 @@ class Networks:
             widths = [copy.shape[1] for copy in self._copies]
             for copy, part in zip(self._copies, self.matrix.split(widths, dim=1), strict=True):
                 copy.copy_(part)
-        drawn: Tensor = self._generator(self._shown())
+        drawn: Tensor = self._generator(self.shown())
         return self._base + drawn
 
-    def _shown(self) -> Tensor:
+    def shown(self) -> Tensor:
         """The noise as the generators see it this time."""
         if not self._generator.jitter:
             return self._noise

@@ -56,3 +56,16 @@ class WholeGenerator(FineGenerator):
 
     def forward(self, noise: Tensor) -> Tensor:
         return torch.sigmoid(super().forward(noise))
+
+
+class EnlargingGenerator(WholeGenerator):
+    """The whole picture from noise that is new at every iteration: for pictures of which only a small copy is there.
+
+    Few maps pass at full size: they draw edges sharper than what comes back from the deep branches. Without the fresh
+    noise they would draw what the small copy does not ask for; docs/restoration.md has what each is worth.
+    """
+
+    name: ClassVar[str] = "enlarging"
+    skip: ClassVar[int] = 4
+    noise_channels: ClassVar[int] = 16
+    jitter: ClassVar[float] = 0.03

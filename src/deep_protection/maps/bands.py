@@ -93,11 +93,12 @@ def letters_between(band: Band, ink: Ink, level: float) -> tuple[NDArray[np.uint
     if free is None:
         return None
     letters = _inside(strip > level, free, band.height)
-    columns = np.flatnonzero(letters.any(axis=0))
+    is_letter = np.asarray(letters.any(axis=0))
+    columns = np.flatnonzero(is_letter)
     if not columns.size:
         return None
     near = opencv().dilate(letters.astype(np.uint8), np.ones((3, 3), np.uint8))
-    picture = _close(strip * near, letters.any(axis=0), band.height)
+    picture = _close(strip * near, is_letter, band.height)
     ends = slice(columns[0], columns[-1] + 1)
     return picture, _corners(replace(band, places=band.places[ends], along=band.along[ends])) / ENLARGED
 
@@ -107,7 +108,7 @@ def _free(dark: NDArray[np.bool_], height: float) -> Free | None:
     cv2 = opencv()
     centre = len(dark) // 2
     middle = dark[centre - round(MIDDLE * height) : centre + round(MIDDLE * height) + 1]
-    open_columns = (~middle.any(axis=0)).astype(np.uint8)[None]
+    open_columns = np.asarray(~middle.any(axis=0), np.uint8)[None]
     wide = np.ones((1, max(3, round(GAP * height))), np.uint8)
     gaps = np.flatnonzero(cv2.morphologyEx(open_columns, cv2.MORPH_OPEN, wide)[0])
     if len(gaps) < LEAST_FREE * dark.shape[1]:

@@ -46,7 +46,7 @@ def lettering(ink: Ink, sizes: Sizes | None = None) -> Mask:
 
 def darker(ink: Ink) -> Mask:
     """What is ink and not paper."""
-    return np.asarray(ink > _otsu(ink))
+    return np.asarray(ink > threshold(ink))
 
 
 def enlarged(ink: Ink) -> Ink:
@@ -108,7 +108,7 @@ def _bytes(mask: Mask) -> NDArray[np.uint8]:
     return mask.astype(np.uint8)
 
 
-def _otsu(values: Ink) -> float:
+def threshold(values: Ink) -> float:
     """The level that parts ink from paper best (Otsu 1979, https://doi.org/10.1109/TSMC.1979.4310076)."""
     cv2 = opencv()
     top = max(float(values.max()), 1e-6)

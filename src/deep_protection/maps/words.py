@@ -96,8 +96,8 @@ def agreed(layers: Iterable[list[list[Word]]]) -> list[Word]:
     ]
     proposed = []
     for word, text, layer, reading in said:
-        if word.confidence < SUREST or len(set(text)) < 2 or not text.isascii():  # "aaa" is a row of trees
-            continue
+        if word.confidence < SUREST or not text.isascii() or re.search(r"(.)\1\1", text) or len(set(text)) < 2:
+            continue  # "aaa" is a row of trees
         around = [each for each in said if each[3] != reading and covers(each[0], word, 0.5)]
         witnesses = [each for each in around if _bears_out(each[1], text)]
         if len(witnesses) >= WITNESSES and any(each[2] != layer for each in witnesses):

@@ -31,9 +31,9 @@ INPAINT = Preset(
 )
 UPSCALE = Preset(
     name="upscale",
-    recipe=Recipe(generator="whole", precision="bfloat16", averaging=0.95, checkpoint_every=25, learning_rate=0.015),
-    stop="fixed:800",
-    longest=1600,
+    recipe=Recipe(generator="enlarging", precision="bfloat16", averaging=0.95, checkpoint_every=25, learning_rate=0.02),
+    stop="fixed:700",
+    longest=1400,
     fits=2,
 )
 
