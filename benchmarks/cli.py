@@ -211,12 +211,13 @@ def restore_peer(
     pictures: Annotated[Path, typer.Option(help="Folder with Set14 and the paper's pictures (DIP).")],
     tasks: Annotated[str, typer.Option(help="Which restorations.")] = "denoise,dejpeg,upscale,inpaint",
     side: Annotated[int, typer.Option(min=64, help="Middles of so many pixels; a multiple of 32.")] = 128,
+    peer: Annotated[str, typer.Option(help="published or deepinv.")] = "published",
     out: Out = RESTORED,
 ) -> None:
-    """The published recipe of every restoration, to its own end: hours."""
+    """The published recipe of every restoration, or deepinv's, to its own end: hours."""
     from benchmarks import restoration_peer as measured
 
-    measured.run(pictures, tasks.split(","), side, out)
+    measured.run(pictures, tasks.split(","), side, out, peer)
 
 
 @app.command(name="service-load")

@@ -8,6 +8,7 @@ Rows that exist are not made again.
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,14 @@ import deep_protection as dp
 from benchmarks import rows
 from benchmarks.peers.published_restoration import NOTEBOOKS
 from benchmarks.restoration_cases import FACTOR, SIGMA, Case, cases
-from benchmarks.restoration_peer import fidelity
+from benchmarks.restoration_peer import DEEPINV, fidelity
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.fitting import Shrunk
+from deep_protection.generators import GENERATORS
+from deep_protection.generators.fine import EnlargingGenerator
 from deep_protection.images import take_picture, to_pillow
+from deep_protection.purification import purify_each
+from deep_protection.restoration import UPSCALE, enlargeable
 from deep_protection.restoration.upscale import projected
 
 RESULTS = Path("docs/results/restoration/rows.jsonl")
@@ -104,6 +109,36 @@ def _ours(function: Callable[..., Any], **settings: Any) -> Method:
     return restore
 
 
+class _Still(EnlargingGenerator):
+    name = "enlarging-still"
+    jitter = 0.0
+
+
+class _Closed(EnlargingGenerator):
+    name = "enlarging-closed"
+    skip = 0
+
+
+class _Neither(_Still):
+    name = "enlarging-neither"
+    skip = 0
+
+
+GENERATORS.update({kind.name: kind for kind in (_Still, _Closed, _Neither)})
+
+
+def _enlarged_by(generator: type[EnlargingGenerator]) -> Method:
+    """One fit of another generator."""
+    preset = replace(UPSCALE, recipe=replace(UPSCALE.recipe, generator=generator.name), fits=1)
+
+    def restore(case: Case) -> Tensor:
+        seen = enlargeable(take_picture(case.seen), FACTOR)
+        made: Tensor = next(purify_each([seen], total=1, preset=preset, device="cpu", workers=1)).image
+        return made
+
+    return restore
+
+
 METHODS: dict[str, dict[str, Method]] = {
     "denoise": {
         "nothing": _seen,
@@ -123,6 +158,9 @@ METHODS: dict[str, dict[str, Method]] = {
         "bicubic": _bicubic,
         "Lanczos": _lanczos,
         "bicubic, back-projected": _projected,
+        "upscale, one fit, neither fresh noise nor maps at full size": _enlarged_by(_Neither),
+        "upscale, one fit, no fresh noise": _enlarged_by(_Still),
+        "upscale, one fit, no maps at full size": _enlarged_by(_Closed),
         "upscale, one fit": _ours(dp.upscale, factor=FACTOR, fits=1),
         "upscale": _ours(dp.upscale, factor=FACTOR),
     },
@@ -135,34 +173,43 @@ METHODS: dict[str, dict[str, Method]] = {
 }
 
 
-def table(task: str, side: int | None) -> str:
-    """Means over the pictures that all methods of the task have been through; the published recipe at its own end, and
-    at the best of its iterations, which only the truth can tell.
+def table(task: str, side: int | None, peers: tuple[str, ...] = ()) -> str:
+    """Means over the pictures that all methods of the task, and ``peers``, have been through; the published recipe at
+    its own end, and at the best of its iterations, which only the truth can tell.
     """
     of = [row for row in rows.read(Path(__file__).parents[1] / RESULTS) if (row["task"], row["side"]) == (task, side)]
-    done = {name: {row["picture"]: row for row in of if row["method"] == name} for name in METHODS[task]}
-    peer: dict[str, list[dict[str, Any]]] = {}
-    for row in of:
-        if row["method"] == "published":
-            peer.setdefault(row["picture"], []).append(row)
-    # Followed to the end, or not at all.
-    peer = {name: course for name, course in peer.items() if course[-1]["iteration"] == ENDS[task]}
-    if peer:
-        done["published recipe, at its end"] = {name: course[-1] for name, course in peer.items()}
+    done = {name: {row["picture"]: row for row in of if row["method"] == name} for name in (*METHODS[task], *peers)}
+    if "published" in done:
+        del done["published"]
+        courses: dict[str, list[dict[str, Any]]] = {}
+        for row in of:
+            if row["method"] == "published":
+                courses.setdefault(row["picture"], []).append(row)
+        # Followed to the end, or not at all.
+        courses = {name: course for name, course in courses.items() if course[-1]["iteration"] == ENDS[task]}
+        done["published recipe, at its end"] = {name: course[-1] for name, course in courses.items()}
         done["*published recipe, at its best (oracle)*"] = {
-            name: max(course, key=lambda row: float(row["psnr"])) for name, course in peer.items()
+            name: max(course, key=lambda row: float(row["psnr"])) for name, course in courses.items()
         }
-    pictures = sorted(set.intersection(*(set(each) for each in done.values()))) if done else []
+    pictures = sorted(set.intersection(*(set(each) for each in done.values())))
     if not pictures:
         return "No rows yet.\n"
     lines = []
     for name, each in done.items():
         mean = {what: sum(each[picture][what] for picture in pictures) / len(pictures) for what in FIGURES}
         lines.append([name, f"{mean['psnr']:.2f}", f"{mean['ssim']:.3f}", f"{mean['cpu_seconds']:.3g}"])
-    made = block_markdown(Table([f"{task}, {len(pictures)} pictures", "PSNR, dB", "SSIM", "CPU s"], lines))
+    count = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
+    made = block_markdown(Table([f"{task}, {count}", "PSNR, dB", "SSIM", "CPU s"], lines))
     return f"{made.rstrip()}\n"
 
 
 FIGURES = ("psnr", "ssim", "cpu_seconds")
 ENDS = {task: notebook.iterations for task, notebook in NOTEBOOKS.items()}
-TABLES: dict[str, Callable[[], str]] = {f"{task}_middles": partial(table, task, 128) for task in METHODS}
+BOTH = ("published", DEEPINV)
+TABLES: dict[str, Callable[[], str]] = {
+    "denoise_middles": partial(table, "denoise", 128, BOTH),
+    "dejpeg_middles": partial(table, "dejpeg", 128, ("published",)),
+    "upscale_middles": partial(table, "upscale", 128, BOTH),
+    "inpaint_middles": partial(table, "inpaint", 128),
+    "inpaint_peers": partial(table, "inpaint", 128, BOTH),
+}

@@ -1,9 +1,12 @@
 """The published restorations, followed to their own end on small pictures: minutes to an hour each, resumable.
 
     python -m benchmarks restore-peer --pictures DIR
+    PYTHONPATH=.venv/hosts python -m benchmarks restore-peer --peer deepinv --pictures DIR
 
-The state of a fit lies in a cache beside the rows until it has ended. Several such commands may run at once: each
-takes the next fit that nobody works on.
+The second after `make test-integrations`, which brings deepinv.
+
+The state of a fit of the published recipe lies in a cache beside the rows until it has ended. Several such commands may
+run at once: each takes the next fit that nobody works on.
 """
 
 import sys
@@ -12,29 +15,30 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from benchmarks import rows
 from benchmarks.long_fits import Claim
+from benchmarks.peers.deepinv_prior import ITERATIONS, DeepinvPrior
 from benchmarks.peers.published_restoration import PublishedRestoration
 from benchmarks.pictures import CACHE
 from benchmarks.restoration_cases import Case, cases
 from deep_protection.stopping import psnr
 
 EVERY = 100
+DEEPINV = "deepinv's DeepImagePrior"
 
 
-def run(folder: Path, tasks: list[str], side: int, out: Path) -> None:
+def run(folder: Path, tasks: list[str], side: int, out: Path, peer: str = "published") -> None:
     # One thread: what is counted is work, not waiting for another thread.
     torch.set_num_threads(1)
     for case in sorted(cases(folder, tasks, side), key=lambda case: tasks.index(case.task)):
-        with Claim(f"restore {case.task} {case.name} {side}") as claim:
+        with Claim(f"restore {peer} {case.task} {case.name} {side}") as claim:
             if claim.is_mine:
-                fit_one(case, side, out)
-        sys.stderr.write(f"published recipe: {case.task} {case.name}\n")
+                PEERS[peer](case, side, out)
+        sys.stderr.write(f"{peer}: {case.task} {case.name}\n")
 
 
-def fit_one(case: Case, side: int, out: Path) -> None:
+def fit_published(case: Case, side: int, out: Path) -> None:
     """One fit from where it was left to its end."""
     key = {"task": case.task, "picture": case.name, "side": side, "method": "published"}
     fit = PublishedRestoration(case.task, case.seen, (case.truth.shape[-2], case.truth.shape[-1]), case.see, seed=0)
@@ -60,8 +64,26 @@ def fit_one(case: Case, side: int, out: Path) -> None:
     state_file.unlink(missing_ok=True)
 
 
+def fit_deepinv(case: Case, side: int, out: Path) -> None:
+    """One call, as long as deepinv's own default has it; it cannot be left and taken up again."""
+    key = {"task": case.task, "picture": case.name, "side": side, "method": DEEPINV}
+    if rows.matching(out, key):
+        return
+    fit = DeepinvPrior(case.seen, 0, (case.truth.shape[-2], case.truth.shape[-1]), case.see)
+    begin = time.process_time()
+    restored = fit.advance(ITERATIONS)
+    spent = round(time.process_time() - begin, 2)
+    rows.append(out, [{**key, "cpu_seconds": spent, **fidelity(restored, case)}])
+
+
+PEERS = {"published": fit_published, "deepinv": fit_deepinv}
+
+
 def fidelity(restored: torch.Tensor, case: Case) -> dict[str, Any]:
     """PSNR and SSIM to the truth; where pixels were missing, with those that were known put back."""
+    # Only here: it takes a torchvision along where there is one, which deepinv has to have imported in its own way.
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     picture = restored.clamp(0, 1)
     if case.mask is not None:
         picture = torch.where(case.mask, picture, case.truth)

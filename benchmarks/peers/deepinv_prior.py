@@ -9,6 +9,7 @@ beside the rest: it needs a torchvision, and what else is installed fails to imp
 
 import importlib
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from torch import Tensor
 from benchmarks.without_operators import import_torchvision
 
 CHANNELS, SIDE = 64, 2
+ITERATIONS = 2500
+"""The class's own default."""
 
 
 def _deepinv(part: str) -> Any:
@@ -27,14 +30,26 @@ def _deepinv(part: str) -> Any:
 
 
 class DeepinvPrior:
-    """One picture to denoise, as the prior's users run it."""
+    """One picture to restore, as the prior's users run it."""
 
-    def __init__(self, picture: Tensor, seed: int) -> None:
+    def __init__(
+        self,
+        seen: Tensor,
+        seed: int,
+        size: tuple[int, int] | None = None,
+        see: Callable[[Tensor], Tensor] = lambda picture: picture,
+    ) -> None:
+        """``seen`` is what ``see`` makes of a whole picture ``1×3×H×W``, without its first dimension; ``size`` is
+        ``(H, W)``, if not that of ``seen``.
+        """
         models, physics = _deepinv("models"), _deepinv("physics")
-        self._target, self._physics = picture.unsqueeze(0), physics.Denoising()
+        self._target = seen.unsqueeze(0)
+        self._physics = physics.Physics(A=lambda picture, **_: see(picture))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self._generator = models.ConvDecoder(tuple(picture.shape), in_size=(SIDE, SIDE), channels=CHANNELS)
+            self._generator = models.ConvDecoder(
+                (3, *(size or seen.shape[-2:])), in_size=(SIDE, SIDE), channels=CHANNELS
+            )
         self._prior = models.DeepImagePrior
         self._seed = seed
 
