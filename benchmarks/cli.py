@@ -1,7 +1,7 @@
 """``python -m benchmarks``: one command a question, and ``all`` of them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -211,7 +211,7 @@ def restore_peer(
     pictures: Annotated[Path, typer.Option(help="Folder with Set14 and the paper's pictures (DIP).")],
     tasks: Annotated[str, typer.Option(help="Which restorations.")] = "denoise,dejpeg,upscale,inpaint",
     side: Annotated[int, typer.Option(min=64, help="Middles of so many pixels; a multiple of 32.")] = 128,
-    peer: Annotated[str, typer.Option(help="published or deepinv.")] = "published",
+    peer: Annotated[Literal["published", "deepinv"], typer.Option(help="Whose recipe.")] = "published",
     out: Out = RESTORED,
 ) -> None:
     """The published recipe of every restoration, or deepinv's, to its own end: hours."""

@@ -23,8 +23,8 @@ from deep_protection.maps.lettering import layer, lettering
 from deep_protection.maps.library import opencv
 from deep_protection.maps.reader import Reader
 from deep_protection.maps.residual import RESIDUAL
-from deep_protection.maps.window import Window, on_paper, with_bands
-from deep_protection.maps.words import agreed, together, words_in
+from deep_protection.maps.window import Window, on_paper
+from deep_protection.maps.words import words_in
 from deep_protection.purification.tiles import cut
 from deep_protection.seeds import picture_seed
 from deep_protection.stopping import Fixed
@@ -113,11 +113,10 @@ def _layers(reader: Reader, pixels: torch.Tensor, sheet: Sheet) -> Iterator[tupl
         window = Window.of(tile, sheet, ink)
         plain = window.sheet_words(reader)
         readings = window.readings(reader, plain)
-        bands = window.bands(reader, plain)
         straight = readings[0][0] if readings[0] else []
         for name, words in (
-            ("together", with_bands(together(plain, agreed(readings)), readings, bands)),
-            ("own ink", with_bands(together(plain, agreed(readings[1:])), readings[1:], [each[1:] for each in bands])),
+            ("together", window.found(reader, plain, readings)),
+            ("own ink", window.found(reader, plain, [[], *readings[1:]])),
             ("residual", straight),
         ):
             found[name] = merged(found[name], window.placed(words))

@@ -124,14 +124,12 @@ class _Neither(_Still):
     skip = 0
 
 
-GENERATORS.update({kind.name: kind for kind in (_Still, _Closed, _Neither)})
-
-
 def _enlarged_by(generator: type[EnlargingGenerator]) -> Method:
     """One fit of another generator."""
-    preset = replace(UPSCALE, recipe=replace(UPSCALE.recipe, generator=generator.name), fits=1)
 
     def restore(case: Case) -> Tensor:
+        GENERATORS.setdefault(generator.name, generator)
+        preset = replace(UPSCALE, recipe=replace(UPSCALE.recipe, generator=generator.name), fits=1)
         seen = enlargeable(take_picture(case.seen), FACTOR)
         made: Tensor = next(purify_each([seen], total=1, preset=preset, device="cpu", workers=1)).image
         return made
@@ -191,7 +189,8 @@ def table(task: str, side: int | None, peers: tuple[str, ...] = ()) -> str:
         done["*published recipe, at its best (oracle)*"] = {
             name: max(course, key=lambda row: float(row["psnr"])) for name, course in courses.items()
         }
-    pictures = sorted(set.intersection(*(set(each) for each in done.values())))
+    done = {name: each for name, each in done.items() if each}  # what has not been measured at all is left out
+    pictures = sorted(set.intersection(*(set(each) for each in done.values()))) if done else []
     if not pictures:
         return "No rows yet.\n"
     lines = []

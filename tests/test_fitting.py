@@ -419,9 +419,9 @@ def test_fresh_noise_is_new_at_every_iteration_and_a_pictures_own(small: Image.I
         return made
 
     together, alone = networks([1, 2]), networks([2])
-    seen = [(together.shown()[1], alone.shown()[0]) for _ in range(2)]
+    seen = [(together.next_inputs()[1], alone.next_inputs()[0]) for _ in range(2)]
     together.keep([1])
-    seen.append((together.shown()[0], alone.shown()[0]))
+    seen.append((together.next_inputs()[0], alone.next_inputs()[0]))
     assert all(torch.equal(one, other) for one, other in seen)
     fixed = sum(one for one, _ in seen) / 3
     assert all((one - fixed).std() > 0.01 for one, _ in seen), "no two iterations see the same"

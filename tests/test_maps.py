@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -189,18 +190,35 @@ def street(bend: float, *, has_sides: bool) -> Image.Image:
     return sheet
 
 
-@pytest.mark.parametrize("bend", [0.0, 1.5])
-def test_a_band_reads_letters_that_touch_the_sides_of_their_street(reader: Reader, bend: float) -> None:
-    """And on over both ends of the chain that told of it."""
+@pytest.mark.parametrize("bend", [0.0, 2.0])
+@pytest.mark.parametrize("aside", [0, 4])
+def test_a_band_reads_letters_that_touch_the_sides_of_their_street(reader: Reader, bend: float, aside: int) -> None:
+    """And on over the end of the chain that told of it, which may lie a little to one side."""
     letters = sorted(marks_of(darker(enlarged(ink_of(street(bend, has_sides=False))))), key=lambda mark: mark.centre[0])
     assert len(letters) == 6
     ink = enlarged(ink_of(street(bend, has_sides=True)))
     assert len(marks_of(darker(ink))) < 6, "they hang together by the lines"
-    shown = letters_between(Band.through(letters[1:-1], 1), ink, threshold(ink))
+    chain = [replace(mark, centre=mark.centre + np.array([0, aside]), rows=mark.rows + aside) for mark in letters[:-1]]
+    shown = letters_between(Band.through(chain, 1), ink, threshold(ink))
     assert shown is not None
-    assert reader.recognise(shown[0])[0] == "CHURCH"
-    frame = np.array(shown[1], np.float32)
+    picture, corners = shown
+    assert reader.recognise(picture)[0] == "CHURCH"
+    assert (picture[..., 0] < 128).mean(axis=1).max() < 0.6, "the sides of the street are gone"
+    frame = np.array(corners, np.float32)
     assert all(opencv().pointPolygonTest(frame, (mark.centre / 2).tolist(), measureDist=False) > 0 for mark in letters)
+
+
+def test_a_band_of_the_faintest_print_is_still_a_picture() -> None:
+    letters = marks_of(darker(enlarged(ink_of(street(0.0, has_sides=False)))))
+    faint = 0.02 * enlarged(ink_of(street(0.0, has_sides=True)))
+    shown = letters_between(Band.through(letters, 0), faint, threshold(faint))
+    assert shown is not None
+    assert shown[0].shape[0] == 48
+
+
+def test_a_dashed_line_is_not_read(reader: Reader) -> None:
+    """Its strip is longer than any word's, and the engine fails on such."""
+    assert reader.recognise(np.full((48, 7570, 3), 255, np.uint8)) == ("", 0.0)
 
 
 def test_a_band_without_gaps_is_no_word() -> None:
@@ -244,6 +262,8 @@ def word(text: str, left: float = 0.0, confidence: float = 0.95, source: str = "
         ([[[word("HEA")], [word("HEA")]], [[word("HEAD")]]], ["HEAD"]),
         ([[[word("tree")], [word("tree")], [word("tree")]], [[]]], []),  # one layer alone
         ([[[word("HEAD")]], [[word("POST")]], [[word("2")]]], []),
+        ([[[word("FISH")], [word("KFISHST", confidence=0.7)]], [[word("AFISH", confidence=0.7)]]], ["FISH"]),
+        ([[[word("XIII"), word("Schifffahrt", 100)]] * 2, [[word("XIII"), word("Schifffahrt", 100)]]], ["Schifffahrt"]),
         ([[[word("Leeee")], [word("eeee")]], [[word("Leeee")]]], []),  # trees, in any number of readings
         ([[[word("HEAD", confidence=0.5)], [word("HEA", confidence=0.5)]], [[word("HEAD", confidence=0.5)]]], []),
         ([[[word("HEAD")], [word("HEAD")]], [[word("HEAD", left=400)]]], []),

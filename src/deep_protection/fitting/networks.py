@@ -94,11 +94,11 @@ class Networks:
             widths = [copy.shape[1] for copy in self._copies]
             for copy, part in zip(self._copies, self.matrix.split(widths, dim=1), strict=True):
                 copy.copy_(part)
-        drawn: Tensor = self._generator(self.shown())
+        drawn: Tensor = self._generator(self.next_inputs())
         return self._base + drawn
 
-    def shown(self) -> Tensor:
-        """The noise as the generators see it this time."""
+    def next_inputs(self) -> Tensor:
+        """The noise as the generators see it at this iteration; with jitter, another one at every call."""
         if not self._generator.jitter:
             return self._noise
         shown = self._noise.clone()  # in the same layout

@@ -15,7 +15,8 @@ def stack_size(task: FitTask) -> int:
     """How many pictures like this one share operations: 1 on the CPU, what a GPU is filled with elsewhere."""
     if task.device.type != "cuda":
         return 1
-    _, height, width = task.target.shape
+    drawn = task.target if task.degradation is None else task.degradation.guess(task.target)
+    _, height, width = drawn.shape  # an enlarged picture is more than was seen of it
     return max(1, min(MOST, PIXELS[task.recipe.parallel] // (height * width)))
 
 

@@ -1,6 +1,6 @@
 """The generators of restoration: every pixel is drawn, where `fast` draws four at once.
 
-What they are for has to look well, not only be recognised: docs/restoration.md has what full size gains. Both are
+What they are for has to look well, not only be recognised: docs/restoration.md has what full size gains. All are
 hourglasses of five scales whose deep branches come back by bilinear interpolation, which keeps noise out longer.
 """
 

@@ -1,4 +1,4 @@
-"""What every generator is: a network whose input is fixed noise and whose output is one picture."""
+"""What every generator is: a network whose input is noise and whose output is one picture."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -10,7 +10,7 @@ from deep_protection.generators.layers import Conv, Layer
 
 
 class ImageGenerator(nn.Module, ABC):
-    """An untrained network that draws pictures of one size from fixed noise.
+    """An untrained network that draws pictures of one size from noise.
 
     A subclass builds its layers in ``__init__`` from :mod:`deep_protection.generators.layers` and computes the picture
     in :meth:`forward`. The layers' weights are drawn from a seed by :meth:`draw` and live with whoever fits them, for

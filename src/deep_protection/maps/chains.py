@@ -21,6 +21,8 @@ UNEVEN = 0.3
 STEEP = cos(radians(60))
 MOST_ADDED = 6
 """Letters that a chain may be completed by."""
+WORD_GAP = 1.55
+"""Distance of letters at which a word ends, over the usual one."""
 HEIGHT = 48
 """Of the strip that is read, in pixels: what recognisers are trained on."""
 
@@ -187,9 +189,8 @@ def _within(dark: Mask, centre: Points, heading: Points, sides: Points) -> tuple
 
 def straightened(chain: list[Mark], ink: Ink) -> Strip:
     """Each mark turned level and set close to the next; ``ink`` is that of the enlarged picture, dark is 1."""
-    cv2 = opencv()
     places, along, reach = framed(chain)
-    across = np.column_stack([-along[:, 1], along[:, 0]])
+    sideways = to_the_right(along)
     height = float(np.median(reach[:, 3] - reach[:, 2]))
     half = 1.15 * max(float(np.abs(reach[:, 2:]).max()), 0.6 * height)
     gaps = np.linalg.norm(np.diff(places, axis=0), axis=1)
@@ -198,23 +199,38 @@ def straightened(chain: list[Mark], ink: Ink) -> Strip:
     parts = [margin]
     for number, mark in enumerate(chain):
         if number:
-            wide = gaps[number - 1] > 1.55 * np.median(gaps)
-            parts.append(np.zeros((rows, round((0.9 if wide else 0.25) * height) + 1), np.float32))
-        parts.append(_turned(mark, ink, along[number], across[number], reach[number], half))
+            parts.append(np.zeros((rows, space(gaps[number - 1], float(np.median(gaps)), height)), np.float32))
+        parts.append(_turned(mark, ink, along[number], sideways[number], reach[number], half))
     strip = np.concatenate([*parts, margin], axis=1)
+    return Strip(to_be_read(strip), len(chain), _around(places, along, sideways, reach) / ENLARGED)
+
+
+def to_be_read(strip: Ink) -> NDArray[np.uint8]:
+    """A strip of ink at the height that recognisers are trained on, ``48×W×3`` RGB: its darker tenth black on white."""
+    cv2 = opencv()
     seen = strip[strip > 0.05]
     strip = np.clip(strip / max(float(np.quantile(seen, 0.9)) if seen.size else 1.0, 1e-3), 0, 1)
-    scale = HEIGHT / rows
+    scale = HEIGHT / len(strip)
     strip = cv2.resize(strip, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     grey = (255 * (1 - np.clip(strip, 0, 1))).astype(np.uint8)
-    return Strip(np.repeat(grey[..., None], 3, axis=2), len(chain), _around(places, along, across, reach) / ENLARGED)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def space(gap: float, usual: float, height: float, close: float = 0.25) -> int:
+    """Pixels to be left between two letters that stand ``gap`` apart: more where a word ends."""
+    return round((0.9 if gap > WORD_GAP * usual else close) * height) + 1
+
+
+def to_the_right(along: Points) -> Points:
+    """Unit vectors to the right of each of ``along``, ``L×2``; downwards for one to the right, as pixels count."""
+    return np.column_stack([-along[:, 1], along[:, 0]])
 
 
 def framed(chain: list[Mark]) -> tuple[Points, Points, Points]:
     """Places of its marks, directions of reading there, and how far each mark goes."""
     places = np.array([mark.centre for mark in chain])
     along = _headings(places)
-    across = np.column_stack([-along[:, 1], along[:, 0]])
+    across = to_the_right(along)
     return places, along, np.array([_reach(*each) for each in zip(chain, along, across, strict=True)])
 
 

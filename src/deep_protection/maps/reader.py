@@ -13,6 +13,11 @@ Points = NDArray[np.float64]
 """Four corners ``(x, y)`` in pixels, in reading order: along the top of the text, then back along its foot."""
 
 
+LONGEST = 40
+"""Width of a strip over its height beyond which it is not read: no word is so long, and the engine shrinks such a strip
+until nothing is left of its height. Dashed lines are chains of that kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """Text as the recogniser read it, several words perhaps."""
@@ -46,6 +51,8 @@ class Reader:
 
     def recognise(self, strip: NDArray[np.uint8]) -> tuple[str, float]:
         """What stands in a strip that holds one line of text and nothing else, and how sure that is; maybe nothing."""
+        if strip.shape[1] > LONGEST * strip.shape[0]:
+            return "", 0.0
         found = self._engine(strip[..., ::-1], use_det=False, use_cls=False, use_rec=True)
         return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
 

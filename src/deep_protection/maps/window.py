@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deep_protection.maps.bands import Band, letters_between
+from deep_protection.maps.bands import MIDDLES, Band, letters_between
 from deep_protection.maps.chains import Mark, chains, completed, directions, is_even, marks_of, straightened
 from deep_protection.maps.lettering import ENLARGED, Ink, Mask, Sizes, darker, enlarged, layer, lettering, threshold
 from deep_protection.maps.library import opencv
@@ -19,6 +19,8 @@ TURNS = ((0.0, 1.0), (0.0, 1.7), (-25.0, 1.4), (25.0, 1.4), (-80.0, 1.4), (80.0,
 """How a text layer is shown to the reader: degrees, and times its height."""
 FURTHER = (0, 1, 2)
 """Letters by which a band goes on at both ends of its chain."""
+SAME_PLACE = 4
+"""Pixels of the enlarged picture that two chains may differ by and be one."""
 LEGIBLE = 0.5
 """Confidence of a band's reading from which on it is worth going further."""
 LONGEST_LINES = (30, 40)
@@ -54,9 +56,16 @@ class Window:
     def words(self, reader: Reader) -> list[Word]:
         """Words of the sheet as it is, and those that its layers add, in pixels of the sheet."""
         sheet = self.sheet_words(reader)
-        readings = self.readings(reader, sheet)
+        return self.placed(self.found(reader, sheet, self.readings(reader, sheet)))
+
+    def found(self, reader: Reader, sheet: list[Word], readings: list[list[list[Word]]]) -> list[Word]:
+        """What the ``sheet`` said, what ``readings`` of its layers add, and then what bands add where nothing is yet.
+
+        A layer of which nothing is given adds no chains to read bands along.
+        """
         found = together(sheet, agreed(readings))
-        return self.placed(with_bands(found, readings, self.bands(reader, found)))
+        silent_layers = [number for number, each in enumerate(readings) if not each]
+        return together(found, agreed([*readings, *self.bands(reader, found, silent_layers)]))
 
     def placed(self, words: list[Word]) -> list[Word]:
         """Words of the window in pixels of the sheet, without those that its edges cut."""
@@ -86,21 +95,28 @@ class Window:
             )
         return made
 
-    def bands(self, reader: Reader, known: Sequence[Word] = ()) -> list[list[list[Word]]]:
-        """What stands between lines along the chains: for each length of band what it says, a list for each layer.
+    def bands(self, reader: Reader, known: Sequence[Word] = (), without: Sequence[int] = ()) -> list[list[list[Word]]]:
+        """What stands between lines along the chains: for each length of band, a list for each of ``MIDDLES``.
 
-        Bands show the sheet itself, so each length is a layer of its own to those who ask whether readings agree.
+        Bands show the sheet itself, so each length is a layer of its own to those who ask whether readings agree. A
+        chain that several layers have is read once; layers ``without`` count for nothing.
         """
         ink, silent = self.inks[-1], self._silent(known)
         level = threshold(ink)
-        made: list[list[list[Word]]] = [[[] for _ in self.masks] for _ in FURTHER]
+        made: list[list[list[Word]]] = [[[] for _ in MIDDLES] for _ in FURTHER]
+        seen: set[bytes] = set()
         for number, mask in enumerate(self.masks):
-            for chain in _chains(mask, silent):
-                for length, further in enumerate(FURTHER):
-                    line = _along(reader, chain, further, ink, level)
-                    if line is None or line.confidence < LEGIBLE:
-                        break
-                    made[length][number] += words_in(line, "layer")
+            for chain in _chains(mask, silent) if number not in without else ():
+                places = np.round(np.array([mark.centre for mark in chain]) / SAME_PLACE).astype(np.int32).tobytes()
+                if places in seen:
+                    continue
+                seen.add(places)
+                for attempt, middle in enumerate(MIDDLES):
+                    for length, further in enumerate(FURTHER):
+                        line = _along(reader, chain, further, middle, ink, level)
+                        if line is None or line.confidence < LEGIBLE:
+                            break
+                        made[length][attempt] += [word.bare() for word in words_in(line, "layer")]
         return made
 
     def _silent(self, known: Sequence[Word]) -> NDArray[np.uint8]:
@@ -121,11 +137,6 @@ class Window:
             or (right > tile.right - tile.left - 3 and tile.right < width)
             or (bottom > tile.bottom - tile.top - 3 and tile.bottom < height)
         )
-
-
-def with_bands(found: list[Word], readings: list[list[list[Word]]], bands: list[list[list[Word]]]) -> list[Word]:
-    """``found``, and where there is nothing yet, what bands say and others bear out."""
-    return together(found, agreed([*readings, *bands]))
 
 
 def tile_of(values: NDArray[Any], tile: Tile) -> NDArray[Any]:
@@ -169,11 +180,11 @@ def _chained(reader: Reader, chain: list[Mark], ink: Ink) -> Iterator[Word]:
         yield from words_in(best, "layer")
 
 
-def _along(reader: Reader, chain: list[Mark], further: int, ink: Ink, level: float) -> Line | None:
+def _along(reader: Reader, chain: list[Mark], further: int, middle: float, ink: Ink, level: float) -> Line | None:
     """What stands in the band along a chain, from whichever end it reads better."""
     lines = []
     for marks in directions(chain):
-        shown = letters_between(Band.through(marks, further), ink, level)
+        shown = letters_between(Band.through(marks, further), ink, level, middle)
         if shown is not None:
             text, confidence = reader.recognise(shown[0])
             lines.append(Line(text, shown[1], confidence))

@@ -17,6 +17,9 @@ WITNESSES = 2
 PART = 0.6
 """A reading bears a word out if it has at least this share of its letters, in their order, and no other."""
 
+WHOLE = 4
+"""Letters of a word that also counts as borne out where it stands within a longer reading, with scraps at its ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -41,6 +44,10 @@ class Word:
         """Left, top, right and bottom of what stands upright around it."""
         xs, ys = zip(*self.corners, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
+
+    def bare(self) -> "Word":
+        """Without what is neither letter nor figure at its ends: scraps of lines, mostly."""
+        return replace(self, text=re.sub(r"^[\W_]+|[\W_]+$", "", self.text))
 
     def moved(self, right: float, down: float) -> "Word":
         return replace(self, corners=tuple((x + right, y + down) for x, y in self.corners))
@@ -96,8 +103,8 @@ def agreed(layers: Iterable[list[list[Word]]]) -> list[Word]:
     ]
     proposed = []
     for word, text, layer, reading in said:
-        if word.confidence < SUREST or not text.isascii() or re.search(r"(.)\1\1", text) or len(set(text)) < 2:
-            continue  # "aaa" is a row of trees
+        if word.confidence < SUREST or not text.isascii() or _is_a_row(text):
+            continue
         around = [each for each in said if each[3] != reading and covers(each[0], word, 0.5)]
         witnesses = [each for each in around if _bears_out(each[1], text)]
         if len(witnesses) >= WITNESSES and any(each[2] != layer for each in witnesses):
@@ -111,9 +118,17 @@ def agreed(layers: Iterable[list[list[Word]]]) -> list[Word]:
     return kept
 
 
+def _is_a_row(text: str) -> bool:
+    """Of trees, or houses: mostly one letter, three times at least."""
+    most = max((text.count(letter) for letter in text), default=0)
+    return len(set(text)) < 2 or (most > 2 and most > 0.6 * len(text))
+
+
 def _bears_out(said: str, text: str) -> bool:
+    """Whether ``said`` is a good part of ``text``, or all of it among other things."""
     left = iter(text)
-    return len(said) >= max(2, PART * len(text)) and all(letter in left for letter in said)
+    is_part = len(said) >= max(2, PART * len(text)) and all(letter in left for letter in said)
+    return is_part or (len(text) >= WHOLE and text in said)
 
 
 def together(sheet: list[Word], layer: list[Word]) -> list[Word]:
