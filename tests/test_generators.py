@@ -68,9 +68,7 @@ def test_the_gradient_is_right(kind: type[ImageGenerator], count: int, monkeypat
 def test_networks_side_by_side_are_the_networks_alone(
     kind: type[ImageGenerator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        kind, "jitter", 0.0
-    )  # which is a picture's own, but they are not asked equally often
+    monkeypatch.setattr(kind, "jitter", 0.0)  # which is a picture's own, but they are not asked equally often
     pictures = [target(40, 48), target(40, 48).flip(2), target(40, 48).flip(1)]
     together = networks(kind, *pictures)
     step(together, torch.stack(pictures))  # the last layer of `fast` starts at zero; from step two all layers count
