@@ -39,7 +39,8 @@ class Networks:
         layout = torch.channels_last if count == 1 else torch.contiguous_format
         noise = torch.zeros(count, *generator.noise_shape(), dtype=dtype, device=device)
         self._noise = noise.contiguous(memory_format=layout)
-        self._jitters: list[Jitter | None] = [None] * count
+        self._jitters: dict[int, Jitter] = {}
+        """By row, where the generator wants them."""
         self._base = torch.zeros(count, 3, generator.height, generator.width, dtype=torch.float32, device=device)
         self._lend()
 
@@ -74,18 +75,15 @@ class Networks:
         with torch.no_grad():
             self.matrix[row] = torch.cat([weights[place].flatten() for place in self.places])
             self._noise[row] = noise
-            self._jitters[row] = self._jitter(row, seed)
+            if self._generator.jitter:
+                self._jitters[row] = Jitter(self._noise[row], self._generator.jitter, seed)
             self._base[row] = self._generator.base(target)
-
-    def _jitter(self, row: int, seed: int) -> Jitter | None:
-        strength = self._generator.jitter
-        return Jitter(self._noise[row], strength, seed) if strength else None
 
     def keep(self, rows: list[int]) -> None:
         """Go on with these rows only."""
         self.matrix = self.matrix[rows]
         self._noise, self._base = self._noise[rows], self._base[rows]
-        self._jitters = [self._jitters[row] for row in rows]
+        self._jitters = {new: self._jitters[row] for new, row in enumerate(rows) if row in self._jitters}
         self._lend()
 
     def __call__(self) -> Tensor:
@@ -99,12 +97,11 @@ class Networks:
 
     def next_inputs(self) -> Tensor:
         """The noise as the generators see it at this iteration; with jitter, another one at every call."""
-        if not self._generator.jitter:
+        if not self._jitters:
             return self._noise
         shown = self._noise.clone()  # in the same layout
-        for row, jitter in enumerate(self._jitters):
-            if jitter is not None:
-                shown[row] += jitter.next()
+        for row, jitter in self._jitters.items():
+            shown[row] += jitter.next()
         return shown
 
     def gradient(self, loss: Tensor) -> Tensor:

@@ -89,17 +89,19 @@ def letters_between(
     ``ink`` is that of the enlarged picture, in ``[0, 1]``; above ``level`` it is dark; ``middle`` is one of
     ``MIDDLES``. The strip is ``48×W×3`` RGB, the corners ``4×2`` in pixels of the sheet, in reading order.
     """
-    for _ in range(2):  # the second time along the middle of what is free, which the chain knows roughly
-        free = _free(band.straightened(ink) > level, band.height, middle)
+    moves_left = 2  # a chain knows the middle of what is free roughly, a look at its band better
+    while True:
+        strip = band.straightened(ink)
+        dark = strip > level
+        free = _free(dark, band.height, middle)
         if free is None:
             return None
+        if not moves_left:
+            break
+        moves_left -= 1
         aside = (free.top + free.foot) / 2 - round(AROUND * band.height)
         band = band.moved(np.convolve(np.pad(aside, 10, mode="edge"), np.full(21, 1 / 21), mode="valid"))
-    strip = band.straightened(ink)
-    free = _free(strip > level, band.height, middle)
-    if free is None:
-        return None
-    letters = _inside(strip > level, free, band.height)
+    letters = _inside(dark, free, band.height)
     is_letter = np.asarray(letters.any(axis=0))
     columns = np.flatnonzero(is_letter)
     if len(columns) < 2:

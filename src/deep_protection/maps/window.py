@@ -1,6 +1,6 @@
 """A part of a sheet, small enough to be read at once: its layers, and all that is read from them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from deep_protection.maps.bands import MIDDLES, Band, letters_between
 from deep_protection.maps.chains import Mark, chains, completed, directions, is_even, marks_of, straightened
 from deep_protection.maps.lettering import ENLARGED, Ink, Mask, Sizes, darker, enlarged, layer, lettering, threshold
 from deep_protection.maps.library import opencv
-from deep_protection.maps.reader import Line, Reader
+from deep_protection.maps.reader import Line, Points, Reader
 from deep_protection.maps.words import Word, agreed, letters_of, together, words_in
 from deep_protection.purification.tiles import Tile
 
@@ -169,23 +169,24 @@ def _lies_on(places: NDArray[np.uint8], chain: list[Mark]) -> bool:
 
 
 def _chained(reader: Reader, chain: list[Mark], ink: Ink) -> Iterator[Word]:
-    """What a chain of marks says, from whichever end it reads better; about as many letters as marks, or nothing."""
-    best: Line | None = None
-    for marks in directions(chain):
-        strip = straightened(marks, ink)
-        text, confidence = reader.recognise(strip.picture)
-        if best is None or confidence > best.confidence:
-            best = Line(text, strip.corners, confidence)
+    """What a chain of marks says; about as many letters as marks, or nothing."""
+    strips = (straightened(marks, ink) for marks in directions(chain))
+    best = _surest(reader, ((strip.picture, strip.corners) for strip in strips))
     if best is not None and abs(len(letters_of(best.text)) - len(chain)) <= 1:
         yield from words_in(best, "layer")
 
 
 def _along(reader: Reader, chain: list[Mark], further: int, middle: float, ink: Ink, level: float) -> Line | None:
-    """What stands in the band along a chain, from whichever end it reads better."""
+    """What stands in the band along a chain."""
+    bands = (Band.through(marks, further) for marks in directions(chain))
+    shown = (letters_between(band, ink, level, middle) for band in bands)
+    return _surest(reader, (strip for strip in shown if strip is not None))
+
+
+def _surest(reader: Reader, strips: Iterable[tuple[NDArray[np.uint8], Points]]) -> Line | None:
+    """The reading of one chain from whichever end it reads better; each strip comes with its corners on the sheet."""
     lines = []
-    for marks in directions(chain):
-        shown = letters_between(Band.through(marks, further), ink, level, middle)
-        if shown is not None:
-            text, confidence = reader.recognise(shown[0])
-            lines.append(Line(text, shown[1], confidence))
+    for picture, corners in strips:
+        text, confidence = reader.recognise(picture)
+        lines.append(Line(text, corners, confidence))
     return max(lines, key=lambda line: line.confidence, default=None)

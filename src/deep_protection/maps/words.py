@@ -16,7 +16,6 @@ WITNESSES = 2
 """Other readings of the same place that have to say the same, or a part of it."""
 PART = 0.6
 """A reading bears a word out if it has at least this share of its letters, in their order, and no other."""
-
 WHOLE = 4
 """Letters of a word that also counts as borne out where it stands within a longer reading, with scraps at its ends."""
 
