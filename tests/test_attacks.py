@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import deep_protection as dp
 from deep_protection.attacks import find_attack
+from deep_protection.attacks.library import foolbox
 
 SHORTER: dict[str, dict[str, float]] = {
     "cw": {"binary_search_steps": 3, "steps": 40, "stepsize": 0.01},
@@ -46,9 +47,42 @@ def test_every_attack_fools_the_real_classifier_within_its_bounds(
         assert (size <= spec.epsilon + 1e-5).all()
     assert (made.l2[made.success] > 0).all()
     with torch.no_grad():
-        assert torch.equal(lite0(made.adversarial).argmax(dim=1) != labels, made.success)
+        answers = lite0(made.adversarial).argmax(dim=1)
+    assert torch.equal(answers != labels if made.targets is None else answers == made.targets, made.success)
     assert made.success.float().mean() >= (0.25 if spec.norm == "none" else 0.5)
     assert spec.parameters()["epsilon"] == spec.epsilon
+
+
+def aimed_at(*given: Any, **settings: Any) -> Tensor:
+    targets = dp.attack(*given, **settings).targets
+    assert targets is not None
+    return targets
+
+
+ONE_STEP = replace(dp.ATTACKS["pgd8-random"], build=lambda: foolbox().attacks.LinfPGD(steps=1))
+
+
+def test_who_aims_says_at_what(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> None:
+    pixels, labels = recognised[0][:2], recognised[1][:2]
+    first, again, other = (aimed_at(lite0, pixels, labels, ONE_STEP, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    with torch.no_grad():
+        worst = lite0(pixels).argmin(dim=1)
+    least = replace(ONE_STEP, target="least")
+    assert torch.equal(aimed_at(lite0, pixels, labels, least), worst)
+    assert (aimed_at(lite0, pixels, worst, least) != worst).all()
+    given = torch.tensor([3, 4])
+    assert torch.equal(aimed_at(lite0, pixels, labels, ONE_STEP, targets=given), given)
+    assert ONE_STEP.parameters()["target"] == "random"
+    assert "target" not in dp.ATTACKS["pgd8"].parameters()  # pictures are kept under these
+
+
+@pytest.mark.usefixtures("host_randomness")
+def test_a_target_drawn_at_random_is_never_the_label() -> None:
+    two = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    labels = torch.tensor([0, 1] * 8)
+    assert torch.equal(aimed_at(two, torch.full((16, 3, 2, 2), 0.5), labels, ONE_STEP), 1 - labels)
 
 
 def test_weights_are_left_as_trainable_as_they_were(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> None:

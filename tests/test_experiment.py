@@ -237,6 +237,23 @@ def test_an_attack_that_breaks_is_a_row() -> None:
     assert np.array_equal(made.adversarial, clean)
 
 
+@pytest.mark.parametrize("attack", ["pgd8-random", "pgd8-least@lite1"])
+def test_a_targeted_attack_has_succeeded_where_the_target_is_hit(attack: str, lite0: dp.Classifier) -> None:
+    worker, picture = Worker("lite0", "cpu"), labelled_pictures("samples", lite0)[0]
+    clean = as_array(picture.pixels(lite0))
+    made = worker(AttackUnit(picture.name, picture.label, attack, 0, True, clean))
+    assert isinstance(made, Attacked)
+    assert made.measured["error"] is None
+    assert 0 < made.measured["linf"] <= 8 / 255 + 1e-6
+    unit = DefenceUnit(picture.name, picture.label, attack, "none", (), 0, True, False, None, clean, made)
+    judged = worker(unit)
+    assert isinstance(judged, Judged)
+    [row] = judged.results
+    assert row["top1_correct"] == (row["predicted"] == picture.label)
+    # On the classifier itself the target is hit; what was made on another one misses it, whatever it is taken for.
+    assert row["attack_success"] == ("@" not in attack)
+
+
 def test_the_report_says_what_the_rows_say(finished: Path, tmp_path: Path) -> None:
     for name in ("results.parquet", "trajectories.parquet"):
         (tmp_path / name).write_bytes((finished / name).read_bytes())

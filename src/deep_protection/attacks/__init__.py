@@ -3,6 +3,7 @@
 from deep_protection.attacks.attack import AttackResult as AttackResult
 from deep_protection.attacks.attack import attack as attack
 from deep_protection.attacks.attack import find_attack as find_attack
+from deep_protection.attacks.attack import is_fooled as is_fooled
 from deep_protection.attacks.table import ATTACKS as ATTACKS
 from deep_protection.attacks.table import POSTER as POSTER
 from deep_protection.attacks.table import AttackSpec as AttackSpec

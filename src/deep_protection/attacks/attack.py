@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -30,6 +31,8 @@ class AttackResult:
     """``N`` Euclidean lengths of the perturbation."""
     queries: Tensor
     """``N`` numbers of pictures that the model was asked about; a batch shares them evenly."""
+    targets: Tensor | None = None
+    """``N`` classes that were aimed at; None where any wrong answer will do."""
 
 
 def attack(
@@ -43,7 +46,8 @@ def attack(
 ) -> AttackResult:
     """Attack ``model`` (pixels in ``[0, 1]`` to logits) on ``N×3×H×W`` pictures with ``N`` true labels.
 
-    With ``targets`` (``N`` classes) it has succeeded when the answer is the target; not every attack can aim.
+    With ``targets`` (``N`` classes) it has succeeded when the answer is the target; not every attack can aim. If none
+    are given, a targeted row of the table chooses its own.
     Leave out pictures that the model gets wrong anyway: foolbox counts them as successes at distance zero.
     Random starts come from ``seed``; the global random state is put back.
     """
@@ -56,6 +60,8 @@ def attack(
     run = spec.build()  # before the silence, which is one thread's at a time and which foolbox's import wants too
     silenced = warnings_silenced() if spec.is_noisy else nullcontext()
     with _frozen(model), _randomness(seed, pixels.device), silenced, _counted(model) as asked:
+        if targets is None and spec.target != "none":
+            targets = _chosen_targets(model, pixels, labels, spec.target, seed)
         criteria = library.criteria
         wanted = criteria.Misclassification(labels) if targets is None else criteria.TargetedMisclassification(targets)
         _, adversarial, _ = run(host, pixels, wanted, epsilons=spec.epsilon)
@@ -63,11 +69,12 @@ def attack(
     change = (adversarial - pixels).flatten(1)
     return AttackResult(
         adversarial=adversarial,
-        success=_fooled(model, adversarial, labels, targets),
-        success_8bit=_fooled(model, adversarial.mul(255).round().div(255), labels, targets),
+        success=is_fooled(model, adversarial, labels, targets),
+        success_8bit=is_fooled(model, adversarial.mul(255).round().div(255), labels, targets),
         linf=change.abs().amax(dim=1),
         l2=change.norm(dim=1),
         queries=torch.full((len(pixels),), sum(asked) / len(pixels)),
+        targets=targets,
     )
 
 
@@ -129,7 +136,24 @@ def _randomness(seed: int, device: torch.device) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _fooled(model: nn.Module, pixels: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+def _chosen_targets(
+    model: nn.Module, pixels: Tensor, labels: Tensor, how: Literal["random", "least"], seed: int
+) -> Tensor:
+    """``N`` classes to aim at, never the label: drawn evenly from ``seed``, or the one that ``model`` finds least
+    probable (Kurakin et al. 2017, arXiv:1607.02533).
+    """
+    logits: Tensor = model(pixels)
+    if how == "least":
+        # The label may itself be the least probable where the model is wrong.
+        return logits.scatter(1, labels[:, None], torch.inf).argmin(dim=1)
+    classes = logits.shape[1]
+    steps = torch.randint(1, classes, labels.shape, generator=torch.Generator().manual_seed(seed))
+    return (labels + steps.to(labels.device)) % classes
+
+
+@torch.no_grad()
+def is_fooled(model: nn.Module, pixels: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    """``N`` booleans for ``N×3×H×W``: the answer is the target, or any but the label where there is no target."""
     answers = model(pixels).argmax(dim=-1)
     fooled: Tensor = answers != labels if targets is None else answers == targets
     return fooled

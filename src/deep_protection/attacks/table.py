@@ -23,10 +23,15 @@ class AttackSpec:
     is_noisy: bool = False
     """Foolbox's code for it calls what PyTorch warns of; silenced, which one thread can do at a time."""
 
+    target: Literal["none", "random", "least"] = "none"
+    """The answer it wants: any wrong one, one drawn from the seed, or the one that the model finds least probable."""
+
     def parameters(self) -> dict[str, Any]:
         """Everything that was set or left at foolbox's default, ready for a record."""
         plain = {key: value for key, value in vars(self.build()).items() if isinstance(value, bool | int | float | str)}
-        return {"norm": self.norm, "epsilon": self.epsilon, **plain}
+        # Left out where there is none: attacked pictures are kept under these, and those of before had no such word.
+        aim = {} if self.target == "none" else {"target": self.target}
+        return {"norm": self.norm, "epsilon": self.epsilon, **plain, **aim}
 
 
 def _of(name: str, **settings: Any) -> Callable[[], Any]:
@@ -72,6 +77,8 @@ _ROWS = (
     ),
     AttackSpec("pgd8", "PGD, 8/255, 40 steps", "Linf", 8 / 255, _PGD),
     AttackSpec("pgd16", "PGD, 16/255, 40 steps", "Linf", 16 / 255, _PGD),
+    AttackSpec("pgd8-random", "PGD, 8/255, 40 steps, to a random class", "Linf", 8 / 255, _PGD, target="random"),
+    AttackSpec("pgd8-least", "PGD, 8/255, 40 steps, to the least likely class", "Linf", 8 / 255, _PGD, target="least"),
     AttackSpec("ddn", "DDN, least L2 found", "L2", None, _of("DDNAttack", steps=100)),
     AttackSpec("hopskipjump", "HopSkipJump, least L2 found", "L2", None, _of("HopSkipJumpAttack", steps=20)),
     AttackSpec("boundary", "boundary attack, least L2 found", "L2", None, _of("BoundaryAttack", steps=5000)),

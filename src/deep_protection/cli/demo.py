@@ -116,9 +116,8 @@ def _attacked(model: Classifier, clean: Tensor, labels: Tensor, name: str, seed:
         for index, (picture, label) in enumerate(zip(clean.split(1), labels.split(1), strict=True)):
             report(index, len(labels), "")
             made.append(attack(model, picture, label, name, seed=seed))
-    return AttackResult(
-        **{each.name: torch.cat([getattr(one, each.name) for one in made]) for each in fields(AttackResult)}
-    )
+    parts = {each.name: [getattr(one, each.name) for one in made] for each in fields(AttackResult)}
+    return AttackResult(**{name: torch.cat(part) for name, part in parts.items() if part[0] is not None})
 
 
 @dataclass(frozen=True, slots=True)

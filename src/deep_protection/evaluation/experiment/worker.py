@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deep_protection.attacks import AttackSpec, attack, find_attack
+from deep_protection.attacks import AttackSpec, attack, find_attack, is_fooled
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment.adaptive import Defended
@@ -57,10 +57,11 @@ class Worker:
             model, spec = self._target(unit, seed)
             made = attack(model, clean[None], label, spec, seed=seed)
             if model is not self.classifier and unit.against is None:  # what counts is whether it carries over
+                rounded = made.adversarial.mul(255).round().div(255)
                 made = replace(
                     made,
-                    success=self._is_wrong(made.adversarial, label),
-                    success_8bit=self._is_wrong(made.adversarial.mul(255).round().div(255), label),
+                    success=is_fooled(self.classifier, made.adversarial, label, made.targets),
+                    success_8bit=is_fooled(self.classifier, rounded, label, made.targets),
                 )
         except Exception as error:  # foolbox asserts and raises nearly anything; one picture's failure is a row
             message = f"{type(error).__name__}: {error}"
@@ -91,11 +92,6 @@ class Worker:
         if other not in self._others:
             self._others[other] = load_classifier(other).to(self.device)
         return self._others[other], find_attack(name)
-
-    @torch.no_grad()
-    def _is_wrong(self, pixels: Tensor, label: Tensor) -> Tensor:
-        wrong: Tensor = self.classifier(pixels).argmax(dim=-1) != label
-        return wrong
 
     def _defend(self, unit: DefenceUnit) -> Judged:
         clean, given = torch.from_numpy(unit.clean), torch.from_numpy(unit.attacked.adversarial)
