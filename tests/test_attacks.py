@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import deep_protection as dp
 from deep_protection.attacks import find_attack
-from deep_protection.attacks.library import foolbox
+from deep_protection.attacks.library import AutoAttack, foolbox
 
 SHORTER: dict[str, dict[str, float]] = {
     "cw": {"binary_search_steps": 3, "steps": 40, "stepsize": 0.01},
@@ -17,6 +17,7 @@ SHORTER: dict[str, dict[str, float]] = {
     "boundary": {"steps": 50},
     "ddn": {"steps": 20},
     "gaussianblur": {"steps": 20},
+    "autoattack": {"steps": 10},
 }
 """Attacks of the table that take minutes, with less of everything."""
 
@@ -83,6 +84,45 @@ def test_a_target_drawn_at_random_is_never_the_label() -> None:
     two = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     labels = torch.tensor([0, 1] * 8)
     assert torch.equal(aimed_at(two, torch.full((16, 3, 2, 2), 0.5), labels, ONE_STEP), 1 - labels)
+
+
+@pytest.mark.usefixtures("host_randomness")
+def test_all_four_parts_of_autoattack_meet_what_is_still_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = pytest.importorskip("torchattacks")
+    last = nn.Linear(3 * 8 * 8, 1000)
+    with torch.no_grad():
+        last.bias[7] = 50  # no change of 4/255 makes up for that
+    met: dict[str, int] = {}
+    for name in ("APGD", "APGDT", "FAB", "Square"):
+        part = getattr(library, name)
+
+        def counted(self: Any, *given: Tensor, name: str = name, run: Any = part.forward) -> Any:
+            met[name] = len(given[0])
+            return run(self, *given)
+
+        monkeypatch.setattr(part, "forward", counted)
+    noise = torch.rand(3, 3, 8, 8)
+    labels = torch.tensor([7, 7, 8])  # the last is wrong untouched, which the first part finds out
+    spec = replace(dp.ATTACKS["autoattack"], build=lambda: autoattack(steps=4, queries=20))
+    made = dp.attack(nn.Sequential(nn.Flatten(), last), noise, labels, spec)
+    assert met == {"APGD": 3, "APGDT": 2, "FAB": 2, "Square": 2}
+    assert made.success.tolist() == [False, False, True]
+
+
+def autoattack(**settings: int) -> AutoAttack:
+    made = AutoAttack()
+    for setting, value in settings.items():
+        setattr(made, setting, value)
+    return made
+
+
+def test_autoattack_starts_where_the_seed_says(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> None:
+    pytest.importorskip("torchattacks")
+    pixels, labels = recognised[0][:1], recognised[1][:1]
+    spec = replace(dp.ATTACKS["autoattack"], build=lambda: autoattack(steps=5))
+    first, again, other = (dp.attack(lite0, pixels, labels, spec, seed=seed).adversarial for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
 def test_weights_are_left_as_trainable_as_they_were(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> None:
