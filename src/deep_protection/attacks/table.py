@@ -39,18 +39,13 @@ def _of(name: str, **settings: Any) -> Callable[[], Any]:
 
 
 _PGD = _of("LinfProjectedGradientDescentAttack", steps=40)
+# The paper's step: ε divided by the number of steps (Dong et al. 2018, arXiv:1710.06081).
+_MIFGSM = _of("LinfMomentumIterativeFastGradientMethod", steps=10, rel_stepsize=0.1)
 
 _ROWS = (
     AttackSpec("fgsm", "FGSM, 8/255", "Linf", 8 / 255, _of("LinfFastGradientAttack")),
     AttackSpec("pgd", "PGD, 4/255, 40 steps", "Linf", 4 / 255, _PGD),
-    # The paper's step: ε divided by the number of steps (Dong et al. 2018, arXiv:1710.06081).
-    AttackSpec(
-        "mifgsm",
-        "MI-FGSM, 8/255, 10 steps",
-        "Linf",
-        8 / 255,
-        _of("LinfMomentumIterativeFastGradientMethod", steps=10, rel_stepsize=0.1),
-    ),
+    AttackSpec("mifgsm", "MI-FGSM, 8/255, 10 steps", "Linf", 8 / 255, _MIFGSM),
     AttackSpec("l2pgd", "L2-PGD, 3.0, 40 steps", "L2", 3.0, _of("L2ProjectedGradientDescentAttack", steps=40)),
     AttackSpec("deepfool", "DeepFool, least L2 found", "L2", None, _of("L2DeepFoolAttack")),
     AttackSpec(
@@ -77,6 +72,7 @@ _ROWS = (
     ),
     AttackSpec("pgd8", "PGD, 8/255, 40 steps", "Linf", 8 / 255, _PGD),
     AttackSpec("pgd16", "PGD, 16/255, 40 steps", "Linf", 16 / 255, _PGD),
+    AttackSpec("mifgsm16", "MI-FGSM, 16/255, 10 steps", "Linf", 16 / 255, _MIFGSM),
     AttackSpec("pgd8-random", "PGD, 8/255, 40 steps, to a random class", "Linf", 8 / 255, _PGD, target="random"),
     AttackSpec("pgd8-least", "PGD, 8/255, 40 steps, to the least likely class", "Linf", 8 / 255, _PGD, target="least"),
     AttackSpec("ddn", "DDN, least L2 found", "L2", None, _of("DDNAttack", steps=100)),
