@@ -1,10 +1,12 @@
 """Classifiers and where they come from. A new named one is one file here and one row of ``CLASSIFIERS``."""
 
 from deep_protection.classifiers.asked import Asked as Asked
+from deep_protection.classifiers.black_box import FLOOR as FLOOR
 from deep_protection.classifiers.black_box import BlackBox as BlackBox
 from deep_protection.classifiers.classifier import Classifier as Classifier
 from deep_protection.classifiers.classifier import Prediction as Prediction
 from deep_protection.classifiers.classifier import chances as chances
+from deep_protection.classifiers.classifier import log_probabilities as log_probabilities
 from deep_protection.classifiers.hub import is_cached as is_cached
 from deep_protection.classifiers.imagenet import class_names as class_names
 from deep_protection.classifiers.imagenet import wordnet_ids as wordnet_ids

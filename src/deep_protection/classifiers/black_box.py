@@ -62,6 +62,10 @@ class BlackBox(Classifier):
         """The probabilities as they were answered, whatever they sum to."""
         return logits.exp()
 
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """The logits themselves, which are such logarithms."""
+        return logits
+
     def best(self, logits: Tensor, k: int = 5) -> list[list[Prediction]]:
         """As for any classifier; labels that were not named are left out, so there may be fewer than ``k``."""
         return [[each for each in row if each.probability > 2 * FLOOR] for row in super().best(logits, k)]

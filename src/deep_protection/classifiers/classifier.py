@@ -83,6 +83,10 @@ class Classifier(nn.Module):
         """Probabilities from ``N×classes`` logits."""
         return logits.softmax(dim=-1)
 
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """Logarithms of the probabilities from ``N×classes`` logits, exact where a probability is rounded to 0."""
+        return logits.log_softmax(dim=-1)
+
     def label(self, index: int) -> str:
         """The name of a class, or its number where no names are known."""
         return self.labels[index] if self.labels is not None and index < len(self.labels) else str(index)
@@ -91,3 +95,8 @@ class Classifier(nn.Module):
 def chances(classifier: object, logits: Tensor) -> Tensor:
     """Probabilities from the ``N×classes`` logits of any network: by its own rule if it is a :class:`Classifier`."""
     return classifier.chances(logits) if isinstance(classifier, Classifier) else logits.softmax(dim=-1)
+
+
+def log_probabilities(classifier: object, logits: Tensor) -> Tensor:
+    """Logarithms of :func:`chances`, exact where a probability would be rounded to 0."""
+    return classifier.log_probabilities(logits) if isinstance(classifier, Classifier) else logits.log_softmax(dim=-1)

@@ -15,9 +15,9 @@ from deep_protection.detection.evidence import EVIDENCE
 from deep_protection.errors import DeepProtectionError, OptionError
 from deep_protection.images import write_atomically
 
-VERSION = 1
+VERSION = 2
 """Of the figures. A calibration of another version cannot be used."""
-LEAST_SPREAD = 0.25
+LEAST_SPREAD = 0.1
 """Evidence that clean pictures hardly differ in must not make a mountain of a trifle."""
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from deep_protection.classifiers import Classifier, Prediction, load_classifier
+from deep_protection.classifiers import Asked, Classifier, Prediction, load_classifier, log_probabilities
 from deep_protection.detection.calibration import Calibration
-from deep_protection.detection.evidence import Answers, answers, gather
+from deep_protection.detection.evidence import gather
+from deep_protection.detection.responses import MILD_QUALITY, STRONG_QUALITY, Responses, compress, respond
+from deep_protection.detection.specks import repair_specks
 from deep_protection.fitting import ProgressCallback
 from deep_protection.generators.fast import low_pass
 from deep_protection.images import take_picture, to_pillow
 from deep_protection.purification import find_preset, purify
 
-ITERATIONS = 20
-"""Of the partial restoration that is looked at; more find no more."""
+Apply = Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]
+"""From a tensor and a function of it to what the function gives."""
+ITERATIONS = 30
+"""Of the partial restoration that is looked at: where the answer by contrast is best (docs/contrast.md)."""
 BASE_FACTOR = 4
 """Of the low-pass copy that stands for it where nothing is fitted."""
 
@@ -38,6 +42,8 @@ class Detection:
     """What the classifier says of the picture as it is."""
     label_after: Prediction
     """What it says of the partial restoration, which is not what :func:`deep_protection.purify` gives."""
+    agreement: float
+    """How much everything that was done to the picture moves the answer in one direction, from -1 to 1."""
     evidence: dict[str, float]
     """Everything that was looked at, in standard deviations of clean pictures."""
     seconds: float
@@ -98,8 +104,8 @@ def detect(
     )
     seconds = (time.perf_counter() - begin) / max(1, len(pixels))
     found = []
-    for picture, chances in zip(pixels, seen, strict=True):
-        evidence = gather(picture, chances)
+    for picture, responses in zip(pixels, seen, strict=True):
+        evidence = gather(picture, responses)
         score = calibration.score(evidence)
         p_value = calibration.p_value(score)
         found.append(
@@ -107,8 +113,9 @@ def detect(
                 score=score,
                 p_value=p_value,
                 is_suspicious=p_value <= false_positive_rate,
-                label_before=_best(model, chances.given),
-                label_after=_best(model, chances.restored),
+                label_before=_best(model, responses.original.exp()),
+                label_after=_best(model, responses.restored.exp().mean(dim=0)),
+                agreement=responses.agreement,
                 evidence=calibration.deviations(evidence),
                 seconds=seconds,
             )
@@ -125,12 +132,33 @@ def look(
     device: str | torch.device = "auto",
     workers: int | None = None,
     progress: ProgressCallback | None = None,
-) -> list[Answers]:
+) -> list[Responses]:
     """The classifier's answers to every ``3×H×W`` picture in ``[0, 1]`` and what was made of it."""
+    repaired = [repair_specks(picture) for picture in pixels]
     restored = partial_restorations(
-        pixels, iterations=iterations, seed=seed, device=device, workers=workers, progress=progress
+        repaired, iterations=iterations, seed=seed, device=device, workers=workers, progress=progress
     )
-    return [answers(classifier, picture, made) for picture, made in zip(pixels, restored, strict=True)]
+    ask = Asked(classifier, lambda given: log_probabilities(classifier, classifier(given)))
+    return [
+        respond(ask, picture, kinds(whole, made[None]))
+        for picture, whole, made in zip(pixels, repaired, restored, strict=True)
+    ]
+
+
+def kinds(image: Tensor, restored: Tensor, apply: Apply | None = None) -> list[Tensor]:
+    """What the classifier is asked about: ``N×3×H×W`` of each kind, from ``3×H×W`` without specks and its ``N×3×H×W``
+    restorations.
+
+    ``apply`` is how compression is applied where it has to have a gradient.
+    """
+
+    def through(quality: int) -> Tensor:
+        def make(given: Tensor) -> Tensor:
+            return compress(given.float().cpu(), quality).to(given)
+
+        return apply(image, make) if apply else make(image)
+
+    return [image[None], restored, through(STRONG_QUALITY)[None], through(MILD_QUALITY)[None]]
 
 
 def partial_restorations(

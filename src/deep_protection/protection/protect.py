@@ -1,4 +1,4 @@
-"""A classifier behind the restoration, still a classifier."""
+"""A classifier behind the protection, still a classifier."""
 
 import os
 from collections.abc import Sequence
@@ -7,25 +7,49 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from deep_protection.classifiers import Asked, BlackBox, Classifier, chances, load_classifier, mean_logits
-from deep_protection.detection import Calibration, gather, look
+from deep_protection.classifiers import (
+    FLOOR,
+    Asked,
+    BlackBox,
+    Classifier,
+    chances,
+    load_classifier,
+    log_probabilities,
+    mean_logits,
+)
+from deep_protection.detection import (
+    ITERATIONS,
+    Calibration,
+    Responses,
+    gather,
+    kinds,
+    look,
+    partial_restorations,
+    repair_specks,
+    respond,
+)
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
+from deep_protection.protection.contrast import AGREEMENT, decide
+from deep_protection.protection.explanation import Explanation
 from deep_protection.protection.straight_through import straight_through
 from deep_protection.purification import Preset, Purified, find_preset, purify
 from deep_protection.seeds import checked_seed
 from deep_protection.stopping import Auto, StopRule
 
+AnswerBy = Literal["contrast", "restored"]
+"""How suspicious images are answered: by contrast, or by the classifier's answer to the restored image alone."""
 When = Literal["always", "suspicious"]
-"""Which pictures are restored."""
+"""Which images are taken for attacked."""
 
 
 class ProtectedClassifier(nn.Module):
-    """Restores every picture, then classifies it. ``N×3×H×W`` pixels in ``[0, 1]`` in, ``N×classes`` logits out.
+    """Answers as ``classifier`` does, and where an image was attacked, as it would have without the attack.
 
-    The gradient passes straight through the restoration (BPDA), so white-box attacks can be run against the defence.
+    ``N×3×H×W`` pixels in ``[0, 1]`` in, ``N×classes`` logits out. The gradient passes straight through the restorations
+    (BPDA) into the answer that is given, so white-box attacks can be run against the defence.
 
-    What it protects against: perturbations made for the bare classifier. An attacker who knows of the restoration and
+    What it protects against: perturbations made for the bare classifier. An attacker who knows of the defence and
     attacks through it succeeds far more often; do not take accuracy under oblivious attacks for robustness.
     """
 
@@ -33,75 +57,169 @@ class ProtectedClassifier(nn.Module):
         self,
         classifier: nn.Module,
         *,
+        answer: AnswerBy | None = None,
+        quick: bool = False,
         preset: str | Preset = "fast",
         stop: str | StopRule | None = None,
         seed: int | None = 0,
         device: str | torch.device = "auto",
         workers: int | None = None,
         progress: ProgressCallback | None = None,
-        views: bool = False,
-        when: When = "always",
+        views: bool | None = None,
+        when: When | None = None,
         false_positive_rate: float = 0.05,
         calibration: Calibration | None = None,
     ) -> None:
         super().__init__()
         self.classifier = classifier
+        self.answer: AnswerBy = answer or ("restored" if _is_paid_for(classifier) else "contrast")
+        by_contrast = self.answer == "contrast"
+        self.when: When = when or ("suspicious" if by_contrast else "always")
+        for name, value, choices in (("answer", self.answer, AnswerBy), ("when", self.when, When)):
+            if value not in get_args(choices):
+                raise OptionError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
+        self.views = by_contrast if views is None else views
+        if by_contrast and not self.views:
+            raise OptionError(
+                "the answer by contrast needs the views; where mirroring changes a class, use answer='restored'"
+            )
+        if quick and not by_contrast:
+            raise OptionError("quick fits nothing, so there is no restored image to answer to; use answer='contrast'")
+        self.calibration = _calibration(classifier, calibration, quick=quick, is_needed=not by_contrast)
+        if self.when == "always":
+            self.calibration = None
+        if self.calibration is not None:
+            self.calibration.check_rate(false_positive_rate)
+        self.false_positive_rate = false_positive_rate
         self.preset = find_preset(preset)
-        self.stop = self.preset.rule(stop)
+        self.iterations = self._iterations(quick) if by_contrast and stop is None else None
+        """Of the fits behind an answer by contrast; 0: nothing is fitted; None: as ``stop`` says."""
+        self.stop = self.preset.rule(f"fixed:{self.iterations}" if self.iterations else stop)
         checked_seed(seed)
         self.seed = seed
         self.device, self.workers, self.progress = device, workers, progress
-        self.calibration = _calibration(classifier, calibration) if when == "suspicious" else None
-        self.false_positive_rate, self.views = false_positive_rate, views
-        if when not in get_args(When):
-            raise OptionError(f"when must be one of {', '.join(get_args(When))}, got {when!r}")
-        if self.calibration is not None:
-            self.calibration.check_rate(false_positive_rate)
         self.eval()
 
+    @property
+    def fits(self) -> int:
+        """Fits of every image."""
+        return 1 if self.iterations == 0 else self.preset.fits
+
     def forward(self, pixels: Tensor) -> Tensor:
-        fits = self.preset.fits
+        _check(pixels)
+        if self.answer == "contrast" and len(pixels):
+            return torch.stack([each.logits for each in self.explain(pixels)])
         logits = self._ask(self._straight_through(pixels))
-        if fits == 1:
+        if self.fits == 1:
             return logits
-        mean: Tensor = chances(self.classifier, logits).unflatten(0, (len(pixels), fits)).mean(dim=1)
+        mean: Tensor = chances(self.classifier, logits).unflatten(0, (len(pixels), self.fits)).mean(dim=1)
         return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
+
+    def explain(self, pixels: Tensor) -> list[Explanation]:
+        """Answer ``N×3×H×W`` pixels and tell how each answer came about.
+
+        Raises:
+            ImageError: these are no such pixels. OptionError: the answer is not by contrast.
+        """
+        _check(pixels)
+        if self.answer != "contrast":
+            raise OptionError("only answers by contrast are explained; use answer='contrast'")
+        return [self._explain(*each) for each in zip(pixels, self._asked_about(pixels), strict=True)]
+
+    def respond(self, pixels: Tensor) -> list[Responses]:
+        """What the classifier says of ``N×3×H×W`` pixels and of their restorations, with the straight-through gradient:
+        for attacks on more than the answer.
+        """
+        _check(pixels)
+        return [self._respond(*each)[0] for each in zip(pixels, self._asked_about(pixels), strict=True)]
+
+    def purify(self, pixels: Tensor) -> Tensor:
+        """The restored images, of the same shape, type and device, with the straight-through gradient; the mean of
+        its fits where the preset makes several.
+        """
+        _check(pixels)
+        restored = self._straight_through(pixels)
+        mean: Tensor = restored.unflatten(0, (len(pixels), self.fits)).mean(dim=1)
+        return mean
+
+    def _asked_about(self, pixels: Tensor) -> list[list[Tensor]]:
+        """Of each image, ``N×3×H×W`` of every kind that the classifier is asked about."""
+        repaired = straight_through(pixels, _repaired)
+        restored = self._straight_through(repaired).unflatten(0, (len(pixels), self.fits))
+        return [kinds(*each, straight_through) for each in zip(repaired, restored, strict=True)]
+
+    def _respond(self, image: Tensor, asked: list[Tensor]) -> tuple[Responses, Tensor]:
+        """The classifier's answers, and its logits for ``image``."""
+        logits: list[Tensor] = []
+
+        def ask(shown: Tensor) -> Tensor:
+            logits.append(self.classifier(shown))
+            return log_probabilities(self.classifier, logits[0])
+
+        return respond(ask, image, asked), logits[0][0]
+
+    def _explain(self, image: Tensor, asked: list[Tensor]) -> Explanation:
+        found, own = self._respond(image, asked)
+        seen = found.detached()
+        evidence: dict[str, float] = {}
+        p_value = None
+        if self.when == "always":
+            is_suspicious = True
+        elif self.calibration is None:
+            is_suspicious = seen.agreement > AGREEMENT
+        else:
+            measured = gather(image.detach().float().cpu(), seen)
+            evidence = self.calibration.deviations(measured)
+            p_value = self.calibration.p_value(self.calibration.score(measured))
+            is_suspicious = p_value <= self.false_positive_rate
+        decision = decide(found, is_suspicious=is_suspicious, labels_only=_labels_only(self.classifier, seen))
+        is_uncalibrated = self.calibration is None and self.when != "always"
+        note = f"; no calibration, so agreement above {AGREEMENT} decides" if is_uncalibrated else ""
+        return Explanation(
+            answer=decision.kind,
+            reason=decision.reason + note,
+            logits=own if decision.kind == "own" else decision.log_probabilities,
+            is_suspicious=is_suspicious,
+            p_value=p_value,
+            agreement=seen.agreement,
+            strength=decision.strength,
+            evidence=evidence,
+            responses=seen,
+            restored=asked[1].detach().mean(dim=0),
+        )
+
+    def _iterations(self, quick: bool) -> int | None:
+        if quick:
+            return 0
+        if not isinstance(self.preset.rule(), Auto):  # a published recipe ends where its authors say
+            return None
+        return ITERATIONS if self.calibration is None else self.calibration.iterations
 
     def _ask(self, pixels: Tensor) -> Tensor:
         logits: Tensor = mean_logits(self.classifier, pixels) if self.views else self.classifier(pixels)
         return logits
 
-    def purify(self, pixels: Tensor) -> Tensor:
-        """The restored pictures, of the same shape, type and device, with the straight-through gradient; the mean of
-        its fits where the preset makes several.
-        """
-        restored = self._straight_through(pixels)
-        mean: Tensor = restored.unflatten(0, (len(pixels), self.preset.fits)).mean(dim=1)
-        return mean
-
     def _straight_through(self, pixels: Tensor) -> Tensor:
-        """``(N·fits)×3×H×W``: the fits of the first picture, then those of the second, and so on."""
-        if pixels.ndim != 4 or pixels.shape[1] != 3 or not pixels.dtype.is_floating_point:
-            raise ImageError(
-                f"a protected classifier takes N×3×H×W floats in [0, 1], got {pixels.dtype} of shape "
-                f"{tuple(pixels.shape)}; use unsqueeze(0) for a single picture"
-            )
-        fits = self.preset.fits
+        """``(N·fits)×3×H×W``: the fits of the first image, then those of the second, and so on."""
+        fits = self.fits
         return straight_through(pixels.repeat_interleave(fits, dim=0), lambda repeated: self._restore(repeated[::fits]))
 
     def _restore(self, pixels: Tensor) -> Tensor:
         device = pixels.device if self.device == "auto" and pixels.device.type != "cpu" else self.device
-        if self.calibration is None:
+        if self.iterations == 0:
+            made = partial_restorations([each.float().cpu() for each in pixels], iterations=0)
+            return torch.cat([pixels[:0], *(each[None].to(pixels) for each in made)])
+        if self.answer == "contrast" or self.calibration is None:
             return self._restored(pixels, device)
-        flagged = self._suspicious(pixels, self.calibration, device).repeat_interleave(self.preset.fits)
-        result = pixels.repeat_interleave(self.preset.fits, dim=0)
+        flagged = self._suspicious(pixels, self.calibration, device).repeat_interleave(self.fits)
+        result = pixels.repeat_interleave(self.fits, dim=0)
         if flagged.any():
-            result[flagged] = self._restored(pixels[flagged[:: self.preset.fits]], device)
+            result[flagged] = self._restored(pixels[flagged[:: self.fits]], device)
         return result
 
     def _suspicious(self, pixels: Tensor, calibration: Calibration, device: str | torch.device) -> Tensor:
-        """``N`` booleans: which pictures the detector flags."""
-        own = [picture.detach().float().cpu() for picture in pixels]
+        """``N`` booleans: which images the detector flags."""
+        own = [image.detach().float().cpu() for image in pixels]
         seen = look(
             own, self.classifier, iterations=calibration.iterations, seed=self.seed, device=device, workers=self.workers
         )
@@ -124,9 +242,34 @@ class ProtectedClassifier(nn.Module):
 
     def _rule(self, side: int) -> StopRule:
         # `auto` would ask at every checkpoint. Where questions are paid for, it ends as it does without a classifier.
-        if isinstance(self.stop, Auto) and isinstance(self.classifier, BlackBox) and self.classifier.is_remote:
+        if isinstance(self.stop, Auto) and _is_paid_for(self.classifier):
             return self.stop
         return self.preset.rule_asking(Asked(self.classifier, self._ask), side, self.stop)
+
+
+def _check(pixels: Tensor) -> None:
+    if pixels.ndim != 4 or pixels.shape[1] != 3 or not pixels.dtype.is_floating_point:
+        raise ImageError(
+            f"a protected classifier takes N×3×H×W floats in [0, 1], got {pixels.dtype} of shape "
+            f"{tuple(pixels.shape)}; use unsqueeze(0) for a single picture"
+        )
+
+
+def _repaired(pixels: Tensor) -> Tensor:
+    whole = [repair_specks(image.float().cpu()).to(image) for image in pixels]
+    return torch.stack(whole) if whole else pixels
+
+
+def _is_paid_for(classifier: nn.Module) -> bool:
+    return isinstance(classifier, BlackBox) and classifier.is_remote
+
+
+def _labels_only(classifier: nn.Module, found: Responses) -> bool:
+    """Whether a classifier names one class and says no more: such answers show no direction."""
+    if not isinstance(classifier, BlackBox):
+        return False
+    every = torch.cat([found.image, found.restored, found.compressed, found.mild])
+    return bool(((every.exp() > 2 * FLOOR).sum(dim=-1) <= 1).all())
 
 
 def _fits_of(result: Purified) -> list[Tensor]:
@@ -136,22 +279,32 @@ def _fits_of(result: Purified) -> list[Tensor]:
     return [trajectory.restored for trajectory in result.trajectories]
 
 
-def _calibration(classifier: nn.Module, given: Calibration | None) -> Calibration:
+def _calibration(
+    classifier: nn.Module, given: Calibration | None, *, quick: bool, is_needed: bool
+) -> Calibration | None:
     if given is not None:
         if isinstance(classifier, Classifier):
             given.check_classifier(classifier.name)
         return given
-    if isinstance(classifier, Classifier):
-        return Calibration.shipped(classifier.name, quick=False)
-    raise OptionError(
-        'when="suspicious" needs a calibration for this network; make one on clean pictures with '
-        "deep_protection.detection.calibrate and pass it as calibration"
-    )
+    try:
+        if isinstance(classifier, Classifier):
+            return Calibration.shipped(classifier.name, quick=quick)
+    except OptionError:
+        if is_needed:
+            raise
+    if is_needed:
+        raise OptionError(
+            'when="suspicious" needs a calibration for this network; make one on clean pictures with '
+            "deep_protection.detection.calibrate and pass it as calibration"
+        )
+    return None
 
 
 def protect(
     classifier: nn.Module | str | os.PathLike[str],
     *,
+    answer: AnswerBy | None = None,
+    quick: bool = False,
     preset: str | Preset = "fast",
     stop: str | StopRule | None = None,
     seed: int | None = 0,
@@ -160,38 +313,55 @@ def protect(
     progress: ProgressCallback | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    views: bool = False,
-    when: When = "always",
+    views: bool | None = None,
+    when: When | None = None,
     false_positive_rate: float = 0.05,
     calibration: Calibration | None = None,
 ) -> ProtectedClassifier:
-    """Put the restoration in front of ``classifier`` (a module that takes pixels in ``[0, 1]``, or a name).
+    """Put the protection in front of ``classifier`` (a module that takes pixels in ``[0, 1]``, or a name).
 
     >>> import deep_protection as dp
     >>> model = dp.protect(dp.load_classifier("lite0"))
 
-    ``mean`` and ``std`` are for a bare network that expects normalised pixels: normalisation belongs after the
-    restoration. ``seed=None`` draws fresh randomness at every call, which an attacker cannot foresee; the other
-    options are those of :func:`deep_protection.purify`. The classifier is put into evaluation mode.
+    An image that the detector does not flag gets the classifier's own answer, untouched. A suspicious one is answered
+    by contrast: the classifier is asked about several restorations, and where they agree on how they move the answer,
+    the answer goes further in that direction (:mod:`deep_protection.protection.contrast`). ``model(pixels)`` gives
+    logits, ``model.explain(pixels)`` also what was seen and why which answer was taken.
 
-    A preset that makes several fits of a picture, such as ``"thorough"``, has each of them classified; the answer is
-    the mean of their probabilities, which is right more often than the answer to the mean picture (docs/stopping.md).
-    Pictures so large that they are fitted in tiles have their fits averaged as pictures.
+    Args:
+        classifier: a module from ``N×3×H×W`` pixels in ``[0, 1]`` to logits, put into evaluation mode, or what
+            :func:`deep_protection.load_classifier` takes.
+        answer: ``"contrast"``, or ``"restored"`` for the answer to the restored image alone. None is ``"contrast"``,
+            but for remote classifiers, where each of its 16 questions is paid for.
+        quick: fit nothing; a low-pass copy stands for the restoration. Quicker, and a little less often right.
+        preset: ``"fast"``, ``"thorough"``, ``"paper"`` or a :class:`Preset`. Of several fits, each is asked about.
+        stop: when to end a fit; None is where the answer by contrast is best, and the preset's rule with
+            ``answer="restored"``.
+        seed: with the image's content it decides all that is drawn at random; None draws afresh at every call, which an
+            attacker cannot foresee.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or any device of PyTorch's, for the fits.
+        workers: images fitted at once on the CPU; None is one a core.
+        progress: called in this thread with a :class:`Progress`.
+        mean: of a bare network that expects normalised pixels: normalisation belongs after the restoration.
+        std: as ``mean``.
+        views: with ``answer="restored"``, average the answer over the restored image, its mirror image and two sizes of
+            it; not for classes that mirroring changes, such as letters. The answer by contrast always does.
+        when: ``"suspicious"``: only images that the detector flags are taken for attacked; ``"always"``: all are. None
+            is ``"suspicious"`` by contrast and ``"always"`` with ``answer="restored"``.
+        false_positive_rate: how many clean images may be flagged.
+        calibration: what clean images look like to this classifier; None takes the one that comes with the package.
+            Where there is none, a fixed threshold on the agreement decides, which finds attacks that least change the
+            image less often; make one with ``deep-protection detect calibrate``.
 
-    A remote classifier, for which each question is paid, is asked once for each fit: the stop rule ``"auto"`` then ends
-    as it does without a classifier. A rule that is named, as ``"stable"``, asks it at every checkpoint.
-
-    With ``views`` the answer is the mean over the restored picture, its mirror image and two sizes of it, which helps
-    much against attacks on the bare classifier; not for classes that mirroring changes, such as letters.
-
-    With ``when="suspicious"`` only those pictures are restored that the detector flags at ``false_positive_rate``, see
-    :func:`deep_protection.detect`; the others are classified as they are, which is quicker and keeps the classifier's
-    own accuracy on clean pictures. ``calibration`` None takes the one that comes with the package.
+    Raises:
+        OptionError, ClassifierError: an argument cannot be used.
     """
     if not isinstance(classifier, nn.Module) or mean is not None or std is not None:
         classifier = load_classifier(classifier, mean=mean, std=std)
     return ProtectedClassifier(
         classifier,
+        answer=answer,
+        quick=quick,
         preset=preset,
         stop=stop,
         seed=seed,

@@ -14,7 +14,10 @@ from torch.nn import functional as F
 
 from deep_protection.attacks import AttackSpec
 from deep_protection.attacks.library import foolbox
+from deep_protection.classifiers import Classifier
+from deep_protection.detection import Responses
 from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.protection import protect, straight_through
 from deep_protection.seeds import LARGEST_SEED
 
@@ -37,7 +40,7 @@ class Knowing:
     """Linf."""
 
     def spec(self, name: str) -> AttackSpec:
-        """The attack as a row of the table: ``bpda``, or ``bpda-low`` for one of low frequency."""
+        """The attack as a row of the table: one of :data:`ADAPTIVE`."""
         title = f"{name}, {self.epsilon * 255:g}/255, {self.steps} steps, EOT {self.samples}"
         return AttackSpec(name, title, "Linf", self.epsilon, self._build)
 
@@ -52,16 +55,33 @@ class Knowing:
         return run
 
 
-ADAPTIVE = ("bpda", "bpda-low")
+ADAPTIVE = ("bpda", "bpda-low", "bpda-match")
+"""Through the defence's answer; with gradients of low frequency; through all that it asks, so that the answers to the
+image and to its restorations agree on a wrong class (logit matching: Tramèr et al. 2020,
+arXiv:2002.08347, section 5.2)."""
+
+
+def _all_answers(found: Responses) -> Tensor:
+    """``classes``: the mean over everything that a protection asks its classifier."""
+    return (found.original + found.mean + found.mild.mean(dim=0)) / 3
 
 
 class Defended(nn.Module):
     """A classifier behind a defence, as an attacker sees it: pixels to logits, other randomness at every call."""
 
-    def __init__(self, classifier: nn.Module, defence: str, seed: int, *, low: bool, device: torch.device) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        defence: str,
+        seed: int,
+        *,
+        low: bool = False,
+        match: bool = False,
+        device: torch.device,
+    ) -> None:
         super().__init__()
         self.classifier, self.defence, self.seed, self.device = classifier, defence, seed, device
-        self.low = low
+        self.low, self.match = low, match
         self._draws = count()
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -72,11 +92,20 @@ class Defended(nn.Module):
             logits: Tensor = self.classifier(filtered)
             return logits
         # Each picture with its own randomness, also where they are the same picture.
-        return torch.cat([self._protected()(picture[None]) for picture in pixels])
+        return torch.cat([self._answer(picture[None]) for picture in pixels])
 
-    def _protected(self) -> nn.Module:
+    def _answer(self, pixels: Tensor) -> Tensor:
         seed = (self.seed * 1_000_003 + next(self._draws)) & LARGEST_SEED
-        return protect(self.classifier, preset=self.defence, seed=seed, device=self.device, workers=1)
+        if self.defence in PROTECTIONS:
+            model = PROTECTIONS[self.defence].build(self.classifier, seed, self.device)
+            if self.match:
+                return _all_answers(model.respond(pixels)[0])[None]
+        else:
+            model = protect(
+                self.classifier, answer="restored", preset=self.defence, seed=seed, device=self.device, workers=1
+            )
+        logits: Tensor = model(pixels)
+        return logits
 
 
 class _LowGradient(torch.autograd.Function):

@@ -10,9 +10,12 @@ from typing import Any
 from deep_protection.errors import OptionError, OutputError
 from deep_protection.evaluation.experiment.settings import Settings
 from deep_protection.evaluation.experiment.units import Row
+from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.images import write_atomically
 from deep_protection.purification import PRESETS, Preset
 
+ANSWERED = "contrast 1"
+"""How protections answer; another number for another way, so that attacks through it are made anew."""
 PACKAGES = ("deep-protection", "torch", "foolbox", "scikit-image", "torchmetrics", "numpy", "pillow")
 
 
@@ -69,6 +72,8 @@ def defended_by(defence: str | None) -> str:
     if defence in PRESETS:
         preset = PRESETS[defence]
         return f"{_fitting(preset)}, {preset.rule()!r}"
+    if defence in PROTECTIONS:
+        return f"{PROTECTIONS[defence].options!r}, {ANSWERED}, {_fitting(PRESETS['fast'])}"
     return defence or ""
 
 

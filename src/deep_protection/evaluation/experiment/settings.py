@@ -11,6 +11,7 @@ from deep_protection.errors import OptionError
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment.adaptive import ADAPTIVE, Knowing
 from deep_protection.evaluation.experiment.black_box import BLACK_BOX, Asking
+from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.fitting import usable_cores
 from deep_protection.purification import PRESETS, find_device
 from deep_protection.seeds import checked_seed
@@ -20,6 +21,10 @@ ATTACK_SETS = {"poster": POSTER}
 """Names that mean several attacks."""
 
 ORACLES = ("oracle", "oracle:top5", "oracle:top1")
+
+
+DEFENCES = (*PROTECTIONS, *PRESETS, *BASELINES)
+"""Names of all that can stand between an image and its answer."""
 
 
 class Settings(BaseModel):
@@ -33,7 +38,7 @@ class Settings(BaseModel):
     """Where labels come from: the names of the folders, or the classifier's own first answers on clean pictures."""
     classifier: str = "lite0"
     attacks: tuple[str, ...] = POSTER
-    defences: tuple[str, ...] = ("fast", *BASELINES)
+    defences: tuple[str, ...] = ("protected", *BASELINES)
     stops: tuple[str, ...] = ("preset", "oracle")
     """Stop rules for what is fitted; "preset" is the preset's own."""
     iterations: int | None = Field(None, ge=1)
@@ -84,8 +89,8 @@ class Settings(BaseModel):
                 if attack not in known:
                     raise OptionError(f"unknown {kind} attack {attack!r}; there are: {', '.join(known)}")
         for defence in self.defences:
-            if defence not in PRESETS and defence not in BASELINES:
-                raise OptionError(f"unknown defence {defence!r}; there are: {', '.join([*PRESETS, *BASELINES])}")
+            if defence not in DEFENCES:
+                raise OptionError(f"unknown defence {defence!r}; there are: {', '.join(DEFENCES)}")
         if not self.defences or not self.stops:
             raise OptionError("an experiment needs at least one defence and one stop rule")
         for stop in self.stops:
@@ -100,7 +105,7 @@ class Settings(BaseModel):
 
     def stops_of(self, defence: str) -> tuple[str, ...]:
         """The rules that a defence is judged by, under the names that its rows bear; "none" for what is not fitted."""
-        if defence in BASELINES:
+        if defence not in PRESETS:
             return ("none",)
         own = PRESETS[defence].stop
         return tuple(dict.fromkeys(own if stop == "preset" else stop for stop in self.stops))

@@ -26,6 +26,7 @@ from deep_protection.evaluation.experiment.units import (
     tier_of,
 )
 from deep_protection.evaluation.fidelity import detail_kept
+from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.evaluation.views import probabilities
 from deep_protection.fitting import FitTask, fit
 from deep_protection.purification import Preset, find_device, find_preset
@@ -34,6 +35,10 @@ from deep_protection.stopping import Fixed, Oracle, StopRule, Trajectory, parse_
 
 BEST = 99.0
 """PSNR of a picture to itself, which is infinite, in dB."""
+
+
+_NO_FIT: Row = {"stop": "none", "stop_reason": "", "iterations_run": 0, "iteration_chosen": 0}
+"""Of defences without a stop rule."""
 
 
 class Worker:
@@ -83,8 +88,8 @@ class Worker:
     def _target(self, unit: AttackUnit, seed: int) -> tuple[nn.Module, AttackSpec]:
         """What is attacked, and how: the classifier, another one (``pgd@lite2``), or the defence and all."""
         if unit.against is not None:
-            low = unit.attack.endswith("-low")
-            model = Defended(self.classifier, unit.against, seed, low=low, device=self.device)
+            low, match = (unit.attack.endswith(each) for each in ("-low", "-match"))
+            model = Defended(self.classifier, unit.against, seed, low=low, match=match, device=self.device)
             return model, unit.spec or find_attack(unit.attack)
         name, _, other = unit.attack.partition("@")
         if not other:
@@ -114,8 +119,9 @@ class Worker:
             output = BASELINES[unit.defence].apply(given)
             cost = {"cpu_seconds": time.process_time() - begin_cpu, "seconds": time.perf_counter() - begin}
             answer = _answer(self.probabilities(output[None], unit.views)[0], unit.label)
-            no_fit = {"stop": "none", "stop_reason": "", "iterations_run": 0, "iteration_chosen": 0}
-            return Judged([{**measured, **no_fit, **answer, **cost, **_distances(output, clean)}], [])
+            return Judged([{**measured, **_NO_FIT, **answer, **cost, **_distances(output, clean)}], [])
+        if unit.defence in PROTECTIONS:
+            return Judged([{**measured, **self._answered(given, unit, clean)}], [])
         preset = find_preset(unit.defence)
         begin_cpu = time.process_time()
         fits = self._fits(preset, given, unit)
@@ -154,6 +160,25 @@ class Worker:
         together = _mean(fits)
         chances = torch.stack(known).mean(dim=0)
         return Judged(results, list(_checkpoints(about, together, chances, unit.label, clean)))
+
+    @torch.no_grad()
+    def _answered(self, given: Tensor, unit: DefenceUnit, clean: Tensor) -> Row:
+        """What a defence says that answers by itself, and why."""
+        model = PROTECTIONS[unit.defence].build(self.classifier, unit.seed, self.device)
+        begin, begin_cpu = time.perf_counter(), time.process_time()
+        found = model.explain(given[None].to(self.device))[0]
+        cost = {"cpu_seconds": time.process_time() - begin_cpu, "seconds": time.perf_counter() - begin}
+        return {
+            **_NO_FIT,
+            **_answer(found.logits.softmax(dim=-1).cpu(), unit.label),
+            **cost,
+            **_distances(found.restored.cpu(), clean),
+            "answer": found.answer,
+            "is_suspicious": found.is_suspicious,
+            "p_value": found.p_value,
+            "agreement": found.agreement,
+            "strength": found.strength,
+        }
 
     def _fits(self, preset: Preset, given: Tensor, unit: DefenceUnit) -> list[Trajectory]:
         """Fits long enough for every rule, with all outputs; as many as the preset makes."""

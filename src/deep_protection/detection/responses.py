@@ -1,0 +1,108 @@
+"""What a classifier answers to an image as it came and to restorations of it: asked once, read by detector and answer.
+
+An attack moves the answer in one direction, and whatever restores the image moves it back in the same direction, while
+the answers to a clean image scatter (directional bias: Liu et al. 2026, arXiv:2606.06186; with noise alone: Roth et al.
+2019, arXiv:1902.04818). So what is kept is logarithms of probabilities, whose differences are such directions.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from deep_protection.classifiers import views
+from deep_protection.errors import ClassifierError
+from deep_protection.images import take_picture, to_pillow
+
+STRONG_QUALITY, MILD_QUALITY = 25, 75
+"""JPEG qualities of the strong reference, which most perturbations do not survive, and of the mild one, which clean
+images hardly notice."""
+KINDS = ("original", "image", "restored", "compressed", "mild")
+
+
+@dataclass(frozen=True, slots=True)
+class Responses:
+    """``V×classes`` log-probabilities for each kind of image, of its ``V = 4`` test-time views: as it is, mirrored,
+    nearer, farther.
+    """
+
+    original: Tensor
+    """``classes``, of one view: the image as it came, the only one that an attacker attacked."""
+    image: Tensor
+    """The image, its specks repaired, which most have none of."""
+    restored: Tensor
+    """Its restoration by the deep prior, or what stands for it; ``V`` rows for each fit."""
+    compressed: Tensor
+    """Through JPEG 25."""
+    mild: Tensor
+    """Through JPEG 75."""
+
+    def detached(self) -> "Responses":
+        """Without gradients, as float32 on the CPU."""
+        return Responses(*(getattr(self, kind).detach().float().cpu() for kind in KINDS))
+
+    @property
+    def references(self) -> list[Tensor]:
+        """Everything that was done to the image, ``K×classes`` of each kind: views of it, restored, compressed."""
+        return [self.image[1:], self.restored, self.compressed]
+
+    @property
+    def mean(self) -> Tensor:
+        """``classes``: the mean over the kinds of reference, which weigh the same."""
+        return torch.stack([kind.mean(dim=0) for kind in self.references]).mean(dim=0)
+
+    @property
+    def shift(self) -> Tensor:
+        """``classes``: how far the references move the answer, centred over the classes."""
+        return centred(self.mean - self.original)
+
+    @property
+    def agreement(self) -> float:
+        """How much all references move the answer in one direction, from -1 to 1."""
+        return agreement(torch.cat(self.references) - self.original)
+
+
+def centred(values: Tensor) -> Tensor:
+    """``…×classes`` less their mean: adding to all logits alike changes no answer."""
+    return values - values.mean(dim=-1, keepdim=True)
+
+
+def agreement(shifts: Tensor) -> float:
+    """Mean cosine of ``K×classes`` shifts, centred over the classes, with their mean."""
+    each = centred(shifts)
+    return F.cosine_similarity(each, each.mean(dim=0, keepdim=True), dim=-1, eps=1e-12).mean().item()
+
+
+def respond(ask: Callable[[Tensor], Tensor], image: Tensor, kinds: Sequence[Tensor]) -> Responses:
+    """Ask about one image, in one batch.
+
+    Args:
+        ask: from ``N×3×H×W`` pixels in ``[0, 1]`` to ``N×classes`` log-probabilities. Gradients pass.
+        image: ``3×H×W``, as it came.
+        kinds: ``N×3×H×W`` of each of :data:`KINDS` but the first; more than one restored where several fits were made.
+
+    Raises:
+        ClassifierError: an answer is not finite.
+    """
+    counts = [len(each) for each in kinds]
+    together = torch.cat(list(kinds))
+    has_specks = not torch.equal(together[0], image)
+    shown = views(together)
+    answers = ask(torch.cat([*([image[None]] if has_specks else []), *shown]))
+    if not answers.isfinite().all():
+        raise ClassifierError("the classifier's answer is not finite; its arithmetic may overflow: try float32")
+    # The first of the views of an image without specks is the image as it came.
+    by_view = answers[int(has_specks) :].unflatten(0, (len(shown), len(together))).split(counts, dim=1)
+    return Responses(answers[0], *(each.flatten(0, 1) for each in by_view))
+
+
+def compress(pixels: Tensor, quality: int) -> Tensor:
+    """``3×H×W`` pixels through JPEG of that quality."""
+    buffer = BytesIO()
+    to_pillow(pixels).save(buffer, format="JPEG", quality=quality)
+    with Image.open(buffer) as image:
+        return take_picture(image).pixels
