@@ -98,6 +98,7 @@ def test_a_target_drawn_at_random_is_never_the_label() -> None:
 @pytest.mark.usefixtures("host_randomness")
 def test_all_four_parts_of_autoattack_meet_what_is_still_right(monkeypatch: pytest.MonkeyPatch) -> None:
     library = pytest.importorskip("torchattacks")
+    torch.manual_seed(0)
     last = nn.Linear(3 * 8 * 8, 1000)
     with torch.no_grad():
         last.bias[7] = 50  # no change of 4/255 makes up for that
@@ -130,9 +131,10 @@ def test_autoattack_starts_where_the_seed_says(lite0: dp.Classifier, recognised:
 @pytest.mark.usefixtures("host_randomness")
 def test_a_patch_covers_its_share_at_a_place_from_the_seed() -> None:
     pytest.importorskip("art")
+    torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 20 * 40, 5)).requires_grad_(False)
     pixels, labels = torch.full((2, 3, 20, 40), 0.5), torch.tensor([0, 1])
-    spec = replace(dp.ATTACKS["patch"], build=lambda: shortened(Patch(), steps=3))
+    spec = replace(dp.ATTACKS["patch"], build=lambda: shortened(Patch(), steps=30))
     first, again, other = (dp.attack(network, pixels, labels, spec, seed=seed).adversarial for seed in (1, 1, 2))
     assert torch.equal(first, again)
     places = [(made != 0.5).any(dim=1) for made in (first, other)]
@@ -149,6 +151,7 @@ def test_a_patch_covers_its_share_at_a_place_from_the_seed() -> None:
 
 @pytest.mark.usefixtures("host_randomness")
 def test_a_universal_perturbation_is_the_same_for_all_pictures_of_a_model() -> None:
+    torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 24, 5)).requires_grad_(False)
     spec = replace(dp.ATTACKS["universal"], build=lambda: shortened(Universal(), steps=3))
     pictures = 0.3 + 0.4 * torch.rand(2, 3, 16, 24)
