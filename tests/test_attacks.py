@@ -9,6 +9,8 @@ from torch import Tensor, nn
 import deep_protection as dp
 from deep_protection.attacks import find_attack
 from deep_protection.attacks.library import AutoAttack, foolbox
+from deep_protection.attacks.patch import Patch
+from deep_protection.attacks.universal import Universal
 
 SHORTER: dict[str, dict[str, float]] = {
     "cw": {"binary_search_steps": 3, "steps": 40, "stepsize": 0.01},
@@ -18,8 +20,17 @@ SHORTER: dict[str, dict[str, float]] = {
     "ddn": {"steps": 20},
     "gaussianblur": {"steps": 20},
     "autoattack": {"steps": 10},
+    "patch": {"steps": 12},
+    "universal": {"steps": 15, "batch": 6},
 }
 """Attacks of the table that take minutes, with less of everything."""
+
+
+def shortened(attack: Any, **settings: float) -> Any:
+    for setting, value in settings.items():
+        assert hasattr(attack, setting)
+        setattr(attack, setting, value)
+    return attack
 
 
 @pytest.mark.parametrize("name", dp.ATTACKS)
@@ -29,13 +40,11 @@ def test_every_attack_fools_the_real_classifier_within_its_bounds(
     spec = dp.ATTACKS[name]
     if name == "autoattack":
         pytest.importorskip("torchattacks")
+    if name == "patch":
+        pytest.importorskip("art")
 
     def shorter() -> Any:
-        made = spec.build()
-        for setting, value in SHORTER.get(name, {}).items():
-            assert hasattr(made, setting)
-            setattr(made, setting, value)
-        return made
+        return shortened(spec.build(), **SHORTER.get(name, {}))
 
     count = 4 if spec.epsilon or spec.norm == "none" else 2  # looking for the smallest change takes its time
     pixels, labels = recognised[0][:count], recognised[1][:count]
@@ -89,6 +98,7 @@ def test_a_target_drawn_at_random_is_never_the_label() -> None:
 @pytest.mark.usefixtures("host_randomness")
 def test_all_four_parts_of_autoattack_meet_what_is_still_right(monkeypatch: pytest.MonkeyPatch) -> None:
     library = pytest.importorskip("torchattacks")
+    torch.manual_seed(0)
     last = nn.Linear(3 * 8 * 8, 1000)
     with torch.no_grad():
         last.bias[7] = 50  # no change of 4/255 makes up for that
@@ -103,26 +113,53 @@ def test_all_four_parts_of_autoattack_meet_what_is_still_right(monkeypatch: pyte
         monkeypatch.setattr(part, "forward", counted)
     noise = torch.rand(3, 3, 8, 8)
     labels = torch.tensor([7, 7, 8])  # the last is wrong untouched, which the first part finds out
-    spec = replace(dp.ATTACKS["autoattack"], build=lambda: autoattack(steps=4, queries=20))
+    spec = replace(dp.ATTACKS["autoattack"], build=lambda: shortened(AutoAttack(), steps=4, queries=20))
     made = dp.attack(nn.Sequential(nn.Flatten(), last), noise, labels, spec)
     assert met == {"APGD": 3, "APGDT": 2, "FAB": 2, "Square": 2}
     assert made.success.tolist() == [False, False, True]
 
 
-def autoattack(**settings: int) -> AutoAttack:
-    made = AutoAttack()
-    for setting, value in settings.items():
-        setattr(made, setting, value)
-    return made
-
-
 def test_autoattack_starts_where_the_seed_says(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> None:
     pytest.importorskip("torchattacks")
     pixels, labels = recognised[0][:1], recognised[1][:1]
-    spec = replace(dp.ATTACKS["autoattack"], build=lambda: autoattack(steps=5))
+    spec = replace(dp.ATTACKS["autoattack"], build=lambda: shortened(AutoAttack(), steps=5))
     first, again, other = (dp.attack(lite0, pixels, labels, spec, seed=seed).adversarial for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+@pytest.mark.usefixtures("host_randomness")
+def test_a_patch_covers_its_share_at_a_place_from_the_seed() -> None:
+    pytest.importorskip("art")
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 20 * 40, 5)).requires_grad_(False)
+    pixels, labels = torch.full((2, 3, 20, 40), 0.5), torch.tensor([0, 1])
+    spec = replace(dp.ATTACKS["patch"], build=lambda: shortened(Patch(), steps=30))
+    first, again, other = (dp.attack(network, pixels, labels, spec, seed=seed).adversarial for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    places = [(made != 0.5).any(dim=1) for made in (first, other)]
+    assert not torch.equal(*places)
+    assert not torch.equal(*places[0])
+    for place in [*places[0], *places[1]]:
+        rows, columns = place.any(dim=1).sum(), place.any(dim=0).sum()
+        assert place.sum() == rows * columns == 36  # 0.045 of 20 × 40
+    aimed = dp.attack(network, pixels, labels, replace(spec, target="random"))
+    assert aimed.targets is not None
+    before, after = (network(each).gather(1, aimed.targets[:, None]) for each in (pixels, aimed.adversarial))
+    assert (after > before).all()
+
+
+@pytest.mark.usefixtures("host_randomness")
+def test_a_universal_perturbation_is_the_same_for_all_pictures_of_a_model() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 24, 5)).requires_grad_(False)
+    spec = replace(dp.ATTACKS["universal"], build=lambda: shortened(Universal(), steps=3))
+    pictures = 0.3 + 0.4 * torch.rand(2, 3, 16, 24)
+    alone, other = (dp.attack(network, each[None], [0], spec, seed=seed) for seed, each in enumerate(pictures))
+    change = alone.adversarial - pictures[:1]
+    assert 0 < change.abs().max() <= 10 / 255 + 1e-6
+    assert torch.allclose(other.adversarial - pictures[1:], change, atol=1e-6)
+    assert alone.queries == other.queries == 0  # none of its questions is about the attacked picture
 
 
 def test_weights_are_left_as_trainable_as_they_were(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> None:

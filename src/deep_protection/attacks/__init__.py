@@ -1,4 +1,4 @@
-"""Attacks, all of them foolbox's. A new attack is one row of ``ATTACKS`` in ``table.py``."""
+"""Attacks, most of them foolbox's. A new attack is one row of ``ATTACKS`` in ``table.py``."""
 
 from deep_protection.attacks.attack import AttackResult as AttackResult
 from deep_protection.attacks.attack import attack as attack

@@ -36,8 +36,8 @@ def torchattacks() -> Any:
     return torchattacks
 
 
-class _Host(nn.Module):
-    """A foolbox model as the module that torchattacks wants, which finds the device by a module's parameters."""
+class HostModule(nn.Module):
+    """A foolbox model as a module, as other libraries want one; torchattacks finds the device by its parameters."""
 
     def __init__(self, host: Any, device: torch.device) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class AutoAttack:
     def __call__(self, host: Any, pixels: Tensor, criterion: Any, *, epsilons: float) -> tuple[None, Tensor, None]:
         """Linf AutoAttack of size ``epsilons``; what foolbox calls raw and success is left out."""
         library = self._library
-        network = _Host(host, pixels.device).eval()
+        network = HostModule(host, pixels.device).eval()
         common = {"eps": epsilons, "norm": "Linf", "seed": torch.initial_seed()}  # every part seeds anew
         # One class more than there are targets is how torchattacks is told their number.
         targets = {"n_classes": min(self.target_classes + 1, network(pixels[:1]).shape[-1])}

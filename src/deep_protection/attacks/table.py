@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from deep_protection.attacks.library import AutoAttack, foolbox
+from deep_protection.attacks.patch import Patch
+from deep_protection.attacks.universal import Universal
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +16,7 @@ class AttackSpec:
     name: str
     title: str
     norm: Literal["Linf", "L2", "L1", "none"]
-    """What it keeps small; "none" for attacks that move or blur the picture."""
+    """What it keeps small; "none" for attacks that move, blur or cover the picture."""
     epsilon: float | None
     """Size allowed in its norm, on pixels in ``[0, 1]``; None for attacks that look for the smallest."""
     build: Callable[[], Any]
@@ -81,6 +83,8 @@ _ROWS = (
     AttackSpec("gaussianblur", "blur, least found", "none", None, _of("GaussianBlurAttack", steps=100)),
     AttackSpec("spatial", "turned by ≤ 30°, moved by ≤ 3 px", "none", None, _of("SpatialAttack"), is_noisy=True),
     AttackSpec("autoattack", "AutoAttack, 4/255", "Linf", 4 / 255, AutoAttack),
+    AttackSpec("patch", "patch on 5 %, PGD, 100 steps", "none", None, Patch),
+    AttackSpec("universal", "one perturbation for all pictures, 10/255", "Linf", 10 / 255, Universal),
 )
 
 ATTACKS: dict[str, AttackSpec] = {row.name: row for row in _ROWS}

@@ -29,7 +29,7 @@ def run_command(
     classifier: Annotated[str | None, typer.Option(help="lite0, resnet18, a hub model id or a directory.")] = None,
     attacks: Annotated[
         str | None,
-        typer.Option(help="Joined by commas; 'poster' means eight, pgd@lite2 is made on lite2."),
+        typer.Option(help="Joined by commas; 'poster' means eight, 'corruptions' 21; pgd@lite2 is made on lite2."),
     ] = None,
     defences: Annotated[str | None, typer.Option(help="Presets and baselines, joined by commas.")] = None,
     stop: Annotated[str | None, typer.Option(help="Joined by commas: preset, auto, fixed:N, oracle:top1 …")] = None,

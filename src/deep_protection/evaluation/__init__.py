@@ -6,6 +6,9 @@ from deep_protection.evaluation.accuracy import wilson_interval as wilson_interv
 from deep_protection.evaluation.baselines import BASELINES as BASELINES
 from deep_protection.evaluation.baselines import Baseline as Baseline
 from deep_protection.evaluation.baselines import find_baseline as find_baseline
+from deep_protection.evaluation.corruptions import CORRUPTIONS as CORRUPTIONS
+from deep_protection.evaluation.corruptions import Corruption as Corruption
+from deep_protection.evaluation.corruptions import find_corruption as find_corruption
 from deep_protection.evaluation.panel import PanelRow as PanelRow
 from deep_protection.evaluation.panel import draw_panel as draw_panel
 from deep_protection.evaluation.panel import figure_class as figure_class

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from deep_protection.attacks import POSTER, AttackSpec, find_attack
 from deep_protection.errors import OptionError
 from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.corruptions import CORRUPTIONS
 from deep_protection.evaluation.experiment.adaptive import ADAPTIVE, Knowing
 from deep_protection.evaluation.experiment.black_box import BLACK_BOX, Asking
 from deep_protection.evaluation.protections import PROTECTIONS
@@ -17,7 +18,7 @@ from deep_protection.purification import PRESETS, find_device
 from deep_protection.seeds import checked_seed
 from deep_protection.stopping import parse_stop
 
-ATTACK_SETS = {"poster": POSTER}
+ATTACK_SETS = {"poster": POSTER, "corruptions": tuple(CORRUPTIONS)}
 """Names that mean several attacks."""
 
 ORACLES = ("oracle", "oracle:top5", "oracle:top1")
@@ -38,7 +39,8 @@ class Settings(BaseModel):
     """Where labels come from: the names of the folders, or the classifier's own first answers on clean pictures."""
     classifier: str = "lite0"
     attacks: tuple[str, ...] = POSTER
-    defences: tuple[str, ...] = ("protected", *BASELINES)
+    """Of attackers who do not ask the defended classifier; common corruptions too, such as "noise-1"."""
+    defences: tuple[str, ...] = ("protected", "fast", *BASELINES)
     stops: tuple[str, ...] = ("preset", "oracle")
     """Stop rules for what is fitted; "preset" is the preset's own."""
     iterations: int | None = Field(None, ge=1)
@@ -80,7 +82,8 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _known(self) -> Self:
         for attack in self.attacks:
-            find_attack(attack.partition("@")[0])
+            if attack not in CORRUPTIONS:
+                find_attack(attack.partition("@")[0])
         for kind, given, known in (
             ("adaptive", self.adaptive, ADAPTIVE),
             ("black-box", self.black_box, tuple(BLACK_BOX)),
@@ -127,6 +130,8 @@ class Settings(BaseModel):
         """Everything that decides what an attack makes of a picture."""
         if (spec := self.through_the_defence(attack)) is not None:
             return spec.parameters()
+        if attack in CORRUPTIONS:
+            return CORRUPTIONS[attack].parameters()
         name, _, other = attack.partition("@")
         return find_attack(name).parameters() | ({"made_on": other} if other else {})
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deep_protection.attacks import AttackSpec
+from deep_protection.evaluation.corruptions import CORRUPTIONS
 
 Row = dict[str, Any]
 Key = tuple[str, str, str, int]
@@ -43,7 +44,12 @@ class AttackUnit:
 
 
 def tier_of(attack: str) -> str:
-    """What the attacker has, by an attack's name: the classifier, another one, the defence's answers, or all of it."""
+    """What the attacker has, by an attack's name: the classifier, another one, the defence's answers, or all of it.
+
+    A common corruption has no attacker.
+    """
+    if attack in CORRUPTIONS:
+        return "corruption"
     if attack.startswith("bpda"):
         return "adaptive"
     if attack.startswith("query-"):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from deep_protection.attacks import AttackSpec, attack, find_attack, is_fooled
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.corruptions import CORRUPTIONS
 from deep_protection.evaluation.experiment.adaptive import Defended
 from deep_protection.evaluation.experiment.units import (
     UNTOUCHED,
@@ -58,6 +59,8 @@ class Worker:
         begin = time.perf_counter()
         try:
             seed = picture_seed(unit.seed, clean)
+            if unit.attack in CORRUPTIONS:
+                return _corrupted(unit, seed)
             label = torch.tensor([unit.label]).to(self.device)
             model, spec = self._target(unit, seed)
             made = attack(model, clean[None], label, spec, seed=seed)
@@ -208,6 +211,16 @@ class Worker:
     def probabilities(self, pixels: Tensor, views: bool) -> Tensor:
         """``N×classes`` for ``N×3×H×W``."""
         return probabilities(self.classifier, pixels.to(self.device), views=views).cpu()
+
+
+def _corrupted(unit: AttackUnit, seed: int) -> Attacked:
+    """A corruption means no harm, so that there is no success to speak of."""
+    begin = time.perf_counter()
+    clean = torch.from_numpy(unit.clean)
+    made = CORRUPTIONS[unit.attack](clean, seed)
+    change = made - clean
+    measured = {**UNTOUCHED, "linf": change.abs().max().item(), "l2": change.norm().item()}
+    return Attacked(as_array(made), {**measured, "attack_seconds": time.perf_counter() - begin})
 
 
 def replay_all(stop: str, preset: Preset, fits: list[Trajectory], known: list[Tensor], label: int) -> list[Trajectory]:

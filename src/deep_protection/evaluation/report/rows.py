@@ -10,11 +10,13 @@ from deep_protection.attacks import ATTACKS, POSTER
 from deep_protection.errors import OptionError
 from deep_protection.evaluation.accuracy import wilson_interval
 from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.corruptions import CORRUPTIONS
 from deep_protection.evaluation.experiment.store import read_table
 
 Row = dict[str, Any]
 CLEAN = "none"
 OBLIVIOUS = "oblivious"
+CORRUPTION = "corruption"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,7 +61,8 @@ def score(rows: list[Row]) -> Score:
 class Rows:
     """An experiment's rows. All figures are of pictures that the classifier gets right untouched, unless said.
 
-    Tiers of attacker are kept apart: ``results`` are of those who know nothing of the defence, ``knowing`` of others.
+    Tiers of attacker are kept apart: ``results`` are of those who know nothing of the defence, ``knowing`` of others;
+    ``corrupted`` are of nobody.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,7 +72,9 @@ class Rows:
             raise OptionError(f"{folder} holds no results yet; run: deep-protection experiment run --out {folder} …")
         self.all = [row for row in everything if row["tier"] == OBLIVIOUS]
         self.results = [row for row in self.all if row["clean_correct"]]
-        self.knowing = [row for row in everything if row["tier"] != OBLIVIOUS and row["clean_correct"]]
+        others = [row for row in everything if row["tier"] != OBLIVIOUS and row["clean_correct"]]
+        self.knowing = [row for row in others if row["tier"] != CORRUPTION]
+        self.corrupted = [row for row in others if row["tier"] == CORRUPTION]
         recognised = {row["image"] for row in everything if row["clean_correct"] and row["tier"] == OBLIVIOUS}
         known = {row["attack"] for row in self.all}
         self.checkpoints = [
@@ -116,4 +121,5 @@ class Rows:
 
 def attack_title(name: str) -> str:
     """As a column's heading."""
-    return "clean" if name == CLEAN else ATTACKS[name].title if name in ATTACKS else name
+    known = {CLEAN: "clean", **{each: row.title for each, row in (ATTACKS | CORRUPTIONS).items()}}
+    return known.get(name, name)

@@ -3,6 +3,7 @@
 from statistics import median
 
 from deep_protection.evaluation.accuracy import wilson_interval
+from deep_protection.evaluation.corruptions import CORRUPTIONS
 from deep_protection.evaluation.report.document import Table
 from deep_protection.evaluation.report.rows import Defence, Row, Rows, score
 from deep_protection.evaluation.report.tables import seconds, share
@@ -21,6 +22,29 @@ def tiers(rows: Rows) -> Table:
         for defence, own in cells.items()
     ]
     return Table(["defence", *(f"{attack} ({ORDER[tier]})" for tier, attack in attacks)], lines)
+
+
+def corruptions(rows: Rows) -> Table:
+    """Defence × kind of corruption, mild to strong."""
+    kinds = list(dict.fromkeys(name.rpartition("-")[0] for name in CORRUPTIONS))
+    found: dict[Defence, dict[str, dict[str, list[Row]]]] = {}
+    for row in rows.corrupted:
+        kind, _, level = row["attack"].rpartition("-")
+        found.setdefault(Defence(row["defence"], row["stop"]), {}).setdefault(kind, {}).setdefault(level, []).append(
+            row
+        )
+    shown = [kind for kind in kinds if any(kind in own for own in found.values())]
+    lines = []
+    for defence, own in found.items():
+        everything = [row for levels in own.values() for part in levels.values() for row in part]
+        cells = [
+            " / ".join(share(score(part).top1) for _, part in sorted(own[kind].items())) if kind in own else "–"
+            for kind in shown
+        ]
+        lines.append(
+            [defence.title, *cells, share(score(everything).top1), str(len({row["image"] for row in everything}))]
+        )
+    return Table(["defence", *shown, "mean", "n"], lines)
 
 
 def efforts(rows: Rows) -> Table:

@@ -8,7 +8,7 @@ from deep_protection.evaluation.report.document import Block, Figure, Heading, T
 from deep_protection.evaluation.report.examples import examples
 from deep_protection.evaluation.report.figures import accuracy_along, stop_histogram
 from deep_protection.evaluation.report.rows import Rows, score
-from deep_protection.evaluation.report.tiers import efforts, tiers
+from deep_protection.evaluation.report.tiers import corruptions, efforts, tiers
 from deep_protection.images import write_atomically
 
 TITLE = "Deep Protection: experiment"
@@ -97,6 +97,15 @@ def compose(rows: Rows, pictures: int = 0, inputs: Path | None = None) -> list[B
         ]
         if cost.lines:
             blocks += [Text("What such an attack costs the attacker, a picture."), cost]
+    if rows.corrupted:
+        blocks += [
+            Heading("Nobody attacks"),
+            Text(
+                'Common corruptions, each from mild to strong. Percent right, top-1; the row "nothing" is what the '
+                "corruption alone leaves. Pictures that the classifier gets right before they are corrupted."
+            ),
+            corruptions(rows),
+        ]
     if rows.attacks:
         blocks += [Heading("The attacks before any defence"), tables.attacks(rows)]
     if rows.trajectories:
