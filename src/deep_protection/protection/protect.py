@@ -85,9 +85,11 @@ class ProtectedClassifier(nn.Module):
             )
         if quick and not by_contrast:
             raise OptionError("quick fits nothing, so there is no restored image to answer to; use answer='contrast'")
-        self.calibration = _calibration(classifier, calibration, quick=quick, is_needed=not by_contrast)
-        if self.when == "always":
-            self.calibration = None
+        self.calibration = (
+            _calibration(classifier, calibration, quick=quick, is_needed=not by_contrast)
+            if self.when == "suspicious"
+            else None
+        )
         if self.calibration is not None:
             self.calibration.check_rate(false_positive_rate)
         self.false_positive_rate = false_positive_rate
@@ -150,13 +152,15 @@ class ProtectedClassifier(nn.Module):
 
     def _respond(self, image: Tensor, asked: list[Tensor]) -> tuple[Responses, Tensor]:
         """The classifier's answers, and its logits for ``image``."""
-        logits: list[Tensor] = []
+        own: list[Tensor] = []
 
         def ask(shown: Tensor) -> Tensor:
-            logits.append(self.classifier(shown))
-            return log_probabilities(self.classifier, logits[0])
+            logits: Tensor = self.classifier(shown)
+            if torch.equal(shown[0], image):
+                own.append(logits[0])
+            return log_probabilities(self.classifier, logits)
 
-        return respond(ask, image, asked), logits[0][0]
+        return respond(ask, image, asked), own[0]
 
     def _explain(self, image: Tensor, asked: list[Tensor]) -> Explanation:
         found, own = self._respond(image, asked)
