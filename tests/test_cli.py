@@ -2,20 +2,26 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import Tensor
 
+import deep_protection as dp
 from deep_protection.cli.plan import plan
 from deep_protection.errors import DeepProtectionError
+from deep_protection.images import to_pillow
 
 QUICK = ["--stop", "fixed:4"]
 
@@ -53,8 +59,6 @@ def test_one_file(picture_file: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_and_the_library_agree(picture_file: Path, tmp_path: Path) -> None:
-    import deep_protection as dp
-
     run("purify", picture_file, "-o", tmp_path / "out.png", "--seed", "5", *QUICK)
     expected = np.array(dp.purify(picture_file, stop="fixed:4", seed=5))
     assert (np.array(opened(tmp_path / "out.png")) == expected).all()
@@ -199,15 +203,73 @@ def test_an_animation_is_said_to_be_one(small: Image.Image, tmp_path: Path) -> N
     assert "only the first is used" in " ".join(result.stderr.decode().split())
 
 
-def test_classify_before_and_after(photograph: Image.Image, tmp_path: Path) -> None:
-    path = tmp_path / "dog.png"
-    photograph.save(path)
-    report = json.loads(run("classify", path, "--protect", "--stop", "fixed:100", "--json").stdout)
-    assert report["results"][0]["top5"][0]["label"] == "bull mastiff"
-    assert len(report["results"][0]["top5_protected"]) == 5
-    shown = run("classify", path).stdout.decode()
-    assert "bull mastiff" in shown
-    assert "%" in shown
+@pytest.fixture(scope="module")
+def pair(
+    lite0: dp.Classifier, recognised: tuple[Tensor, Tensor], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """A picture that was attacked and the same as it was, as files of which lite0 sees just these pixels."""
+    folder = tmp_path_factory.mktemp("pair")
+    found = dp.attack(lite0, recognised[0][:1], recognised[1][:1], "pgd")
+    assert found.success.all()
+    for name, pixels in (("attacked", found.adversarial[0]), ("clean", recognised[0][0])):
+        around = Image.new("RGB", (256, 256))
+        around.paste(to_pillow(pixels), (16, 16))
+        around.save(folder / f"{name}.png")
+    return folder / "attacked.png", folder / "clean.png"
+
+
+def test_classify_protected_by_contrast(
+    pair: tuple[Path, Path], lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
+) -> None:
+    result = run("classify", *pair, "--protect", "--json")
+    assert result.returncode == 0, result.stderr
+    attacked, clean = json.loads(result.stdout)["results"]
+    right = lite0.label(int(recognised[1][0]))
+    assert attacked["top5"][0]["label"] != right
+    assert [each["top5_protected"][0]["label"] for each in (attacked, clean)] == [right, right]
+    pixels = torch.stack([lite0.preprocess(opened(path)) for path in pair])
+    with torch.no_grad():
+        expected = dp.protect(lite0).explain(pixels)
+    for found, ours in zip((attacked, clean), expected, strict=True):
+        told = found["explanation"]
+        assert set(told) == {"answer", "reason", "is_suspicious", "p_value", "agreement", "strength"}
+        assert {name: told[name] for name in ("answer", "reason")} == {"answer": ours.answer, "reason": ours.reason}
+        assert told["agreement"] == pytest.approx(ours.agreement, abs=1e-4)
+    assert [each["explanation"]["answer"] for each in (attacked, clean)] == ["contrast", "own"]
+    for ours, theirs in zip(clean["top5_protected"], clean["top5"], strict=True):
+        assert ours == {**theirs, "probability": pytest.approx(theirs["probability"], abs=1e-5)}
+
+
+def test_classify_tells_which_answer_was_taken(pair: tuple[Path, Path]) -> None:
+    shown = " ".join(re.sub("[│┃]", " ", run("classify", pair[0], "--protect", "--quick").stdout.decode()).split())
+    assert "suspicious" in shown
+    assert re.search(r"\(contrast, p 0\.0\d\)", shown), shown
+    bare = run("classify", pair[1]).stdout.decode()
+    assert "%" in bare
+    assert "suspicious" not in bare
+
+
+def test_classify_by_the_restored_picture_alone(pair: tuple[Path, Path], lite0: dp.Classifier) -> None:
+    options = ("--protect", "--answer", "restored", "--stop", "fixed:6")
+    (found,) = json.loads(run("classify", pair[0], *options, "--json").stdout)["results"]
+    assert found["explanation"] is None
+    pixels = lite0.preprocess(opened(pair[0]))
+    best = lite0.top(dp.purify(pixels, stop="fixed:6")[None])[0]
+    assert [each["index"] for each in found["top5_protected"]] == [each.index for each in best]
+    # Only where the detector flags something is there anything to restore.
+    (left,) = json.loads(run("classify", pair[1], *options, "--when", "suspicious", "--json").stdout)["results"]
+    assert [each["index"] for each in left["top5_protected"]] == [each["index"] for each in left["top5"]]
+    assert "restored picture" in run("classify", pair[1], *options).stdout.decode()
+
+
+def test_options_of_the_protection_are_checked(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    refused(run("classify", pair[1], "--protect", "--answer", "best"), "answer must be one of contrast, restored")
+    refused(run("classify", pair[1], "--protect", "--when", "never"), "when must be one of always, suspicious")
+    refused(run("classify", pair[1], "--protect", "--answer", "restored", "--quick"), "quick fits nothing")
+    refused(run("classify", pair[1], "--protect", "--false-positive-rate", "0"), "false-positive rate must be from")
+    other = tmp_path / "other.json"
+    replace(dp.Calibration.shipped("lite0"), classifier="lite1").save(other)
+    refused(run("classify", pair[1], "--protect", "--calibration", other), "not 'lite0'")
 
 
 def test_names_that_look_like_markup_are_shown_as_they_are(photograph: Image.Image, tmp_path: Path) -> None:

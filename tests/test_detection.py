@@ -222,9 +222,12 @@ def test_the_command_names_what_is_suspicious(files: Sequence[Path]) -> None:
     assert [each["is_suspicious"] for each in report["results"]] == [True, False]
     assert report["results"][0]["label_before"]["label"] != report["results"][1]["label_before"]["label"]
     assert report["calibrated_on"]
+    assert report["results"][0]["agreement"] > 0.8 > report["results"][1]["agreement"]
     clean = run("detect", files[1], "--quick")
     assert clean.returncode == 0
     assert b"ok" in clean.stdout
+    assert b"agreement" in clean.stdout
+    assert f"{report['results'][1]['agreement']:.2f}".encode() in clean.stdout
 
 
 def test_the_command_tells_what_is_wrong(files: Sequence[Path], tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from pydantic import ValidationError
 import deep_protection as dp
 from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.quiet import warnings_silenced
+from deep_protection.service.kinds import KINDS
 from deep_protection.service.making import make
+from deep_protection.service.options import ProtectOptions
 from deep_protection.service.ray_serve import Arguments, build, create_front, over
 from deep_protection.service.replica import Replica
 from deep_protection.service.settings import Settings
@@ -125,7 +127,7 @@ def until(is_so: Callable[[], object]) -> None:
 
 def test_a_picture_is_restored_as_the_library_does(http: httpx.Client, data: bytes, small: Image.Image) -> None:
     expected = np.array(dp.purify(small, stop="fixed:2", seed=3))
-    answer = http.post("/v1/protect?stop=fixed:2&seed=3&wait=true", content=data)
+    answer = http.post("/v1/protect?answer=restored&stop=fixed:2&seed=3&wait=true", content=data)
     assert answer.status_code == 200, answer.text
     job = answer.json()
     assert (job["kind"], job["state"], job["error"]) == ("protect", "done", None)
@@ -134,7 +136,7 @@ def test_a_picture_is_restored_as_the_library_does(http: httpx.Client, data: byt
     begin, _, picture = job["files"]["result"].partition(",")
     assert begin == "data:image/png;base64"
     assert (opened(base64.b64decode(picture)) == expected).all()
-    form = {"files": {"image": data}, "data": {"stop": "fixed:2", "seed": "3"}}
+    form = {"files": {"image": data}, "data": {"answer": "restored", "stop": "fixed:2", "seed": "3"}}
     with httpx.Client(base_url=http.base_url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=PATIENCE) as plain:
         answer = plain.post("/v1/protect", headers={"Accept": "image/png"}, **form)  # type: ignore[arg-type]
     assert answer.headers["content-type"] == "image/png", answer.text
@@ -143,12 +145,17 @@ def test_a_picture_is_restored_as_the_library_does(http: httpx.Client, data: byt
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("classify", {"top": 3}), ("detect", {"quick": True}), ("detect", {"false_positive_rate": 0.2})],
+    [
+        ("classify", {"top": 3}),
+        ("detect", {"quick": True}),
+        ("detect", {"false_positive_rate": 0.2}),
+        ("protect", {"when": "always", "seed": 1}),
+    ],
 )
 def test_answers_are_those_of_the_service(
     http: httpx.Client, data: bytes, shop: Workshop, kind: str, options: dict[str, Any]
 ) -> None:
-    whole = {"classify": {}, "detect": {"false_positive_rate": 0.05, "quick": False}}[kind] | options
+    whole = KINDS[kind].options(**options).model_dump(exclude={"wait"})
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as a replica has; sums of more threads differ in their last bits
     try:
@@ -203,7 +210,9 @@ def test_a_replica_that_is_killed_is_replaced_and_its_request_done(
     (victim,) = replicas()
     before = ticks(victim)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(http.post, "/v1/protect?stop=fixed:300", content=data, headers={"Accept": "image/png"})
+        asked = pool.submit(
+            http.post, "/v1/protect?answer=restored&stop=fixed:300", content=data, headers={"Accept": "image/png"}
+        )
         until(lambda: ticks(victim) > before + 50)
         assert not asked.done()
         os.kill(victim, signal.SIGKILL)
@@ -219,7 +228,7 @@ def test_replicas_follow_the_load_and_what_is_too_much_is_refused(http: httpx.Cl
 
     def ask() -> None:
         while not enough.is_set():
-            answers.append(http.post("/v1/protect?stop=fixed:20", content=data))
+            answers.append(http.post("/v1/protect?answer=restored&stop=fixed:20", content=data))
 
     assert len(replicas()) == 1
     with ThreadPoolExecutor(8) as pool:
@@ -260,7 +269,7 @@ def test_a_request_that_kills_replicas_is_given_up(address: str) -> None:
 def test_requests_that_wait_are_done_together_and_each_for_itself(data: bytes, small: Image.Image) -> None:
     async def ask() -> list[Any]:
         replica = Replica("lite0", None, "cpu", 600.0, batch=4)
-        options = {"preset": "fast", "stop": "fixed:2", "seed": 0, "only_if_suspicious": False, "views": False}
+        options = ProtectOptions(answer="restored", stop="fixed:2").model_dump(exclude={"wait"})
         long = asyncio.create_task(replica.make("protect", {**options, "stop": "fixed:5000"}, {"image": data}))
         await asyncio.sleep(0.5)
         others = [

@@ -13,12 +13,16 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import torch
 from benchmarks.served import Served
 from PIL import Image
+from torch import Tensor
 
 import deep_protection as dp
 from deep_protection.cli.client import client_command
+from deep_protection.detection import ITERATIONS, repair_specks
 from deep_protection.errors import DeepProtectionError
+from deep_protection.images import take_picture
 from deep_protection.service.app import create_app
 from deep_protection.service.client import Client, ServiceError
 from deep_protection.service.kinds import KINDS
@@ -63,7 +67,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def test_a_waiting_client_gets_what_the_library_makes(http: httpx.Client, data: bytes, small: Image.Image) -> None:
-    answer = http.post("/v1/protect?wait=true&stop=fixed:6&seed=3", content=data, headers=PNG)
+    answer = http.post("/v1/protect?wait=true&answer=restored&stop=fixed:6&seed=3", content=data, headers=PNG)
     assert answer.status_code == 200, answer.text
     job = answer.json()
     assert (job["state"], job["kind"], job["error"], job["position"]) == ("done", "protect", None, None)
@@ -72,16 +76,17 @@ def test_a_waiting_client_gets_what_the_library_makes(http: httpx.Client, data: 
     assert (made["iterations_run"], made["seed"], made["preset"], made["restored"]) == (6, 3, "fast", True)
     assert len(made["before"]) == len(made["after"]) == 5
     assert [point["iteration"] for point in made["trajectory"]] == [6]
+    assert made["explanation"] is None
     restored = http.get(job["files"]["result"])
     assert restored.headers["content-type"] == "image/png"
     expected = dp.purify(small, stop="fixed:6", seed=3)
     assert (np.array(opened(restored.content)) == np.array(expected)).all()
 
 
-def test_the_answer_is_that_of_the_protected_classifier(client: Client, photograph: Image.Image, lite0: Any) -> None:
+def test_the_answer_is_that_to_the_restored_picture(client: Client, photograph: Image.Image, lite0: Any) -> None:
     seen = lite0.preprocess(photograph)
-    job = client.run("protect", image=as_png(dp_image(seen)), stop="fixed:3", views=True)
-    protected = dp.protect(lite0, stop="fixed:3", views=True)
+    job = client.run("protect", image=as_png(dp_image(seen)), answer="restored", stop="fixed:3", views=True)
+    protected = dp.protect(lite0, answer="restored", stop="fixed:3", views=True)
     best = lite0.best(protected(seen[None]), 1)[0][0]
     first = job["answer"]["after"][0]
     assert first["index"] == best.index
@@ -89,12 +94,88 @@ def test_the_answer_is_that_of_the_protected_classifier(client: Client, photogra
     assert job["answer"]["before"][0]["index"] == lite0.top(seen[None], 1)[0][0].index
 
 
+@pytest.fixture(scope="module")
+def attacked(recognised: tuple[Tensor, Tensor], lite0: dp.Classifier) -> Image.Image:
+    """A picture of lite0's size that it no longer sees as what it is."""
+    found = dp.attack(lite0, recognised[0][:1], recognised[1][:1], "pgd")
+    assert found.success.all()
+    return dp_image(found.adversarial[0])
+
+
+@pytest.mark.parametrize("options", [{}, {"preset": "thorough", "seed": 2}, {"quick": True}], ids=str)
+def test_the_answer_by_contrast_is_the_librarys(
+    options: dict[str, Any], client: Client, attacked: Image.Image, lite0: Any
+) -> None:
+    pixels = take_picture(attacked).pixels
+    job = client.run("protect", image=as_png(attacked), **options)
+    answer = job["answer"]
+    with torch.no_grad():
+        (expected,) = dp.protect(lite0, **options).explain(pixels[None])
+    found = answer["explanation"]
+    assert (found["answer"], found["reason"], found["is_suspicious"]) == ("contrast", expected.reason, True)
+    for name in ("p_value", "agreement", "strength"):
+        assert found[name] == pytest.approx(getattr(expected, name), abs=1e-4)
+    assert found["evidence"] == pytest.approx(expected.evidence, abs=1e-3)
+    best = lite0.best(expected.logits[None], 5)[0]
+    assert [each["index"] for each in answer["after"]] == [each.index for each in best]
+    assert answer["after"][0]["probability"] == pytest.approx(best[0].probability, abs=1e-4)
+    assert answer["before"][0]["index"] == lite0.top(pixels[None], 1)[0][0].index != answer["after"][0]["index"]
+    names = ["original", "views", "restored", "compressed", "mild"]
+    assert [each["name"] for each in found["references"]] == names
+    assert found["references"][0] | {"name": None} == answer["before"][0] | {"name": None}
+    restored = found["references"][2]
+    mean = expected.responses.restored.exp().mean(dim=0)
+    assert (restored["index"], restored["label"]) == (int(mean.argmax()), lite0.label(int(mean.argmax())))
+    assert restored["probability"] == pytest.approx(mean.max().item(), abs=1e-4)
+    # Fitted is what the answer needs, and no more.
+    assert answer["iterations_run"] == (0 if "quick" in options else ITERATIONS)
+    assert [point["iteration"] for point in answer["trajectory"]] == ([] if "quick" in options else [10, 20, 30])
+    assert (np.array(opened(client.file(job))) == np.array(dp_image(expected.restored))).all()
+    assert (np.array(opened(client.file(job, "seen"))) == np.array(attacked)).all()
+
+
+def test_a_picture_that_is_not_suspicious_keeps_the_classifiers_answer(
+    client: Client, photograph: Image.Image, lite0: Any
+) -> None:
+    """Of any size: what is looked at, fitted and given is what the classifier sees of it."""
+    job = client.run("protect", image=as_png(photograph))
+    answer, seen = job["answer"], lite0.preprocess(photograph)
+    assert (answer["explanation"]["answer"], answer["explanation"]["is_suspicious"]) == ("own", False)
+    assert answer["before"] == answer["after"]
+    assert answer["after"][0]["index"] == lite0.top(seen[None], 1)[0][0].index
+    assert (np.array(opened(client.file(job, "seen"))) == np.array(dp_image(seen))).all()
+    expected = dp.purify(seen, stop=f"fixed:{ITERATIONS}")
+    assert (np.array(opened(client.file(job))) == np.array(dp_image(expected))).all()
+    always = client.run("protect", image=as_png(photograph), when="always", quick=True)["answer"]["explanation"]
+    assert (always["is_suspicious"], always["p_value"]) == (True, None)
+    assert always["answer"] != "own"
+
+
+def test_specks_are_repaired_before_the_fit(client: Client, recognised: tuple[Tensor, Tensor], lite0: Any) -> None:
+    pixels = recognised[0][0].clone()
+    pixels.view(3, -1)[:, ::500] = 1.0
+    peppered = dp_image(pixels)
+    job = client.run("protect", image=as_png(peppered))
+    whole = repair_specks(take_picture(peppered).pixels)
+    expected = dp.purify(whole, stop=f"fixed:{ITERATIONS}")
+    assert (np.array(opened(client.file(job))) == np.array(dp_image(expected))).all()
+    assert job["answer"]["after"][0]["index"] == int(recognised[1][0])
+    assert lite0.label(int(recognised[1][0])) == job["answer"]["after"][0]["label"]
+
+
+def test_quick_and_restored_do_not_go_together(client: Client, data: bytes) -> None:
+    with pytest.raises(ServiceError, match="use answer=contrast"):
+        client.submit("protect", image=data, answer="restored", quick=True)
+
+
 def dp_image(pixels: Any) -> Image.Image:
     return Image.fromarray((pixels.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
 
 
 def test_a_client_that_does_not_wait_gets_a_job(http: httpx.Client, client: Client, data: bytes) -> None:
-    answer = http.post("/v1/protect", files={"image": data}, data={"stop": "fixed:6", "preset": "thorough"})
+    answer = http.post(
+        "/v1/protect", files={"image": data}, data={"answer": "restored", "stop": "fixed:6", "preset": "thorough"}
+    )
     assert answer.status_code == 202
     job = answer.json()
     assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
@@ -115,7 +196,7 @@ def test_who_asks_for_a_picture_gets_it(http: httpx.Client, data: bytes) -> None
 
 
 def test_events_tell_the_whole_story(http: httpx.Client, client: Client, data: bytes) -> None:
-    job = client.submit("protect", image=data, stop="fixed:120")
+    job = client.submit("protect", image=data, answer="restored", stop="fixed:120")
     events = [(name, json.loads(text)) for name, text in client.events(job)]
     states = [each["state"] for name, each in events if name == "state"]
     assert states[-1] == "done"
@@ -149,8 +230,9 @@ def test_cancelling(http: httpx.Client, client: Client, data: bytes) -> None:
 def test_a_batch_gives_every_job_its_own(client: Client, data: bytes, small: Image.Image) -> None:
     blocker = client.submit("protect", image=data, stop="fixed:40")
     mirrored = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    jobs = [client.submit("protect", image=as_png(each), stop="fixed:5") for each in (small, mirrored)]
-    broken = client.submit("protect", image=data[:-400], stop="fixed:5")
+    options = {"answer": "restored", "stop": "fixed:5"}
+    jobs = [client.submit("protect", image=as_png(each), **options) for each in (small, mirrored)]
+    broken = client.submit("protect", image=data[:-400], **options)
     for job, image in zip(jobs, (small, mirrored), strict=True):
         restored = opened(client.file(client.wait(job)))
         assert (np.array(restored) == np.array(dp.purify(image, stop="fixed:5"))).all()
@@ -162,15 +244,21 @@ def test_a_batch_gives_every_job_its_own(client: Client, data: bytes, small: Ima
 
 def test_only_what_is_suspicious_is_restored(client: Client, photograph: Image.Image) -> None:
     picture = as_png(photograph.resize((256, 256)))
-    made = client.run("protect", image=picture, only_if_suspicious=True, stop="fixed:2")["answer"]
-    assert made["restored"] == made["suspicious"]["is_suspicious"]
-    if not made["restored"]:
-        assert made["before"] == made["after"]
+    named = client.run("protect", image=picture, answer="restored", when="suspicious", stop="fixed:2")
+    job = client.run("protect", image=picture, answer="restored", only_if_suspicious=True, stop="fixed:2")
+    made = job["answer"]
+    assert {**made, "suspicious": None} == {**named["answer"], "suspicious": None}
+    assert (made["suspicious"]["is_suspicious"], made["restored"], made["iterations_run"]) == (False, False, 0)
+    assert made["before"] == made["after"]
+    assert (np.array(opened(client.file(job))) == np.array(opened(picture))).all()
+    sure = client.run("protect", image=picture, answer="restored", when="suspicious", false_positive_rate=0.99)
+    assert (sure["answer"]["suspicious"]["is_suspicious"], sure["answer"]["restored"]) == (True, True)
 
 
 def test_detecting(client: Client, data: bytes) -> None:
     made = client.run("detect", image=data, false_positive_rate=0.2, quick=True)["answer"]
     assert made["is_suspicious"] == (made["p_value"] <= 0.2)
+    assert -1 <= made["agreement"] <= 1
     assert made["evidence"]
     assert {"index", "label", "probability"} == set(made["label_before"])
 
@@ -295,7 +383,7 @@ def test_a_folder_has_one_service(served: Served) -> None:
 def test_the_command_asks_a_service(served: Served, data: bytes, tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(data)
     command = [sys.executable, "-W", "error", "-m", "deep_protection", "client", "protect", "photo.png"]
-    more = ["-o", "out", "-O", "stop=fixed:2", "--url", served.url, "--json"]
+    more = ["-o", "out", "-O", "stop=fixed:2", "-O", "answer=restored", "--url", served.url, "--json"]
     result = subprocess.run([*command, *more], capture_output=True, cwd=tmp_path, check=False)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["results"][0]["answer"]["iterations_run"] == 2

@@ -1,9 +1,10 @@
 """``deep-protection classify``: what a classifier sees, bare and protected."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import groupby, zip_longest
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import torch
 import typer
@@ -13,9 +14,11 @@ from rich.text import Text
 from deep_protection.classifiers import Classifier, Prediction, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import print_json, progress_bar, say_error, say_note, stdout
+from deep_protection.cli.detect import given_calibrations
 from deep_protection.cli.plan import STREAM, find_pictures
 from deep_protection.errors import ImageError
 from deep_protection.images import take_picture, to_pillow
+from deep_protection.protection import AnswerBy, Explanation, ProtectedClassifier, When
 from deep_protection.protection import protect as put_in_front
 from deep_protection.purification import find_device
 
@@ -27,8 +30,27 @@ def classify_command(
     ],
     classifier: options.ClassifierNames = None,
     protect: Annotated[
-        bool, typer.Option("--protect", help="Restore each picture first; both answers are shown.")
+        bool, typer.Option("--protect", help="Also answer as if no picture had been attacked; both answers are shown.")
     ] = False,
+    answer: Annotated[
+        str | None,
+        typer.Option(
+            help="With --protect: contrast, or restored, for the answer to the restored picture alone. Default: "
+            "contrast, but restored for services that are paid for each question."
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="With --protect: fit nothing, a little less often right.")
+    ] = False,
+    when: Annotated[
+        str | None,
+        typer.Option(
+            help="With --protect: which pictures are taken for attacked, suspicious or always. Default: suspicious, "
+            "but always with --answer restored."
+        ),
+    ] = None,
+    false_positive_rate: options.FalsePositiveRate = 0.05,
+    calibration: options.CalibrationFiles = None,
     preset: options.Preset = "fast",
     stop: options.Stop = None,
     seed: options.Seed = 0,
@@ -37,13 +59,14 @@ def classify_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Name what is in pictures: the five most probable classes, and with --protect those after restoring.
+    """Name what is in pictures: the five most probable classes, and with --protect those of the protected classifier.
 
-    Several classifiers are shown beside each other.
+    With --protect it is also told which answer was taken, and why. Several classifiers are shown beside each other.
     """
     names = find_pictures(inputs)
     where = find_device(device)
     models = [load_classifier(name).to(where) for name in options.several(classifier)]
+    known = given_calibrations(models, calibration or [])
     pictures: dict[str, list[torch.Tensor]] = {}
     failures: list[dict[str, Any]] = []
     for name in names:
@@ -55,12 +78,24 @@ def classify_command(
     columns: list[_Column] = []
     for number, model in enumerate(models):
         pixels = [each[number] for each in pictures.values()]
-        protected = put_in_front(model, preset=preset, stop=stop, seed=seed, device=where, workers=workers)
-        after: list[list[Prediction]] | None = None
+        protected = put_in_front(
+            model,
+            answer=cast("AnswerBy | None", answer),
+            quick=quick,
+            when=cast("When | None", when),
+            false_positive_rate=false_positive_rate,
+            calibration=known.get(model.name),
+            preset=preset,
+            stop=stop,
+            seed=seed,
+            device=where,
+            workers=workers,
+        )
+        after: list[_Protected] | None = None
         if protect and pixels:
             with progress_bar(f"restoring for {model.name}", shown=not quiet) as protected.progress, torch.no_grad():
                 alike = groupby(pixels, key=lambda picture: picture.shape)
-                after = [top for _, group in alike for top in model.best(protected(torch.stack(list(group))))]
+                after = [each for _, group in alike for each in _protected(model, protected, torch.stack(list(group)))]
         columns.append(_Column(model.name, [model.top(each.unsqueeze(0))[0] for each in pixels], after))
     if as_json:
         reports = [
@@ -74,17 +109,49 @@ def classify_command(
 
 
 @dataclass(frozen=True, slots=True)
+class _Protected:
+    """What a protected classifier answers to one picture, and why."""
+
+    top: list[Prediction]
+    found: Explanation | None
+    """None for the answer to the restored picture alone."""
+
+    def results(self) -> dict[str, Any]:
+        names = ("answer", "reason", "is_suspicious", "p_value", "agreement", "strength")
+        told = None if self.found is None else {name: getattr(self.found, name) for name in names}
+        return {"top5_protected": [asdict(each) for each in self.top], "explanation": told}
+
+    def told(self) -> str:
+        """In a line."""
+        if self.found is None:
+            return "the answer to the restored picture"
+        p = self.found.p_value
+        sure = f"agreement {self.found.agreement:.2f}" if p is None else f"p {p:.2f}"
+        return f"{self.found.reason} ({self.found.answer}, {sure})"
+
+
+def _protected(model: Classifier, protected: ProtectedClassifier, pixels: torch.Tensor) -> Iterator[_Protected]:
+    if protected.answer == "contrast":
+        explained: list[Any] = protected.explain(pixels)
+        logits = torch.stack([each.logits for each in explained])
+    else:
+        logits = protected(pixels)
+        explained = [None] * len(pixels)
+    yield from map(_Protected, model.best(logits), explained)
+
+
+@dataclass(frozen=True, slots=True)
 class _Column:
     """One classifier's answers, picture by picture."""
 
     name: str
     before: list[list[Prediction]]
-    after: list[list[Prediction]] | None
+    after: list[_Protected] | None
 
     def results(self, pictures: list[str]) -> list[dict[str, Any]]:
         return [
             {"input": picture, "top5": [asdict(prediction) for prediction in self.before[index]]}
-            | ({} if self.after is None else {"top5_protected": [asdict(each) for each in self.after[index]]})
+            | ({} if self.after is None else self.after[index].results())
             for index, picture in enumerate(pictures)
         ]
 
@@ -102,15 +169,23 @@ def _pixels(name: str, models: list[Classifier], *, quiet: bool) -> list[torch.T
 def _print_table(name: str, index: int, columns: list[_Column]) -> None:
     table = Table(title=Text(name), title_justify="left", min_width=40)
     answers: list[list[Prediction]] = []
+    told: list[str] = []
     for column in columns:
-        for heading, rows in (("as it is", column.before), ("protected", column.after)):
-            if rows is not None:
-                table.add_column(heading if len(columns) == 1 else f"{column.name}, {heading}")
-                table.add_column("%", justify="right")
-                answers.append(rows[index])
+        protected = column.after[index] if column.after else None
+        shown = [("as it is", column.before[index], "")]
+        if protected is not None:
+            shown.append(("protected", protected.top, protected.told()))
+        for heading, top, line in shown:
+            table.add_column(heading if len(columns) == 1 else f"{column.name}, {heading}")
+            table.add_column("%", justify="right")
+            answers.append(top)
+            told.append(line)
     for rank in zip_longest(*answers):
         cells: list[Text | str] = []
         for each in rank:
             cells += [Text(each.label), f"{each.probability:.1%}"] if each else ["", ""]
         table.add_row(*cells)
+    if any(told):
+        table.add_section()
+        table.add_row(*(cell for line in told for cell in (Text(line), "")))
     stdout.print(table)

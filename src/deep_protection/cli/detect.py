@@ -105,8 +105,8 @@ def pictures_command(
     return FLAGGED if any(each.is_suspicious for each in results.values()) else 0
 
 
-def _calibrations(models: list[Classifier], files: list[str], *, quick: bool) -> list[Calibration]:
-    """One for each classifier: of the files, or the one that comes with the package."""
+def given_calibrations(models: list[Classifier], files: list[str]) -> dict[str, Calibration]:
+    """Those of the files, by name of the classifier."""
     given = [Calibration.load(file) for file in files]
     if len(models) == 1 and len(given) == 1:
         given[0].check_classifier(models[0].name)
@@ -114,7 +114,13 @@ def _calibrations(models: list[Classifier], files: list[str], *, quick: bool) ->
     for name in by_name:
         if name not in {model.name for model in models}:
             raise OptionError(f"a calibration for {name} was given, which is not among the classifiers")
-    return [by_name.get(model.name) or Calibration.shipped(model.name, quick=quick) for model in models]
+    return by_name
+
+
+def _calibrations(models: list[Classifier], files: list[str], *, quick: bool) -> list[Calibration]:
+    """One for each classifier: of the files, or the one that comes with the package."""
+    given = given_calibrations(models, files)
+    return [given.get(model.name) or Calibration.shipped(model.name, quick=quick) for model in models]
 
 
 def _document(
@@ -197,7 +203,7 @@ def _print_table(results: dict[str, Opinions]) -> None:
     alone = len(classifiers) == 1
     table = Table()
     table.add_column("picture", overflow="fold")
-    for heading in ("verdict", "p"):
+    for heading in ("verdict", "p", *(["agreement"] if alone else [])):
         table.add_column(heading)
     for name in ("as it is", "restored in part") if alone else classifiers:
         table.add_column(name)
@@ -205,7 +211,10 @@ def _print_table(results: dict[str, Opinions]) -> None:
         cells: list[Text] = []
         for found in each.by_classifier.values():
             before, after = (f"{one.label} {one.probability:.0%}" for one in (found.label_before, found.label_after))
-            cells += [Text(before), Text(after)] if alone else [Text(f"p {found.p_value:.2f}\n{before}\n→ {after}")]
+            if alone:
+                cells += [Text(f"{found.agreement:.2f}"), Text(before), Text(after)]
+            else:
+                cells.append(Text(f"p {found.p_value:.2f}, agreement {found.agreement:.2f}\n{before}\n→ {after}"))
         verdict = "[red]suspicious[/red]" if each.is_suspicious else "ok"
         table.add_row(Text(name), verdict, f"{each.p_value:.2f}", *cells)
     stdout.print(table)

@@ -85,11 +85,9 @@ class ProtectedClassifier(nn.Module):
             )
         if quick and not by_contrast:
             raise OptionError("quick fits nothing, so there is no restored image to answer to; use answer='contrast'")
-        self.calibration = (
-            _calibration(classifier, calibration, quick=quick, is_needed=not by_contrast)
-            if self.when == "suspicious"
-            else None
-        )
+        self.calibration: Calibration | None = None
+        if self.when == "suspicious":
+            self.calibration = _calibration(classifier, calibration, quick=quick, is_needed=not by_contrast)
         if self.calibration is not None:
             self.calibration.check_rate(false_positive_rate)
         self.false_positive_rate = false_positive_rate
@@ -117,8 +115,13 @@ class ProtectedClassifier(nn.Module):
         mean: Tensor = chances(self.classifier, logits).unflatten(0, (len(pixels), self.fits)).mean(dim=1)
         return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
 
-    def explain(self, pixels: Tensor) -> list[Explanation]:
+    def explain(self, pixels: Tensor, restored: Tensor | None = None) -> list[Explanation]:
         """Answer ``N×3×H×W`` pixels and tell how each answer came about.
+
+        Args:
+            pixels: the images as they came.
+            restored: ``N×fits×3×H×W``, for who has made the restorations already, of the images without specks
+                (:func:`deep_protection.detection.repair_specks`); None makes them.
 
         Raises:
             ImageError: these are no such pixels. OptionError: the answer is not by contrast.
@@ -126,7 +129,7 @@ class ProtectedClassifier(nn.Module):
         _check(pixels)
         if self.answer != "contrast":
             raise OptionError("only answers by contrast are explained; use answer='contrast'")
-        return [self._explain(*each) for each in zip(pixels, self._asked_about(pixels), strict=True)]
+        return [self._explain(*each) for each in zip(pixels, self._asked_about(pixels, restored), strict=True)]
 
     def respond(self, pixels: Tensor) -> list[Responses]:
         """What the classifier says of ``N×3×H×W`` pixels and of their restorations, with the straight-through gradient:
@@ -144,10 +147,11 @@ class ProtectedClassifier(nn.Module):
         mean: Tensor = restored.unflatten(0, (len(pixels), self.fits)).mean(dim=1)
         return mean
 
-    def _asked_about(self, pixels: Tensor) -> list[list[Tensor]]:
+    def _asked_about(self, pixels: Tensor, restored: Tensor | None = None) -> list[list[Tensor]]:
         """Of each image, ``N×3×H×W`` of every kind that the classifier is asked about."""
         repaired = straight_through(pixels, _repaired)
-        restored = self._straight_through(repaired).unflatten(0, (len(pixels), self.fits))
+        if restored is None:
+            restored = self._straight_through(repaired).unflatten(0, (len(pixels), self.fits))
         return [kinds(*each, straight_through) for each in zip(repaired, restored, strict=True)]
 
     def _respond(self, image: Tensor, asked: list[Tensor]) -> tuple[Responses, Tensor]:
@@ -179,10 +183,13 @@ class ProtectedClassifier(nn.Module):
         decision = decide(found, is_suspicious=is_suspicious, labels_only=_labels_only(self.classifier, seen))
         is_uncalibrated = self.calibration is None and self.when != "always"
         note = f"; no calibration, so agreement above {AGREEMENT} decides" if is_uncalibrated else ""
+        logits = own if decision.kind == "own" else decision.log_probabilities
+        if decision.kind == "contrast" and isinstance(self.classifier, BlackBox):
+            logits = logits.log_softmax(dim=-1)  # its logits are logarithms of probabilities
         return Explanation(
             answer=decision.kind,
             reason=decision.reason + note,
-            logits=own if decision.kind == "own" else decision.log_probabilities,
+            logits=logits,
             is_suspicious=is_suspicious,
             p_value=p_value,
             agreement=seen.agreement,
@@ -194,7 +201,7 @@ class ProtectedClassifier(nn.Module):
 
     def _iterations(self, quick: bool) -> int | None:
         if quick:
-            return 0
+            return 0 if self.calibration is None else self.calibration.iterations
         if not isinstance(self.preset.rule(), Auto):  # a published recipe ends where its authors say
             return None
         return ITERATIONS if self.calibration is None else self.calibration.iterations
@@ -242,7 +249,7 @@ class ProtectedClassifier(nn.Module):
             progress=self.progress,
             return_details=True,
         )
-        return torch.cat([pixels[:0], *(fit[None].to(pixels) for result in results for fit in _fits_of(result))])
+        return torch.cat([pixels[:0], *(fit[None].to(pixels) for result in results for fit in fits_of(result))])
 
     def _rule(self, side: int) -> StopRule:
         # `auto` would ask at every checkpoint. Where questions are paid for, it ends as it does without a classifier.
@@ -276,8 +283,10 @@ def _labels_only(classifier: nn.Module, found: Responses) -> bool:
     return bool(((every.exp() > 2 * FLOOR).sum(dim=-1) <= 1).all())
 
 
-def _fits_of(result: Purified) -> list[Tensor]:
-    """The ``3×H×W`` pictures that the fits ended with, one by one; of a picture in tiles only their mean is kept."""
+def fits_of(result: Purified) -> list[Tensor]:
+    """The ``3×H×W`` images that the fits of such a tensor ended with, one by one; of one in tiles only their mean is
+    kept.
+    """
     if result.tiles > 1:
         return [result.image] * result.fits
     return [trajectory.restored for trajectory in result.trajectories]
@@ -353,9 +362,10 @@ def protect(
         when: ``"suspicious"``: only images that the detector flags are taken for attacked; ``"always"``: all are. None
             is ``"suspicious"`` by contrast and ``"always"`` with ``answer="restored"``.
         false_positive_rate: how many clean images may be flagged.
-        calibration: what clean images look like to this classifier; None takes the one that comes with the package.
-            Where there is none, a fixed threshold on the agreement decides, which finds attacks that least change the
-            image less often; make one with ``deep-protection detect calibrate``.
+        calibration: what clean images look like to this classifier; None takes the one that comes with the package. Of
+            one that is given, its own kind counts, with a fit or ``quick``. Where there is none, a fixed threshold on
+            the agreement decides, which finds attacks that least change the image less often; make one with
+            ``deep-protection detect calibrate``.
 
     Raises:
         OptionError, ClassifierError: an argument cannot be used.

@@ -29,6 +29,7 @@ class Told:
         picture: Picture,
         *,
         classified: bool = True,
+        views: bool = False,
         factor: int = 1,
     ) -> None:
         # As the fit cuts it: what is bounded is the side of what is drawn, ``factor`` times that of the picture.
@@ -38,7 +39,7 @@ class Told:
         self.course: list[dict[str, Any]] = []
         """Of the first fit of a picture that was fitted whole."""
         self._shop, self._classified = shop, classified and self.whole
-        self._views = bool(work.options.get("views", False))
+        self._views = views
         self._pace, self._pace_between = Pace(REPORTS_A_SECOND), Pace(REPORTS_A_SECOND)
         self._asked: tuple[Tensor, Tensor] | None = None
         self._part = 0
@@ -120,6 +121,17 @@ def fit_jobs(
             is_cancelled=lambda: all(each.work.is_cancelled() for each in told),
         )
     )
+
+
+def fitted(result: Purified) -> dict[str, Any]:
+    """What an answer tells of the fits of a picture."""
+    return {
+        "iterations_run": result.iterations_run,
+        "iteration_chosen": result.iteration_chosen,
+        "stop_reason": result.stop_reason,
+        "psnr": plain(float(result.psnr_input)),
+        "seconds": round(result.seconds, 3),
+    }
 
 
 def mean_answer(shop: Workshop, result: Purified, restored: Tensor, *, views: bool) -> Tensor:

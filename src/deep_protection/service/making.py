@@ -1,6 +1,5 @@
 """What workers do: one function a kind of job, from the pictures that came to the answer and the pictures made."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,15 +8,14 @@ from typing import Any
 from deep_protection.attacks import ATTACKS, attack
 from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.fitting import Progress
-from deep_protection.images import Picture, read_image, to_pillow
+from deep_protection.images import read_image, to_pillow
 from deep_protection.maps import as_record, extract_text
-from deep_protection.purification import Preset, Purified, find_preset
+from deep_protection.purification import Preset
 from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, inpaint, stop_for, upscale
-from deep_protection.service.fits import Told, budget_of, fit_jobs, mean_answer
-from deep_protection.service.watched import Watched, plain
-from deep_protection.service.workshop import Made, Work, Workshop, opened, png
-
-Outcome = Made | DeepProtectionError
+from deep_protection.service.fits import Told, budget_of, fit_jobs, fitted
+from deep_protection.service.protecting import protect_all
+from deep_protection.service.watched import Watched
+from deep_protection.service.workshop import Made, Outcome, Work, Workshop, opened, png
 
 
 def make(shop: Workshop, works: Sequence[Work]) -> list[Outcome]:
@@ -31,86 +29,6 @@ def make(shop: Workshop, works: Sequence[Work]) -> list[Outcome]:
         except DeepProtectionError as error:
             outcomes.append(error)
     return outcomes
-
-
-def protect_all(shop: Workshop, works: Sequence[Work]) -> list[Outcome]:
-    """Restore and classify; pictures of one size are fitted together."""
-    outcomes: dict[str, Outcome] = {}
-    groups: defaultdict[tuple[int, ...], list[tuple[Work, Picture, dict[str, Any]]]] = defaultdict(list)
-    for work in works:
-        try:
-            picture = opened(work.inputs["image"])
-            before = shop.top(shop.logits(picture.pixels))
-            about: dict[str, Any] = {"before": before, "after": before, "restored": False, "suspicious": None}
-            if work.options["only_if_suspicious"]:
-                about["suspicious"] = shop.detection(work, picture.pixels, 0.05)
-                if not about["suspicious"]["is_suspicious"]:
-                    outcomes[work.id] = Made({**about, **_NOTHING_FITTED, **_asked(work)}, {"result": _same(picture)})
-                    continue
-            groups[tuple(picture.pixels.shape)].append((work, picture, about))
-        except DeepProtectionError as error:
-            outcomes[work.id] = error
-    for group in groups.values():
-        try:
-            outcomes |= _protect_group(shop, group)
-        except DeepProtectionError as error:
-            outcomes |= {work.id: error for work, *_ in group}
-    return [outcomes[work.id] for work in works]
-
-
-def _protect_group(shop: Workshop, group: list[tuple[Work, Picture, dict[str, Any]]]) -> dict[str, Outcome]:
-    works, pictures, abouts = zip(*group, strict=True)
-    chosen = works[0].options
-    preset, views = find_preset(chosen["preset"]), chosen["views"]
-    told = [Told(shop, work, preset, pictures[0]) for work in works]
-    side = max(pictures[0].pixels.shape[-2:])
-    results = fit_jobs(
-        shop,
-        told,
-        pictures,
-        preset,
-        lambda index: preset.rule_asking(told[index].ask, side, chosen["stop"]),
-        chosen["seed"],
-    )
-    outcomes: dict[str, Outcome] = {}
-    for each, about, result in zip(told, abouts, results, strict=True):
-        if each.work.is_cancelled():
-            outcomes[each.work.id] = CancelledError("the job was cancelled")
-            continue
-        image = png(result.image)
-        restored = opened(image).pixels  # as whoever gets the file will see it
-        after = shop.top(mean_answer(shop, result, restored, views=views))
-        answer = {**about, **_fitted(result), "after": after, "restored": True, "trajectory": each.course}
-        outcomes[each.work.id] = Made({**answer, **_asked(each.work)}, {"result": image})
-    return outcomes
-
-
-_NOTHING_FITTED = {
-    "iterations_run": 0,
-    "iteration_chosen": 0,
-    "stop_reason": "not suspicious",
-    "psnr": None,
-    "seconds": 0.0,
-    "trajectory": [],
-}
-
-
-def _fitted(result: Purified) -> dict[str, Any]:
-    return {
-        "iterations_run": result.iterations_run,
-        "iteration_chosen": result.iteration_chosen,
-        "stop_reason": result.stop_reason,
-        "psnr": plain(float(result.psnr_input)),
-        "seconds": round(result.seconds, 3),
-    }
-
-
-def _asked(work: Work) -> dict[str, Any]:
-    return {"seed": work.options["seed"], "preset": work.options["preset"]}
-
-
-def _same(picture: Picture) -> bytes:
-    return png(picture.rebuild(picture.pixels))
 
 
 def _detect(shop: Workshop, work: Work) -> Made:
@@ -166,7 +84,7 @@ def _restore(shop: Workshop, work: Work, preset: Preset, stop: Any) -> Made:
     result = fit_jobs(shop, [told], [picture], preset, lambda _: preset.rule(stop), seed)[0]
     if work.is_cancelled():
         raise CancelledError("the job was cancelled")
-    return Made({**_fitted(result), "seed": seed}, {"result": png(result.image)})
+    return Made({**fitted(result), "seed": seed}, {"result": png(result.image)})
 
 
 def _inpaint(shop: Workshop, work: Work) -> Made:

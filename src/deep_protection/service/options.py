@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from deep_protection.attacks import ATTACKS
+from deep_protection.errors import OptionError
+from deep_protection.protection import AnswerBy, When
 from deep_protection.purification import find_preset
 from deep_protection.restoration import check_factor
 from deep_protection.stopping import parse_stop
@@ -29,34 +31,54 @@ Stop = Annotated[
     str | None, Field(max_length=40, description="When to end a fit, as auto or fixed:50.", examples=["auto"])
 ]
 
+Rate = Annotated[float, Field(gt=0, lt=1, description="How many clean pictures may be flagged.")]
+
 
 def check_stop(stop: str | None, longest: int) -> None:
     """That ``stop`` can be read and does not go on for ever."""
     if stop is not None:
-        from deep_protection.errors import OptionError
-
         rule = parse_stop(stop, longest)
         if not 1 <= rule.limit <= LONGEST_STOP:
             raise OptionError(f"stop={stop} asks for {rule.limit} iterations; from 1 to {LONGEST_STOP} are possible")
 
 
 class ProtectOptions(Options):
-    """Restore a picture, and classify it before and after."""
+    """Classify a picture as if it had not been attacked, and restore it."""
 
+    answer: AnswerBy | None = Field(
+        None,
+        description="How a suspicious picture is answered. contrast: from several restorations of what the classifier "
+        "sees of it, which has the classifier's size; result is the restored one of these, seen what it is of. "
+        "restored: by the restored picture alone, which has the size of the one sent. Left out: contrast, but restored "
+        "where the classifier is a service that is paid for each question.",
+    )
+    quick: bool = Field(False, description="By contrast, fit nothing: quicker, and a little less often right.")
+    when: When | None = Field(
+        None,
+        description="Which pictures are taken for attacked: suspicious, those that the detector flags, or always. Left "
+        "out: suspicious by contrast, always with answer=restored.",
+    )
+    false_positive_rate: Rate = 0.05
     preset: Literal["fast", "thorough", "paper"] = "fast"
     stop: Stop = None
     seed: Seed = 0
-    only_if_suspicious: bool = Field(False, description="Restore only what the detector flags.")
-    views: bool = Field(False, description="Average the answer over the picture, its mirror image and two sizes of it.")
+    only_if_suspicious: bool = Field(False, description="With answer=restored the same as when=suspicious.")
+    views: bool = Field(
+        False,
+        description="With answer=restored, average the answer over the picture, its mirror image and two sizes of it; "
+        "by contrast that is always done.",
+    )
 
     def check(self) -> None:
         check_stop(self.stop, find_preset(self.preset).longest)
+        if self.quick and self.answer == "restored":
+            raise OptionError("quick fits nothing, so there is no restored picture to answer to; use answer=contrast")
 
 
 class DetectOptions(Options):
     """Say whether a picture was tampered with."""
 
-    false_positive_rate: float = Field(0.05, gt=0, lt=1, description="How many clean pictures may be flagged.")
+    false_positive_rate: Rate = 0.05
     quick: bool = Field(False, description="Fit nothing: quicker, a little less sure.")
 
 
@@ -76,8 +98,6 @@ class AttackOptions(Options):
     seed: Seed = 0
 
     def check(self) -> None:
-        from deep_protection.errors import OptionError
-
         if self.attack not in OFFERED:
             raise OptionError(f"unknown attack {self.attack!r}; there are: {', '.join(OFFERED)}")
         if self.epsilon_255 is not None and ATTACKS[self.attack].norm != "Linf":

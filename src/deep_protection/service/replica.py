@@ -15,9 +15,9 @@ import torch
 from deep_protection.errors import DeepProtectionError
 from deep_protection.fitting import usable_cores, use_threads
 from deep_protection.service.kinds import done_together
-from deep_protection.service.making import Outcome, make
+from deep_protection.service.making import make
 from deep_protection.service.telling import told
-from deep_protection.service.workshop import Work, Workshop
+from deep_protection.service.workshop import Outcome, Work, Workshop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

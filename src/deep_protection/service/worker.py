@@ -18,9 +18,9 @@ import torch
 
 from deep_protection.errors import CancelledError, DeepProtectionError, OutputError
 from deep_protection.service.files import DamagedError, Files
-from deep_protection.service.making import Outcome, make
+from deep_protection.service.making import make
 from deep_protection.service.telling import told
-from deep_protection.service.workshop import Work, Workshop
+from deep_protection.service.workshop import Outcome, Work, Workshop
 
 
 class Worker:

@@ -12,12 +12,14 @@ from PIL import Image
 from torch import Tensor
 
 from deep_protection.classifiers import Classifier, Prediction, load_classifier, mean_logits
-from deep_protection.detection import Detection, detect
+from deep_protection.detection import Calibration, Detection, detect
 from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.fitting import Progress
 from deep_protection.images import Picture, encode, from_pillow, read_image, to_pillow
+from deep_protection.protection import ProtectedClassifier, protect
 from deep_protection.purification import find_device
 from deep_protection.service.kinds import calibration_of
+from deep_protection.service.options import ProtectOptions
 from deep_protection.service.watched import plain
 
 PREVIEW_SIDE = 320
@@ -49,6 +51,9 @@ class Made:
 
     answer: dict[str, Any]
     files: dict[str, bytes] = field(default_factory=dict)
+
+
+Outcome = Made | DeepProtectionError
 
 
 class Workshop:
@@ -99,6 +104,28 @@ class Workshop:
 
     def top(self, logits: Tensor, count: int = 5) -> list[dict[str, Any]]:
         return [as_answer(each) for each in self.model.best(logits[None], count)[0]]
+
+    def first(self, chances: Tensor) -> dict[str, Any]:
+        """The best of ``classes`` probabilities."""
+        probability, index = chances.max(dim=-1)
+        return as_answer(Prediction(int(index), self.model.label(int(index)), probability.item()))
+
+    def protected(self, chosen: ProtectOptions) -> ProtectedClassifier:
+        """The classifier behind the protection. Raises :class:`~deep_protection.errors.OptionError`."""
+        is_restored = chosen.answer == "restored"
+        return protect(
+            self.model,
+            answer=chosen.answer,
+            quick=chosen.quick,
+            when=None if is_restored else chosen.when,  # the detector is asked before, with progress
+            preset=chosen.preset,
+            stop=chosen.stop,
+            seed=chosen.seed,
+            device=self.device,
+            workers=1,
+            false_positive_rate=chosen.false_positive_rate,
+            calibration=Calibration.load(self.calibration_file) if self.calibration_file else None,
+        )
 
     def detection(self, work: Work, pixels: Tensor, rate: float, *, quick: bool = False) -> dict[str, Any]:
         """The detector's verdict on a ``3×H×W`` picture."""
