@@ -1,4 +1,4 @@
-"""Put the measured numbers into README.md and docs/performance.md, from the committed results.
+"""Put the measured numbers into README.md and the documents, from the committed results.
 
     python -m benchmarks documents
 
@@ -51,6 +51,7 @@ def _demo() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "demo": _demo,
+    "protection": experiment_table.protection,
     "oblivious": experiment_table.oblivious,
     "views": experiment_table.views,
     "adaptive": experiment_table.adaptive,
