@@ -1,4 +1,4 @@
-"""Put the measured numbers into README.md and docs/performance.md, from the committed results.
+"""Put the measured numbers into README.md and the documents, from the committed results.
 
     python -m benchmarks documents
 
@@ -31,6 +31,7 @@ from deep_protection.evaluation.report.document import block_markdown
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
     "README.md",
+    "docs/index.md",
     "docs/performance.md",
     "docs/stopping.md",
     "docs/detection.md",
@@ -51,6 +52,7 @@ def _demo() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "demo": _demo,
+    "protection": experiment_table.protection,
     "oblivious": experiment_table.oblivious,
     "views": experiment_table.views,
     "adaptive": experiment_table.adaptive,
