@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import (
     commands,
+    contrast,
     demo_table,
     detection_tables,
     experiment_table,
@@ -33,6 +34,7 @@ DOCUMENTS = (
     "README.md",
     "docs/index.md",
     "docs/performance.md",
+    "docs/contrast.md",
     "docs/stopping.md",
     "docs/detection.md",
     "docs/attackers.md",
@@ -68,6 +70,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **restoration.TABLES,
     **targets.TABLES,
     "commands": commands.commands,
+    **contrast.TABLES,
     **service_tables.TABLES,
     **integrations.TABLES,
     "several_fits": several_fits.counts,
