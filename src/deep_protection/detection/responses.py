@@ -101,7 +101,7 @@ def respond(ask: Callable[[Tensor], Tensor], image: Tensor, kinds: Sequence[Tens
 
 
 def compress(pixels: Tensor, quality: int) -> Tensor:
-    """``3×H×W`` pixels through JPEG of that quality."""
+    """``3×H×W`` pixels through JPEG of that quality, default chroma subsampling (Guo et al. 2018, arXiv:1711.00117)."""
     buffer = BytesIO()
     to_pillow(pixels).save(buffer, format="JPEG", quality=quality)
     with Image.open(buffer) as image:
