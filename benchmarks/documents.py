@@ -31,6 +31,7 @@ from deep_protection.evaluation.report.document import block_markdown
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
     "README.md",
+    "docs/index.md",
     "docs/performance.md",
     "docs/stopping.md",
     "docs/detection.md",
