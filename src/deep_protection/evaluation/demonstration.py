@@ -37,7 +37,7 @@ _SALT_AND_PEPPER = replace(
     title="salt and pepper, 100 steps",
     build=lambda: foolbox().attacks.SaltAndPepperNoiseAttack(steps=100, across_channels=True),
 )
-"""A third of the steps that experiments take, and so of the time: it finds changes that are some 5 % larger."""
+"""A third of the steps that experiments take, and so of the time: what it finds is little larger."""
 ATTACKED_BY: dict[str, AttackSpec] = {each.name: each for each in (ATTACKS["pgd"], ATTACKS["fgsm"], _SALT_AND_PEPPER)}
 
 SHOWN = 2
