@@ -151,7 +151,8 @@ def ramped(strength: float) -> Answer:
 
     def answer(case: Case) -> Tensor:
         found = case.responses()
-        share = (found.agreement - contrast.SCATTERED) / (contrast.AGREED - contrast.SCATTERED)
+        beyond_chance = found.agreement - contrast.by_chance(len(found.original))
+        share = (beyond_chance - contrast.SCATTERED) / (contrast.AGREED - contrast.SCATTERED)
         return found.mean + strength * min(1.0, max(0.0, share)) * found.shift
 
     return answer

@@ -12,7 +12,7 @@ import deep_protection as dp
 from deep_protection.detection import Responses, agreement, centred, margin, repair_specks, respond
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.protection import decide
-from deep_protection.protection.contrast import AGREED, STRENGTH
+from deep_protection.protection.contrast import AGREED, STRENGTH, by_chance, is_agreement
 
 
 def answers(*rows: Sequence[float]) -> Tensor:
@@ -45,12 +45,21 @@ def test_shifts_in_one_direction_agree_and_scattered_ones_do_not() -> None:
     assert centred(together).mean(dim=-1).abs().max() < 1e-6
 
 
+@pytest.mark.parametrize("classes", [2, 3, 5, 10, 50, 200])
+def test_unrelated_answers_seldom_agree_by_chance_however_few_the_classes(classes: int) -> None:
+    drawn = torch.randn(1000, 12, classes, generator=torch.Generator().manual_seed(classes)).log_softmax(dim=-1)
+    flagged = [is_agreement(Responses(each[0], each[:4], each[4:8], each[8:], each[:4])) for each in drawn]
+    assert sum(flagged) <= 0.06 * len(flagged)
+    assert classes > 2 or not any(flagged), "two classes have one direction only: everything agrees"
+
+
 def test_the_answer_goes_on_in_the_direction_in_which_references_move_it() -> None:
     """The attacked class leads still after every restoration; the one that was pushed down has risen most."""
-    found = responses(original=[8, 0, 1, 1, 1], reference=[4, 3, 1, 1, 1], mild=[7, 1, 1, 1, 1])
+    others = [1.0] * 40
+    found = responses([8, 0, *others], [4, 3, *others], [7, 1, *others])
     decision = decide(found, is_suspicious=True)
     assert found.mean.argmax() == 0
-    assert found.agreement > AGREED
+    assert found.agreement > AGREED + by_chance(42)
     assert decision.kind == "contrast"
     assert decision.strength == STRENGTH
     assert decision.log_probabilities.argmax() == 1
@@ -230,7 +239,7 @@ def test_without_a_calibration_a_fixed_threshold_decides_and_says_so(small_image
     for each in model.explain(small_images):
         assert "no calibration" in each.reason
         assert each.p_value is None
-        assert each.is_suspicious == (each.agreement > 0.77)
+        assert each.is_suspicious == is_agreement(each.responses)
 
 
 def test_gradients_reach_the_image_through_every_kind_of_answer(small_images: Tensor) -> None:
