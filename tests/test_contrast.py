@@ -75,12 +75,22 @@ def test_what_is_not_suspicious_keeps_its_own_answer() -> None:
 
 
 def test_a_tie_is_decided_by_mild_changes_whoever_made_it() -> None:
-    found = responses(original=[3.01, 3, 0, 0, 0], reference=[1, 4, 0, 0, 0])
+    found = responses(original=[3.01, 3, 0, 0, 0], reference=[1, 4, 0, 5, 0])
     assert margin(found.original) < 0.05
+    assert found.mild.mean(dim=0).argmax() == 3, "a third class, which the tie rules out"
     for is_suspicious in (True, False):
         decision = decide(found, is_suspicious=is_suspicious)
         assert decision.kind == "mild"
         assert decision.log_probabilities.argmax() == 1
+
+
+def test_a_close_call_is_the_images_own_unless_mild_changes_say_otherwise() -> None:
+    for reference, kind, label in (([1, 4, 0, 0, 0], "mild", 1), ([4, 3, 0, 0, 0], "own", 0)):
+        decision = decide(responses([3.3, 3, 0, 0, 0], reference), is_suspicious=False)
+        assert decision.kind == kind
+        assert decision.log_probabilities.argmax() == label
+    sure = responses([6, 3, 0, 0, 0], [1, 4, 0, 0, 0])
+    assert decide(sure, is_suspicious=False).kind == "own"
 
 
 def test_a_fragile_perturbation_gets_the_mild_answer_and_not_one_carried_too_far() -> None:

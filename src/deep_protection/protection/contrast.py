@@ -31,8 +31,9 @@ SCATTERED, AGREED = 0.73, 0.79
 """Agreement up to which λ is 0, and from which it is largest, linear in between; for very many classes, as above. Where
 only specks or compression speak against an image, its shifts scatter as those of clean images do, and a mean answer is
 the better one."""
-TIED = 0.05
-"""Nats between the first two answers below which neither is one: there attacks end that look for the least change."""
+CLOSE, TIED = 0.5, 0.05
+"""Nats between the first two answers below which mild changes choose between them: there attacks end that look for the
+least change. Among suspicious images only ties, as one step of an attack may also end there and needs more."""
 RAISED = 2.0
 """Nats by which references have to raise a class, beyond the mean of all classes, for a mild answer to be taken; or:"""
 SURE = 0.3
@@ -80,8 +81,12 @@ def decide(found: Responses, *, is_suspicious: bool, labels_only: bool = False) 
             return Decision("own", found.original, 0.0, NOT_SUSPICIOUS)
         votes = found.restored.exp().mean(dim=0).clamp(min=FLOOR).log()
         return Decision("restored", votes, 0.0, "suspicious, and only labels are known: most views of the restoration")
-    if margin(found.original.detach()) < TIED:
-        return Decision("mild", _mean(_mild(found)), 0.0, "a tie between two classes, which mild changes decide")
+    apart = margin(found.original.detach())
+    if apart < (TIED if is_suspicious else CLOSE):
+        # The image's own answer still says between which classes the choice is.
+        answer = _mean(_mild(found)) + found.original
+        if is_suspicious or int(answer.argmax()) != int(found.original.argmax()):
+            return Decision("mild", answer, 0.0, "too close to call between two classes: mild changes decide")
     if not is_suspicious:
         return Decision("own", found.original, 0.0, NOT_SUSPICIOUS)
     if _is_fragile(found):
