@@ -94,8 +94,9 @@ def test_no_more_clean_pictures_are_flagged_than_was_asked_for() -> None:
         evidence = [dict(zip(EVIDENCE, each, strict=True)) for each in values]
         made = calibrate(evidence[:pictures], classifier="any", iterations=0, pictures="drawn")
         flagged[number] = np.mean([made.p_value(made.score(each)) <= 0.1 for each in evidence[pictures:]])
-    # 0.1 for scores that do not depend on the calibration; by a scale that has seen the pictures it is 0.125.
-    assert abs(flagged.mean() - 0.1) < 0.01
+    # 0.1 for scores that do not depend on the calibration; by a scale that has seen the pictures it is 0.125, and one
+    # that each picture is left out of errs on the safe side.
+    assert 0.08 < flagged.mean() < 0.11
 
 
 def test_p_values_count_the_clean_pictures_that_score_as_high(known: dp.Calibration) -> None:
