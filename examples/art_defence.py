@@ -1,4 +1,4 @@
-"""The Adversarial Robustness Toolbox attacks a classifier; our preprocessor stands in front, our detector beside.
+"""The Adversarial Robustness Toolbox attacks a classifier, bare and protected; our detector stands beside.
 
 pip install 'deep-protection[art,attacks]'; python examples/art_defence.py
 """
@@ -15,14 +15,13 @@ import deep_protection as dp
 from deep_protection.evaluation import imagenet_samples
 
 
-def estimator(model: torch.nn.Module, defence: Any = None) -> Any:
+def estimator(model: torch.nn.Module) -> Any:
     return PyTorchClassifier(
         model=model,
         loss=torch.nn.CrossEntropyLoss(),
         input_shape=(3, 224, 224),
         nb_classes=1000,
         clip_values=(0, 1),
-        preprocessing_defences=defence,
     )
 
 
@@ -33,7 +32,7 @@ def run(count: int = 6, steps: int = 10) -> dict[str, Any]:
     y = to_categorical(np.array([label for _, label in samples]), 1000)
 
     bare = estimator(lite0)
-    defended = estimator(lite0, dp.art.DeepPriorPreprocessor())  # the one line
+    defended = estimator(dp.protect(lite0))  # the one line
     detector = dp.art.DeepPriorDetector(bare)
     attack = {"eps": 4 / 255, "eps_step": 1 / 255, "max_iter": steps, "verbose": False}
     oblivious = ProjectedGradientDescent(bare, **attack).generate(x, y=y)

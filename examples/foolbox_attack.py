@@ -1,4 +1,4 @@
-"""foolbox attacks a classifier as it is and with the restoration in front, and counts itself.
+"""foolbox attacks a classifier as it is and with the protection in front, and counts itself.
 
 pip install 'deep-protection[attacks]'; python examples/foolbox_attack.py
 """

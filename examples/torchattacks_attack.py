@@ -1,4 +1,4 @@
-"""torchattacks attacks a classifier as it is and with the restoration in front.
+"""torchattacks attacks a classifier as it is and with the protection in front.
 
 pip install deep-protection; pip install --no-deps torchattacks; python examples/torchattacks_attack.py
 """

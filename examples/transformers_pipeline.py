@@ -1,4 +1,4 @@
-"""A transformers pipeline with the restoration between its own resizing and normalisation.
+"""A transformers pipeline with the protection between its own resizing and normalisation.
 
 pip install 'deep-protection[hub,attacks]'; python examples/transformers_pipeline.py google/vit-base-patch16-224
 """
@@ -20,7 +20,7 @@ def run(model: str, count: int = 4) -> dict[str, Any]:
     return {
         "model": model,
         "as they are": [answers[0]["label"] for answers in before],
-        "restored": [answers[0]["label"] for answers in after],
+        "protected": [answers[0]["label"] for answers in after],
     }
 
 

@@ -83,7 +83,11 @@ def flags(caplog: pytest.LogCaptureFixture) -> Any:
     return asked
 
 
-@pytest.mark.parametrize("options", [{}, {"preset": "thorough"}, {"views": True}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"when": "always"}, {"preset": "thorough", "when": "always"}, {"answer": "restored"}],
+    ids=str,
+)
 def test_autoattack_has_no_flag_for_a_fixed_seed(
     options: dict[str, Any], flags: Any, tiny: nn.Module, pictures: Tensor
 ) -> None:
@@ -93,9 +97,13 @@ def test_autoattack_has_no_flag_for_a_fixed_seed(
 
 
 def test_autoattack_calls_fresh_seeds_randomised(flags: Any, tiny: nn.Module, pictures: Tensor) -> None:
-    protected = dp.protect(tiny, stop="fixed:3", seed=None)
+    """Where a fit is behind the answer; a classifier's own is the same each time."""
+    protected = dp.protect(tiny, answer="restored", stop="fixed:3", seed=None)
     [said] = flags(protected, pictures, protected(pictures).argmax(dim=1))
     assert 'randomized defense! Please use version="rand"' in said
+    protected = dp.protect(tiny, stop="fixed:3", seed=None)
+    assert not {"contrast", "restored"} & {each.answer for each in protected.explain(pictures)}
+    assert flags(protected, pictures, protected(pictures).argmax(dim=1)) == []
 
 
 def test_autoattack_does_not_see_that_the_defence_optimises(flags: Any, tiny: nn.Module, pictures: Tensor) -> None:

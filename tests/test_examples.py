@@ -47,7 +47,7 @@ def test_scripts_that_measure(name: str) -> None:
 @pytest.mark.usefixtures("host_randomness")
 def test_the_script_of_transformers(hub_directory: Path) -> None:
     found = runpy.run_path(str(EXAMPLES / "transformers_pipeline.py"))["run"](str(hub_directory), count=2)
-    assert len(found["restored"]) == 2
+    assert len(found["protected"]) == 2
 
 
 @pytest.mark.usefixtures("host_randomness")

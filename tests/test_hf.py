@@ -1,4 +1,4 @@
-"""The restoration inside real pipelines of transformers."""
+"""The protection inside real pipelines of transformers."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +10,7 @@ from PIL import Image
 
 import deep_protection as dp
 from deep_protection.evaluation import imagenet_samples
+from deep_protection.protection.contrast import AGREEMENT
 
 pytestmark = pytest.mark.usefixtures("host_randomness")
 
@@ -40,12 +41,32 @@ def scores(answers: Any) -> dict[str, float]:
 def test_its_answers_are_the_networks_for_purified_pictures(
     pipe: Any, hub_directory: Path, pictures: list[Image.Image]
 ) -> None:
-    ours = scores(dp.hf.protect(pipe, stop="fixed:5", seed=4)(pictures[0]))
+    ours = scores(dp.hf.protect(pipe, answer="restored", stop="fixed:5", seed=4)(pictures[0]))
     classifier = dp.load_classifier(hub_directory)
     restored = dp.purify(classifier.preprocess(pictures[0]), stop="fixed:5", seed=4)
     expected = {each.label: each.probability for each in classifier.top(restored[None], 6)[0]}
     assert ours == pytest.approx(expected, abs=1e-5)
     assert ours != pytest.approx(scores(pipe(pictures[0])), abs=1e-5)
+
+
+@pytest.mark.parametrize("when", ["suspicious", "always"])
+def test_its_answers_are_those_of_the_protected_network(
+    when: Any, pipe: Any, hub_directory: Path, pictures: list[Image.Image]
+) -> None:
+    """By contrast, and without a calibration: none comes with the package for models of the hub."""
+    protected = dp.hf.protect(pipe, when=when, seed=4)
+    classifier = dp.load_classifier(hub_directory)
+    pixels = torch.stack([classifier.preprocess(picture) for picture in pictures])
+    ours = dp.protect(classifier, when=when, seed=4)
+    with torch.no_grad():
+        for said, best in zip(protected(pictures), classifier.best(ours(pixels), 6), strict=True):
+            assert scores(said) == pytest.approx({each.label: each.probability for each in best}, abs=1e-5)
+        explained = protected.model.protected.explain(pixels)
+    assert {each.p_value for each in explained} == {None}
+    bare = [scores(each) for each in pipe(pictures)]
+    for said, found, before in zip(protected(pictures), explained, bare, strict=True):
+        assert found.is_suspicious == (when == "always" or found.agreement > AGREEMENT)
+        assert (scores(said) == pytest.approx(before, abs=1e-5)) == (found.answer == "own")
 
 
 def test_lists_batches_generators_and_files(pipe: Any, pictures: list[Image.Image], tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ import deep_protection as dp
 from deep_protection.classifiers import BlackBox
 from deep_protection.classifiers.black_box import FLOOR, NOTHING, SLOTS
 from deep_protection.cli import main
-from deep_protection.detection import rate_each
-from deep_protection.evaluation import RealWorld, markdown
+from deep_protection.detection import calibrate, gather, look, rate_each
+from deep_protection.evaluation import RealWorld, imagenet_samples, markdown
 from deep_protection.images import to_pillow
 
 BUSY = status(500, 43040, "Internal")
@@ -144,6 +144,7 @@ def test_it_can_be_protected_and_is_asked_once_a_picture(
     clarifai: BlackBox, picture: Tensor, service: LocalService
 ) -> None:
     protected = dp.protect(clarifai)
+    assert protected.answer == "restored", "each question is paid for"
     logits = protected(picture)
     assert len(service.seen) == 1
     restored = protected.purify(picture)
@@ -152,6 +153,76 @@ def test_it_can_be_protected_and_is_asked_once_a_picture(
     service.seen.clear()
     dp.protect(clarifai, stop="stable:2")(picture)
     assert len(service.seen) > 2, "a rule that is named asks at checkpoints"
+
+
+def test_who_pays_for_it_has_a_service_answer_by_contrast(
+    clarifai: BlackBox, lite0: dp.Classifier, picture: Tensor, service: LocalService
+) -> None:
+    protected = dp.protect(clarifai, answer="contrast", when="always", quick=True)
+    (found,) = protected.explain(picture)
+    assert len(service.seen) == 16
+    assert (found.is_suspicious, found.p_value) == (True, None)
+    original = int(found.responses.original.argmax())
+    assert clarifai.label(original) == lite0.top(picture)[0][0].label
+    assert found.logits.exp().sum().item() == pytest.approx(1, abs=1e-3)
+
+
+def probabilities(lite0: dp.Classifier) -> dp.Classifier:
+    """lite0 as a function that gives a probability for every class."""
+
+    @torch.no_grad()
+    def rows(pixels: Tensor) -> Tensor:
+        return lite0(pixels).softmax(dim=-1)
+
+    return dp.load_classifier(rows, labels=lite0.labels)
+
+
+def test_a_function_that_gives_probabilities_is_answered_by_contrast(
+    lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
+) -> None:
+    pixels, labels = recognised[0][:2], recognised[1][:2]
+    attacked = dp.attack(lite0, pixels, labels, "pgd").adversarial
+    theirs = probabilities(lite0)
+    protected = dp.protect(theirs, calibration=replace(dp.Calibration.shipped("lite0"), classifier=theirs.name))
+    assert protected.answer == "contrast"
+    with torch.no_grad():
+        ours = dp.protect(lite0).explain(attacked)
+    found = protected.explain(attacked)
+    assert [each.answer for each in found] == [each.answer for each in ours] == ["contrast", "contrast"]
+    for one, other in zip(found, ours, strict=True):
+        assert one.agreement == pytest.approx(other.agreement, abs=1e-3)
+        assert theirs.label(int(one.logits.argmax())) == lite0.label(int(other.logits.argmax()))
+    # Its logits are logarithms of probabilities, and so are those of its protected answers.
+    answers = protected(torch.cat([attacked, pixels])).exp()
+    assert answers.sum(dim=1).tolist() == pytest.approx([1, 1, 1, 1], abs=1e-3)
+    bare = theirs(pixels).argmax(dim=1)
+    assert answers[2:].argmax(dim=1).tolist() == bare.tolist()
+    # Without a calibration a fixed threshold decides.
+    (plain,) = dp.protect(theirs, quick=True).explain(attacked[:1])
+    assert (plain.answer, plain.p_value) == ("contrast", None)
+
+
+def test_a_function_that_gives_labels_is_answered_by_its_restored_picture(
+    lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
+) -> None:
+    """Where that is suspicious; labels show no direction to go on in."""
+
+    def named(pixels: Tensor) -> list[str]:
+        return [row[0].label for row in lite0.top(pixels, 1)]
+
+    theirs = dp.load_classifier(named)
+    pixels, labels = recognised[0][:2], recognised[1][:2]
+    attacked = dp.attack(lite0, pixels, labels, "pgd").adversarial
+    found = dp.protect(theirs, when="always").explain(attacked)
+    with torch.no_grad():
+        ours = dp.protect(lite0).explain(attacked)
+    for each, whole in zip(found, ours, strict=True):
+        assert (each.answer, each.strength) == ("restored", 0)
+        votes = whole.responses.restored.argmax(dim=1)
+        assert theirs.label(int(each.logits.argmax())) == lite0.label(int(votes.mode().values))
+    clean = dp.protect(theirs).explain(pixels)
+    assert [each.answer for each in clean] == ["own", "own"]
+    assert [theirs.label(int(each.logits.argmax())) for each in clean] == [lite0.label(int(each)) for each in labels]
 
 
 def test_probabilities_of_concepts_stay_as_they_were_given(picture: Tensor) -> None:
@@ -166,8 +237,11 @@ def test_probabilities_of_concepts_stay_as_they_were_given(picture: Tensor) -> N
 def test_it_detects_with_a_calibration(
     clarifai: BlackBox, lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
 ) -> None:
-    # What lite0's clean pictures look like, which the service answers for.
-    known = replace(dp.Calibration.shipped("lite0", quick=True), classifier=clarifai.name)
+    # The service names twenty labels and no more, which makes its answers jump: it needs a calibration of its own.
+    clean = [lite0.preprocess(each) for each, _ in imagenet_samples()]
+    seen = look(clean, clarifai, iterations=0)
+    evidence = [gather(*each) for each in zip(clean, seen, strict=True)]
+    known = calibrate(evidence, classifier=clarifai.name, iterations=0, pictures="foolbox's photographs")
     peppered = recognised[0][0].clone()
     peppered.view(3, -1)[:, ::200] = 1.0
     found = dp.detect([peppered, recognised[0][0]], clarifai, calibration=known, false_positive_rate=0.1)

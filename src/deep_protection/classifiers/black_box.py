@@ -95,12 +95,15 @@ class BlackBox(Classifier):
                     "they must be as many"
                 )
             chances = torch.tensor(answer.chances)
+            # However small, they tell which way an answer moves; only 0 has no logarithm.
+            least = min([FLOOR, *chances[chances > 0].tolist()])
         else:
+            least = FLOOR
             chances = torch.zeros(self._width)
             named = answer.chances or ({NOTHING: 1.0} if self._is_open else {})
             for label, value in named.items():
                 chances[self._index(label)] = value
-        return chances.clamp(min=FLOOR).log()
+        return chances.clamp(min=least).log()
 
     def _index(self, label: str) -> int:
         with self._lock:

@@ -1,5 +1,7 @@
 """Parts of the Adversarial Robustness Toolbox (Nicolae et al. 2018, arXiv:1807.01069): a preprocessor and a detector.
 
+A protected classifier needs no part of its own: ``PyTorchClassifier(dp.protect(classifier), …, clip_values=(0, 1))``.
+
 Both are exactly as strong as :func:`deep_protection.purify` and :func:`deep_protection.detect`, whose limits are
 theirs: an attacker who knows of them gets past them.
 """
@@ -34,7 +36,8 @@ Floats = NDArray[np.floating[Any]]
 
 class DeepPriorPreprocessor(_preprocessor.PreprocessorPyTorch):  # type: ignore[misc, name-defined]
     """
-    Implement restoration by Deep Image Prior as a preprocessing defence in PyTorch.
+    Implement restoration by Deep Image Prior as a preprocessing defence in PyTorch. It restores and no more: the answer
+    by contrast needs the classifier, and is that of a `PyTorchClassifier` around `deep_protection.protect`.
 
     | Paper link: https://arxiv.org/abs/1711.10925
 
@@ -204,7 +207,8 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
         :param batch_size: Pictures looked at together.
         :return: (report, is_adversarial):
                 where report holds an array of a value a picture for `score` (in standard deviations of clean pictures),
-                `p_value` (how often a clean picture scores as high), `label_before`, `label_after`,
+                `p_value` (how often a clean picture scores as high), `agreement` (how much everything that was done to
+                the picture moves the answer in one direction, from -1 to 1), `label_before`, `label_after`,
                 `probability_before` and `probability_after` (the classifier's first answer to the picture and to its
                 partial restoration), every piece of `evidence` by name, and the `false_positive_rate`;
                 where is_adversarial is a boolean list of per-sample prediction whether the sample is adversarial
@@ -229,6 +233,7 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
         report = {
             "score": np.array([each.score for each in found]),
             "p_value": np.array([each.p_value for each in found]),
+            "agreement": np.array([each.agreement for each in found]),
             "label_before": np.array([each.label_before.index for each in found], dtype=int),
             "label_after": np.array([each.label_after.index for each in found], dtype=int),
             "probability_before": np.array([each.label_before.probability for each in found]),

@@ -1,4 +1,4 @@
-"""The restoration inside an image-classification pipeline of transformers (Wolf et al. 2020, arXiv:1910.03771)."""
+"""The protection inside an image-classification pipeline of transformers (Wolf et al. 2020, arXiv:1910.03771)."""
 
 import copy
 from typing import Any
@@ -16,7 +16,7 @@ transformers = import_optional("transformers", needed_for="dp.hf.protect", extra
 
 
 def protect(pipeline: Any, **options: Any) -> Any:
-    """The same pipeline with the restoration between its image processor's resizing and its normalisation.
+    """The same pipeline with the protection between its image processor's resizing and its normalisation.
 
     >>> import deep_protection as dp
     >>> from transformers import pipeline                                           # doctest: +SKIP
@@ -26,8 +26,10 @@ def protect(pipeline: Any, **options: Any) -> Any:
         pipeline: an ``image-classification`` pipeline of RGB pictures; it is left as it is and shares its network with
             the one that is returned, which takes and gives the same: pictures, paths and URLs, one, a list or a
             generator, ``batch_size``, ``top_k``. Pictures of a batch are fitted side by side.
-        options: those of :func:`deep_protection.protect`: ``preset``, ``stop``, ``seed``, ``device``, ``workers``,
-            ``views``, ``when``, ``calibration`` and so on.
+        options: those of :func:`deep_protection.protect`: ``answer``, ``quick``, ``preset``, ``seed``, ``device``,
+            ``when``, ``calibration`` and so on. No calibration comes with the package for models of the hub, so unless
+            one is given a fixed threshold says what is suspicious. ``pipeline.model.protected`` is the protected
+            classifier, for its ``explain``.
 
     Raises:
         ClassifierError: this is no such pipeline, or its image processor does more than scale and shift colours after

@@ -23,8 +23,9 @@ class Purify(nn.Module):
     type and size; what follows the picture in a v2 sample, such as a label, is passed on. Tensors of floats have the
     straight-through gradient (BPDA). A normalised picture is an :class:`deep_protection.ImageError`.
 
-    Without a classifier to ask, ``stop`` None is a fixed count; :func:`deep_protection.protect` can do better. In the
-    worker processes of a ``DataLoader`` use ``workers=1``.
+    It restores and no more: the answer by contrast, and a fit that ends when the answer has settled, need the
+    classifier, which :func:`deep_protection.protect` has; here ``stop`` None is a fixed count. In the worker processes
+    of a ``DataLoader`` use ``workers=1``.
     """
 
     def __init__(
