@@ -34,6 +34,9 @@ the better one."""
 CLOSE, TIED = 0.5, 0.05
 """Nats between the first two answers below which mild changes choose between them: there attacks end that look for the
 least change. Among suspicious images only ties, as one step of an attack may also end there and needs more."""
+UNANIMOUS = 0.9
+"""Agreement from which a close call is the work of an attack that went far, and not of one that looks for the least
+change: contrast answers it."""
 RAISED = 2.0
 """Nats by which references have to raise a class, beyond the mean of all classes, for a mild answer to be taken; or:"""
 SURE = 0.3
@@ -81,8 +84,8 @@ def decide(found: Responses, *, is_suspicious: bool, labels_only: bool = False) 
             return Decision("own", found.original, 0.0, NOT_SUSPICIOUS)
         votes = found.restored.exp().mean(dim=0).clamp(min=FLOOR).log()
         return Decision("restored", votes, 0.0, "suspicious, and only labels are known: most views of the restoration")
-    apart = margin(found.original.detach())
-    if apart < (TIED if is_suspicious else CLOSE):
+    is_close = margin(found.original.detach()) < (TIED if is_suspicious else CLOSE)
+    if is_close and found.agreement < UNANIMOUS:
         # The image's own answer still says between which classes the choice is.
         answer = _mean(_mild(found)) + found.original
         if is_suspicious or int(answer.argmax()) != int(found.original.argmax()):
