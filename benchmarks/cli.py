@@ -28,7 +28,6 @@ Inputs = Annotated[Path, typer.Option(help="Folder of attacked pictures; what is
 SAMPLES, MADE = Path("samples"), Path("inputs")
 ALL_ATTACKS = ",".join([*POSTER, "pgd8"])
 DETECTION = Path("docs/results/detection/evidence.jsonl")
-JOINT = Path("docs/results/detection/joint.jsonl")
 EIGHT = ",".join(POSTER)
 SEVERAL_FITS = Path("docs/results/stopping/several-fits.jsonl")
 MAPS = Path("docs/results/maps/words.jsonl")
@@ -116,6 +115,33 @@ def detection(
     measured.run(str(images), inputs, attacks.split(","), pictures, out)
 
 
+@app.command("contrast-collect")
+def contrast_collect(
+    out: Annotated[Path, typer.Option(help="Folder for the answers, some 200 kB an image and attack.")],
+    images: Images = SAMPLES,
+    inputs: Inputs = MADE,
+    attacks: Attacks = EIGHT,
+    limit: Annotated[int, typer.Option(min=1)] = 1000,
+    classifier: str = "lite0",
+) -> None:
+    """Ask about everything that the answer by contrast could be made of. Attacked images must be there already."""
+    from benchmarks import contrast as measured
+
+    measured.collect(str(images), inputs, out, attacks.split(","), limit, classifier)
+
+
+@app.command("contrast-search")
+def contrast_search(
+    answers: Annotated[Path, typer.Option(help="Folder that contrast-collect filled.")],
+    attacks: Attacks = EIGHT,
+    classifier: str = "lite0",
+) -> None:
+    """Count right answers of every variant of the answer by contrast."""
+    from benchmarks import contrast as measured
+
+    measured.search(answers, attacks.split(","), classifier)
+
+
 @app.command("detection-costs")
 def detection_costs() -> None:
     """What detectors and the restoration cost, side by side. Wants a quiet machine."""
@@ -130,19 +156,6 @@ def detection_plot() -> None:
     from benchmarks import detection_plot as drawn
 
     drawn.plot()
-
-
-@app.command()
-def joint(
-    images: Images = SAMPLES,
-    pictures: Annotated[int, typer.Option(min=1)] = 16,
-    epsilons: Annotated[str, typer.Option(help="Linf, in 255ths, joined by commas.")] = "4,8",
-    out: Out = JOINT,
-) -> None:
-    """An attacker who knows the detector, and attacks it along with the classifier."""
-    from benchmarks import detection_attack
-
-    detection_attack.run(images, pictures, [float(each) for each in epsilons.split(",")], out)
 
 
 @app.command()

@@ -2,43 +2,33 @@
 
 from typing import Any
 
-from deep_protection.attacks import ATTACKS
-from deep_protection.evaluation import BASELINES
+from deep_protection.evaluation.demonstration import PROTECTED, shown
 
 
 def table(report: dict[str, Any]) -> str:
     """The demo's numbers as Markdown."""
-    results = report["results"]
+    results, pictures = report["results"], report["pictures"]
     lines = [
-        f"`make demo`: {report['pictures']['recognised']} of {report['pictures']['taken']} ImageNet photographs that "
-        f"`{report['classifier']}` gets right, preset `{report['preset']}`, stop `{report['stop']}`, attacked pictures "
-        "only where the attack succeeded. Right answers, top-1 / top-5, with the 95 % interval of top-1:",
-        "",
-        "| defence | " + " | ".join(f"{title(row['attack'])} (n = {row['n']})" for row in results) + " | s a picture |",
-        "|---|" + "---|" * (len(results) + 1),
+        "| defence | " + " | ".join(f"{row['title']} (n = {row['n']})" for row in results) + " | s an image |",
+        "|---|" + "---:|" * (len(results) + 1),
     ]
-    pictures = sum(row["n"] for row in results)
-    for name in results[0]["defences"]:
+    images = sum(row["n"] for row in results)
+    for name, title in shown(results).items():
         scores = [row["defences"][name] for row in results]
-        defence = BASELINES[name].title if name in BASELINES else f"**restored** (`{report['preset']}`)"
-        seconds = f"{sum(score['seconds'] for score in scores) / pictures:.3f}"
-        lines.append("| " + " | ".join([defence, *map(cell, scores), seconds]) + " |")
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"Wall time on {report['cores']} CPU cores; rows in [docs/results/demo](docs/results/demo/results.json).",
-            "",
-        ]
+        seconds = f"{sum(score['seconds'] for score in scores) / images:.2f}"
+        lines.append(
+            "| " + " | ".join([f"**{title}**" if name == PROTECTED else title, *map(cell, scores), seconds]) + " |"
+        )
+    about = (
+        f"The {pictures['recognised']} of {pictures['taken']} photographs that `{report['classifier']}` gets right; "
+        "attacked ones only where the attack changed the answer. Right answers in percent, top-1 / top-5, with the "
+        "95 % interval of top-1; seconds on one core, the classifier's own time among them:"
     )
-
-
-def title(attack: str) -> str:
-    return ATTACKS[attack].title if attack in ATTACKS else "clean, not attacked"
+    return "\n".join([about, "", *lines, ""])
 
 
 def cell(score: dict[str, Any]) -> str:
     if not score["n"]:
         return "–"
     low, high = score["top1_interval"]
-    return f"{score['top1']:.0%} / {score['top5']:.0%} ({low:.0%}–{high:.0%})"
+    return f"{100 * score['top1']:.0f} / {100 * score['top5']:.0f} ({100 * low:.0f}–{100 * high:.0f})"

@@ -2,6 +2,7 @@
 and every combination can be judged afterwards.
 """
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +18,6 @@ from deep_protection.attacks import find_attack
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.detection import gather, look
 from deep_protection.detection.detect import ITERATIONS
-from deep_protection.detection.evidence import divergence
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.pictures import labelled_pictures
@@ -90,16 +90,22 @@ def _row(
         seen = look([pixels], classifier, iterations=iterations, workers=1)[0]
         row[title] = {key: round(value, 5) for key, value in gather(pixels, seen).items()}
         row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
-    row["predicted"] = int(seen.given.argmax())
+    row["predicted"] = int(seen.original.argmax())
     for title, measure in OTHERS.items():
         begin = time.process_time()
         row[title] = float(f"{measure(pixels, classifier):.6g}")
         row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
     for title, compare in others.items():
         begin = time.process_time()
-        row[title] = float(f"{compare(pixels, seen.given):.6g}")
+        row[title] = float(f"{compare(pixels, seen.original.exp()):.6g}")
         row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
     return row
+
+
+def divergence(first: Tensor, second: Tensor) -> float:
+    """Logarithm of the Kullback-Leibler divergence of two rows of probabilities, in nats; 1e-6 stands for 0."""
+    nats = (first * ((first + 1e-6) / (second + 1e-6)).log()).sum().clamp(min=0).item()
+    return math.log(nats + 1e-3)
 
 
 def distance(first: Tensor, second: Tensor) -> float:

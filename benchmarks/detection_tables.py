@@ -1,7 +1,6 @@
 """How well attacked pictures are told from clean ones: the tables of docs/detection.md, from its results."""
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -9,7 +8,6 @@ from statistics import mean
 
 import numpy as np
 
-from benchmarks.experiment_table import experiment
 from benchmarks.rows import Row, read
 from deep_protection.attacks import POSTER
 from deep_protection.detection import EVIDENCE, Calibration, calibrate
@@ -18,7 +16,6 @@ from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.evaluation.report.rows import CLEAN, attack_title
 
 RESULTS = Path(__file__).parents[1] / "docs/results/detection/evidence.jsonl"
-JOINT = RESULTS.with_name("joint.jsonl")
 ATTACKS = (*POSTER, "pgd8")
 RATE = 0.05
 
@@ -32,10 +29,6 @@ def rows() -> list[Row]:
     Attacks are rounded to 8 bits where they survive it, else floats.
     """
     found = [row for row in read(RESULTS) if row["clean_correct"]]
-    for row in found:  # the same detector with JPEG in place of what we restore
-        row["jpeg"] = {**row["quick"], "restoration": row["jpeg_divergence"]}
-        row["second"] = {**row["quick"], "restoration": row["second_divergence"]}
-        row["without"] = {**row["quick"], "restoration": 0.0}
     return [row for row in found if row["attack"] == CLEAN or row["predicted"] != row["label"]]
 
 
@@ -66,12 +59,9 @@ def _other(name: str) -> Score:
 
 
 METHODS: dict[str, tuple[str, Score, str]] = {
-    "fit": ("**ours**, 20 iterations", _ours("fit"), "fit"),
+    "fit": ("**ours**", _ours("fit"), "fit"),
     "quick": ("**ours**, `--quick`: no fit", _ours("quick"), "quick"),
-    "jpeg": ("ours, JPEG 25 in place of the restoration", _ours("jpeg"), "quick"),
-    "second": ("ours, a second classifier in its place", _ours("second"), "quick"),
-    "without": ("ours, nothing in its place", _ours("without"), "quick"),
-    **{name: (f"only {name}", _alone("fit", name), "fit" if name == "restoration" else "quick") for name in EVIDENCE},
+    **{name: (f"only {name}", _alone("fit", name), "fit") for name in EVIDENCE},
     "feature_squeezing": ("feature squeezing", _other("feature_squeezing"), "feature_squeezing"),
     "jpeg_shift": ("JPEG 50, L1 shift", _other("jpeg_shift"), "jpeg_shift"),
     "jpeg_divergence": (
@@ -139,61 +129,6 @@ def detections() -> str:
     return block_markdown(Table(["", *(attack_title(attack) for attack in ATTACKS), "mean of eight"], lines))
 
 
-def joint() -> str:
-    """What is left when the attacker knows the detector: per ε, how many are fooled, and of those how many caught."""
-    lines = []
-    for part, title in (("quick", "`--quick`"), ("fit", "20 iterations")):
-        own = [row for row in read(JOINT) if part in row]
-        for epsilon in sorted({row["epsilon"] for row in own}):
-            made = [row for row in own if row["epsilon"] == epsilon]
-            fooled = [row for row in made if row["predicted"] != row["label"]]
-            flagged = sum(_flagged(part, row) for row in fooled)
-            lines.append([f"ours, {title}", f"{epsilon:g}/255", str(len(made)), str(len(fooled)), str(flagged)])
-    return block_markdown(
-        Table(["detector attacked", "ε", "pictures", "fooled the classifier", "of them caught"], lines)
-    )
-
-
-def _flagged(part: str, row: Row) -> bool:
-    known = _calibration(part, row["image"])
-    return known.p_value(known.score(row[part])) <= RATE
-
-
-def restored_by(part: str | None) -> tuple[float, float, float]:
-    """Share right of clean and of attacked pictures (mean of the eight), and CPU seconds a picture where one of ten is
-    attacked; restoring always, or what the detector flags by ``part`` of its evidence.
-    """
-    restored = {
-        (row["image"], row["attack"]): row
-        for row in experiment("main").results
-        if row["defence"] == "fast" and row["stop"] == "auto"
-    }
-    right: dict[str, list[bool]] = defaultdict(list)
-    spent: dict[str, list[float]] = defaultdict(list)
-    for row in rows():
-        behind = restored.get((row["image"], row["attack"]))
-        if behind is None:
-            continue
-        flagged = part is None or _flagged(part, row)
-        right[row["attack"]].append(behind["top1_correct"] if flagged else row["predicted"] == row["label"])
-        cost = costs()["restore"] if flagged else 0.0
-        spent[row["attack"]].append(cost + (costs()[part] if part else 0.0))
-    attacked = mean(mean(map(float, right[attack])) for attack in POSTER)
-    cost = 0.9 * mean(spent[CLEAN]) + 0.1 * mean(mean(spent[attack]) for attack in POSTER)
-    return mean(map(float, right[CLEAN])), attacked, cost
-
-
-def mix() -> str:
-    """Restoring always, or only what is flagged, on 90 % clean and 10 % attacked pictures: put together from rows."""
-    lines = []
-    for title, part in (("always", None), ("only suspicious", "fit"), ("only suspicious, `--quick`", "quick")):
-        clean, attacked, cost = restored_by(part)
-        whole = 0.9 * clean + 0.1 * attacked
-        lines.append([title, f"{100 * clean:.1f}", f"{100 * attacked:.1f}", f"{100 * whole:.1f}", f"{cost:.2f}"])
-    heading = ["restored", "clean, top-1", "attacked, mean of eight", "90 % clean, 10 % attacked", "CPU s a picture"]
-    return block_markdown(Table(heading, lines))
-
-
 def areas_short() -> str:
     """Means, without single attacks and single figures; attacks that are files and those that only floats can hold."""
     lines = []
@@ -213,14 +148,10 @@ def areas_short() -> str:
     return block_markdown(Table(heading, lines))
 
 
-def _mean_of(areas: dict[str, float], share: dict[str, float], part: list[str]) -> str:
-    return f"{mean(areas[name] for name in part):.3f}, {100 * mean(share[name] for name in part):.0f} %"
-
-
 def _parts() -> tuple[list[str], list[str]]:
     """Attacks of the eight that survive 8 bits on more than half of the pictures, and the others."""
     files = {a: mean(float(row["rounded"]) for row in rows() if row["attack"] == a) > 0.5 for a in POSTER}
     return [a for a in POSTER if files[a]], [a for a in POSTER if not files[a]]
 
 
-TABLES = {"areas": areas, "areas_short": areas_short, "detections": detections, "joint": joint, "mix": mix}
+TABLES = {"areas": areas, "areas_short": areas_short, "detections": detections}

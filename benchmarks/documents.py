@@ -1,4 +1,4 @@
-"""Put the measured numbers into README.md and docs/performance.md, from the committed results.
+"""Put the measured numbers into README.md and the documents, from the committed results.
 
     python -m benchmarks documents
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import (
     commands,
+    contrast,
     demo_table,
     detection_tables,
     experiment_table,
@@ -31,7 +32,9 @@ from deep_protection.evaluation.report.document import block_markdown
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
     "README.md",
+    "docs/index.md",
     "docs/performance.md",
+    "docs/contrast.md",
     "docs/stopping.md",
     "docs/detection.md",
     "docs/attackers.md",
@@ -51,6 +54,7 @@ def _demo() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "demo": _demo,
+    "protection": experiment_table.protection,
     "oblivious": experiment_table.oblivious,
     "views": experiment_table.views,
     "adaptive": experiment_table.adaptive,
@@ -66,6 +70,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **restoration.TABLES,
     **targets.TABLES,
     "commands": commands.commands,
+    **contrast.TABLES,
     **service_tables.TABLES,
     **integrations.TABLES,
     "several_fits": several_fits.counts,

@@ -5,6 +5,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.rows import read
+from deep_protection.attacks import POSTER
+from deep_protection.evaluation import BASELINES
+from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.evaluation.report import Rows, fidelity, recovery, tiers
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.evaluation.report.tiers import efforts as efforts_table
@@ -12,6 +15,9 @@ from deep_protection.evaluation.report.tiers import efforts as efforts_table
 RESULTS = Path(__file__).parents[1] / "docs/results"
 MAIN_STOPS = ("none", "auto", "fixed:50", "oracle", "oracle:top1")
 """Of the stop rules that were tried, those that the short tables show."""
+PROTECTION = "protection"
+ANSWERED = (*PROTECTIONS, *BASELINES)
+"""Defences that answer without a stop rule."""
 COLUMNS = ("defence", "clean", "mean attack", "worst attack", "right under all", "n", "CPU s")
 
 
@@ -20,13 +26,28 @@ def experiment(folder: str) -> Rows:
     return Rows(RESULTS / folder)
 
 
+def protection() -> str:
+    """The protected classifier beside the filters: clean, mean and worst of the poster's attacks."""
+    if not (RESULTS / PROTECTION).exists():
+        return "Not measured yet.\n"
+    return answered(RESULTS / PROTECTION)
+
+
+def answered(folder: Path) -> str:
+    """The same of any experiment."""
+    return _in_short(recovery(Rows(folder, attacks=POSTER, defences=ANSWERED)))
+
+
 def oblivious() -> str:
     """Clean, mean and worst of the attacks, without the single attacks."""
     return _short("main")
 
 
 def _short(folder: str) -> str:
-    whole = recovery(experiment(folder), MAIN_STOPS)
+    return _in_short(recovery(experiment(folder), MAIN_STOPS))
+
+
+def _in_short(whole: Table) -> str:
     places = [list(whole.heading).index(name) for name in COLUMNS]
     lines = [[line[place] for place in places] for line in whole.lines]
     return block_markdown(Table(COLUMNS, lines))

@@ -293,16 +293,39 @@ def test_demo_makes_the_table_the_numbers_and_the_picture(tmp_path: Path) -> Non
     result = run("demo", "--out", tmp_path / "demo", "--images", "2", "--stop", "fixed:3")
     assert result.returncode == 0, result.stderr
     table = result.stdout.decode()
-    assert "restored" in table
-    assert "JPEG 50" in table
+    assert "JPEG 25" in table
+    assert "protected" in table
+    assert "best of" in table
     numbers = json.loads((tmp_path / "demo" / "results.json").read_text())
     assert [row["attack"] for row in numbers["results"]] == ["none", "pgd", "fgsm", "saltpepper"]
-    pgd = numbers["results"][1]
+    clean, pgd = numbers["results"][:2]
+    assert (clean["defences"]["protected"]["top1"], clean["answered"]["own"]) == (1.0, 2)
     assert (pgd["n"], pgd["defences"]["none"]["top1"]) == (2, 0.0)
-    assert {"quantise", "jpeg50", "median3", "tv", "restored"} <= set(pgd["defences"])
+    assert {"quantise", "jpeg50", "median3", "tv", "protected"} <= set(pgd["defences"])
     with Image.open(tmp_path / "demo" / "demo.png") as picture:
         assert picture.width > 800
         assert len(set(picture.convert("L").resize((64, 64)).tobytes())) > 50
+    assert {each.name for each in (tmp_path / "demo").iterdir()} == {"results.json", "demo.png"}
+
+
+def test_demo_ends_at_ctrl_c_with_all_its_processes(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-m", "deep_protection", "demo", "--out", str(tmp_path / "demo")]
+    demo = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
+    if not children.exists():
+        demo.kill()
+        demo.communicate()
+        pytest.skip("needs Linux's list of child processes")
+    while demo.poll() is None and len(children.read_text().split()) < 2:  # one of them tracks what is shared
+        time.sleep(0.1)
+    time.sleep(1)  # they are still importing, and would print a traceback
+    os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: every process of the group
+    out, err = demo.communicate(timeout=120)  # both pipes are closed once the last process has gone
+    assert (demo.returncode, out) == (130, b""), err
+    assert err.decode().splitlines() == [
+        "error: interrupted; what was finished is kept, run the same command again to go on"
+    ]
+    assert not list((tmp_path / "demo").iterdir())
 
 
 def test_doctor_proves_that_it_works() -> None:

@@ -15,8 +15,9 @@ from test_cli import refused, run
 from torch import Tensor
 
 import deep_protection as dp
-from deep_protection.detection import EVIDENCE, calibrate, classifier_pixels, gather, look
-from deep_protection.detection.evidence import Answers, divergence, odds_against, specks
+from deep_protection.detection import EVIDENCE, Responses, calibrate, classifier_pixels, gather, look
+from deep_protection.detection.evidence import direction, odds_against, specks
+from deep_protection.detection.specks import find_specks
 from deep_protection.evaluation import imagenet_samples
 
 
@@ -56,7 +57,7 @@ def test_salt_and_pepper_stands_out_by_its_specks(known: dp.Calibration, recogni
     found = dp.detect(peppered, calibration=known)
     assert max(found.evidence, key=found.evidence.__getitem__) == "specks"
     assert found.is_suspicious
-    assert specks(recognised[0][0]) < specks(peppered)
+    assert specks(find_specks(recognised[0][0])[0]) < specks(find_specks(peppered)[0])
 
 
 def test_a_batch_is_judged_as_its_pictures_are(
@@ -93,8 +94,9 @@ def test_no_more_clean_pictures_are_flagged_than_was_asked_for() -> None:
         evidence = [dict(zip(EVIDENCE, each, strict=True)) for each in values]
         made = calibrate(evidence[:pictures], classifier="any", iterations=0, pictures="drawn")
         flagged[number] = np.mean([made.p_value(made.score(each)) <= 0.1 for each in evidence[pictures:]])
-    # 0.1 for scores that do not depend on the calibration; by a scale that has seen the pictures it is 0.125.
-    assert abs(flagged.mean() - 0.1) < 0.01
+    # 0.1 for scores that do not depend on the calibration; by a scale that has seen the pictures it is 0.125, and one
+    # that each picture is left out of errs on the safe side.
+    assert 0.08 < flagged.mean() < 0.11
 
 
 def test_p_values_count_the_clean_pictures_that_score_as_high(known: dp.Calibration) -> None:
@@ -159,13 +161,17 @@ def test_a_network_is_asked_in_its_own_type(recognised: tuple[Tensor, Tensor]) -
 
 def test_the_figures_are_what_their_formulas_say() -> None:
     first, second = torch.tensor([0.75, 0.25]), torch.tensor([0.25, 0.75])
-    nats = 0.75 * math.log(3) - 0.25 * math.log(3)
-    assert divergence(first, second) == pytest.approx(math.log(nats + 1e-3), abs=1e-4)
-    assert divergence(first, first) == pytest.approx(math.log(1e-3), abs=1e-3)
     assert odds_against(0, first) == pytest.approx(-math.log(3), abs=1e-3)
     assert odds_against(1, first) == pytest.approx(math.log(3), abs=1e-3)
-    found = gather(torch.zeros(3, 8, 8), Answers(second, second, first, second))
-    assert found["restoration"] > found["views"]
+    rows = second.log().expand(4, 2)
+    found = Responses(first.log(), torch.cat([first.log()[None], rows[1:]]), rows, rows, rows)
+    assert found.agreement == pytest.approx(1, abs=1e-5)
+    assert gather(torch.zeros(3, 8, 8), found)["compression"] == pytest.approx(odds_against(0, second), abs=1e-5)
+    # The same shifts of a surer answer speak less for tampering; longer shifts of the same agreement speak more.
+    surer = Responses(*(getattr(found, kind) for kind in ("original", "image", "restored", "compressed", "mild")))
+    surer = replace(surer, original=torch.tensor([0.99, 0.01]).log())
+    assert surer.shift.norm() > found.shift.norm()
+    assert math.isfinite(direction(found))
 
 
 def test_protect_restores_only_what_is_suspicious(
@@ -173,7 +179,7 @@ def test_protect_restores_only_what_is_suspicious(
 ) -> None:
     pictures = torch.stack([attacked[0], recognised[0][1]])
     assert [each.is_suspicious for each in dp.detect(pictures, lite0, calibration=known)] == [True, False]
-    model = dp.protect(lite0, when="suspicious", calibration=known, stop="fixed:4")
+    model = dp.protect(lite0, answer="restored", when="suspicious", calibration=known, stop="fixed:4")
     given = pictures.clone().requires_grad_()
     restored = model.purify(given)
     assert torch.equal(restored[1], pictures[1])
@@ -185,7 +191,7 @@ def test_protect_restores_only_what_is_suspicious(
     with pytest.raises(dp.OptionError, match="when must be one of"):
         dp.protect(lite0, when="sometimes")  # type: ignore[arg-type]
     with pytest.raises(dp.OptionError, match="needs a calibration for this network"):
-        dp.protect(lite0.network, when="suspicious")
+        dp.protect(lite0.network, answer="restored", when="suspicious")
 
 
 def whole(pixels: Tensor, around: Image.Image, path: Path) -> None:

@@ -23,7 +23,7 @@ from deep_protection.evaluation.experiment.store import RESULT_KEY, Store, read_
 from deep_protection.evaluation.experiment.tune import Setting
 from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, AttackUnit, DefenceUnit, Judged
 from deep_protection.evaluation.experiment.worker import Worker, as_array
-from deep_protection.evaluation.report import write_report, write_tuning
+from deep_protection.evaluation.report import Rows, write_report, write_tuning
 from deep_protection.evaluation.report.stops import fault, oracle_stops
 from deep_protection.stopping import replay
 
@@ -269,6 +269,14 @@ def test_the_report_says_what_the_rows_say(finished: Path, tmp_path: Path) -> No
     assert "http" not in page  # nothing is fetched from anywhere
     with pytest.raises(dp.OptionError, match="holds no results yet"):
         write_report(tmp_path / "nowhere")
+
+
+def test_rows_of_some_attacks_and_defences_only(finished: Path) -> None:
+    assert Rows(finished).attacks == ["fgsm"]
+    assert Rows(finished, attacks=("pgd",)).attacks == []
+    rows = Rows(finished, attacks=("fgsm",), defences=("none", "jpeg25", "protected"))
+    assert [each.title for each in rows.groups] == ["nothing", "JPEG 25"]
+    assert rows.groups == {key: rows for key, rows in Rows(finished).groups.items() if key.name != "fast"}
 
 
 def _point(iteration: int, first: int) -> dict[str, Any]:

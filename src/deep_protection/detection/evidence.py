@@ -28,7 +28,9 @@ def odds_against(answer: int, chances: Tensor) -> float:
 
 
 def margin(answer: Tensor) -> float:
-    """Nats between the first and the second of ``classes`` log-probabilities."""
+    """Nats between the first and the second of ``classes`` log-probabilities; infinitely many where there is one."""
+    if len(answer) < 2:
+        return math.inf
     first, second = answer.topk(2).values.tolist()
     return float(first - second)
 

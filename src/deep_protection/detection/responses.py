@@ -78,7 +78,7 @@ def agreement(shifts: Tensor) -> float:
 
 
 def respond(ask: Callable[[Tensor], Tensor], image: Tensor, kinds: Sequence[Tensor]) -> Responses:
-    """Ask about one image, in one batch.
+    """Ask about one image and what was made of it.
 
     Args:
         ask: from ``N×3×H×W`` pixels in ``[0, 1]`` to ``N×classes`` log-probabilities. Gradients pass.
@@ -88,20 +88,20 @@ def respond(ask: Callable[[Tensor], Tensor], image: Tensor, kinds: Sequence[Tens
     Raises:
         ClassifierError: an answer is not finite.
     """
-    counts = [len(each) for each in kinds]
     together = torch.cat(list(kinds))
     has_specks = not torch.equal(together[0], image)
-    shown = views(together)
-    answers = ask(torch.cat([*([image[None]] if has_specks else []), *shown]))
-    if not answers.isfinite().all():
-        raise ClassifierError("the classifier's answer is not finite; its arithmetic may overflow: try float32")
+    # View by view: on a CPU, batches of four are a third quicker than one of sixteen, whose layers leave the cache.
+    answers = torch.stack([ask(view) for view in views(together)])
     # The first of the views of an image without specks is the image as it came.
-    by_view = answers[int(has_specks) :].unflatten(0, (len(shown), len(together))).split(counts, dim=1)
-    return Responses(answers[0], *(each.flatten(0, 1) for each in by_view))
+    original = ask(image[None])[0] if has_specks else answers[0, 0]
+    if not (answers.isfinite().all() and original.isfinite().all()):
+        raise ClassifierError("the classifier's answer is not finite; its arithmetic may overflow: try float32")
+    by_kind = answers.split([len(each) for each in kinds], dim=1)
+    return Responses(original, *(each.flatten(0, 1) for each in by_kind))
 
 
 def compress(pixels: Tensor, quality: int) -> Tensor:
-    """``3×H×W`` pixels through JPEG of that quality."""
+    """``3×H×W`` pixels through JPEG of that quality, default chroma subsampling (Guo et al. 2018, arXiv:1711.00117)."""
     buffer = BytesIO()
     to_pillow(pixels).save(buffer, format="JPEG", quality=quality)
     with Image.open(buffer) as image:

@@ -3,17 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from deep_protection.detection import compress
 from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.generators.fast import low_pass
-from deep_protection.images import take_picture, to_pillow
 from deep_protection.purification import PRESETS
 
 
@@ -34,14 +32,6 @@ class Baseline:
 def quantise(picture: Tensor) -> Tensor:
     """Rounded to 8 bits, as saving any file does. It alone undoes some attacks."""
     return picture.mul(255).round().div(255)
-
-
-def jpeg(picture: Tensor, quality: int) -> Tensor:
-    """Through JPEG of that quality, default chroma subsampling (Guo et al. 2018, arXiv:1711.00117)."""
-    buffer = BytesIO()
-    to_pillow(picture).save(buffer, format="JPEG", quality=quality)
-    with Image.open(buffer) as compressed:
-        return take_picture(compressed).pixels
 
 
 def median(picture: Tensor, size: int) -> Tensor:
@@ -80,9 +70,9 @@ def _skimage(part: str) -> Any:
 _ROWS = (
     Baseline("none", "nothing", torch.clone),
     Baseline("quantise", "8-bit rounding", quantise),
-    Baseline("jpeg75", "JPEG 75", partial(jpeg, quality=75)),
-    Baseline("jpeg50", "JPEG 50", partial(jpeg, quality=50)),
-    Baseline("jpeg25", "JPEG 25", partial(jpeg, quality=25)),
+    Baseline("jpeg75", "JPEG 75", partial(compress, quality=75)),
+    Baseline("jpeg50", "JPEG 50", partial(compress, quality=50)),
+    Baseline("jpeg25", "JPEG 25", partial(compress, quality=25)),
     Baseline("median3", "median 3×3", partial(median, size=3)),
     Baseline("tv", "total variation", partial(total_variation, weight=0.05)),
     Baseline("unfitted", "low pass ÷4 and detail, no fit", partial(unfitted, factor=4)),

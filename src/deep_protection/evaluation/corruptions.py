@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from deep_protection.detection import compress
 from deep_protection.errors import OptionError
-from deep_protection.evaluation.baselines import jpeg
 from deep_protection.images import take_picture, to_pillow
 from deep_protection.optional import import_optional
 
@@ -62,7 +62,7 @@ def blur(picture: Tensor, strength: float, generator: np.random.Generator) -> Te
 def compression(picture: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
     """JPEG of quality ``strength``."""
     del generator
-    return jpeg(picture, int(strength))
+    return compress(picture, int(strength))
 
 
 def brightness(picture: Tensor, strength: float, generator: np.random.Generator) -> Tensor:

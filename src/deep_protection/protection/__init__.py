@@ -1,6 +1,7 @@
 """Classifiers behind the restoration."""
 
 from deep_protection.protection.contrast import Decision as Decision
+from deep_protection.protection.contrast import Kind as Kind
 from deep_protection.protection.contrast import decide as decide
 from deep_protection.protection.explanation import Explanation as Explanation
 from deep_protection.protection.protect import AnswerBy as AnswerBy

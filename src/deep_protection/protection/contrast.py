@@ -12,6 +12,7 @@ It needs answers only, no gradients, and no further fit where the detector has l
 It answers attackers who do not know of it. One who does makes ``z₀`` and ``z̄`` agree.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,16 +22,21 @@ from torch import Tensor
 from deep_protection.classifiers import FLOOR
 from deep_protection.detection import Responses, margin
 
-AGREEMENT = 0.77
-"""Above which shifts count as agreeing where there is no calibration: the 95 % point of clean photographs, for each of
-the classifiers that were tried (docs/contrast.md)."""
+AGREEMENT = 0.76
+"""Above which shifts count as agreeing where there is no calibration, for very many classes: :func:`by_chance` adds to
+it for fewer."""
 STRENGTH = 2.0
 """Largest λ."""
-SCATTERED, AGREED = 0.74, 0.80
-"""Agreement up to which λ is 0, and from which it is largest, linear in between. Where only specks or compression speak
-against an image, its shifts scatter as those of clean images do, and a mean answer is the better one."""
-TIED = 0.05
-"""Nats between the first two answers below which neither is one: there attacks end that look for the least change."""
+SCATTERED, AGREED = 0.73, 0.79
+"""Agreement up to which λ is 0, and from which it is largest, linear in between; for very many classes, as above. Where
+only specks or compression speak against an image, its shifts scatter as those of clean images do, and a mean answer is
+the better one."""
+CLOSE, TIED = 0.5, 0.05
+"""Nats between the first two answers below which mild changes choose between them: there attacks end that look for the
+least change. Among suspicious images only ties, as one step of an attack may also end there and needs more."""
+UNANIMOUS = 0.9
+"""Agreement from which a close call is the work of an attack that went far, and not of one that looks for the least
+change: contrast answers it."""
 RAISED = 2.0
 """Nats by which references have to raise a class, beyond the mean of all classes, for a mild answer to be taken; or:"""
 SURE = 0.3
@@ -56,6 +62,21 @@ class Decision:
     """In words."""
 
 
+def by_chance(classes: int) -> float:
+    """By how much the agreement of unrelated answers is larger for so few classes than for very many.
+
+    Answers that have nothing to do with each other agree by 0.71 to 0.74 in the mean, as all their shifts begin at the
+    same one; with few classes there are few directions, and chance does more. 0.35 over the root follows the 95 % point
+    of simulated answers from 2 classes, where the agreement can tell nothing, to 1,000 (``tests/test_contrast.py``).
+    """
+    return 0.35 / math.sqrt(classes)
+
+
+def is_agreement(found: Responses) -> bool:
+    """Whether references agree more than clean images' do, where no calibration tells what those do."""
+    return found.agreement > AGREEMENT + by_chance(len(found.original))
+
+
 def decide(found: Responses, *, is_suspicious: bool, labels_only: bool = False) -> Decision:
     """The answer to one image from what the classifier said of it and of its restorations."""
     if labels_only:
@@ -63,13 +84,18 @@ def decide(found: Responses, *, is_suspicious: bool, labels_only: bool = False) 
             return Decision("own", found.original, 0.0, NOT_SUSPICIOUS)
         votes = found.restored.exp().mean(dim=0).clamp(min=FLOOR).log()
         return Decision("restored", votes, 0.0, "suspicious, and only labels are known: most views of the restoration")
-    if margin(found.original.detach()) < TIED:
-        return Decision("mild", _mean(_mild(found)), 0.0, "a tie between two classes, which mild changes decide")
+    is_close = margin(found.original.detach()) < (TIED if is_suspicious else CLOSE)
+    if is_close and found.agreement < UNANIMOUS:
+        # The image's own answer still says between which classes the choice is.
+        answer = _mean(_mild(found)) + found.original
+        if is_suspicious or int(answer.argmax()) != int(found.original.argmax()):
+            return Decision("mild", answer, 0.0, "too close to call between two classes: mild changes decide")
     if not is_suspicious:
         return Decision("own", found.original, 0.0, NOT_SUSPICIOUS)
     if _is_fragile(found):
         return Decision("mild", _mean(_mild(found)), 0.0, "suspicious, and mild changes undo it already")
-    strength = STRENGTH * min(1.0, max(0.0, (found.agreement - SCATTERED) / (AGREED - SCATTERED)))
+    beyond_chance = found.agreement - by_chance(len(found.original))
+    strength = STRENGTH * min(1.0, max(0.0, (beyond_chance - SCATTERED) / (AGREED - SCATTERED)))
     answer = found.mean + strength * found.shift
     if strength == 0:
         return Decision("contrast", answer, strength, "suspicious, but shifts scatter: the mean over all references")

@@ -30,7 +30,7 @@ from deep_protection.detection import (
 )
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
-from deep_protection.protection.contrast import AGREEMENT, decide
+from deep_protection.protection.contrast import decide, is_agreement
 from deep_protection.protection.explanation import Explanation
 from deep_protection.protection.straight_through import straight_through
 from deep_protection.purification import Preset, Purified, find_preset, purify
@@ -156,13 +156,15 @@ class ProtectedClassifier(nn.Module):
 
     def _respond(self, image: Tensor, asked: list[Tensor]) -> tuple[Responses, Tensor]:
         """The classifier's answers, and its logits for ``image``."""
-        logits: list[Tensor] = []
+        own: list[Tensor] = []
 
         def ask(shown: Tensor) -> Tensor:
-            logits.append(self.classifier(shown))
-            return log_probabilities(self.classifier, logits[0])
+            logits: Tensor = self.classifier(shown)
+            if torch.equal(shown[0], image):
+                own.append(logits[0])
+            return log_probabilities(self.classifier, logits)
 
-        return respond(ask, image, asked), logits[0][0]
+        return respond(ask, image, asked), own[0]
 
     def _explain(self, image: Tensor, asked: list[Tensor]) -> Explanation:
         found, own = self._respond(image, asked)
@@ -172,7 +174,7 @@ class ProtectedClassifier(nn.Module):
         if self.when == "always":
             is_suspicious = True
         elif self.calibration is None:
-            is_suspicious = seen.agreement > AGREEMENT
+            is_suspicious = is_agreement(seen)
         else:
             measured = gather(image.detach().float().cpu(), seen)
             evidence = self.calibration.deviations(measured)
@@ -180,7 +182,7 @@ class ProtectedClassifier(nn.Module):
             is_suspicious = p_value <= self.false_positive_rate
         decision = decide(found, is_suspicious=is_suspicious, labels_only=_labels_only(self.classifier, seen))
         is_uncalibrated = self.calibration is None and self.when != "always"
-        note = f"; no calibration, so agreement above {AGREEMENT} decides" if is_uncalibrated else ""
+        note = "; no calibration, so the agreement alone decides" if is_uncalibrated else ""
         logits = own if decision.kind == "own" else decision.log_probabilities
         if decision.kind == "contrast" and isinstance(self.classifier, BlackBox):
             logits = logits.log_softmax(dim=-1)  # its logits are logarithms of probabilities

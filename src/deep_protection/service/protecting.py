@@ -19,7 +19,7 @@ from deep_protection.service.workshop import Made, Outcome, Work, Workshop, open
 Job = tuple[Work, Picture, dict[str, Any]]
 """With what is to be fitted for it, and what its answer holds so far."""
 
-_NOTHING_FITTED = {
+_NOTHING_FITTED: dict[str, Any] = {
     "iterations_run": 0,
     "iteration_chosen": 0,
     "stop_reason": None,

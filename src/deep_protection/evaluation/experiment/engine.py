@@ -1,18 +1,14 @@
 """Where units are worked on: processes of this machine. Ray has a file of its own."""
 
-import os
-import signal
-import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 
 from deep_protection.errors import DeepProtectionError
 from deep_protection.evaluation.experiment.units import Outcome, Unit
 from deep_protection.evaluation.experiment.worker import Worker
+from deep_protection.evaluation.processes import Processes
 
 TRIES = 3
 """How often a unit is begun whose worker dies, before the run gives up."""
@@ -42,7 +38,7 @@ class LocalEngine(Engine):
     """One process a worker, each with one thread: a unit's result does not depend on how many there are."""
 
     def __init__(self, workers: int, classifier: str, device: str) -> None:
-        self._workers, self._arguments = workers, (classifier, device, os.getpid())
+        self._workers, self._arguments = workers, (classifier, device)
         self._running: dict[Future[Outcome], Unit] = {}
         self._tries: dict[str, int] = {}
         self._pool = self._new_pool()
@@ -71,10 +67,7 @@ class LocalEngine(Engine):
                 yield unit, outcome
 
     def close(self) -> None:
-        processes = list((self._pool._processes or {}).values())
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
+        self._pool.close()
 
     def _again(self, unit: Unit) -> None:
         """A worker has died, and the pool with it: all that it was at is begun anew."""
@@ -86,31 +79,17 @@ class LocalEngine(Engine):
             )
         self.submit(unit)
 
-    def _new_pool(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            self._workers, mp_context=get_context("spawn"), initializer=_begin, initargs=self._arguments
-        )
+    def _new_pool(self) -> Processes:
+        return Processes(self._workers, _begin, *self._arguments)
 
 
 _worker: Worker | None = None
 
 
-def _begin(classifier: str, device: str, parent: int) -> None:
-    """In a worker process: ready for units, and gone when the run is."""
+def _begin(classifier: str, device: str) -> None:
+    """In a worker process: ready for units."""
     global _worker
-    import torch
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the run's to handle
-    torch.set_num_threads(1)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _worker = Worker(classifier, device)
-
-
-def _end_with(parent: int) -> None:
-    """A run that was killed cannot tell its workers."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _work(unit: Unit) -> Outcome:

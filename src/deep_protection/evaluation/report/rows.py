@@ -1,6 +1,7 @@
 """What a report is made from: the two tables of an experiment, sorted out."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from deep_protection.evaluation.accuracy import wilson_interval
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.corruptions import CORRUPTIONS
 from deep_protection.evaluation.experiment.store import read_table
+from deep_protection.evaluation.protections import PROTECTIONS
 
 Row = dict[str, Any]
 CLEAN = "none"
@@ -28,8 +30,9 @@ class Defence:
 
     @property
     def title(self) -> str:
-        if self.name in BASELINES:
-            return BASELINES[self.name].title
+        known = BASELINES.get(self.name) or PROTECTIONS.get(self.name)
+        if known is not None:
+            return known.title
         return f"{self.name}, {self.stop}"
 
     @property
@@ -65,9 +68,17 @@ class Rows:
     ``corrupted`` are of nobody.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, attacks: Collection[str] | None = None, defences: Collection[str] | None = None
+    ) -> None:
+        """Those of some attacks and clean images, or of some defences, where they are named."""
         self.folder = folder
-        everything = read_table(folder / "results.parquet")
+        everything = [
+            row
+            for row in read_table(folder / "results.parquet")
+            if (attacks is None or row["attack"] in (CLEAN, *attacks))
+            and (defences is None or row["defence"] in defences)
+        ]
         if not everything:
             raise OptionError(f"{folder} holds no results yet; run: deep-protection experiment run --out {folder} …")
         self.all = [row for row in everything if row["tier"] == OBLIVIOUS]
