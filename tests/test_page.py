@@ -170,6 +170,7 @@ def test_the_whole_story(
         assert page.locator("#protect .bar").count() == 15
         assert page.locator("#protect .plot-stop").count() == 1
         assert "20" in page.inner_text("#protect .outcome-told")
+        check_references(page)
         check_divider(page)
         check_difference(page)
         watched.check()
@@ -188,6 +189,66 @@ def test_the_whole_story(
         record = json.loads((tmp_path / "record.json").read_text())
         assert record["answer"]["iterations_run"] == 20
         assert page.inner_text("#protect .now-label") == record["answer"]["after"][0]["label"]
+        assert told_of(record["answer"]["explanation"]) in page.inner_text("#protect .outcome-told")
+        for row, known in zip(rows(page), record["answer"]["explanation"]["references"], strict=True):
+            assert row[1] == known["label"]
+        watched.check()
+
+
+def told_of(explanation: dict[str, Any]) -> str:
+    """The words for it."""
+    return {
+        "own": "the classifier’s own answer",
+        "mild": "the mean answer to mildly changed copies",
+        "contrast": "times as far again that way" if explanation["strength"] else "the mean of the answers to them",
+    }[explanation["answer"]]
+
+
+def rows(page: Page) -> list[list[str]]:
+    return [
+        [cell.inner_text() for cell in row.locator("th, td").all()]
+        for row in page.locator("#protect .references tbody tr").all()
+    ]
+
+
+def check_references(page: Page) -> None:
+    """The five answers that the answer was made of."""
+    assert page.is_visible("#protect .references")
+    names = ["The picture as it came in", "Mirrored, nearer and farther", "Restored"]
+    assert [row[0] for row in rows(page)][:3] == names
+    assert all(re.search(r"\d\u00a0%", row[2]) for row in rows(page))
+    assert len(rows(page)) == 5
+    assert page.locator("#protect .column h4").all_inner_texts() == ["Original", "Attacked", "Protected"]
+
+
+def test_the_answer_to_the_restored_picture_alone(browser: Browser, service: Served, photo: FilePayload) -> None:
+    """Of any shape: that by contrast is about what the classifier sees of a picture, this one is about all of it."""
+    with watching(browser, service, DESKTOP) as watched:
+        page = watched.open()
+        page.set_input_files("#protect .file-input", photo)
+        page.wait_for_selector("#protect .verdict-title")
+        assert page.input_value("[name=answer]") == "contrast"
+        assert page.is_hidden("[name=views]")
+        page.evaluate(
+            """window.alone = [];
+            new MutationObserver(() => window.alone.push(document.querySelector("#protect .compare").className))
+              .observe(document.querySelector("#protect .compare"), { attributeFilter: ["class"] });"""
+        )
+        restore_quickly(page)
+        page.wait_for_selector("#protect .outcome:not([hidden])")
+        size = "[...document.querySelectorAll('#protect .compare > img')].map((each) => each.naturalWidth)"
+        page.wait_for_function(f"{size}.every((side) => side === 224)")
+        assert any("is-alone" in each for each in page.evaluate("window.alone")), "the fit is not over what was sent"
+        assert page.inner_text("#protect .now-what") == "Protected, the classifier says"
+
+        page.select_option("[name=answer]", "restored")
+        assert page.is_visible("[name=views]")
+        page.click("#protect .restore-form [type=submit]")
+        expect(page.locator("#protect .now-what")).to_have_text("Restored, the classifier sees")
+        page.wait_for_selector("#protect .outcome:not([hidden])")
+        page.wait_for_function(f"{size}.every((side) => side === 120)")
+        assert page.is_hidden("#protect .references")
+        assert page.locator("#protect .column h4").all_inner_texts() == ["As it came in", "Restored"]
         watched.check()
 
 

@@ -39,7 +39,7 @@ from test_cli import opened, run
 from torch import Tensor
 
 import deep_protection as dp
-from deep_protection.classifiers import BlackBox
+from deep_protection.classifiers import BlackBox, is_remote
 from deep_protection.classifiers.black_box import FLOOR, NOTHING, SLOTS
 from deep_protection.cli import main
 from deep_protection.detection import calibrate, gather, look, rate_each
@@ -145,6 +145,12 @@ def test_it_can_be_protected_and_is_asked_once_a_picture(
 ) -> None:
     protected = dp.protect(clarifai)
     assert protected.answer == "restored", "each question is paid for"
+    assert [is_remote(name) for name in (clarifai.name, "http:service.toml", "lite0", "http")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
     logits = protected(picture)
     assert len(service.seen) == 1
     restored = protected.purify(picture)

@@ -12,6 +12,7 @@ from deep_protection.classifiers.imagenet import class_names as class_names
 from deep_protection.classifiers.imagenet import wordnet_ids as wordnet_ids
 from deep_protection.classifiers.load import CLASSIFIERS as CLASSIFIERS
 from deep_protection.classifiers.load import HUB_IDS as HUB_IDS
+from deep_protection.classifiers.load import is_remote as is_remote
 from deep_protection.classifiers.load import load_classifier as load_classifier
 from deep_protection.classifiers.views import mean_logits as mean_logits
 from deep_protection.classifiers.views import views as views

@@ -37,12 +37,20 @@ def _remote(kind: str, rest: str) -> Classifier:
     return remote.SOURCES[kind](rest)
 
 
+REMOTE = ("clarifai", "http")
+"""Sources that are asked over the net, and paid for each question."""
+
 SOURCES: dict[str, Callable[[str], Classifier]] = {
     "timm": load_timm,
     "torchvision": load_torchvision,
-    **{kind: partial(_remote, kind) for kind in ("clarifai", "http")},
+    **{kind: partial(_remote, kind) for kind in REMOTE},
 }
 """What stands before a colon, to what loads the name behind it."""
+
+
+def is_remote(name: str) -> bool:
+    """Whether a name is that of a service, which is paid for each question."""
+    return name.startswith(tuple(f"{kind}:" for kind in REMOTE))
 
 
 def load_classifier(

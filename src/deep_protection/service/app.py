@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from deep_protection.attacks import ATTACKS
+from deep_protection.classifiers import is_remote
 from deep_protection.service import events, problems
 from deep_protection.service.described import described, docs_page
 from deep_protection.service.documents import AboutDocument, ErrorDocument, JobDocument
@@ -150,6 +151,7 @@ def create_app(settings: Settings) -> FastAPI:
         return {
             "version": version("deep-protection"),
             "classifier": settings.classifier,
+            "answer": "restored" if is_remote(settings.classifier) else "contrast",
             "kinds": list(kinds),
             "attacks": [{"name": a.name, "label": a.title, "has_epsilon": a.norm == "Linf"} for a in rows],
             "limits": {"bytes": settings.max_bytes, "pixels": settings.max_pixels},

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from deep_protection.protection import AnswerBy
+
 
 class ErrorBody(BaseModel):
     code: str = Field(examples=["too_large"])
@@ -57,6 +59,7 @@ class AboutDocument(BaseModel):
 
     version: str
     classifier: str
+    answer: AnswerBy = Field(description="How protect answers unless it is asked otherwise.")
     kinds: list[str]
     attacks: list[AttackDocument]
     limits: dict[str, int]

@@ -3,7 +3,7 @@
 import { blob as fetched, isAbort, run } from "./api.js";
 import { address, announce, bringIntoView, find, make, percent, saved, show } from "./dom.js";
 import { drawBars } from "./bars.js";
-import { outcomeOf, verdictOf } from "./outcome.js";
+import { outcomeOf, referencesOf, verdictOf } from "./outcome.js";
 import { Picker, sampleFrom } from "./picker.js";
 import { Plot } from "./plot.js";
 import { Stage } from "./stage.js";
@@ -35,7 +35,7 @@ export class Protect {
     this.restoreForm.addEventListener("invalid", ({ target }) => { target.closest("details").open = true; }, true);
     this.attackForm.elements.epsilon.addEventListener("input", () => this.tellEpsilon());
     this.attackForm.elements.attack.addEventListener("change", () => this.tellEpsilon());
-    this.restoreForm.addEventListener("change", () => this.tellPreset());
+    this.restoreForm.addEventListener("change", () => { this.tellPreset(); this.tellAnswer(); });
     this.tellPreset();
   }
 
@@ -49,6 +49,12 @@ export class Protect {
     show(this.attackForm, about.kinds.includes("attack") && attacks.length > 0);
     show(this.verdict, about.kinds.includes("detect"));
     this.tellEpsilon();
+    this.restoreForm.elements.answer.value = about.answer;
+    this.tellAnswer();
+  }
+
+  tellAnswer() {
+    show(find(".restored-only", this.panel), this.restoreForm.elements.answer.value === "restored");
   }
 
   tellEpsilon() {
@@ -97,6 +103,7 @@ export class Protect {
   forgetResult() {
     show(find(".outcome", this.panel), false);
     show(find(".course", this.panel), false);
+    show(find(".references", this.panel), false);
     clear(find(".trouble", this.restoreForm));
   }
 
@@ -202,13 +209,13 @@ export class Protect {
     this.now("Attacked, the classifier sees", answer.after[0]);
   }
 
-  differences(restored) {
+  differences(restored, before = this.current.blob) {
     const found = [];
     if (this.attacked?.clean) {
       found.push({ name: "attack", label: "Perturbation ×\u00a010", hint: "What the attack added, ten times as strong; grey is no change.", from: this.attacked.clean, to: this.current.blob });
     }
     if (restored) {
-      found.push({ name: "taken", label: "Taken out ×\u00a010", hint: "What restoring took out, ten times as strong; grey is no change.", from: restored, to: this.current.blob });
+      found.push({ name: "taken", label: "Taken out ×\u00a010", hint: "What restoring took out, ten times as strong; grey is no change.", from: restored, to: before });
     }
     return found;
   }
@@ -222,6 +229,7 @@ export class Protect {
     const { work } = this;
     const signal = AbortSignal.any([fit.signal, work.signal]);
     const source = this.current;
+    const options = optionsOf(this.restoreForm);
     this.forgetResult();
     delete this.answers.restored;
     this.drawAnswers();
@@ -234,15 +242,17 @@ export class Protect {
     bringIntoView(find(".bench-head", this.panel));
     try {
       const job = await run("protect", source.blob, {
-        options: optionsOf(this.restoreForm), signal,
+        options, signal,
         onWait: (left) => tellWait(trouble, left),
         onState: ({ state, position }) => {
           if (state === "queued") this.now(position > 1 ? `Waiting; place ${position} in the queue` : "Waiting for a free worker", this.seen());
         },
-        onProgress: (progress) => this.grow(progress),
+        onProgress: (progress) => this.grow(progress, options.answer === "contrast"),
       });
       const blob = await fetched(job.files.result, { signal });
-      this.finish(job, source, blob);
+      // By contrast it is about what the classifier sees of the picture.
+      const seen = job.files.seen ? await fetched(job.files.seen, { signal }) : source.blob;
+      this.finish(job, seen, blob);
     } catch (error) {
       if (work.signal.aborted || this.fit !== fit) return;  // another picture, or another fit, is shown by now
       show(find(".course", this.panel), false);
@@ -260,8 +270,8 @@ export class Protect {
   }
 
   /** One step of the fit. */
-  grow({ iteration, limit, psnr, label, probability, preview }) {
-    if (preview) this.stage.showGrowing(preview, "The restoration as it grows");
+  grow({ iteration, limit, psnr, label, probability, preview }, isAlone) {
+    if (preview) this.stage.showGrowing(preview, "The restoration as it grows", { isAlone });
     this.stage.busy(true, limit ? iteration / limit : null);
     this.plot.add({ iteration, psnr, label, probability });
     const what = `Iteration ${iteration}${limit ? ` of at most ${limit}` : ""}`;
@@ -270,23 +280,29 @@ export class Protect {
     else this.now(what);  // the answer to what came in is not that of this iteration
   }
 
-  finish(job, source, blob) {
+  finish(job, before, blob) {
     const { answer } = job;
+    const { explanation } = answer;
     this.answers.restored = answer.after;
     if (this.attacked) this.answers.attacked = answer.before;
     else this.answers.original = answer.before;
     this.stage.showBoth(
-      { blob: source.blob, alt: "The picture as it came in", chip: this.attacked ? "Attacked" : "As it came in" },
+      { blob: before, alt: "The picture as it came in", chip: this.attacked ? "Attacked" : "As it came in" },
       { blob, alt: "The restored picture", chip: answer.restored ? "Restored" : "Left as it was" },
-      this.differences(answer.restored ? blob : null));
-    this.now(answer.restored ? "Restored, the classifier sees" : "The classifier sees", answer.after[0]);
+      this.differences(answer.restored ? blob : null, before));
+    if (explanation) this.now("Protected, the classifier says", answer.after[0]);
+    else this.now(answer.restored ? "Restored, the classifier sees" : "The classifier sees", answer.after[0]);
+    this.afterTitle = explanation ? "Protected" : "Restored";
+    show(find(".references", this.panel), Boolean(explanation));
+    if (explanation) find(".references-list", this.panel).replaceChildren(referencesOf(explanation));
     const hasCourse = answer.trajectory?.length > 0;
     show(find(".course", this.panel), hasCourse);
     if (hasCourse) this.plot.finish(answer.trajectory, answer.iteration_chosen);
-    const isOther = hasCourse && this.plot.taken()?.label !== answer.after[0].label;
+    const drawn = explanation?.references.find(({ name }) => name === "restored") ?? answer.after[0];
+    const isOther = hasCourse && this.plot.taken()?.label !== drawn.label;
     const courseTold = find(".course-told", this.panel);
     show(courseTold, isOther);
-    courseTold.textContent = isOther ? `After the fit, fine detail is brought back and fits are averaged, where there are several. In the picture that came of it the classifier sees ${answer.after[0].label}.` : "";
+    courseTold.textContent = isOther ? `After the fit, fine detail is brought back and fits are averaged, where there are several. In the picture that came of it the classifier sees ${drawn.label}.` : "";
     const { title, told } = outcomeOf(answer, this.attacked?.answer);
     find(".outcome-title", this.panel).textContent = title;
     find(".outcome-told", this.panel).textContent = told;
@@ -307,7 +323,7 @@ export class Protect {
     const columns = [
       original && { title: this.attacked ? "Original" : "As it came in", top: original },
       attacked && { title: "Attacked", top: attacked },
-      restored && { title: "Restored", top: restored, isAfter: true },
+      restored && { title: this.afterTitle, top: restored, isAfter: true },
     ].filter(Boolean);
     show(find(".findings", this.panel), columns.length > 0);
     drawBars(find(".bars", this.panel), columns);
@@ -323,10 +339,11 @@ export class Protect {
 }
 
 function optionsOf(form) {
-  const { preset, stop, seed, only_if_suspicious: suspicious, views } = form.elements;
+  const { answer, preset, stop, seed, only_if_suspicious: suspicious, views } = form.elements;
+  const isRestored = answer.value === "restored";
   return {
-    preset: preset.value, stop: stop.value, seed: seed.value,
-    only_if_suspicious: suspicious.checked || null, views: views.checked || null,
+    answer: answer.value, preset: preset.value, stop: stop.value, seed: seed.value,
+    only_if_suspicious: (isRestored && suspicious.checked) || null, views: (isRestored && views.checked) || null,
   };
 }
 

@@ -30,12 +30,13 @@ export class Stage {
     this.above.alt = "";
     this.setViews([]);
     this.chips("", "");
-    this.compare.classList.remove("is-comparing");
+    this.compare.classList.remove("is-comparing", "is-alone");
     this.lookAt("picture");
   }
 
-  /** A restoration in the making, over the picture that it starts from. */
-  showGrowing(source, alt) {
+  /** A restoration in the making, over the picture that it starts from, unless that is of another shape. */
+  showGrowing(source, alt, { isAlone = false } = {}) {
+    this.compare.classList.toggle("is-alone", isAlone);
     this.above.src = source;
     this.above.alt = alt;
     this.setViews([]);
@@ -57,6 +58,7 @@ export class Stage {
     this.above.src = this.aboveAddress = address(after.blob, this.aboveAddress);
     this.above.alt = after.alt;
     this.chips(before.chip, after.chip);
+    this.compare.classList.remove("is-alone");
     this.compare.classList.add("is-comparing");
     this.range.value = 50;
     this.divide(50);
