@@ -277,6 +277,13 @@ def test_gradients_reach_the_image_through_every_kind_of_answer(small_images: Te
     assert not torch.allclose(given.grad, bare.grad)
 
 
+def test_no_graph_is_kept_for_pixels_that_want_no_gradient(small_images: Tensor) -> None:
+    """Sixteen answers an image would otherwise hold sixteen times a classifier's activations."""
+    model = dp.protect(Tiny(), stop="fixed:2", when="always")
+    assert not model(small_images).requires_grad
+    assert model(small_images.clone().requires_grad_()).requires_grad
+
+
 @pytest.mark.parametrize("name", ["fgsm", "pgd"])
 def test_foolbox_attacks_run_against_the_answer_by_contrast(name: str, small_images: Tensor) -> None:
     model = dp.protect(Tiny(), stop="fixed:2", seed=None)

@@ -129,7 +129,9 @@ class ProtectedClassifier(nn.Module):
         _check(pixels)
         if self.answer != "contrast":
             raise OptionError("only answers by contrast are explained; use answer='contrast'")
-        return [self._explain(*each) for each in zip(pixels, self._asked_about(pixels, restored), strict=True)]
+        # Sixteen answers an image are as many graphs: none is kept for weights, which nobody trains through this.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and pixels.requires_grad):
+            return [self._explain(*each) for each in zip(pixels, self._asked_about(pixels, restored), strict=True)]
 
     def respond(self, pixels: Tensor) -> list[Responses]:
         """What the classifier says of ``N×3×H×W`` pixels and of their restorations, with the straight-through gradient:
