@@ -269,7 +269,7 @@ def test_a_request_that_kills_replicas_is_given_up(address: str) -> None:
 def test_requests_that_wait_are_done_together_and_each_for_itself(data: bytes, small: Image.Image) -> None:
     async def ask() -> list[Any]:
         replica = Replica("lite0", None, "cpu", 600.0, batch=4)
-        options = ProtectOptions(answer="restored", stop="fixed:2").model_dump(exclude={"wait"})
+        options = ProtectOptions.model_validate({"answer": "restored", "stop": "fixed:2"}).model_dump(exclude={"wait"})
         long = asyncio.create_task(replica.make("protect", {**options, "stop": "fixed:5000"}, {"image": data}))
         await asyncio.sleep(0.5)
         others = [

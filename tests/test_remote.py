@@ -178,7 +178,8 @@ def probabilities(lite0: dp.Classifier) -> dp.Classifier:
 
     @torch.no_grad()
     def rows(pixels: Tensor) -> Tensor:
-        return lite0(pixels).softmax(dim=-1)
+        chances: Tensor = lite0(pixels).softmax(dim=-1)
+        return chances
 
     return dp.load_classifier(rows, labels=lite0.labels)
 
