@@ -54,22 +54,25 @@ def protection_aims() -> str:
     own = over(PROTECTED)
     filters = {name: over(Defence(name, "none")) for name in BASELINES}
     best = max(filters, key=lambda name: mean(filters[name]))
-    always: dict[str, bool] = {}
+    groups = experiment("protection").groups[PROTECTED]
+    right: dict[str, list[bool]] = defaultdict(list)
     for attack in POSTER:
-        for row in experiment("protection").groups[PROTECTED][attack]:
-            always[row["image"]] = always.get(row["image"], True) and row["top1_correct"]
+        for row in groups[attack]:
+            right[row["image"]].append(row["top1_correct"])
+    under_all = [all(each) for each in right.values() if len(each) == len(POSTER)]
     spent: dict[bool, list[float]] = defaultdict(list)
     for attack in (CLEAN, *POSTER):
-        for row in experiment("protection").groups[PROTECTED][attack]:
+        for row in groups[attack]:
             spent[bool(row["is_suspicious"])].append(row["cpu_seconds"])
+    clean = [-row["p_value"] for row in groups[CLEAN]]
     areas = {
-        attack: detection_tables.area(detection_tables.scores("fit", CLEAN), detection_tables.scores("fit", attack))
+        attack: detection_tables.area(clean, [-row["p_value"] for row in groups[attack] if row["attack_success"]])
         for attack in POSTER
     }
     lines = [
         ["top-1, mean of the eight", "≥ 93", f"{mean(own):.1f}"],
         ["top-1, worst of the eight", "≥ 76", f"{min(own):.1f} ({attack_title(POSTER[own.index(min(own))])})"],
-        ["right under all eight", "≥ 70", f"{100 * mean(always.values()):.1f}"],
+        ["right under all eight", "≥ 70", f"{100 * mean(under_all):.1f} (n = {len(under_all)})"],
         ["clean kept", "≥ 97", f"{share(CLEAN):.1f}"],
         [
             "over the best single filter, mean / worst",

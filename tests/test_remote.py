@@ -178,8 +178,8 @@ def probabilities(lite0: dp.Classifier) -> dp.Classifier:
 
     @torch.no_grad()
     def rows(pixels: Tensor) -> Tensor:
-        chances: Tensor = lite0(pixels).softmax(dim=-1)
-        return chances
+        answers: Tensor = lite0(pixels).softmax(dim=-1)
+        return answers
 
     return dp.load_classifier(rows, labels=lite0.labels)
 

@@ -230,7 +230,7 @@ def test_cancelling(http: httpx.Client, client: Client, data: bytes) -> None:
 def test_a_batch_gives_every_job_its_own(client: Client, data: bytes, small: Image.Image) -> None:
     blocker = client.submit("protect", image=data, stop="fixed:40")
     mirrored = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    options: Any = {"answer": "restored", "stop": "fixed:5"}
+    options: dict[str, Any] = {"answer": "restored", "stop": "fixed:5"}
     jobs = [client.submit("protect", image=as_png(each), **options) for each in (small, mirrored)]
     broken = client.submit("protect", image=data[:-400], **options)
     for job, image in zip(jobs, (small, mirrored), strict=True):
