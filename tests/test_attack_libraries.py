@@ -45,14 +45,21 @@ def test_foolbox_takes_it_without_a_word(tiny: nn.Module, pictures: Tensor) -> N
     assert 1 / 255 < (large - pictures).abs().max() <= SIZE + 1e-6
 
 
-def test_torchattacks_takes_it_and_attacks_through_it(tiny: nn.Module, pictures: Tensor) -> None:
-    protected = dp.protect(tiny, stop="fixed:3")
+@pytest.mark.parametrize("answer", ["contrast", "restored"])
+def test_torchattacks_takes_it_and_moves_the_picture(answer: Any, tiny: nn.Module, pictures: Tensor) -> None:
+    protected = dp.protect(tiny, answer=answer, stop="fixed:3")
     labels = protected(pictures).argmax(dim=1)
     attack = torchattacks().PGD(protected, eps=SIZE, alpha=4 / 255, steps=2)
     assert torch.equal(attack.get_logits(pictures), protected(pictures))
     made = attack(pictures, labels)
     assert not protected.training
     assert 4 / 255 < (made - pictures).abs().max() <= SIZE + 1e-6
+
+
+def test_torchattacks_attacks_through_the_restoration(tiny: nn.Module, pictures: Tensor) -> None:
+    protected = dp.protect(tiny, answer="restored", stop="fixed:3")
+    labels = protected(pictures).argmax(dim=1)
+    made = torchattacks().PGD(protected, eps=SIZE, alpha=4 / 255, steps=2)(pictures, labels)
 
     @torch.no_grad()
     def loss(given: Tensor) -> float:

@@ -199,7 +199,7 @@ def told_of(explanation: dict[str, Any]) -> str:
     """The words for it."""
     return {
         "own": "the classifier’s own answer",
-        "mild": "the mean answer to mildly changed copies",
+        "mild": "mildly changed copies of the picture decide",
         "contrast": "times as far again that way" if explanation["strength"] else "the mean of the answers to them",
     }[explanation["answer"]]
 

@@ -186,7 +186,7 @@ class ProtectedClassifier(nn.Module):
         is_uncalibrated = self.calibration is None and self.when != "always"
         note = "; no calibration, so the agreement alone decides" if is_uncalibrated else ""
         logits = own if decision.kind == "own" else decision.log_probabilities
-        if decision.kind == "contrast" and isinstance(self.classifier, BlackBox):
+        if decision.kind in ("mild", "contrast") and isinstance(self.classifier, BlackBox):
             logits = logits.log_softmax(dim=-1)  # its logits are logarithms of probabilities
         return Explanation(
             answer=decision.kind,

@@ -45,8 +45,8 @@ function whyOf(explanation) {
   return {
     own: `${seen}, so this is the classifier’s own answer.`,
     mild: isSuspicious
-      ? `${seen}, and mild changes already undo it: this is the mean answer to mildly changed copies.`
-      : "The first two answers were too close to call: mildly changed copies of the picture decide between them.",
+      ? `${seen}, and mild changes are enough to undo it: mildly changed copies of the picture decide.`
+      : "The first two answers are too close to call: mildly changed copies of the picture decide between them.",
     contrast: strength > 0
       ? `${seen}, and restorations of it move the answer in one direction: this is the answer ${saved(strength, 2)} times as far again that way.`
       : `${seen}, but restorations of it move the answer this way and that: this is the mean of the answers to them.`,
