@@ -426,7 +426,7 @@ def test_replay_ends_a_fit_as_the_rule_would_have() -> None:
     ("given", "message"),
     [
         ({"attacks": "magic"}, "unknown attack 'magic'; there are: autoattack"),
-        ({"defences": "magic"}, "unknown defence 'magic'; there are: paper, fast"),
+        ({"defences": "magic"}, "unknown defence 'magic'; there are: protected, protected-quick"),
         ({"stops": "magic"}, "unknown stop rule 'magic'"),
         ({"stops": "oracle:top9"}, "unknown oracle 'oracle:top9'"),
         ({"black_box": "bpda"}, "unknown black-box attack 'bpda'; there are: query-square"),
