@@ -8,7 +8,7 @@ from benchmarks import detection_tables as tables
 from deep_protection.evaluation.report.rows import CLEAN, attack_title
 
 STYLES = {
-    "fit": ("ours, 20 iterations", "#c62828", "-"),
+    "fit": ("ours", "#c62828", "-"),
     "quick": ("ours, no fit", "#ef6c00", "-"),
     "feature_squeezing": ("feature squeezing", "#1565c0", "--"),
     "jpeg_shift": ("JPEG 50, L1 shift", "#2e7d32", "--"),
@@ -21,7 +21,7 @@ def plot(out: Path = Path("docs/results/detection/roc.png")) -> None:
     figure = Figure(figsize=(13, 8.4), dpi=110, layout="constrained")
     figure.suptitle("Attacked pictures caught against clean ones flagged; dotted: 5 % false positives", fontsize=12)
     *panels, corner = figure.subplots(2, 5, sharex=True, sharey=True).flatten()
-    for panel, attack in zip(panels, tables.ATTACKS, strict=True):
+    for panel, attack in zip(panels, tables.attacks(), strict=False):
         panel.set_title(attack_title(attack), fontsize=9)
         panel.grid(alpha=0.25)
         panel.axvline(tables.RATE, color="#999999", linestyle=":", linewidth=1)

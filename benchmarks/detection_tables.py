@@ -16,7 +16,7 @@ from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.evaluation.report.rows import CLEAN, attack_title
 
 RESULTS = Path(__file__).parents[1] / "docs/results/detection/evidence.jsonl"
-ATTACKS = (*POSTER, "pgd8")
+ALL = (*POSTER, "pgd8")
 RATE = 0.05
 
 Score = Callable[[Row], float]
@@ -30,6 +30,12 @@ def rows() -> list[Row]:
     """
     found = [row for row in read(RESULTS) if row["clean_correct"]]
     return [row for row in found if row["attack"] == CLEAN or row["predicted"] != row["label"]]
+
+
+def attacks(among: Sequence[str] = ALL) -> list[str]:
+    """Those that there are rows of yet."""
+    found = {row["attack"] for row in rows()}
+    return [attack for attack in among if attack in found]
 
 
 @cache
@@ -102,14 +108,19 @@ def areas() -> str:
     lines = []
     for method, (title, _, seconds) in METHODS.items():
         clean = scores(method, CLEAN)
-        found = {attack: area(clean, scores(method, attack)) for attack in ATTACKS}
+        found = {attack: area(clean, scores(method, attack)) for attack in attacks()}
         cost = costs()[seconds]
         lines.append(
-            [title, *(f"{found[a]:.3f}" for a in ATTACKS), f"{mean(found[a] for a in POSTER):.3f}", f"{cost:.2g}"]
+            [
+                title,
+                *(f"{found[a]:.3f}" for a in attacks()),
+                f"{mean(found[a] for a in attacks(POSTER)):.3f}",
+                f"{cost:.2g}",
+            ]
         )
-    files = {a: sum(row["rounded"] for row in rows() if row["attack"] == a) for a in ATTACKS}
-    counts = ["n (of them 8-bit)", *(f"{len(scores('fit', a))} ({files[a]})" for a in ATTACKS), "", ""]
-    heading = ["", *(attack_title(attack) for attack in ATTACKS), "mean of eight", "CPU s"]
+    files = {a: sum(row["rounded"] for row in rows() if row["attack"] == a) for a in attacks()}
+    counts = ["n (of them 8-bit)", *(f"{len(scores('fit', a))} ({files[a]})" for a in attacks()), "", ""]
+    heading = ["", *(attack_title(attack) for attack in attacks()), "mean of eight", "CPU s"]
     return block_markdown(Table(heading, [*lines, counts]))
 
 
@@ -119,14 +130,14 @@ def detections() -> str:
     for method, (title, _, _) in METHODS.items():
         clean = scores(method, CLEAN)
         cells = []
-        for attack in ATTACKS:
+        for attack in attacks():
             own = scores(method, attack)
             share = caught(clean, own)
             low, high = wilson_interval(round(share * len(own)), len(own)) or (0.0, 1.0)
             cells.append(f"{100 * share:.0f} ({100 * low:.0f}–{100 * high:.0f})")
-        average = mean(caught(clean, scores(method, attack)) for attack in POSTER)
+        average = mean(caught(clean, scores(method, attack)) for attack in attacks(POSTER))
         lines.append([title, *cells, f"{100 * average:.0f}"])
-    return block_markdown(Table(["", *(attack_title(attack) for attack in ATTACKS), "mean of eight"], lines))
+    return block_markdown(Table(["", *(attack_title(attack) for attack in attacks()), "mean of eight"], lines))
 
 
 def areas_short() -> str:
@@ -135,8 +146,8 @@ def areas_short() -> str:
     for method, (title, _, seconds) in METHODS.items():
         if method not in EVIDENCE:
             clean = scores(method, CLEAN)
-            areas = {attack: area(clean, scores(method, attack)) for attack in POSTER}
-            share = {attack: caught(clean, scores(method, attack)) for attack in POSTER}
+            areas = {attack: area(clean, scores(method, attack)) for attack in attacks(POSTER)}
+            share = {attack: caught(clean, scores(method, attack)) for attack in attacks(POSTER)}
             means = [
                 f"{mean(areas[a] for a in part):.3f}, {100 * mean(share[a] for a in part):.0f} %" for part in _parts()
             ]
@@ -150,8 +161,8 @@ def areas_short() -> str:
 
 def _parts() -> tuple[list[str], list[str]]:
     """Attacks of the eight that survive 8 bits on more than half of the pictures, and the others."""
-    files = {a: mean(float(row["rounded"]) for row in rows() if row["attack"] == a) > 0.5 for a in POSTER}
-    return [a for a in POSTER if files[a]], [a for a in POSTER if not files[a]]
+    files = {a: mean(float(row["rounded"]) for row in rows() if row["attack"] == a) > 0.5 for a in attacks(POSTER)}
+    return [a for a in files if files[a]], [a for a in files if not files[a]]
 
 
 TABLES = {"areas": areas, "areas_short": areas_short, "detections": detections}

@@ -55,6 +55,7 @@ def _demo() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "demo": _demo,
     "protection": experiment_table.protection,
+    "unfiltered": experiment_table.unfiltered,
     "oblivious": experiment_table.oblivious,
     "views": experiment_table.views,
     "adaptive": experiment_table.adaptive,

@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 from benchmarks.rows import read
 from deep_protection.attacks import POSTER
@@ -10,6 +10,7 @@ from deep_protection.evaluation import BASELINES
 from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.evaluation.report import Rows, fidelity, recovery, tiers
 from deep_protection.evaluation.report.document import Table, block_markdown
+from deep_protection.evaluation.report.rows import CLEAN
 from deep_protection.evaluation.report.tiers import efforts as efforts_table
 
 RESULTS = Path(__file__).parents[1] / "docs/results"
@@ -35,7 +36,31 @@ def protection() -> str:
 
 def answered(folder: Path) -> str:
     """The same of any experiment."""
-    return _in_short(recovery(Rows(folder, attacks=POSTER, defences=ANSWERED)))
+    return _in_short(recovery(Rows(folder, attacks=measured(folder), defences=ANSWERED)))
+
+
+def measured(folder: Path) -> tuple[str, ...]:
+    """Those of the poster's attacks that the experiment has come to yet."""
+    found = {row["attack"] for row in Rows(folder).results}
+    return tuple(attack for attack in POSTER if attack in found)
+
+
+def unfiltered() -> str:
+    """Right answers on all images, those too that the classifier gets wrong when nobody attacks."""
+    folder = RESULTS / PROTECTION
+    attacks = measured(folder)
+    rows = Rows(folder, attacks=attacks, defences=ANSWERED)
+    lines = []
+    for defence in rows.groups:
+        own = [row for row in rows.all if row["defence"] == defence.name]
+        share = {
+            attack: 100 * mean(float(row["top1_correct"]) for row in own if row["attack"] == attack)
+            for attack in (CLEAN, *attacks)
+        }
+        hurt = [share[attack] for attack in attacks]
+        images = len({row["image"] for row in own})
+        lines.append([defence.title, f"{share[CLEAN]:.0f}", f"{mean(hurt):.0f}", f"{min(hurt):.0f}", str(images)])
+    return block_markdown(Table(("defence", "clean", "mean attack", "worst attack", "n"), lines))
 
 
 def oblivious() -> str:

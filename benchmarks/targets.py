@@ -6,7 +6,7 @@ from functools import cache
 from statistics import mean, median
 
 from benchmarks import detection_tables, stopping_tables
-from benchmarks.experiment_table import experiment
+from benchmarks.experiment_table import RESULTS, experiment, measured
 from deep_protection.attacks import POSTER
 from deep_protection.classifiers.imagenet import class_names
 from deep_protection.evaluation.baselines import BASELINES
@@ -46,32 +46,41 @@ def protection_aims() -> str:
     """Each aim of the answer by contrast."""
 
     def share(attack: str, defence: Defence = PROTECTED) -> float:
-        return 100 * mean(float(row["top1_correct"]) for row in experiment("protection").groups[defence][attack])
+        found = experiment("protection")
+        rows = (row for row in (*found.results, *found.knowing) if row["attack"] == attack)
+        return 100 * mean(float(row["top1_correct"]) for row in rows if row["defence"] == defence.name)
+
+    eight = measured(RESULTS / "protection")
+    left = (
+        f" ({', '.join(attack_title(each) for each in POSTER if each not in eight)} left out)"
+        if len(eight) < len(POSTER)
+        else ""
+    )
 
     def over(defence: Defence) -> list[float]:
-        return [share(attack, defence) for attack in POSTER]
+        return [share(attack, defence) for attack in eight]
 
     own = over(PROTECTED)
     filters = {name: over(Defence(name, "none")) for name in BASELINES}
     best = max(filters, key=lambda name: mean(filters[name]))
     groups = experiment("protection").groups[PROTECTED]
     right: dict[str, list[bool]] = defaultdict(list)
-    for attack in POSTER:
+    for attack in eight:
         for row in groups[attack]:
             right[row["image"]].append(row["top1_correct"])
-    under_all = [all(each) for each in right.values() if len(each) == len(POSTER)]
+    under_all = [all(each) for each in right.values() if len(each) == len(eight)]
     spent: dict[bool, list[float]] = defaultdict(list)
-    for attack in (CLEAN, *POSTER):
+    for attack in (CLEAN, *eight):
         for row in groups[attack]:
             spent[bool(row["is_suspicious"])].append(row["cpu_seconds"])
     clean = [-row["p_value"] for row in groups[CLEAN]]
     areas = {
         attack: detection_tables.area(clean, [-row["p_value"] for row in groups[attack] if row["attack_success"]])
-        for attack in POSTER
+        for attack in eight
     }
     lines = [
-        ["top-1, mean of the eight", "≥ 93", f"{mean(own):.1f}"],
-        ["top-1, worst of the eight", "≥ 76", f"{min(own):.1f} ({attack_title(POSTER[own.index(min(own))])})"],
+        [f"top-1, mean of the eight{left}", "≥ 93", f"{mean(own):.1f}"],
+        ["top-1, worst of the eight", "≥ 76", f"{min(own):.1f} ({attack_title(eight[own.index(min(own))])})"],
         ["right under all eight", "≥ 70", f"{100 * mean(under_all):.1f} (n = {len(under_all)})"],
         ["clean kept", "≥ 97", f"{share(CLEAN):.1f}"],
         [
@@ -101,7 +110,7 @@ def aims() -> str:
     filters = _best_filter()
     areas = mean(
         detection_tables.area(detection_tables.scores("fit", CLEAN), detection_tables.scores("fit", attack))
-        for attack in POSTER
+        for attack in detection_tables.attacks(POSTER)
     )
     caught = detection_tables.caught(detection_tables.scores("fit", CLEAN), detection_tables.scores("fit", "pgd8"))
     lines = [
