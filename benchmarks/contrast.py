@@ -66,7 +66,8 @@ def collect(images: str, inputs: Path, out: Path, attacks: list[str], limit: int
             if made is None:
                 continue
             given = torch.from_numpy(made.adversarial)
-            references = _references(repair_specks(given))
+            repaired = repair_specks(given)
+            references = _references(repaired)
             np.savez(
                 path,
                 original=_ask(classifier, given[None])[0].numpy(),
@@ -74,6 +75,7 @@ def collect(images: str, inputs: Path, out: Path, attacks: list[str], limit: int
                 names=list(references),
                 label=picture.label,
                 right=right,
+                repaired=repaired is not given,
             )
         sys.stderr.write(f"contrast: {attack} collected\n")
 
@@ -95,11 +97,13 @@ class Case:
     answers: dict[str, Tensor]
     """``V×classes`` of each reference."""
     label: int
+    is_repaired: bool
 
     def responses(self, fit: str = "fit30", quality: int = 25) -> Responses:
         """As the protection has them."""
         found = self.answers
-        return Responses(self.original, found["image"], found[fit], found[f"jpeg{quality}"], found["jpeg75"])
+        shown = (found["image"], found[fit], found[f"jpeg{quality}"], found["jpeg75"])
+        return Responses(self.original, *shown, self.is_repaired)
 
 
 def load(folder: Path, attack: str) -> list[Case]:
@@ -110,7 +114,8 @@ def load(folder: Path, attack: str) -> list[Case]:
             if file["right"]:
                 answers = torch.from_numpy(file["answers"]).float()
                 named = dict(zip(map(str, file["names"]), answers, strict=True))
-                found.append(Case(torch.from_numpy(file["original"]), named, int(file["label"])))
+                original = torch.from_numpy(file["original"])
+                found.append(Case(original, named, int(file["label"]), bool(file["repaired"])))
     return found
 
 
@@ -151,9 +156,7 @@ def ramped(strength: float) -> Answer:
 
     def answer(case: Case) -> Tensor:
         found = case.responses()
-        beyond_chance = found.agreement - contrast.by_chance(len(found.original))
-        share = (beyond_chance - contrast.SCATTERED) / (contrast.AGREED - contrast.SCATTERED)
-        return found.mean + strength * min(1.0, max(0.0, share)) * found.shift
+        return found.mean + strength * contrast.share_followed(found) * found.shift
 
     return answer
 

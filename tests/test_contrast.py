@@ -94,6 +94,15 @@ def test_a_tie_is_decided_by_mild_changes_whoever_made_it() -> None:
         assert decision.log_probabilities.argmax() == 1
 
 
+def test_the_image_itself_counts_as_a_mild_change_only_where_specks_were_repaired_in_it() -> None:
+    """The same answers but for the word that specks were repaired: the first row of ``image`` is then no attack's."""
+    found = close_call([3.01, 3, 0, 0, 0], [1.0, 4, 0, 5, 0])
+    plain, repaired = (decide(replace(found, is_repaired=each), is_suspicious=True) for each in (False, True))
+    assert not torch.allclose(plain.log_probabilities, repaired.log_probabilities)
+    weak = [found.image[1:].mean(dim=0), found.mild.mean(dim=0)]
+    assert torch.allclose(plain.log_probabilities, torch.stack(weak).mean(dim=0) + found.original)
+
+
 def test_a_close_call_is_the_images_own_unless_mild_changes_say_otherwise() -> None:
     for reference, kind, label in (([1.0, 4, 0, 0, 0], "mild", 1), ([4.0, 3, 0, 0, 0], "own", 0)):
         decision = decide(close_call([3.3, 3, 0, 0, 0], reference), is_suspicious=False)
@@ -224,6 +233,17 @@ def test_quick_fits_nothing(lite0: dp.Classifier, photographs: tuple[Tensor, Ten
         assert (model(made.adversarial).argmax(dim=1) == photographs[1][:2]).any()
     with pytest.raises(dp.OptionError, match="quick fits nothing"):
         dp.protect(lite0, quick=True, answer="restored")
+
+
+@pytest.mark.parametrize(("value", "message"), [(2.0, r"expected \[0, 1\]"), (torch.nan, "NaN or infinite")])
+@pytest.mark.parametrize("quick", [True, False])
+def test_what_is_not_pixels_is_refused_whether_or_not_anything_is_fitted(
+    quick: bool, value: float, message: str
+) -> None:
+    wrong = torch.full((1, 3, 16, 16), 0.5)
+    wrong[0, 0, 3, 4] = value
+    with pytest.raises(dp.ImageError, match=message):
+        dp.protect(Tiny(), quick=quick).explain(wrong)
 
 
 def test_the_same_image_and_seed_give_the_same_answer_in_any_company(

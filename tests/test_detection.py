@@ -57,7 +57,7 @@ def test_salt_and_pepper_stands_out_by_its_specks(known: dp.Calibration, recogni
     found = dp.detect(peppered, calibration=known)
     assert max(found.evidence, key=found.evidence.__getitem__) == "specks"
     assert found.is_suspicious
-    assert specks(find_specks(recognised[0][0])[0]) < specks(find_specks(peppered)[0])
+    assert specks(find_specks(recognised[0][0])) < specks(find_specks(peppered))
 
 
 def test_a_batch_is_judged_as_its_pictures_are(

@@ -14,7 +14,7 @@ from torch import Tensor
 from deep_protection.detection.responses import Responses
 from deep_protection.detection.specks import SPECK, find_specks
 
-TIED = 0.1
+MARGIN_FLOOR = 0.1
 """Nats below which two answers are as good as equally probable."""
 LENGTH_WEIGHT, MARGIN_WEIGHT = 0.3, 0.1
 """Of the shift's length and of the margin, beside the agreement: docs/contrast.md has what others give."""
@@ -43,7 +43,7 @@ def direction(found: Responses) -> float:
     in it, and leave the answer less sure than that to a clean image.
     """
     common = min(max(found.agreement, 0.0) ** 2, 1 - 1e-6)
-    length, apart = found.shift.norm().item() + 1e-3, margin(found.original) + TIED
+    length, apart = found.shift.norm().item() + 1e-3, margin(found.original) + MARGIN_FLOOR
     return math.log((common + 1e-3) / (1 - common)) + LENGTH_WEIGHT * math.log(length) - MARGIN_WEIGHT * math.log(apart)
 
 
@@ -67,7 +67,7 @@ _ROWS = (
         "compression",
         lambda _, found: odds_against(int(found.original.argmax()), found.mild.exp().mean(dim=0)),
     ),
-    Evidence("specks", lambda pixels, _: specks(find_specks(pixels)[0])),
+    Evidence("specks", lambda pixels, _: specks(find_specks(pixels))),
 )
 
 EVIDENCE = {row.name: row for row in _ROWS}

@@ -6,7 +6,7 @@ the answers to a clean image scatter (directional bias: Liu et al. 2026, arXiv:2
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 import torch
@@ -40,10 +40,12 @@ class Responses:
     """Through JPEG 25."""
     mild: Tensor
     """Through JPEG 75."""
+    is_repaired: bool = False
+    """Whether the image had specks: only then is ``original`` not the first row of ``image``."""
 
     def detached(self) -> "Responses":
         """Without gradients, as float32 on the CPU."""
-        return Responses(*(getattr(self, kind).detach().float().cpu() for kind in KINDS))
+        return replace(self, **{kind: getattr(self, kind).detach().float().cpu() for kind in KINDS})
 
     @property
     def references(self) -> list[Tensor]:
@@ -89,15 +91,16 @@ def respond(ask: Callable[[Tensor], Tensor], image: Tensor, kinds: Sequence[Tens
         ClassifierError: an answer is not finite.
     """
     together = torch.cat(list(kinds))
-    has_specks = not torch.equal(together[0], image)
+    is_repaired = not torch.equal(together[0], image)
     # View by view: on a CPU, batches of four are a third quicker than one of sixteen, whose layers leave the cache.
     answers = torch.stack([ask(view) for view in views(together)])
     # The first of the views of an image without specks is the image as it came.
-    original = ask(image[None])[0] if has_specks else answers[0, 0]
+    original = ask(image[None])[0] if is_repaired else answers[0, 0]
     if not (answers.isfinite().all() and original.isfinite().all()):
         raise ClassifierError("the classifier's answer is not finite; its arithmetic may overflow: try float32")
     by_kind = answers.split([len(each) for each in kinds], dim=1)
-    return Responses(original, *(each.flatten(0, 1) for each in by_kind))
+    seen, restored, compressed, mild = (each.flatten(0, 1) for each in by_kind)
+    return Responses(original, seen, restored, compressed, mild, is_repaired)
 
 
 def compress(pixels: Tensor, quality: int) -> Tensor:

@@ -77,6 +77,12 @@ def is_agreement(found: Responses) -> bool:
     return found.agreement > AGREEMENT + by_chance(len(found.original))
 
 
+def share_followed(found: Responses) -> float:
+    """How much of the largest λ the agreement is worth, from 0 to 1."""
+    beyond_chance = found.agreement - by_chance(len(found.original))
+    return min(1.0, max(0.0, (beyond_chance - SCATTERED) / (AGREED - SCATTERED)))
+
+
 def decide(found: Responses, *, is_suspicious: bool, labels_only: bool = False) -> Decision:
     """The answer to one image from what the classifier said of it and of its restorations."""
     if labels_only:
@@ -94,8 +100,7 @@ def decide(found: Responses, *, is_suspicious: bool, labels_only: bool = False) 
         return Decision("own", found.original, 0.0, NOT_SUSPICIOUS)
     if _is_fragile(found):
         return Decision("mild", _mean(_mild(found)), 0.0, "suspicious, and mild changes undo it already")
-    beyond_chance = found.agreement - by_chance(len(found.original))
-    strength = STRENGTH * min(1.0, max(0.0, (beyond_chance - SCATTERED) / (AGREED - SCATTERED)))
+    strength = STRENGTH * share_followed(found)
     answer = found.mean + strength * found.shift
     if strength == 0:
         return Decision("contrast", answer, strength, "suspicious, but shifts scatter: the mean over all references")
@@ -107,8 +112,7 @@ def _mild(found: Responses) -> list[Tensor]:
     """``classes`` for each kind of mild change: views of the image, with the image itself where specks were repaired in
     it; and mild compression.
     """
-    has_specks = not torch.equal(found.image[0], found.original)
-    return [found.image[0 if has_specks else 1 :].mean(dim=0), found.mild.mean(dim=0)]
+    return [found.image[0 if found.is_repaired else 1 :].mean(dim=0), found.mild.mean(dim=0)]
 
 
 def _mean(answers: list[Tensor]) -> Tensor:

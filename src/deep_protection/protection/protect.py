@@ -30,6 +30,7 @@ from deep_protection.detection import (
 )
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
+from deep_protection.images import check_unit_range
 from deep_protection.protection.contrast import decide, is_agreement
 from deep_protection.protection.explanation import Explanation
 from deep_protection.protection.straight_through import straight_through
@@ -266,6 +267,8 @@ def _check(pixels: Tensor) -> None:
             f"a protected classifier takes N×3×H×W floats in [0, 1], got {pixels.dtype} of shape "
             f"{tuple(pixels.shape)}; use unsqueeze(0) for a single picture"
         )
+    if len(pixels):  # said here, as where nothing is fitted nobody else looks
+        check_unit_range(pixels.detach(), "the batch")
 
 
 def _repaired(pixels: Tensor) -> Tensor:
