@@ -207,6 +207,19 @@ def scale(
 
 
 @app.command()
+def gpu(
+    device: Annotated[str, typer.Option(help="cuda, or cpu for trying it.")] = "cuda",
+    batches: Annotated[str, typer.Option(help="Pictures at once, joined by commas.")] = "1,8,32,64,128,256,512",
+    seconds: Annotated[float, typer.Option(help="Of the longest batch, about.")] = 12.0,
+    out: Out = RESULTS / "gpu.jsonl",
+) -> None:
+    """Pictures a second of fits and of the protection in batches, and whether a GPU answers as the CPU does."""
+    from benchmarks import gpu as measured
+
+    measured.run(out, device, tuple(int(each) for each in batches.split(",")), seconds)
+
+
+@app.command()
 def restore(
     pictures: Annotated[Path, typer.Option(help="Folder with Set14 and the paper's pictures (DIP).")],
     tasks: Annotated[str, typer.Option(help="Which restorations.")] = "denoise,dejpeg,upscale,inpaint",
