@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from deep_protection.classifiers import Classifier, load_classifier, views
-from deep_protection.detection import Responses, centred, compress, repair_specks
+from deep_protection.detection import Responses, centred, compress_range, repair_specks
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.pictures import labelled_pictures
@@ -42,7 +42,7 @@ def _references(image: Tensor) -> dict[str, Tensor]:
         for number, point in enumerate(fit)
         if point.iteration in ITERATIONS
     }
-    compressed = {f"jpeg{quality}": compress(image, quality) for quality in QUALITIES}
+    compressed = {f"jpeg{quality}": compress_range(image, quality) for quality in QUALITIES}
     filtered = {name: BASELINES[name].apply(image) for name in ("median3", "unfitted")}
     return {"image": image, **fits, **compressed, **filtered}
 

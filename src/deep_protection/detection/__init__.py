@@ -19,5 +19,6 @@ from deep_protection.detection.responses import Responses as Responses
 from deep_protection.detection.responses import agreement as agreement
 from deep_protection.detection.responses import centred as centred
 from deep_protection.detection.responses import compress as compress
+from deep_protection.detection.responses import compress_range as compress_range
 from deep_protection.detection.responses import respond as respond
 from deep_protection.detection.specks import repair_specks as repair_specks

@@ -15,7 +15,7 @@ from deep_protection.detection.evidence import EVIDENCE
 from deep_protection.errors import DeepProtectionError, OptionError
 from deep_protection.images import write_atomically
 
-VERSION = 2
+VERSION = 3
 """Of the figures. A calibration of another version cannot be used."""
 LEAST_SPREAD = 0.1
 """Evidence that clean pictures hardly differ in must not make a mountain of a trifle."""
@@ -41,9 +41,9 @@ class Calibration:
     def score(self, evidence: Mapping[str, float]) -> float:
         """The evidence that stands out most, in standard deviations of clean pictures, and a little for the rest.
 
-        A soft maximum: ``log(Σ exp(2·deviation)) / 2``.
+        A soft maximum: ``log(Σ exp(2·weight·deviation)) / 2``, with the weights of :data:`EVIDENCE`.
         """
-        found = self.deviations(evidence).values()
+        found = [EVIDENCE[name].weight * value for name, value in self.deviations(evidence).items()]
         most = max(found)
         return most + math.log(sum(math.exp(2 * (each - most)) for each in found)) / 2
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from deep_protection.classifiers import Asked, Classifier, Prediction, load_classifier, log_probabilities
 from deep_protection.detection.calibration import Calibration
 from deep_protection.detection.evidence import gather
-from deep_protection.detection.responses import MILD_QUALITY, STRONG_QUALITY, Responses, compress, respond
+from deep_protection.detection.responses import MILD_QUALITY, STRONG_QUALITY, Responses, compress_range, respond
 from deep_protection.detection.specks import repair_specks
 from deep_protection.fitting import ProgressCallback
 from deep_protection.generators.fast import low_pass
@@ -154,7 +154,7 @@ def kinds(image: Tensor, restored: Tensor, apply: Apply | None = None) -> list[T
 
     def through(quality: int) -> Tensor:
         def make(given: Tensor) -> Tensor:
-            return compress(given.float().cpu(), quality).to(given)
+            return compress_range(given.float().cpu(), quality).to(given)
 
         return apply(image, make) if apply else make(image)
 

@@ -18,6 +18,8 @@ from deep_protection.classifiers import views
 from deep_protection.errors import ClassifierError
 from deep_protection.images import take_picture, to_pillow
 
+LEAST_RANGE = 1 / 16
+"""Of an image's values, from its darkest to its brightest, below which it holds next to nothing."""
 STRONG_QUALITY, MILD_QUALITY = 25, 75
 """JPEG qualities of the strong reference, which most perturbations do not survive, and of the mild one, which clean
 images hardly notice."""
@@ -37,9 +39,9 @@ class Responses:
     restored: Tensor
     """Its restoration by the deep prior, or what stands for it; ``V`` rows for each fit."""
     compressed: Tensor
-    """Through JPEG 25."""
+    """Through JPEG 25, by :func:`compress_range`."""
     mild: Tensor
-    """Through JPEG 75."""
+    """Through JPEG 75, likewise."""
     is_repaired: bool = False
     """Whether the image had specks: only then is ``original`` not the first row of ``image``."""
 
@@ -109,3 +111,15 @@ def compress(pixels: Tensor, quality: int) -> Tensor:
     to_pillow(pixels).save(buffer, format="JPEG", quality=quality)
     with Image.open(buffer) as image:
         return take_picture(image).pixels
+
+
+def compress_range(pixels: Tensor, quality: int) -> Tensor:
+    """As :func:`compress`, with the range of the image's own values stretched to all of ``[0, 1]`` meanwhile.
+
+    JPEG rounds by steps that suit a range of 256. In haze, where an image keeps a third of it, they take away what the
+    classifier goes by, and that looks like an attack that is undone.
+    """
+    least = pixels.amin()
+    extent = (pixels.amax() - least).clamp_min(LEAST_RANGE)
+    whole = ((pixels - least) / extent).clamp(0, 1)
+    return (compress(whole, quality) * extent + least).clamp(0, 1)

@@ -14,7 +14,7 @@ from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.images import write_atomically
 from deep_protection.purification import PRESETS, Preset
 
-ANSWERED = "contrast 1"
+ANSWERED = "contrast 2"
 """How protections answer; another number for another way, so that attacks through it are made anew."""
 PACKAGES = ("deep-protection", "torch", "foolbox", "scikit-image", "torchmetrics", "numpy", "pillow")
 
