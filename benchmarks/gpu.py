@@ -34,21 +34,25 @@ def run(out: Path, device: str, batches: tuple[int, ...], seconds: float) -> Non
         rows.append(out, [row])
 
 
-def _works(device: str) -> Iterator[tuple[str, Work]]:
+def _works(device: str) -> dict[str, Work]:
     import deep_protection as dp
 
-    for iterations in ITERATIONS:
-        stop = f"fixed:{iterations}"
-        yield f"purify, {iterations} iterations", lambda given, stop=stop: dp.purify(given, stop=stop, device=device)
-    for name, options in (("protect", {}), ("protect, quick", {"quick": True})):
-        model = dp.protect(dp.load_classifier("lite0").to(device), device=device, **options)
-        yield name, lambda given, model=model: model(given.to(device))
+    def purifying(iterations: int) -> Work:
+        return lambda given: dp.purify(given, stop=f"fixed:{iterations}", device=device)
+
+    def protecting(*, quick: bool) -> Work:
+        model = dp.protect(dp.load_classifier("lite0").to(device), device=device, quick=quick)
+        return lambda given: model(given.to(device))
+
+    return {
+        **{f"purify, {iterations} iterations": purifying(iterations) for iterations in ITERATIONS},
+        "protect": protecting(quick=False),
+        "protect, quick": protecting(quick=True),
+    }
 
 
-def _throughput(
-    photographs: Tensor, device: str, batches: tuple[int, ...], seconds: float
-) -> Iterator[dict[str, Any]]:
-    for what, work in _works(device):
+def _throughput(photographs: Tensor, device: str, batches: tuple[int, ...], seconds: float) -> Iterator[dict[str, Any]]:
+    for what, work in _works(device).items():
         with torch.no_grad():
             work(photographs[:2])  # what is done once: kernels chosen, memory taken
             for batch in batches:

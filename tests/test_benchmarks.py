@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks import recovery, rows, scale
+from benchmarks import gpu, recovery, rows, scale
 from benchmarks.fingerprint import of_recipe
 from benchmarks.long_fits import LONG
 from benchmarks.peers.dipdefend import DipDefend
@@ -119,6 +119,17 @@ def test_a_point_of_scale_is_measured_in_processes_of_its_own() -> None:
     assert figures["pictures_a_second"] > 0
     with pytest.raises(SystemExit, match="failed"):
         scale.in_processes({**point, "workers": 0, "processes": 2})
+
+
+def test_batches_are_measured_until_the_next_would_take_too_long(tmp_path: Path) -> None:
+    out = tmp_path / "gpu.jsonl"
+    gpu.run(out, "cpu", (1, 2), seconds=0)
+    head, restored, answered, *measured = rows.read(out)
+    assert head["device"] == "cpu"
+    assert restored["psnr_least"] == 120
+    assert answered["same_class"] == answered["same_kind_of_answer"] == answered["pictures"] == gpu.COMPARED
+    assert [row["batch"] for row in measured] == [1] * 5
+    assert all(row["pictures_a_second"] == pytest.approx(1 / row["seconds"], rel=0.02) for row in measured)
 
 
 def test_programs_that_run_together_are_counted_together() -> None:

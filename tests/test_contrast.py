@@ -9,10 +9,20 @@ import torch
 from torch import Tensor, nn
 
 import deep_protection as dp
-from deep_protection.detection import Responses, agreement, centred, margin, repair_specks, respond
+from deep_protection.detection import (
+    Responses,
+    agreement,
+    centred,
+    compress,
+    compress_range,
+    margin,
+    repair_specks,
+    respond,
+)
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.protection import decide
 from deep_protection.protection.contrast import AGREED, STRENGTH, by_chance, is_agreement
+from deep_protection.stopping import psnr
 
 
 def answers(*rows: Sequence[float]) -> Tensor:
@@ -177,6 +187,18 @@ def test_specks_are_repaired_and_nothing_else_is_touched(recognised: tuple[Tenso
     touched = (repaired != specked).any(dim=0)
     assert touched.sum() > 50
     assert (repaired - clean).abs()[:, touched].mean() < 0.1 * (specked - clean).abs()[:, touched].mean()
+
+
+def test_compression_takes_as_much_from_a_hazy_image_as_from_a_clear_one(photographs: tuple[Tensor, Tensor]) -> None:
+    clear = photographs[0][0]
+    clear = (clear - clear.amin()) / (clear.amax() - clear.amin())
+    assert torch.equal(compress_range(clear, 25), compress(clear, 25))
+    hazy = 0.6 + 0.25 * clear
+    cleared = (compress_range(hazy, 25) - 0.6) / 0.25
+    assert psnr(cleared, compress(clear, 25)) > 40
+    assert psnr((compress(hazy, 25) - 0.6) / 0.25, clear) < psnr(cleared, clear) - 3
+    for flat in (torch.zeros(3, 16, 16), torch.full((3, 16, 16), 0.3), torch.ones(3, 16, 16)):
+        assert torch.allclose(compress_range(flat, 25), flat, atol=1e-6)
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,7 @@ class Rows:
         ]
         if not everything:
             raise OptionError(f"{folder} holds no results yet; run: deep-protection experiment run --out {folder} …")
+        self.everything = everything
         self.all = [row for row in everything if row["tier"] == OBLIVIOUS]
         self.results = [row for row in self.all if row["clean_correct"]]
         others = [row for row in everything if row["tier"] != OBLIVIOUS and row["clean_correct"]]
