@@ -41,9 +41,9 @@ class Calibration:
     def score(self, evidence: Mapping[str, float]) -> float:
         """The evidence that stands out most, in standard deviations of clean pictures, and a little for the rest.
 
-        A soft maximum: ``log(Σ exp(2·weight·deviation)) / 2``, with the weights of :data:`EVIDENCE`.
+        A soft maximum: ``log(Σ exp(2·deviation)) / 2``.
         """
-        found = [EVIDENCE[name].weight * value for name, value in self.deviations(evidence).items()]
+        found = self.deviations(evidence).values()
         most = max(found)
         return most + math.log(sum(math.exp(2 * (each - most)) for each in found)) / 2
 

@@ -59,8 +59,6 @@ class Evidence:
     name: str
     measure: Callable[[Tensor, Responses], float]
     """From the picture and the answers."""
-    weight: float = 1.0
-    """Of its standard deviations, beside those of the others."""
 
 
 _ROWS = (
@@ -68,9 +66,6 @@ _ROWS = (
     Evidence(
         "compression",
         lambda _, found: odds_against(int(found.original.argmax()), found.mild.exp().mean(dim=0)),
-        # It speaks against attacks that look for the least change, most of which close calls are answered right without
-        # it; and at full weight it hides some of what the agreement sees.
-        weight=0.7,
     ),
     Evidence("specks", lambda pixels, _: specks(find_specks(pixels))),
 )
