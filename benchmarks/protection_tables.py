@@ -93,6 +93,19 @@ def other_classifiers() -> str:
     return block_markdown(Table(heading, lines))
 
 
+def mean_behind(name: str) -> float:
+    """Percent right in front of another classifier, mean of the eight attacks."""
+    found = _by_attack(experiment(f"protection-{name}"))
+    return mean(_right(found[attack][PROTECTED]) for attack in POSTER)
+
+
+def harm() -> float:
+    """Points by which the protection changes right answers to corrupted images."""
+    rows = [row for row in experiment("protection").everything if row["attack"] in CORRUPTIONS]
+    own, bare = ([row for row in rows if row["defence"] == name] for name in (PROTECTED, NOTHING))
+    return _right(own) - _right(bare)
+
+
 def corruptions() -> str:
     """Corruptions that nobody means, kind by kind over their strengths, on all images: what the protection changes."""
     rows = [row for row in experiment("protection").everything if row["attack"] in CORRUPTIONS]
