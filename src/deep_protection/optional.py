@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from deep_protection.errors import MissingExtraError
-from deep_protection.quiet import warnings_silenced
+from deep_protection.quiet import importing_quietly
 
 
 def import_optional(module: str, *, needed_for: str, extra: str) -> Any:
@@ -16,7 +16,7 @@ def import_optional(module: str, *, needed_for: str, extra: str) -> Any:
     imported when it is: a package may be there and broken.
     """
     try:
-        with warnings_silenced():
+        with importing_quietly():
             return import_module(module)
     except (ImportError, RuntimeError, OSError, AttributeError) as error:
         host = module.partition(".")[0]

@@ -58,7 +58,7 @@ def attack(
     pixels = pixels.clamp(0, 1)  # foolbox asserts the bounds exactly, and resizing overshoots them by rounding
     host = library.PyTorchModel(model.eval(), bounds=(0, 1), device=pixels.device)
     host.network = model  # foolbox keeps it inside a function
-    run = spec.build()  # before the silence, which is one thread's at a time and which foolbox's import wants too
+    run = spec.build()
     silenced = warnings_silenced() if spec.is_noisy else nullcontext()
     with _frozen(model), _randomness(seed, pixels.device), silenced, _counted(model) as asked:
         if targets is None and spec.target != "none":

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from deep_protection.errors import MissingExtraError
-from deep_protection.quiet import warnings_silenced
+from deep_protection.quiet import importing_quietly
 
 
 def foolbox() -> Any:
     """The foolbox module (Rauber et al. 2020, https://doi.org/10.21105/joss.02607)."""
     try:
-        with warnings_silenced():  # its last release still uses SciPy's old names
+        with importing_quietly():  # its last release still uses SciPy's old names
             import foolbox
             import foolbox.attacks
             import foolbox.criteria
@@ -26,7 +26,7 @@ def foolbox() -> Any:
 def torchattacks() -> Any:
     """The torchattacks module (Kim 2020, arXiv:2010.01950)."""
     try:
-        with warnings_silenced():
+        with importing_quietly():
             import torchattacks  # no extra: it asks for a release of requests that nothing else can live with
     except ImportError as error:
         raise MissingExtraError(

@@ -23,7 +23,7 @@ class AttackSpec:
     """Makes the foolbox attack; called only when it is run, so that foolbox is imported only then."""
 
     is_noisy: bool = False
-    """Foolbox's code for it calls what PyTorch warns of; silenced, which one thread can do at a time."""
+    """Foolbox's code for it calls what PyTorch warns of; silenced."""
 
     target: Literal["none", "random", "least"] = "none"
     """The answer it wants: any wrong one, one drawn from the seed, or the one that the model finds least probable."""

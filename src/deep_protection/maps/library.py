@@ -3,7 +3,7 @@
 from typing import Any
 
 from deep_protection.errors import MissingExtraError
-from deep_protection.quiet import warnings_silenced
+from deep_protection.quiet import importing_quietly
 
 _HOW = "run: pip install 'deep-protection[ocr]'"
 
@@ -20,7 +20,7 @@ def opencv() -> Any:
 def rapidocr() -> Any:
     """An engine of rapidocr's on one core; its models come with its wheel."""
     try:
-        with warnings_silenced():
+        with importing_quietly():
             from rapidocr import RapidOCR
     except ImportError as error:
         raise MissingExtraError(f"reading text needs rapidocr, which is not installed ({error}); {_HOW}") from error

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
 from deep_protection.errors import MissingExtraError, OptionError
-from deep_protection.quiet import warnings_silenced
+from deep_protection.quiet import importing_quietly
 from deep_protection.service import problems
 from deep_protection.service.described import described
 from deep_protection.service.job import Job
@@ -230,7 +230,7 @@ def over(handle: Any) -> Fit:
 
 def _serve() -> Any:
     try:
-        with warnings_silenced():
+        with importing_quietly():
             from ray import serve
     except ImportError as error:
         raise MissingExtraError(

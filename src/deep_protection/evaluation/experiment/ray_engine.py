@@ -7,7 +7,7 @@ from deep_protection.errors import DeepProtectionError, MissingExtraError
 from deep_protection.evaluation.experiment.engine import TRIES, Engine
 from deep_protection.evaluation.experiment.units import Outcome, Unit
 from deep_protection.evaluation.experiment.worker import Worker
-from deep_protection.quiet import warnings_silenced
+from deep_protection.quiet import importing_quietly, warnings_silenced
 
 
 class RayEngine(Engine):
@@ -67,7 +67,7 @@ def _work(unit: Unit, classifier: str, device: str) -> Outcome:
 
 def _ray() -> Any:
     try:
-        with warnings_silenced():
+        with importing_quietly():
             import ray
             import ray.exceptions
     except ImportError as error:
