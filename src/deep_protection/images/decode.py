@@ -10,7 +10,9 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from deep_protection.errors import ImageError, ImageTooLargeError, MissingExtraError
 from deep_protection.images import dicom
+from deep_protection.images.depth import bits_a_value, check_planes
 from deep_protection.images.limits import MAX_BYTES, MAX_PIXELS, check_size
+from deep_protection.images.pillow import SIXTEEN_BIT
 from deep_protection.quiet import warnings_silenced
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
@@ -36,10 +38,12 @@ def read_image(source: Source) -> tuple[Image.Image, str, tuple[str, ...]]:
     with _decoding(what):
         opened = _header(data, what, MAX_PIXELS)
         frames = getattr(opened, "n_frames", 1)  # TIFF has to walk through the file to know
+        bits = bits_a_value(opened, data)
+        check_planes(opened, what)
     if frames > 1 and opened.format != "MPO":  # phones put a second view into a JPEG: nobody's animation
         notes = (f"{what} has {frames} frames; only the first is used",)
-    if opened.mode in ("RGB", "RGBA") and any("16" in str(tile) for tile in getattr(opened, "tile", ())):
-        notes = (*notes, f"{what} has 16 bits a colour; 8 are used (grey pictures keep their 16)")
+    if bits > 8 and opened.mode not in (*SIXTEEN_BIT, "F"):
+        notes = (*notes, f"{what} has {bits} bits a colour; 8 are used (grey pictures keep their 16)")
     name = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
     return upright(opened, what), name, notes
 
