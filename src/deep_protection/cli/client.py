@@ -8,8 +8,9 @@ import typer
 
 from deep_protection.cli import options
 from deep_protection.cli.console import print_json, say_error
-from deep_protection.cli.plan import STREAM, find_pictures
-from deep_protection.errors import DeepProtectionError, ImageError, MissingExtraError, OptionError, OutputError
+from deep_protection.cli.given import content_of
+from deep_protection.cli.plan import find_pictures
+from deep_protection.errors import DeepProtectionError, MissingExtraError, OptionError, OutputError
 from deep_protection.images import write_atomically
 
 
@@ -36,12 +37,12 @@ def client_command(
         ) from error
     asked = dict(_pair(each) for each in option or [])
     outcomes: list[dict[str, Any]] = []
-    hidden = None if mask is None else _bytes(str(mask))
+    hidden = None if mask is None else content_of(str(mask))
     with Client(url, token=token) as client:
         sent = []
         for name in find_pictures(inputs):
             try:
-                sent.append((name, client.submit(kind, image=_bytes(name), mask=hidden, **asked)))
+                sent.append((name, client.submit(kind, image=content_of(name), mask=hidden, **asked)))
             except DeepProtectionError as error:
                 _fail(outcomes, name, error)
         for name, accepted in sent:
@@ -67,15 +68,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise OptionError(f"--option {text} is not NAME=VALUE; write it as in --option preset=thorough")
     return name, value
-
-
-def _bytes(name: str) -> bytes:
-    if name == STREAM:
-        return sys.stdin.buffer.read()
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise ImageError(f"{name} cannot be read ({error.strerror})") from None
 
 
 def _write(data: bytes, path: Path) -> None:

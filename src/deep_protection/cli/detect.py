@@ -14,7 +14,8 @@ from typer.core import TyperGroup
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import counting_bar, print_json, say_error, stdout
-from deep_protection.cli.plan import STREAM, find_pictures
+from deep_protection.cli.given import content_of, picture_of
+from deep_protection.cli.plan import find_pictures
 from deep_protection.detection import (
     Calibration,
     Opinions,
@@ -187,9 +188,9 @@ def _read(names: list[str], models: list[Classifier]) -> tuple[dict[str, list[Te
     pixels: dict[str, list[Tensor]] = {}
     failures = []
     for name in names:
-        source = sys.stdin.buffer.read() if name == STREAM else name
         try:
-            pixels[name] = [classifier_pixels(source, model)[0][0] for model in models]
+            picture, _, _ = picture_of(name, content_of(name))
+            pixels[name] = [classifier_pixels(picture, model)[0][0] for model in models]
         except ImageError as error:
             say_error(str(error))
             failures.append({"input": name, "error": str(error)})

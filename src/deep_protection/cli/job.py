@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from deep_protection.cli.console import duration, print_json, progress_bar, say_error, say_note
+from deep_protection.cli.given import content_of, picture_of
 from deep_protection.cli.plan import STREAM, Item, Plan
 from deep_protection.errors import DeepProtectionError, OutputError
 from deep_protection.images import (
@@ -21,7 +22,6 @@ from deep_protection.images import (
     encode,
     format_for,
     from_pillow,
-    read_image,
     write_atomically,
 )
 from deep_protection.purification import Preset, Purified, factor_of, purify_each
@@ -99,8 +99,8 @@ class _Job:
         """The pictures one by one, as they are wanted; bad ones are noted and left out."""
         for item in items:
             try:
-                data = sys.stdin.buffer.read() if item.source == STREAM else item.source
-                image, format_name, notes = read_image(data)
+                data = content_of(item.source)
+                image, format_name, notes = picture_of(item.source, data)
                 picture = self.prepare(item, from_pillow(image, notes))
                 if isinstance(picture, Picture):
                     factor = factor_of(picture)
@@ -122,14 +122,12 @@ class _Job:
         image: Image.Image = result.image
         self._write(item, lambda: encode(image, _format(item, format_name)), {"status": "restored", **result.summary()})
 
-    def _leave(self, item: Item, data: str | bytes, image: Image.Image, format_name: str, left: Left) -> None:
+    def _leave(self, item: Item, data: bytes, image: Image.Image, format_name: str, left: Left) -> None:
         """Write a picture as it is: byte for byte, unless another format was asked for."""
 
         def content() -> bytes:
             wanted = _format(item, format_name)
-            if wanted != format_name:
-                return encode(image, wanted)
-            return data if isinstance(data, bytes) else Path(data).read_bytes()
+            return data if wanted == format_name else encode(image, wanted)
 
         self._write(item, content, {"status": "left", **left.about})
 

@@ -21,17 +21,22 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF
 Source = str | os.PathLike[str] | bytes
 
 
-def read_image(source: Source) -> tuple[Image.Image, str, tuple[str, ...]]:
+def read_image(source: Source, name: str = "") -> tuple[Image.Image, str, tuple[str, ...]]:
     """The first frame, decoded and upright (EXIF orientation applied), its format's name, and notes for the user.
+
+    Args:
+        source: a path, or a file's content.
+        name: what a content is called in messages, if it has a name.
 
     Raises :class:`ImageError` for whatever cannot be read: missing, unreadable, empty, truncated, not an image, too
     large.
     """
-    what, data = _content(source)
+    data = source if isinstance(source, bytes) else file_bytes(source)
+    what = (name or f"picture of {len(data)} bytes") if isinstance(source, bytes) else os.fspath(source)
     if not data:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
     notes: tuple[str, ...] = ()
-    if dicom.is_dicom(data, "" if isinstance(source, bytes) else what):
+    if dicom.is_dicom(data, name if isinstance(source, bytes) else what):
         with _decoding(what):
             image, notes = dicom.opened(data, what)
         return image, dicom.FORMAT, notes
@@ -44,8 +49,8 @@ def read_image(source: Source) -> tuple[Image.Image, str, tuple[str, ...]]:
         notes = (f"{what} has {frames} frames; only the first is used",)
     if bits > 8 and opened.mode not in (*SIXTEEN_BIT, "F"):
         notes = (*notes, f"{what} has {bits} bits a colour; 8 are used (grey pictures keep their 16)")
-    name = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
-    return upright(opened, what), name, notes
+    kind = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
+    return upright(opened, what), kind, notes
 
 
 def check_header(data: bytes, most: int = MAX_PIXELS) -> tuple[str, int, int]:
@@ -79,9 +84,8 @@ def upright(image: Image.Image, what: str = "the picture") -> Image.Image:
         return image.copy()
 
 
-def _content(source: Source) -> tuple[str, bytes]:
-    if isinstance(source, bytes):
-        return f"picture of {len(source)} bytes", source
+def file_bytes(source: str | os.PathLike[str]) -> bytes:
+    """A file's content, read once: what comes through a pipe is gone then. Raises :class:`ImageError`."""
     path = os.fspath(source)
     if "://" in path:
         raise ImageError(f"{path} is an address; nothing is fetched from the net, download it first")
@@ -96,7 +100,7 @@ def _content(source: Source) -> tuple[str, bytes]:
         raise ImageError(f"{path} cannot be read ({_reason(error)}); check its name and permissions") from None
     if len(data) > MAX_BYTES:
         raise ImageError(f"{path} is larger than {MAX_BYTES / 1e6:.0f} MB; no picture within the limits is")
-    return path, data
+    return data
 
 
 @contextmanager
