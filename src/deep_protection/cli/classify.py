@@ -63,13 +63,15 @@ def classify_command(
 
     With --protect it is also told which answer was taken, and why. Several classifiers are shown beside each other.
     """
-    names = find_pictures(inputs)
+    found = find_pictures(inputs)
+    for note in () if quiet else found.notes:
+        say_note(note)
     where = find_device(device)
     models = [load_classifier(name).to(where) for name in options.several(classifier)]
     known = given_calibrations(models, calibration or [])
     pictures: dict[str, list[torch.Tensor]] = {}
     failures: list[dict[str, Any]] = []
-    for name in names:
+    for name in found.sources:
         try:
             pictures[name] = _pixels(name, models, quiet=quiet)
         except ImageError as error:
@@ -99,7 +101,13 @@ def classify_command(
         columns.append(_Column(model.name, [model.top(each.unsqueeze(0))[0] for each in pixels], after))
     if as_json:
         reports = [
-            {"classifier": each.name, "results": each.results(list(pictures)), "failed": failures} for each in columns
+            {
+                "classifier": each.name,
+                "results": each.results(list(pictures)),
+                "failed": failures,
+                "left_out": list(found.left_out),
+            }
+            for each in columns
         ]
         print_json(reports[0] if len(reports) == 1 else {"classifiers": reports})
     else:

@@ -9,6 +9,8 @@ from deep_protection.images.encode import encode as encode
 from deep_protection.images.encode import format_for as format_for
 from deep_protection.images.encode import is_writable_suffix as is_writable_suffix
 from deep_protection.images.encode import write_atomically as write_atomically
+from deep_protection.images.kinds import HEAD as HEAD
+from deep_protection.images.kinds import is_picture as is_picture
 from deep_protection.images.limits import MAX_PIXELS as MAX_PIXELS
 from deep_protection.images.limits import check_size as check_size
 from deep_protection.images.picture import Picture as Picture

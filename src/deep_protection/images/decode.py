@@ -11,6 +11,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from deep_protection.errors import ImageError, ImageTooLargeError, MissingExtraError
 from deep_protection.images import dicom
 from deep_protection.images.depth import bits_a_value, check_planes
+from deep_protection.images.kinds import HEAD, unread_kind
 from deep_protection.images.limits import MAX_BYTES, MAX_PIXELS, check_size
 from deep_protection.images.pillow import SIXTEEN_BIT
 from deep_protection.quiet import warnings_silenced
@@ -40,7 +41,7 @@ def read_image(source: Source, name: str = "") -> tuple[Image.Image, str, tuple[
         with _decoding(what):
             image, notes = dicom.opened(data, what)
         return image, dicom.FORMAT, notes
-    with _decoding(what):
+    with _decoding(what, unread_kind(data[:HEAD])):
         opened = _header(data, what, MAX_PIXELS)
         frames = getattr(opened, "n_frames", 1)  # TIFF has to walk through the file to know
         bits = bits_a_value(opened, data)
@@ -61,7 +62,7 @@ def check_header(data: bytes, most: int = MAX_PIXELS) -> tuple[str, int, int]:
     what = f"picture of {len(data)} bytes"
     if not data:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
-    with _decoding(what):
+    with _decoding(what, unread_kind(data[:HEAD])):
         opened = _header(data, what, most)
     return opened.format or "", opened.width, opened.height
 
@@ -104,14 +105,16 @@ def file_bytes(source: str | os.PathLike[str]) -> bytes:
 
 
 @contextmanager
-def _decoding(what: str) -> Iterator[None]:
-    """Turn everything Pillow says of a bad file into one clear error."""
+def _decoding(what: str, kind: str | None = None) -> Iterator[None]:
+    """Turn everything Pillow says of a bad file, or of one of a ``kind`` that is not read, into one clear error."""
     try:
         with warnings_silenced():  # half-broken metadata warns; a picture that decodes is good enough
             yield
     except (ImageError, MissingExtraError):
         raise
     except UnidentifiedImageError:
+        if kind is not None:
+            raise ImageError(f"{what} is {kind}, which is not read; save it as JPEG or PNG") from None
         raise ImageError(f"{what} is not a picture of a known format; give PNG, JPEG, WebP, TIFF, BMP or GIF") from None
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(
