@@ -1,4 +1,4 @@
-"""Which files a command reads, and where its results go: nothing vanishes, nothing is overwritten, nobody has to guess."""
+"""Which files a command reads, and where its results go: nothing vanishes, nothing is overwritten."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from deep_protection.cli.extract_text import extract_text_command
 from deep_protection.cli.masks import Masks
 from deep_protection.cli.plan import find_pictures, plan
 from deep_protection.cli.purify import purify_command
-from deep_protection.cli.restore import denoise_command
-from deep_protection.images import read_image, write_atomically
+from deep_protection.cli.restore import denoise_command, inpaint_command
+from deep_protection.images import encode, format_for, read_image, take_picture, write_atomically
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 LONG = "n" * 250
@@ -67,8 +67,8 @@ def test_a_result_does_not_replace_another_picture_that_is_read(tmp_path: Path) 
     moving, beside = drawn(tmp_path / "a.gif", kind="GIF"), drawn(tmp_path / "a.gif.png", BLUE)
     with pytest.raises(OptionError, match="is read too"):
         plan([str(moving), str(beside)], str(tmp_path))
+    (tmp_path / "link.png").symlink_to(beside)
     with pytest.raises(OptionError, match="is read too"):
-        (tmp_path / "link.png").symlink_to(beside)
         plan([str(beside)], str(tmp_path / "link.png"))
 
 
@@ -87,6 +87,33 @@ def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="not a file that can be replaced"):
         write_atomically(b"x", tmp_path / "pipe.png")
     assert (tmp_path / "pipe.png").is_fifo()
+
+
+LEFT: dict[str, tuple[str, str]] = {
+    "CMYK": ("given.jpg", "left.png"),
+    "YCbCr": ("given.tif", "left.png"),
+    "LAB": ("given.tif", "left.webp"),
+    "P": ("given.gif", "left.jpg"),
+    "1": ("given.png", "left.jpg"),
+}
+
+
+@pytest.mark.parametrize("mode", LEFT)
+def test_what_is_left_as_it_is_is_written_in_the_format_that_was_asked_for(tmp_path: Path, mode: str) -> None:
+    given, left = (tmp_path / name for name in LEFT[mode])
+    coloured = Image.new("RGB", (32, 32), RED)
+    lab = Image.new("LAB", (32, 32), (130, 20, 20))  # Pillow converts nothing to it
+    (lab if mode == "LAB" else coloured.convert("P").convert(mode)).save(given)
+    Image.new("L", (32, 32)).save(tmp_path / "black.png")
+    assert inpaint_command([str(given)], str(left), mask=tmp_path / "black.png", quiet=True) == 0
+    restored = encode(as_restored(given), format_for(left))
+    assert left.read_bytes() == restored
+
+
+def as_restored(path: Path) -> Image.Image:
+    picture = take_picture(path)
+    made: Image.Image = picture.rebuild(picture.pixels)
+    return made
 
 
 # One bad name or file does not stop the rest.

@@ -127,7 +127,8 @@ class _Job:
             try:
                 data = content_of(item.source)
                 image, format_name, notes = picture_of(item.source, data)
-                picture = self.prepare(item, from_pillow(image, notes))
+                taken = from_pillow(image, notes)
+                picture = self.prepare(item, taken)
                 if isinstance(picture, Picture):
                     factor = factor_of(picture)
                     check_side(_format(item, format_name), factor * image.width, factor * image.height)
@@ -138,7 +139,7 @@ class _Job:
                 for note in notes:
                     say_note(note)
             if isinstance(picture, Left):
-                self._leave(item, data, image, format_name, picture)
+                self._leave(item, data, taken, format_name, picture)
                 continue
             self._loaded.append((item, format_name))
             yield picture
@@ -148,12 +149,12 @@ class _Job:
         image: Image.Image = result.image
         self._write(item, lambda: encode(image, _format(item, format_name)), {"status": "restored", **result.summary()})
 
-    def _leave(self, item: Item, data: bytes, image: Image.Image, format_name: str, left: Left) -> None:
-        """Write a picture as it is: byte for byte, unless another format was asked for."""
+    def _leave(self, item: Item, data: bytes, picture: Picture, format_name: str, left: Left) -> None:
+        """Write a picture as it is: byte for byte, or as a restored one where another format was asked for."""
 
         def content() -> bytes:
             wanted = _format(item, format_name)
-            return data if wanted == format_name else encode(image, wanted)
+            return data if wanted == format_name else encode(picture.rebuild(picture.pixels), wanted)
 
         self._write(item, content, {"status": "left", **left.about})
 
