@@ -3,6 +3,7 @@
 from deep_protection.images.decode import check_header as check_header
 from deep_protection.images.decode import file_bytes as file_bytes
 from deep_protection.images.decode import read_image as read_image
+from deep_protection.images.decode import upright as upright
 from deep_protection.images.encode import bytes_format as bytes_format
 from deep_protection.images.encode import check_side as check_side
 from deep_protection.images.encode import encode as encode

@@ -47,9 +47,11 @@ def from_pillow(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture:
 
 
 def in_rgb(image: Image.Image) -> Image.Image:
-    """In 8-bit RGB, as a classifier takes it. Pillow's own conversion of 16-bit and float grey cuts off, not scales."""
-    deep = image.mode in (*SIXTEEN_BIT, "F")
-    return to_pillow(from_pillow(image).pixels) if deep else image.convert("RGB")
+    """In 8-bit RGB, as a classifier takes it: the colours that are restored.
+
+    Pillow's own conversion cuts 16-bit and float grey off, and knows no colour profile of CMYK.
+    """
+    return image if image.mode == "RGB" else to_pillow(from_pillow(image).pixels)
 
 
 def to_pillow(pixels: Tensor) -> Image.Image:
