@@ -30,6 +30,35 @@ def test_the_same_class_is_the_most_probable_by_name(lite0: dp.Classifier, photo
     assert first.probability > others[0].probability > 0
 
 
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_photograph_is_one_whoever_opened_it(
+    lite0: dp.Classifier, photograph: Image.Image, tmp_path: Path, orientation: int
+) -> None:
+    turn = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photograph.transpose(turn).save(tmp_path / "turned.png", exif=exif)  # as a camera held otherwise writes it
+    with Image.open(tmp_path / "turned.png") as opened:
+        assert torch.equal(lite0.preprocess(opened), lite0.preprocess(photograph))
+        by_picture = dp.detect(opened, lite0, quick=True)
+    assert by_picture.evidence == dp.detect(tmp_path / "turned.png", lite0, quick=True).evidence
+
+
+def test_a_preparation_of_ones_own_sees_upright_rgb() -> None:
+    seen: list[Image.Image] = []
+
+    def prepare(picture: Image.Image) -> torch.Tensor:
+        seen.append(picture)
+        return torch.zeros(3, 8, 8)
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    given = Image.new("CMYK", (8, 4))
+    given.info["exif"] = exif.tobytes()
+    dp.Classifier(nn.Flatten(), name="own", preprocess=prepare).preprocess(given)
+    assert (seen[0].mode, seen[0].size) == ("RGB", (4, 8))
+
+
 def test_the_class_list_is_complete() -> None:
     assert len(class_names()) == len(set(wordnet_ids())) == 1000
     assert (wordnet_ids()[0], class_names()[0]) == ("n01440764", "tench")

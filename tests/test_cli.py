@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,9 +21,11 @@ from PIL import Image
 from torch import Tensor
 
 import deep_protection as dp
+from deep_protection.cli.detect import _read as read_pictures
 from deep_protection.cli.plan import plan
+from deep_protection.cli.restore import inpaint_command
 from deep_protection.errors import DeepProtectionError
-from deep_protection.images import to_pillow
+from deep_protection.images import encode, read_image, to_pillow
 
 QUICK = ["--stop", "fixed:4"]
 
@@ -343,3 +347,30 @@ def test_help_and_version() -> None:
     assert b"purify" in run("--help").stdout
     assert b"--stop" in run("purify", "--help").stdout
     assert run("--version").stdout.strip().count(b".") == 2
+
+
+@contextmanager
+def piped(data: bytes) -> Iterator[str]:
+    """A name under which ``data`` can be read once, as ``<(cat FILE)`` gives one."""
+    read, write = os.pipe()
+    os.write(write, data)
+    os.close(write)
+    yield f"/dev/fd/{read}"
+    os.close(read)
+
+
+def test_what_comes_through_a_pipe_is_read_once(lite0: dp.Classifier, tmp_path: Path) -> None:
+    given = b"".join([(b"P6 16 16 255\n"), bytes(range(256)) * 3])
+    Image.new("L", (16, 16)).save(tmp_path / "black.png")
+    out = tmp_path / "out.png"
+    with piped(to_png(given)) as name:
+        assert inpaint_command([name], str(out), mask=tmp_path / "black.png", quiet=True) == 0
+    assert out.read_bytes() == to_png(given)
+    with piped(given) as name:
+        pixels, failed = read_pictures([name], [lite0, lite0])  # several classifiers, one reading
+        assert not failed
+        assert len(pixels[name]) == 2
+
+
+def to_png(data: bytes) -> bytes:
+    return encode(read_image(data)[0], "PNG")

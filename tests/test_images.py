@@ -173,14 +173,72 @@ def test_big_endian_arrays_are_numbers_like_any_other(small: Image.Image) -> Non
     assert torch.equal(take_picture(values.astype(">u2")).pixels, take_picture(values).pixels)
 
 
-def test_sixteen_bit_colour_says_that_eight_are_used() -> None:
+def png(width: int, height: int, bits: int, colours: int, rows: bytes) -> bytes:
+    """A PNG file of packed rows, of kinds that Pillow does not write."""
+
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    rows = b"".join(b"\0" + bytes(range(24)) for _ in range(4))
-    header = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
-    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    assert "has 16 bits a colour; 8 are used" in take_picture(b"\x89PNG\r\n\x1a\n" + parts).notes[0]
+    header = struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    )
+
+
+def tiff(values: np.ndarray[Any, Any], kind: int, *, planes: int = 1) -> bytes:
+    """An uncompressed little-endian TIFF of one strip, of kinds that Pillow does not write."""
+    height, width, channels = values.shape
+    data = (np.moveaxis(values, -1, 0) if planes == 2 else values).tobytes()
+    bits = struct.pack(f"<{channels}H", *[8 * values.itemsize] * channels)
+    place = 8 + 2 + 12 * 9 + 4
+    strips = channels if planes == 2 else 1
+    starts = struct.pack(f"<{strips}I", *(place + 200 + len(data) // strips * n for n in range(strips)))
+    counts = struct.pack(f"<{strips}I", *[len(data) // strips] * strips)
+    beside, entries = b"", b""
+    for tag, code, number, value in (
+        (256, 4, 1, struct.pack("<I", width)),
+        (257, 4, 1, struct.pack("<I", height)),
+        (258, 3, channels, bits),
+        (259, 3, 1, struct.pack("<H", 1)),
+        (262, 3, 1, struct.pack("<H", kind)),
+        (273, 4, strips, starts),
+        (277, 3, 1, struct.pack("<H", channels)),
+        (279, 4, strips, counts),
+        (284, 3, 1, struct.pack("<H", planes)),
+    ):
+        if len(value) > 4:
+            value, beside = struct.pack("<I", place + len(beside)), beside + value
+        entries += struct.pack("<HHI", tag, code, number) + value.ljust(4, b"\0")
+    return b"II*\0" + struct.pack("<IH", 8, 9) + entries + b"\0" * 4 + beside.ljust(200, b"\0") + data
+
+
+DEEP: dict[str, Callable[[], bytes]] = {
+    "16 bits: PNG": lambda: png(4, 4, 16, 2, b"".join(b"\0" + bytes(range(24)) for _ in range(4))),
+    "16 bits: PNG, grey and alpha": lambda: png(4, 4, 16, 4, b"".join(b"\0" + bytes(range(16)) for _ in range(4))),
+    "16 bits: TIFF": lambda: tiff(np.arange(60, dtype=np.uint16).reshape(4, 5, 3), 2),
+    "16 bits: PPM": lambda: b"P6 4 4 65535\n" + bytes(96),
+    "12 bits: PPM": lambda: b"P6 4 4 4095\n" + bytes(96),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_deep_colour_says_that_eight_bits_are_used(kind: str) -> None:
+    bits = kind.partition(" ")[0]
+    assert f"has {bits} bits a colour; 8 are used" in take_picture(DEEP[kind]()).notes[0]
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM", "JPEG2000", "AVIF"])
+def test_no_picture_of_eight_bits_is_said_to_have_more(name: str) -> None:
+    for size in ((160, 16), (16, 216)):  # sizes stand beside the bits in what Pillow tells of a file
+        assert take_picture(encoded(Image.new("RGB", size), name)).notes == ()
+
+
+def test_colours_in_planes_that_would_be_read_wrong_are_refused() -> None:
+    values = np.arange(60, dtype=np.uint16).reshape(4, 5, 3)
+    with pytest.raises(ImageError, match="interleaved"):
+        take_picture(tiff(values * 900, 2, planes=2))
+    eight = tiff((4 * values).astype(np.uint8), 2, planes=2)
+    assert np.array_equal(np.array(read_image(eight)[0]), (4 * values).astype(np.uint8))
 
 
 def test_a_rounding_overshoot_is_clamped(small: Image.Image) -> None:

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +21,7 @@ from deep_protection import ImageError, OptionError
 from deep_protection.fitting import Shrunk
 from deep_protection.images import take_picture, to_pillow
 from deep_protection.purification import purify_each
-from deep_protection.restoration import UPSCALE, enlargeable
+from deep_protection.restoration import UPSCALE, enlargeable, missing_pixels
 from deep_protection.stopping import noise_deviation, parse_stop, psnr
 
 
@@ -137,6 +138,84 @@ def test_what_was_in_a_hole_does_not_matter(clean: Tensor) -> None:
 
 def test_without_holes_nothing_happens(clean: Tensor) -> None:
     assert torch.equal(dp.inpaint(clean, torch.zeros(64, 64, dtype=torch.bool)), clean)
+
+
+ONES = np.zeros((24, 24), np.uint8)
+ONES[8:12, 8:12] = 1
+OF_ONES: dict[str, object] = {
+    "uint8": ONES,
+    "uint16": ONES.astype(np.uint16),
+    "int64": ONES.astype(np.int64),
+    "uint8 tensor": torch.from_numpy(ONES),
+    "int64 tensor": torch.from_numpy(ONES).long(),
+    "H×W×3": np.repeat(ONES[..., None], 3, axis=-1),
+    "picture": Image.fromarray(ONES),
+    "16-bit picture": Image.fromarray(ONES.astype(np.uint16)),
+    "RGB picture": Image.fromarray(ONES).convert("RGB"),
+}
+
+
+@pytest.mark.parametrize("of", OF_ONES)
+def test_masks_of_zeros_and_ones_are_masks_of_bools(of: str) -> None:
+    assert torch.equal(missing_pixels(OF_ONES[of]), torch.from_numpy(ONES.astype(bool)))
+
+
+def test_a_mask_that_marks_nothing_says_so() -> None:
+    palette = Image.fromarray(ONES, "L").convert("P")
+    palette.putdata(ONES.ravel().tolist())
+    palette.putpalette([0, 0, 0, 128, 0, 0])
+    for dim in (palette, 100 * ONES, 255 * ONES.astype(np.uint16), 0.4 * ONES.astype(np.float32)):
+        with pytest.raises(ImageError, match="marks nothing; make what is missing white"):
+            missing_pixels(dim)
+    assert not missing_pixels(0 * ONES).any()
+
+
+@pytest.mark.parametrize("under", [np.nan, -9999.0])
+@pytest.mark.parametrize("of", ["array", "tensor", "grey"])
+def test_what_lies_under_a_mask_need_not_be_pixels(of: str, under: float) -> None:
+    missing = ONES.astype(bool)
+    whole = np.random.default_rng(0).random((24, 24, 3)).astype(np.float32)
+    holed = np.where(missing[..., None], np.float32(under), whole)
+
+    def given(values: NDArray[np.float32]) -> object:
+        return {"array": values, "tensor": torch.from_numpy(values).permute(2, 0, 1), "grey": values[..., 0]}[of]
+
+    expected, found = (dp.inpaint(given(each), missing, stop="fixed:2", fits=1) for each in (whole, holed))
+    assert np.array_equal(np.asarray(expected), np.asarray(found))
+    with pytest.raises(ImageError):  # elsewhere it matters
+        dp.inpaint(given(holed), ~missing, stop="fixed:2", fits=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda image: dp.upscale(image, 2.0), "factor"),  # type: ignore[arg-type]
+        (lambda image: dp.upscale(image, True), "factor"),
+        (lambda image: dp.denoise(image, fits=1.5), "fits"),  # type: ignore[arg-type]
+        (lambda image: dp.dejpeg(image, fits="2"), "fits"),  # type: ignore[arg-type]
+        (lambda image: dp.denoise(image, sigma="25"), "sigma"),  # type: ignore[arg-type]
+        (lambda image: dp.denoise(image, sigma=float("nan")), "sigma"),
+        (lambda image: dp.purify(image, workers=1.0), "workers"),  # type: ignore[arg-type]
+        (lambda image: dp.purify(image, seconds="5"), "seconds"),  # type: ignore[arg-type]
+        (lambda image: dp.purify(image, seed="0"), "seed"),  # type: ignore[arg-type]
+        (lambda image: dp.detect(image, false_positive_rate="0.05"), "rate"),  # type: ignore[arg-type]
+    ],
+)
+def test_arguments_of_a_near_type_are_refused(call: Callable[[object], object], name: str) -> None:
+    with pytest.raises(OptionError, match=rf"{name} must be a (whole )?number"):
+        call(np.zeros((24, 24), np.uint8))
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    grey = np.zeros((8, 8), np.uint8)
+    assert dp.upscale(grey, np.int64(2), stop="fixed:1", fits=np.int32(1)).shape == (16, 16)  # type: ignore[arg-type]
+
+
+def test_bytes_that_would_be_too_long_for_their_format_are_refused_before_the_fit() -> None:
+    buffer = BytesIO()
+    Image.new("RGB", (9000, 2)).save(buffer, "WEBP", lossless=True)
+    with pytest.raises(dp.OutputError, match="holds at most 16383 px"):
+        dp.upscale([np.zeros((8, 8), np.uint8), buffer.getvalue()], 2, progress=lambda _: pytest.fail("it was fitted"))
 
 
 @pytest.mark.parametrize(

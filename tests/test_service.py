@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -388,6 +389,26 @@ def test_the_command_asks_a_service(served: Served, data: bytes, tmp_path: Path)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["results"][0]["answer"]["iterations_run"] == 2
     assert opened((tmp_path / "out" / "photo.png.result.png").read_bytes()).size == (40, 30)
+
+
+def test_the_command_keeps_a_tree_and_what_is_there(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, colour in (("a", (255, 0, 0)), ("b", (0, 0, 255))):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 40), colour).save(tmp_path / "in" / name / "1.png")
+    ask = partial(client_command, "dejpeg", option=["stop=fixed:2"], url=served.url)
+    out = tmp_path / "out"
+    assert ask([str(tmp_path / "in")], out) == 0
+    results = [opened((out / name / "1.png.result.png").read_bytes()) for name in ("a", "b")]
+    assert [max("RGB", key=lambda each: image.getchannel(each).getextrema()[1]) for image in results] == ["R", "B"]
+    with pytest.raises(DeepProtectionError, match="add --overwrite"):
+        ask([str(tmp_path / "in")], out)
+    with pytest.raises(DeepProtectionError, match="would both be written to"):
+        ask([str(tmp_path / "in" / name / "1.png") for name in ("a", "b")], tmp_path / "other")
+    assert ask([str(tmp_path / "in")], out, overwrite=True) == 0
+    assert ask([str(tmp_path / "in")]) == 0
+    assert "give a folder with -o" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_an_option_of_the_command_that_is_none() -> None:

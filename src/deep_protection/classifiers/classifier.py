@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from deep_protection.errors import ClassifierError
+from deep_protection.images import in_rgb, upright
 
 Preprocess = Callable[[Image.Image], Tensor]
 """From an RGB picture of any size to the ``3×H×W`` pixels in ``[0, 1]`` that the network was trained on."""
@@ -20,6 +21,20 @@ class Prediction:
     index: int
     label: str
     probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Upright:
+    """Shows a classifier's own preparation every picture as :func:`deep_protection.purify` takes it.
+
+    A photograph is turned as its EXIF orientation says, and any mode becomes RGB, whoever opened it.
+    """
+
+    preprocess: Preprocess
+
+    def __call__(self, picture: Image.Image) -> Tensor:
+        """The pixels that the classifier was trained on, ``3×H×W``."""
+        return self.preprocess(in_rgb(upright(picture)))
 
 
 class Classifier(nn.Module):
@@ -48,7 +63,7 @@ class Classifier(nn.Module):
             raise ClassifierError(f"mean and std need three numbers each, std positive; got {mean} and {std}")
         self.network = network
         self.name = name
-        self.preprocess = preprocess
+        self.preprocess: Preprocess = Upright(preprocess)
         self.labels = list(labels) if labels is not None else None
         device = next((weights.device for weights in network.parameters()), torch.device("cpu"))
         for which, values in (("mean", mean), ("std", std)):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -64,6 +65,8 @@ def _root(
 
 def main() -> None:
     """Run the command; every error is one line on stderr that says what to do, with an exit code that is not 0."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold what cannot be printed
     sys.exit(_run())
 
 

@@ -1,6 +1,5 @@
 """``deep-protection classify``: what a classifier sees, bare and protected."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import groupby, zip_longest
@@ -15,7 +14,8 @@ from deep_protection.classifiers import Classifier, Prediction, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import print_json, progress_bar, say_error, say_note, stdout
 from deep_protection.cli.detect import given_calibrations
-from deep_protection.cli.plan import STREAM, find_pictures
+from deep_protection.cli.given import content_of, picture_of
+from deep_protection.cli.plan import find_pictures
 from deep_protection.errors import ImageError
 from deep_protection.images import take_picture, to_pillow
 from deep_protection.protection import AnswerBy, Explanation, ProtectedClassifier, When
@@ -63,13 +63,15 @@ def classify_command(
 
     With --protect it is also told which answer was taken, and why. Several classifiers are shown beside each other.
     """
-    names = find_pictures(inputs)
+    found = find_pictures(inputs)
+    for note in () if quiet else found.notes:
+        say_note(note)
     where = find_device(device)
     models = [load_classifier(name).to(where) for name in options.several(classifier)]
     known = given_calibrations(models, calibration or [])
     pictures: dict[str, list[torch.Tensor]] = {}
     failures: list[dict[str, Any]] = []
-    for name in names:
+    for name in found.sources:
         try:
             pictures[name] = _pixels(name, models, quiet=quiet)
         except ImageError as error:
@@ -99,7 +101,13 @@ def classify_command(
         columns.append(_Column(model.name, [model.top(each.unsqueeze(0))[0] for each in pixels], after))
     if as_json:
         reports = [
-            {"classifier": each.name, "results": each.results(list(pictures)), "failed": failures} for each in columns
+            {
+                "classifier": each.name,
+                "results": each.results(list(pictures)),
+                "failed": failures,
+                "left_out": list(found.left_out),
+            }
+            for each in columns
         ]
         print_json(reports[0] if len(reports) == 1 else {"classifiers": reports})
     else:
@@ -158,11 +166,11 @@ class _Column:
 
 def _pixels(name: str, models: list[Classifier], *, quiet: bool) -> list[torch.Tensor]:
     """``3×H×W`` pixels as each classifier wants them."""
-    picture = take_picture(sys.stdin.buffer.read() if name == STREAM else name)
+    opened, _, notes = picture_of(name, content_of(name))
     if not quiet:
-        for note in picture.notes:
+        for note in notes:
             say_note(note)
-    image = to_pillow(picture.pixels)
+    image = to_pillow(take_picture(opened).pixels)
     return [model.preprocess(image) for model in models]
 
 

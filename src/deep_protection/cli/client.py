@@ -1,5 +1,7 @@
 """``deep-protection client``: have a service do it."""
 
+import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,10 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from deep_protection.cli import options
-from deep_protection.cli.console import print_json, say_error
-from deep_protection.cli.plan import STREAM, find_pictures
-from deep_protection.errors import DeepProtectionError, ImageError, MissingExtraError, OptionError, OutputError
+from deep_protection.cli.console import print_json, say_error, say_note
+from deep_protection.cli.given import content_of
+from deep_protection.cli.plan import Named, check_places, find_pictures
+from deep_protection.errors import DeepProtectionError, MissingExtraError, OptionError, OutputError
 from deep_protection.images import write_atomically
+
+_RESULT = re.compile(r"(.+)\.[a-z_]{1,31}\.png", re.DOTALL)
+"""NAME.WHAT.png"""
 
 
 def client_command(
@@ -25,9 +31,13 @@ def client_command(
     mask: Annotated[Path | None, typer.Option(help="For inpaint: white is missing.")] = None,
     url: Annotated[str, typer.Option(help="Where the service listens.")] = "http://127.0.0.1:8000",
     token: Annotated[str | None, typer.Option(envvar="DEEP_PROTECTION_TOKEN", help="What it was started with.")] = None,
+    overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> int:
-    """Send pictures to a service, wait, and write down what it made: OUT/NAME.result.png, and so on."""
+    """Send pictures to a service, wait, and write down what it made: OUT/NAME.result.png, and so on.
+
+    Folders keep their tree. Where results exist, nothing is sent.
+    """
     try:
         from deep_protection.service.client import Client
     except ImportError as error:
@@ -36,25 +46,37 @@ def client_command(
         ) from error
     asked = dict(_pair(each) for each in option or [])
     outcomes: list[dict[str, Any]] = []
-    hidden = None if mask is None else _bytes(str(mask))
+    found = find_pictures(inputs, output, _is_result)
+    for note in found.notes:
+        say_note(note)
+    if output is not None:
+        _check_results(found.pictures, output, overwrite=overwrite)
+    hidden = None if mask is None else content_of(str(mask))
     with Client(url, token=token) as client:
         sent = []
-        for name in find_pictures(inputs):
+        unwritten = 0
+        for picture in found.pictures:
+            name = picture.source
             try:
-                sent.append((name, client.submit(kind, image=_bytes(name), mask=hidden, **asked)))
+                sent.append((picture, client.submit(kind, image=content_of(name), mask=hidden, **asked)))
             except DeepProtectionError as error:
                 _fail(outcomes, name, error)
-        for name, accepted in sent:
+        for picture, accepted in sent:
+            name = picture.source
             try:
                 job = client.wait(accepted)
-                for what in job["files"] if output is not None else ():
-                    assert output is not None  # noqa: S101  (asked in the line above)
-                    _write(client.file(job, what), output / f"{Path(name).name}.{what}.png")
+                if output is None:
+                    unwritten += len(job["files"])
+                else:
+                    for what in job["files"]:
+                        _write(client.file(job, what), output / f"{picture.name}.{what}.png", overwrite=overwrite)
                 outcomes.append({"input": name, "status": "done", "job": job["id"], "answer": job["answer"]})
             except DeepProtectionError as error:
                 _fail(outcomes, name, error)
+    if unwritten:
+        say_note(f"{unwritten} pictures were made and none was written down; give a folder with -o to have them")
     if as_json:
-        print_json({"results": outcomes})
+        print_json({"results": outcomes, "left_out": list(found.left_out)})
     else:
         for outcome in outcomes:
             if outcome["status"] == "done":
@@ -69,16 +91,26 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _bytes(name: str) -> bytes:
-    if name == STREAM:
-        return sys.stdin.buffer.read()
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise ImageError(f"{name} cannot be read ({error.strerror})") from None
+def _is_result(file: Path) -> bool:
+    """Whether a file is what an earlier run into the same folder made of a picture."""
+    made = _RESULT.fullmatch(file.name)
+    return made is not None and file.with_name(made[1]).is_file()
 
 
-def _write(data: bytes, path: Path) -> None:
+def _check_results(pictures: list[Named], folder: Path, *, overwrite: bool) -> None:
+    """Refuse what would replace results or pictures, before anything is sent."""
+    check_places((picture.source, str(folder / f"{picture.name}.result.png")) for picture in pictures)
+    for picture in pictures if not overwrite else ():
+        place = folder / picture.name
+        there = place.parent.iterdir() if place.parent.is_dir() else ()
+        made = [file for file in there if (name := _RESULT.fullmatch(file.name)) and name[1] == place.name]
+        if made:
+            raise OutputError(f"{min(made)} exists; add --overwrite or choose another output")
+
+
+def _write(data: bytes, path: Path, *, overwrite: bool) -> None:
+    if not overwrite and os.path.lexists(path):  # written while we waited
+        raise OutputError(f"{path} exists; add --overwrite or choose another output")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

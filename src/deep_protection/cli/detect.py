@@ -13,8 +13,9 @@ from typer.core import TyperGroup
 
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.cli import options
-from deep_protection.cli.console import counting_bar, print_json, say_error, stdout
-from deep_protection.cli.plan import STREAM, find_pictures
+from deep_protection.cli.console import counting_bar, print_json, say_error, say_note, stdout
+from deep_protection.cli.given import content_of, picture_of
+from deep_protection.cli.plan import find_pictures
 from deep_protection.detection import (
     Calibration,
     Opinions,
@@ -71,7 +72,10 @@ def pictures_command(
 
     With several classifiers a picture is suspicious when any of them finds it so, each at an equal share of the rate.
     """
-    names, where = find_pictures(inputs), find_device(device)
+    found_in, where = find_pictures(inputs), find_device(device)
+    names = found_in.sources
+    for note in () if quiet else found_in.notes:
+        say_note(note)
     models = [load_classifier(name).to(where) for name in options.several(classifier)]
     known = _calibrations(models, calibration or [], quick=quick)
     share = rate_each(false_positive_rate, known)
@@ -97,7 +101,10 @@ def pictures_command(
                 results[name] = joined({each: answers[index] for each, answers in found.items()})
             report(min(start + CHUNK, len(names)), len(names), "")
     if as_json:
-        print_json(_document(results, models, known, false_positive_rate) | {"failed": failures})
+        print_json(
+            _document(results, models, known, false_positive_rate)
+            | {"failed": failures, "left_out": list(found_in.left_out)}
+        )
     else:
         _print_table(results)
     if failures:
@@ -158,7 +165,10 @@ def calibrate_command(
     """Learn from clean pictures what the detector sees in them. No attacked ones are needed, and no labels."""
     if output.exists() and not overwrite:
         raise OutputError(f"{output} exists; add --overwrite or choose another output")
-    names, where = find_pictures([str(folder)]), find_device(device)
+    found_in, where = find_pictures([str(folder)]), find_device(device)
+    names = found_in.sources
+    for note in () if quiet else found_in.notes:
+        say_note(note)
     model = load_classifier(classifier).to(where)
     iterations = 0 if quick else ITERATIONS
     evidence: list[dict[str, float]] = []
@@ -187,9 +197,9 @@ def _read(names: list[str], models: list[Classifier]) -> tuple[dict[str, list[Te
     pixels: dict[str, list[Tensor]] = {}
     failures = []
     for name in names:
-        source = sys.stdin.buffer.read() if name == STREAM else name
         try:
-            pixels[name] = [classifier_pixels(source, model)[0][0] for model in models]
+            picture, _, _ = picture_of(name, content_of(name))
+            pixels[name] = [classifier_pixels(picture, model)[0][0] for model in models]
         except ImageError as error:
             say_error(str(error))
             failures.append({"input": name, "error": str(error)})

@@ -11,7 +11,8 @@ from PIL import Image
 
 from deep_protection.cli import options
 from deep_protection.cli.console import counting_bar, print_json, say_error, say_note
-from deep_protection.cli.plan import STREAM, find_pictures
+from deep_protection.cli.places import exists, name_error, place_error
+from deep_protection.cli.plan import STREAM, check_places, find_pictures
 from deep_protection.errors import DeepProtectionError, MissingExtraError, OptionError, OutputError
 from deep_protection.images import encode, read_image, write_atomically
 from deep_protection.maps import ExtractedText, as_record, extract_text, to_csv, to_geojson, to_json
@@ -20,6 +21,8 @@ from deep_protection.purification import find_device
 
 LAST = "without-text.png"
 """Written last: where it lies, a map is done."""
+PICTURES = ("text.png", "overlay.png")
+"""The other pictures that are made of a map."""
 
 
 def extract_text_command(
@@ -39,21 +42,30 @@ def extract_text_command(
     """Take the lettering out of maps, and read it.
 
     For every map NAME it writes NAME.text.png (the lettering, transparent elsewhere), NAME.words.json, .csv and
-    .geojson, NAME.overlay.png (frames around the words) and NAME.without-text.png. Maps that are done are skipped.
+    .geojson, NAME.overlay.png (frames around the words) and NAME.without-text.png. Folders keep their tree. Maps that
+    are done are skipped.
     """
     if STREAM in inputs:
         raise OptionError("several files come of one map; give files or folders, not -")
     RESIDUAL.rule(stop).check()
     find_device(device)
     outcomes: list[dict[str, Any]] = []
-    names = find_pictures(inputs)
-    stems = _stems(names)
+    maps = find_pictures(inputs, output, _is_result)
+    for note in () if quiet else maps.notes:
+        say_note(note)
+    check_places(
+        (each.source, str(output / f"{each.name}.{what}")) for each in maps.pictures for what in (LAST, *PICTURES)
+    )
     _make_folder(output)
-    for name, stem in zip(names, stems, strict=True):
-        if (output / f"{stem}.{LAST}").exists() and not overwrite:
+    for each in maps.pictures:
+        name, place = each.source, str(output / each.name)
+        if exists(f"{place}.{LAST}") and not overwrite:
             outcomes.append({"input": name, "status": "skipped"})
             continue
         try:
+            error = name_error(f"{place}.{LAST}") or place_error(Path(place).parent)
+            if error is not None:
+                raise error
             image, _, notes = read_image(name)
             if not quiet:
                 for note in notes:
@@ -68,10 +80,10 @@ def extract_text_command(
                     workers=workers,
                     on_window=partial(_report, report),
                 )
-            _write(found, output, stem, Path(name).name, ocr=ocr)
+            _write(found, place, Path(name).name, ocr=ocr)
         except MissingExtraError:
             raise
-        except DeepProtectionError as error:
+        except (DeepProtectionError, OSError) as error:
             message = str(error)
             say_error(message if name in message else f"{name}: {message}")
             outcomes.append({"input": name, "status": "failed", "error": message})
@@ -80,7 +92,7 @@ def extract_text_command(
         if not quiet and not as_json:
             sys.stderr.write(f"{name}: {len(found.words)} words\n")
     if as_json:
-        print_json({"results": outcomes})
+        print_json({"results": outcomes, "left_out": list(maps.left_out)})
     return 1 if any(outcome["status"] == "failed" for outcome in outcomes) else 0
 
 
@@ -88,12 +100,10 @@ def _report(report: Callable[[int, int, str], None], done: int, total: int) -> N
     report(done, total, "windows")
 
 
-def _stems(names: list[str]) -> list[str]:
-    """What results are called by: the file's name, or all of its path where two files have one name."""
-    short = [Path(name).name for name in names]
-    if len(set(short)) == len(short):
-        return short
-    return [str(Path(name)).strip("/.").replace("/", "_") for name in names]
+def _is_result(file: Path) -> bool:
+    """Whether a file is what an earlier run in the same folder made of a map."""
+    made = (file.name.removesuffix(f".{what}") for what in (LAST, *PICTURES) if file.name.endswith(f".{what}"))
+    return any(name and file.with_name(name).is_file() for name in made)
 
 
 def _make_folder(folder: Path) -> None:
@@ -103,7 +113,7 @@ def _make_folder(folder: Path) -> None:
         raise OutputError(f"cannot make the folder {folder} ({error.strerror}); choose another output") from None
 
 
-def _write(found: ExtractedText, folder: Path, stem: str, name: str, *, ocr: bool) -> None:
+def _write(found: ExtractedText, place: str, name: str, *, ocr: bool) -> None:
     files: dict[str, bytes] = {"text.png": _png(found.text_layer)}
     if ocr:
         files["words.json"] = to_json(found.words, name, found.sheet.size).encode()
@@ -112,7 +122,7 @@ def _write(found: ExtractedText, folder: Path, stem: str, name: str, *, ocr: boo
         files["overlay.png"] = _png(found.overlay)
     files[LAST] = _png(found.without_text)
     for suffix, content in files.items():
-        write_atomically(content, folder / f"{stem}.{suffix}")
+        write_atomically(content, f"{place}.{suffix}")
 
 
 def _png(image: Image.Image) -> bytes:

@@ -1,6 +1,5 @@
 """What commands that turn pictures into pictures share: reading ahead, writing each when done, telling how it went."""
 
-import secrets
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -12,6 +11,8 @@ import torch
 from PIL import Image
 
 from deep_protection.cli.console import duration, print_json, progress_bar, say_error, say_note
+from deep_protection.cli.given import content_of, picture_of
+from deep_protection.cli.places import exists, name_error, place_error
 from deep_protection.cli.plan import STREAM, Item, Plan
 from deep_protection.errors import DeepProtectionError, OutputError
 from deep_protection.images import (
@@ -21,7 +22,6 @@ from deep_protection.images import (
     encode,
     format_for,
     from_pillow,
-    read_image,
     write_atomically,
 )
 from deep_protection.purification import Preset, Purified, factor_of, purify_each
@@ -56,8 +56,9 @@ def restore_all(
 ) -> int:
     """Restore every picture of ``work`` that is not there yet; the exit code."""
     job = _Job(work, prepare, quiet=quiet)
-    _check_writable(work)
-    todo = job.without_existing(overwrite)
+    for note in () if quiet else work.notes:
+        say_note(note)
+    todo = job.writable(job.without_existing(overwrite))
     with progress_bar("restoring", shown=not quiet) as progress:
         restored = purify_each(
             job.load(todo),
@@ -87,7 +88,7 @@ class _Job:
         """The pictures still to be done."""
         todo = []
         for item in self.work.items:
-            if overwrite or item.target == STREAM or not Path(item.target).exists():
+            if overwrite or item.target == STREAM or not exists(item.target):
                 todo.append(item)
             elif self.work.into_folder:
                 self.outcomes.append({"input": item.source, "output": item.target, "status": "skipped"})
@@ -95,24 +96,50 @@ class _Job:
                 raise OutputError(f"{item.target} exists; add --overwrite or choose another output")
         return todo
 
+    def writable(self, items: list[Item]) -> list[Item]:
+        """Those whose results can be written: that is found out before hours of fitting, not after."""
+        if not self.work.into_folder:
+            for item in items:
+                error = None if item.target == STREAM else place_error(Path(item.target).parent, make=False)
+                if error is not None:
+                    raise error
+            return items
+        todo, failed = [], []
+        refused: dict[Path, OutputError | None] = {}
+        for item in items:
+            parent = Path(item.target).parent
+            if parent not in refused:
+                refused[parent] = place_error(parent)
+            error = refused[parent] or name_error(item.target)
+            if error is None:
+                todo.append(item)
+            else:
+                failed.append((item, error))
+        if failed and not todo and all(refused.values()):
+            raise failed[0][1]  # nowhere can anything be written
+        for item, error in failed:
+            self._fail(item, error)
+        return todo
+
     def load(self, items: list[Item]) -> Iterator[Picture]:
         """The pictures one by one, as they are wanted; bad ones are noted and left out."""
         for item in items:
             try:
-                data = sys.stdin.buffer.read() if item.source == STREAM else item.source
-                image, format_name, notes = read_image(data)
-                picture = self.prepare(item, from_pillow(image, notes))
+                data = content_of(item.source)
+                image, format_name, notes = picture_of(item.source, data)
+                taken = from_pillow(image, notes)
+                picture = self.prepare(item, taken)
                 if isinstance(picture, Picture):
                     factor = factor_of(picture)
                     check_side(_format(item, format_name), factor * image.width, factor * image.height)
-            except DeepProtectionError as error:
+            except (DeepProtectionError, OSError) as error:
                 self._fail(item, error)
                 continue
             if not self.quiet:
                 for note in notes:
                     say_note(note)
             if isinstance(picture, Left):
-                self._leave(item, data, image, format_name, picture)
+                self._leave(item, data, taken, format_name, picture)
                 continue
             self._loaded.append((item, format_name))
             yield picture
@@ -122,14 +149,12 @@ class _Job:
         image: Image.Image = result.image
         self._write(item, lambda: encode(image, _format(item, format_name)), {"status": "restored", **result.summary()})
 
-    def _leave(self, item: Item, data: str | bytes, image: Image.Image, format_name: str, left: Left) -> None:
-        """Write a picture as it is: byte for byte, unless another format was asked for."""
+    def _leave(self, item: Item, data: bytes, picture: Picture, format_name: str, left: Left) -> None:
+        """Write a picture as it is: byte for byte, or as a restored one where another format was asked for."""
 
         def content() -> bytes:
             wanted = _format(item, format_name)
-            if wanted != format_name:
-                return encode(image, wanted)
-            return data if isinstance(data, bytes) else Path(data).read_bytes()
+            return data if wanted == format_name else encode(picture.rebuild(picture.pixels), wanted)
 
         self._write(item, content, {"status": "left", **left.about})
 
@@ -156,7 +181,7 @@ class _Job:
             for status in ("restored", "left", "skipped", "failed")
         }
         if as_json:
-            print_json({"results": self.outcomes, "summary": counts})
+            print_json({"results": self.outcomes, "summary": counts, "left_out": list(self.work.left_out)})
         elif not self.quiet and (counts["restored"] or counts["left"] or self.work.into_folder):
             spent = sum(outcome.get("seconds", 0.0) for outcome in self.outcomes)
             words = {"left": "left as they were", "skipped": "skipped", "failed": "failed"}
@@ -174,16 +199,3 @@ class _Job:
 def _format(item: Item, read: str) -> str:
     """The format of a result: its suffix's, or that of the picture when it goes to standard output."""
     return bytes_format(read) if item.target == STREAM else format_for(item.target)
-
-
-def _check_writable(work: Plan) -> None:
-    """Find out before hours of fitting, not after, that a result cannot be written."""
-    for parent in {Path(item.target).parent for item in work.items if item.target != STREAM}:
-        probe = parent / f".{secrets.token_hex(8)}.probe"
-        try:
-            if work.into_folder:
-                parent.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise OutputError(f"cannot write into {parent} ({error.strerror}); choose another output") from None

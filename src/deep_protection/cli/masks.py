@@ -4,7 +4,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from deep_protection.cli.plan import PICTURE_SUFFIXES, STREAM, Item
+from deep_protection.cli.folders import is_picture_file
+from deep_protection.cli.places import is_file, is_folder
+from deep_protection.cli.plan import STREAM, Item
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.restoration import missing_pixels
 
@@ -17,7 +19,7 @@ class Masks:
         if str(path) == STREAM:
             raise OptionError("a mask is a file or a folder, not standard input; save it first")
         self._path = path
-        self._all = None if path.is_dir() else missing_pixels(path)
+        self._all = None if is_folder(path) else missing_pixels(path)
 
     def of(self, item: Item) -> Tensor:
         """``H×W`` bool, true where a pixel of that picture is missing."""
@@ -25,10 +27,10 @@ class Masks:
 
     def _file(self, item: Item) -> Path:
         exact = self._path / item.name
-        if exact.is_file():
+        if is_file(exact):
             return exact
-        others = [file for file in exact.parent.glob("*") if file.suffix.lower() in PICTURE_SUFFIXES]
-        found = sorted(file for file in others if file.stem == exact.stem)
+        others = [file for file in exact.parent.glob("*") if file.stem == exact.stem]
+        found = sorted(file for file in others if is_picture_file(file))
         if len(found) == 1:
             return found[0]
         what = f"has {', '.join(file.name for file in found)}; leave one of them" if found else "has no mask"

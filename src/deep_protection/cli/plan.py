@@ -1,19 +1,39 @@
 """Which files a command reads and where each result goes, worked out before anything is done."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deep_protection.errors import ImageError, OptionError, OutputError
+from deep_protection.cli.folders import Found, is_picture_file, pictures_in
+from deep_protection.cli.places import exists, is_file, is_folder
+from deep_protection.errors import OptionError, OutputError
 from deep_protection.images import format_for, is_writable_suffix
 
 STREAM = "-"
-PICTURE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".avif"}
-    | {".dcm", ".dicom"}
-)
-"""What counts as a picture in a folder; files named one by one may have any suffix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One picture that a command reads; the source ``-`` is standard input."""
+
+    source: str
+    name: str
+    """The file's name, with its folders under the folder that was named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All pictures that a command reads."""
+
+    pictures: list[Named]
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Files of the folders that were not taken."""
+
+    @property
+    def sources(self) -> list[str]:
+        return [picture.source for picture in self.pictures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +53,8 @@ class Plan:
     items: list[Item]
     into_folder: bool
     """Results go into a folder under their own names; then existing ones are skipped, not an error."""
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def plan(inputs: list[str], output: str, *, as_json: bool = False) -> Plan:
@@ -40,37 +62,89 @@ def plan(inputs: list[str], output: str, *, as_json: bool = False) -> Plan:
     if output == STREAM and as_json:
         raise OptionError("--json and -o - both want standard output; write the picture to a file")
     _check_names([*inputs, output] if output != STREAM else inputs)
-    alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
+    alone = len(inputs) == 1 and not is_folder(inputs[0])
     if output == STREAM:
         if not alone:
             raise OptionError("only one picture can go to standard output; give a folder with -o")
         return Plan([Item(inputs[0], STREAM, Path(inputs[0]).name)], into_folder=False)
     folder = Path(output)
-    if alone and not folder.is_dir() and not output.endswith(("/", os.sep)):
+    if alone and not is_folder(folder) and not output.endswith(("/", os.sep)):
         format_for(output)  # raises when the suffix names no format
+        check_places([(inputs[0], output)])
         return Plan([Item(inputs[0], output, Path(inputs[0]).name)], into_folder=False)
     if STREAM in inputs:
         raise OptionError(
             "a picture from standard input needs a file to go to: -o name.png, or -o - for standard output"
         )
-    if is_writable_suffix(folder.suffix) and not folder.exists():
+    if is_writable_suffix(folder.suffix) and not exists(folder):
         raise OptionError(f"{output} names one picture, and several need a folder; leave out {folder.suffix}")
-    if folder.exists() and not folder.is_dir():
+    if exists(folder) and not is_folder(folder):
         raise OutputError(f"{output} is a file, and several pictures need a folder; choose another output")
-    return Plan(_distinct(list(_into_folder(inputs, folder))), into_folder=True)
+    found = find_pictures(inputs, folder, _is_result)
+    items = [Item(each.source, str(folder / _writable_name(Path(each.name))), each.name) for each in found.pictures]
+    check_places((item.source, item.target) for item in items)
+    return Plan(items, into_folder=True, notes=found.notes, left_out=found.left_out)
 
 
-def find_pictures(inputs: list[str]) -> list[str]:
-    """The pictures among ``inputs``, folders searched."""
+def find_pictures(
+    inputs: list[str],
+    output: Path | None = None,
+    is_result: Callable[[Path], bool] = lambda _: False,
+) -> Inputs:
+    """The pictures among ``inputs``, each once, folders searched.
+
+    ``is_result`` tells what an earlier run made of them, and counts in a folder that is itself the ``output``.
+    """
     _check_names(inputs)
-    found: list[str] = []
-    for name in inputs:
-        path = Path(name)
-        if name != STREAM and path.is_dir():
-            found += [str(file) for file in _pictures_in(path)]
-        else:
-            found.append(name)
-    return found
+    named: dict[tuple[str, str], Named] = {}
+    searched: list[Found] = []
+    for given in inputs:
+        path = Path(given)
+        if given == STREAM or not is_folder(path):
+            each = Named(given, given if given == STREAM else path.name)
+            named.setdefault((_place(given), each.name), each)
+            continue
+        in_place = output is not None and os.path.realpath(path) == os.path.realpath(output)
+        found = pictures_in(path, output, is_result if in_place else lambda _: False)
+        searched.append(found)
+        for file in found.pictures:
+            each = Named(str(file), str(file.relative_to(path)))
+            named.setdefault((_place(str(file)), each.name), each)
+    return Inputs(
+        list(named.values()),
+        tuple(note for found in searched for note in found.notes),
+        tuple(str(path) for found in searched for paths in found.left_out.values() for path in paths),
+    )
+
+
+def check_places(pairs: Iterable[tuple[str, str]]) -> None:
+    """Refuse results that would replace each other, or another picture that is read: a lost picture is no result.
+
+    Args:
+        pairs: what is read and where what is made of it goes.
+    """
+    pairs = list(pairs)
+    sources = {_place(source): source for source, _ in pairs}
+    taken: dict[str, str] = {}
+    for source, target in pairs:
+        place = _place(target)
+        other = taken.setdefault(place, source)
+        if other != source:
+            raise OptionError(f"{other} and {source} would both be written to {target}; restore them apart")
+        if place in sources and _written(target) != _written(source):
+            raise OptionError(
+                f"the result of {source} would replace {sources[place]}, which is read too; choose another output"
+            )
+
+
+def _place(name: str) -> str:
+    """One name for a file, whatever links lead to it."""
+    return name if name == STREAM else os.path.realpath(name)
+
+
+def _written(name: str) -> str:
+    """A file's name from the root on, links as they are."""
+    return os.path.normpath(Path(name).absolute())
 
 
 def _check_names(names: list[str]) -> None:
@@ -80,45 +154,6 @@ def _check_names(names: list[str]) -> None:
         raise OptionError("standard input (-) can be read only once; name it once")
 
 
-def _into_folder(inputs: list[str], folder: Path) -> Iterator[Item]:
-    for name in inputs:
-        path = Path(name)
-        if not path.is_dir():
-            yield _item(path, path.parent, folder, name)
-            continue
-        for file in _pictures_in(path, leaving_out=folder):
-            if path.resolve() == folder.resolve() and _is_result(file):
-                continue
-            yield _item(file, path, folder, str(file))
-
-
-def _item(file: Path, under: Path, folder: Path, source: str) -> Item:
-    name = file.relative_to(under)
-    return Item(source, str(folder / _writable_name(name)), str(name))
-
-
-def _pictures_in(folder: Path, leaving_out: Path | None = None) -> list[Path]:
-    """Pictures under ``folder``; having none is an error."""
-    found = list(_walk(folder, leaving_out))
-    if not found:
-        raise ImageError(f"{folder} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}); check the folder")
-    return found
-
-
-def _walk(folder: Path, leaving_out: Path | None) -> Iterator[Path]:
-    """Pictures under ``folder`` in a fixed order, hidden files and earlier results left out."""
-    skipped = leaving_out.resolve() if leaving_out is not None else None
-    if skipped == folder.resolve():
-        skipped = None  # restoring a folder in place: its own files are the input
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and (Path(where) / name).resolve() != skipped
-        )
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES:
-                yield Path(where) / name
-
-
 def _writable_name(relative: Path) -> Path:
     return relative if is_writable_suffix(relative.suffix) else relative.with_name(relative.name + ".png")
 
@@ -126,14 +161,9 @@ def _writable_name(relative: Path) -> Path:
 def _is_result(file: Path) -> bool:
     """Whether a file is what an earlier run in the same folder made of a picture whose format cannot be written."""
     original = file.with_suffix("")
-    return file.suffix == ".png" and original.suffix.lower() in PICTURE_SUFFIXES and original.exists()
-
-
-def _distinct(items: list[Item]) -> list[Item]:
-    """The items, once each; two sources for one target are an error, not a lost picture."""
-    by_target: dict[str, Item] = {}
-    for item in items:
-        other = by_target.setdefault(item.target, item).source
-        if Path(other).resolve() != Path(item.source).resolve():
-            raise OptionError(f"{other} and {item.source} would both be written to {item.target}; restore them apart")
-    return list(by_target.values())
+    return (
+        file.suffix == ".png"
+        and not is_writable_suffix(original.suffix)
+        and is_file(original)
+        and is_picture_file(original)
+    )

@@ -10,7 +10,10 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from deep_protection.errors import ImageError, ImageTooLargeError, MissingExtraError
 from deep_protection.images import dicom
+from deep_protection.images.depth import bits_a_value, check_planes
+from deep_protection.images.kinds import HEAD, unread_kind
 from deep_protection.images.limits import MAX_BYTES, MAX_PIXELS, check_size
+from deep_protection.images.pillow import SIXTEEN_BIT
 from deep_protection.quiet import warnings_silenced
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
@@ -19,29 +22,36 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF
 Source = str | os.PathLike[str] | bytes
 
 
-def read_image(source: Source) -> tuple[Image.Image, str, tuple[str, ...]]:
+def read_image(source: Source, name: str = "") -> tuple[Image.Image, str, tuple[str, ...]]:
     """The first frame, decoded and upright (EXIF orientation applied), its format's name, and notes for the user.
+
+    Args:
+        source: a path, or a file's content.
+        name: what a content is called in messages, if it has a name.
 
     Raises :class:`ImageError` for whatever cannot be read: missing, unreadable, empty, truncated, not an image, too
     large.
     """
-    what, data = _content(source)
+    data = source if isinstance(source, bytes) else file_bytes(source)
+    what = (name or f"picture of {len(data)} bytes") if isinstance(source, bytes) else os.fspath(source)
     if not data:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
     notes: tuple[str, ...] = ()
-    if dicom.is_dicom(data, "" if isinstance(source, bytes) else what):
+    if dicom.is_dicom(data, name if isinstance(source, bytes) else what):
         with _decoding(what):
             image, notes = dicom.opened(data, what)
         return image, dicom.FORMAT, notes
-    with _decoding(what):
+    with _decoding(what, unread_kind(data[:HEAD])):
         opened = _header(data, what, MAX_PIXELS)
         frames = getattr(opened, "n_frames", 1)  # TIFF has to walk through the file to know
+        bits = bits_a_value(opened, data)
+        check_planes(opened, what)
     if frames > 1 and opened.format != "MPO":  # phones put a second view into a JPEG: nobody's animation
         notes = (f"{what} has {frames} frames; only the first is used",)
-    if opened.mode in ("RGB", "RGBA") and any("16" in str(tile) for tile in getattr(opened, "tile", ())):
-        notes = (*notes, f"{what} has 16 bits a colour; 8 are used (grey pictures keep their 16)")
-    name = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
-    return upright(opened, what), name, notes
+    if bits > 8 and opened.mode not in (*SIXTEEN_BIT, "F"):
+        notes = (*notes, f"{what} has {bits} bits a colour; 8 are used (grey pictures keep their 16)")
+    kind = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
+    return upright(opened, what), kind, notes
 
 
 def check_header(data: bytes, most: int = MAX_PIXELS) -> tuple[str, int, int]:
@@ -52,7 +62,7 @@ def check_header(data: bytes, most: int = MAX_PIXELS) -> tuple[str, int, int]:
     what = f"picture of {len(data)} bytes"
     if not data:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
-    with _decoding(what):
+    with _decoding(what, unread_kind(data[:HEAD])):
         opened = _header(data, what, most)
     return opened.format or "", opened.width, opened.height
 
@@ -75,9 +85,8 @@ def upright(image: Image.Image, what: str = "the picture") -> Image.Image:
         return image.copy()
 
 
-def _content(source: Source) -> tuple[str, bytes]:
-    if isinstance(source, bytes):
-        return f"picture of {len(source)} bytes", source
+def file_bytes(source: str | os.PathLike[str]) -> bytes:
+    """A file's content, read once: what comes through a pipe is gone then. Raises :class:`ImageError`."""
     path = os.fspath(source)
     if "://" in path:
         raise ImageError(f"{path} is an address; nothing is fetched from the net, download it first")
@@ -92,18 +101,20 @@ def _content(source: Source) -> tuple[str, bytes]:
         raise ImageError(f"{path} cannot be read ({_reason(error)}); check its name and permissions") from None
     if len(data) > MAX_BYTES:
         raise ImageError(f"{path} is larger than {MAX_BYTES / 1e6:.0f} MB; no picture within the limits is")
-    return path, data
+    return data
 
 
 @contextmanager
-def _decoding(what: str) -> Iterator[None]:
-    """Turn everything Pillow says of a bad file into one clear error."""
+def _decoding(what: str, kind: str | None = None) -> Iterator[None]:
+    """Turn everything Pillow says of a bad file, or of one of a ``kind`` that is not read, into one clear error."""
     try:
         with warnings_silenced():  # half-broken metadata warns; a picture that decodes is good enough
             yield
     except (ImageError, MissingExtraError):
         raise
     except UnidentifiedImageError:
+        if kind is not None:
+            raise ImageError(f"{what} is {kind}, which is not read; save it as JPEG or PNG") from None
         raise ImageError(f"{what} is not a picture of a known format; give PNG, JPEG, WebP, TIFF, BMP or GIF") from None
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(

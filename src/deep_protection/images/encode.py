@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -94,8 +95,13 @@ def _integers(image: Image.Image, largest: int) -> Image.Image:
 
 
 def write_atomically(data: bytes, path: str | os.PathLike[str]) -> None:
-    """Write to a neighbour of ``path`` and rename it, so that no half-written file is ever seen under its name."""
-    target = Path(path)
+    """Write to a neighbour of ``path`` and rename it, so that no half-written file is ever seen under its name.
+
+    Where ``path`` is a link, what it leads to is written and the link stays. Devices and pipes are refused.
+    """
+    target = Path(os.path.realpath(path))
+    if _is_special(target):
+        raise OutputError(f"{path} is not a file that can be replaced; choose another output")
     part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
@@ -108,3 +114,11 @@ def write_atomically(data: bytes, path: str | os.PathLike[str]) -> None:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a folder, a device or a pipe is there."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False

@@ -20,3 +20,5 @@ class Picture:
     rebuild: Callable[[Tensor], Any]
     notes: tuple[str, ...] = ()
     """What a user should be told, such as that only the first frame was used."""
+    written_as: str | None = None
+    """The format that ``rebuild`` gives bytes of; None where it gives something else."""

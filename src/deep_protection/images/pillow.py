@@ -19,13 +19,13 @@ from deep_protection.images.limits import check_size
 from deep_protection.images.picture import Picture
 from deep_protection.images.values import check_unit_range
 
-_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
 def from_pillow(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture:
     """A picture whose ``rebuild`` gives a Pillow image of the same size."""
     check_size(*image.size, "the picture")
-    if image.mode in _SIXTEEN_BIT:
+    if image.mode in SIXTEEN_BIT:
         return _from_sixteen_bit(image, notes)
     if image.mode == "F":
         return _from_float(image, notes)
@@ -47,9 +47,11 @@ def from_pillow(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture:
 
 
 def in_rgb(image: Image.Image) -> Image.Image:
-    """In 8-bit RGB, as a classifier takes it. Pillow's own conversion of 16-bit and float grey cuts off, not scales."""
-    deep = image.mode in (*_SIXTEEN_BIT, "F")
-    return to_pillow(from_pillow(image).pixels) if deep else image.convert("RGB")
+    """In 8-bit RGB, as a classifier takes it: the colours that are restored.
+
+    Pillow's own conversion cuts 16-bit and float grey off, and knows no colour profile of CMYK.
+    """
+    return image if image.mode == "RGB" else to_pillow(from_pillow(image).pixels)
 
 
 def to_pillow(pixels: Tensor) -> Image.Image:

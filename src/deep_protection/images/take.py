@@ -73,7 +73,8 @@ def take_picture(image: Any) -> Picture:
 def _from_bytes(data: bytes) -> Picture:
     opened, name, notes = read_image(data)
     picture = from_pillow(opened, notes)
-    return Picture(picture.pixels, lambda pixels: encode(picture.rebuild(pixels), bytes_format(name)), notes)
+    written = bytes_format(name)
+    return Picture(picture.pixels, lambda pixels: encode(picture.rebuild(pixels), written), notes, written)
 
 
 def _only(parts: Sequence[Any]) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from deep_protection.arguments import whole
 from deep_protection.errors import OptionError
 from deep_protection.fitting import Detail, Recipe
 from deep_protection.stopping import StopRule, parse_stop
@@ -27,8 +28,9 @@ class Preset:
     overlap: int = 64
 
     def __post_init__(self) -> None:
-        if self.fits < 1:
-            raise OptionError(f"fits must be at least 1, got {self.fits}")
+        whole(self.fits, "fits")
+        whole(self.tile, "tile")
+        whole(self.overlap, "overlap", least=0)
         if not 0 <= self.overlap < self.tile:
             raise OptionError(f"overlap must be smaller than the tile of {self.tile} px, got {self.overlap}")
 

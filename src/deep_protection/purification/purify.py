@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from deep_protection.arguments import real, whole
 from deep_protection.errors import OptionError
 from deep_protection.fitting import FitTask, ProgressCallback, effective_precision, fit_all
 from deep_protection.images import Picture, Taken, take
@@ -115,10 +116,10 @@ def purify_each(
     rule.check()
     run_seed = checked_seed(seed)
     where = find_device(device)
-    if seconds is not None and not seconds > 0:
+    if seconds is not None and not real(seconds, "seconds") > 0:
         raise OptionError(f"seconds must be positive, got {seconds}")
-    if workers is not None and workers < 1:
-        raise OptionError(f"workers must be at least 1, got {workers}")
+    if workers is not None:
+        workers = whole(workers, "workers")
     started: deque[_Job] = deque()
 
     def tasks() -> Iterator[FitTask]:

@@ -5,6 +5,7 @@ Several fits of different seeds are averaged: what one makes up, others do not, 
 
 from dataclasses import replace
 
+from deep_protection.arguments import whole
 from deep_protection.fitting import Recipe
 from deep_protection.purification import Preset
 
@@ -39,5 +40,5 @@ UPSCALE = Preset(
 
 
 def with_fits(preset: Preset, fits: int | None) -> Preset:
-    """The preset with another number of fits averaged, if one is given."""
-    return preset if fits is None else replace(preset, fits=fits)
+    """The preset with another number of fits averaged, if one is given. Raises :class:`OptionError` for none such."""
+    return preset if fits is None else replace(preset, fits=whole(fits, "fits"))

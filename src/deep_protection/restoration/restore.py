@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deep_protection.arguments import real
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
 from deep_protection.images import Picture, Taken, take_picture
@@ -109,8 +110,8 @@ def inpaint(
     Raises:
         ImageError: picture or mask cannot be used, or do not fit together.
     """
-    picture = take_picture(image)
     missing = missing_pixels(mask)
+    picture = take_picture(_blanked(image, missing))
     seen = with_missing(picture, missing)
     if seen is None:
         return picture.rebuild(picture.pixels)
@@ -151,14 +152,57 @@ def missing_pixels(mask: Any) -> Tensor:
         if mask.ndim != 2:
             raise ImageError(f"a mask of bools is H×W, got {tuple(mask.shape)}")
         return mask.cpu()
-    return take_picture(mask).pixels.mean(dim=0) >= 0.5
+    if isinstance(mask, np.ndarray | Tensor) and _is_of_ones(mask):
+        mask = mask.astype(np.uint8) if isinstance(mask, np.ndarray) else mask.to(torch.uint8)
+    shades = take_picture(mask).pixels.mean(dim=0)
+    brightest = float(shades.max())
+    for largest in (255, 65535):
+        if math.isclose(brightest, 1 / largest, rel_tol=1e-5) and not _is_of_floats(mask):
+            return shades >= 0.5 / largest  # of zeros and ones, as bools are
+    if 0 < brightest < 0.5:
+        raise ImageError(
+            f"the brightest shade of the mask is {brightest:.3g}, where 1 is white, so it marks nothing; make what is "
+            "missing white (255 of 8 bits, 65535 of 16), or give zeros and ones, or bools"
+        )
+    return shades >= 0.5
+
+
+def _is_of_floats(mask: Any) -> bool:
+    return (isinstance(mask, np.ndarray) and mask.dtype.kind == "f") or (
+        isinstance(mask, Tensor) and mask.dtype.is_floating_point
+    )
+
+
+def _is_of_ones(mask: Any) -> bool:
+    """Whether an array or tensor of any integers holds zeros and ones only."""
+    if _is_of_floats(mask) or 0 in mask.shape or (isinstance(mask, np.ndarray) and mask.dtype.kind not in "iu"):
+        return False
+    values = mask.to(torch.int64) if isinstance(mask, Tensor) else mask
+    return bool(((values == 0) | (values == 1)).all())
+
+
+def _blanked(image: Any, missing: Tensor) -> Any:
+    """An array or tensor of floats without the colours under the mask, which may be no pixels at all."""
+    if not isinstance(image, np.ndarray | Tensor) or not _is_of_floats(image) or image.ndim not in (2, 3):
+        return image
+    if isinstance(image, np.ndarray):
+        if image.shape[:2] != tuple(missing.shape):
+            return image
+        array = image.copy()
+        (array[..., :3] if array.ndim == 3 else array)[missing.numpy()] = 0
+        return array
+    if image.shape[-2:] != missing.shape:
+        return image
+    tensor = image.detach().clone()
+    (tensor[:3] if tensor.ndim == 3 else tensor).masked_fill_(missing.to(tensor.device), 0)
+    return tensor
 
 
 def stop_for(sigma: float | None, stop: str | StopRule | None) -> str | StopRule | None:
     """The rule for noise of ``sigma`` 8-bit steps; ``stop`` itself where that is not known."""
     if sigma is None:
         return stop
-    if not 0 < sigma < 255:
+    if not 0 < real(sigma, "sigma") < 255:
         raise OptionError(f"sigma is in 8-bit steps, above 0 and under 255, got {sigma}")
     if stop is not None:
         raise OptionError("sigma says when to stop; give sigma or stop, not both")

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deep_protection.arguments import whole
 from deep_protection.errors import OptionError
 from deep_protection.fitting import ProgressCallback, Shrunk
-from deep_protection.images import Picture, check_size, take
+from deep_protection.images import Picture, check_side, check_size, take
 from deep_protection.purification import Seen, joined, purify_each
 from deep_protection.restoration.presets import UPSCALE, with_fits
 from deep_protection.stopping import StopRule
@@ -46,7 +47,8 @@ def upscale(
         is_cancelled: asked at every iteration.
 
     Raises:
-        ImageError: a picture cannot be used, or would be too large. OptionError: an argument cannot be used.
+        ImageError: a picture cannot be used, or would be too large. OutputError: it would be too long for the
+        format of its bytes. OptionError: an argument cannot be used. Nothing is fitted then.
     """
     taken = take(image)
     seen = [enlargeable(picture, factor) for picture in taken.pictures]
@@ -66,15 +68,20 @@ def upscale(
 
 def check_factor(factor: int) -> None:
     """Raise :class:`OptionError` for a factor that is not offered."""
-    if factor not in FACTORS:
-        raise OptionError(f"factor must be 2 or 4, got {factor}")
+    if whole(factor, "factor") not in FACTORS:
+        raise OptionError(f"factor must be 2 or 4, got {factor!r}")
 
 
 def enlargeable(picture: Picture, factor: int) -> Seen:
-    """The picture as what was seen of one ``factor`` times as long on each side."""
+    """The picture as what was seen of one ``factor`` times as long on each side.
+
+    Raises :class:`ImageError` and :class:`OutputError` when the larger one would be too large.
+    """
     check_factor(factor)
     height, width = picture.pixels.shape[-2:]
     check_size(factor * width, factor * height, f"the picture, {factor} times as large,")
+    if picture.written_as is not None:
+        check_side(picture.written_as, factor * width, factor * height)
     shrunk = Shrunk(factor)
 
     def rebuild(pixels: Tensor) -> Any:

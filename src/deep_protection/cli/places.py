@@ -1,0 +1,47 @@
+"""Whether a result can be written where it is to go, found out before it is made."""
+
+import errno
+import os
+import secrets
+from pathlib import Path
+
+from deep_protection.errors import OutputError
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Whether something is there; False for names that no file can have, for which pathlib raises."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def place_error(folder: Path, *, make: bool = True) -> OutputError | None:
+    """Why nothing can be written into ``folder``; None where something can. ``make`` makes it if it is not there."""
+    probe = folder / f".{secrets.token_hex(8)}.probe"
+    try:
+        if make:
+            folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        return OutputError(f"cannot write into {folder} ({error.strerror}); choose another output")
+    return None
+
+
+def name_error(path: str | os.PathLike[str]) -> OutputError | None:
+    """Why no file can have this name; None where one can."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            name = Path(path).name
+            return OutputError(
+                f"the result's name, {name[:20]}…{name[-20:]}, is too long; give the picture a shorter one"
+            )
+    return None

@@ -1,0 +1,49 @@
+"""How many bits a value has in a file, which Pillow does not tell of what it opens with 8."""
+
+from PIL import ImageFile
+
+from deep_protection.errors import ImageError
+
+_TIFF_BITS, _TIFF_PLANES = 258, 284
+_JPEG2000_SIZE, _JPEG2000_DEPTH = b"\xff\x4f\xff\x51", 40
+"""Start of a JPEG 2000 codestream with its size segment, and how far behind it the first component's depth lies."""
+_AVIF_DEPTHS = b"pixi"
+_HEADER_BYTES = 65_536
+
+
+def bits_a_value(opened: ImageFile.ImageFile, data: bytes) -> int:
+    """Bits of the deepest channel of a file that is opened, not decoded; 8 where it names none."""
+    if opened.format == "TIFF":
+        return _most(getattr(opened, "tag_v2", {}).get(_TIFF_BITS, 8))
+    if opened.format == "JPEG2000":
+        start = data.find(_JPEG2000_SIZE)
+        depth = data[start + _JPEG2000_DEPTH :][:1] if start >= 0 else b""
+        return (depth[0] & 0x7F) + 1 if depth else 8
+    if opened.format == "AVIF":
+        start = data[:_HEADER_BYTES].find(_AVIF_DEPTHS)
+        channels = data[start + 8] if 0 <= start < len(data) - 8 else 0
+        return max(data[start + 9 : start + 9 + channels], default=8)
+    for tile in getattr(opened, "tile", ()):  # sizes and places stand in a tile too: only its arguments tell of bits
+        arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+        if opened.format == "PPM" and len(arguments) == 2 and isinstance(arguments[1], int):
+            return max(8, arguments[1].bit_length()) if tile[0].startswith("ppm") else 8
+        if isinstance(arguments[0], str) and ";16" in arguments[0]:
+            return 16
+    return 8
+
+
+def check_planes(opened: ImageFile.ImageFile, what: str) -> None:
+    """Refuse what Pillow reads wrong without a word: uncompressed 16-bit TIFF with a plane for each colour."""
+    tags = getattr(opened, "tag_v2", None)
+    if tags is None or tags.get(_TIFF_PLANES, 1) != 2 or _most(tags.get(_TIFF_BITS, 8)) <= 8:
+        return
+    if any(tile[0] == "raw" for tile in opened.tile):
+        raise ImageError(
+            f"{what} keeps 16-bit colours in planes of their own, uncompressed, which cannot be read; save it "
+            "interleaved, or compressed"
+        )
+
+
+def _most(bits: object) -> int:
+    values = bits if isinstance(bits, tuple) else (bits,)
+    return max((each for each in values if isinstance(each, int)), default=8)
