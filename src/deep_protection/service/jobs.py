@@ -71,12 +71,27 @@ class Jobs:
             self._store.requeue(job.id, died=False)
         for job in self._store.in_state("queued"):
             self._enqueue(job)
-        removed = self.files.remove_others(self._store.ids())
-        log.info("%d jobs wait, %d unfinished uploads removed", len(self._queue), removed)
+        self._tidy()
+        log.info("%d jobs wait", len(self._queue))
         for worker in self.workers:
             self._spawn(worker.run())
         self._spawn(self._dispatch())
         self._spawn(self._expire())
+
+    def _tidy(self) -> None:
+        """Bring the folders of jobs and the table together again; only what has expired is deleted."""
+        for job in self._store.in_state("expired"):
+            self.files.remove(job.id)
+        known = self._store.ids()
+        if back := self.files.take_back(known):
+            log.info("%d jobs have their files back from %s", back, self.files.unknown)
+        if aside := self.files.put_aside(known):
+            log.warning(
+                "the job table does not know %d jobs whose files are there; they were moved to %s: put the table back "
+                "that knows them and start again, or delete them",
+                aside,
+                self.files.unknown,
+            )
 
     async def stop(self) -> None:
         self.hub.close()
@@ -176,8 +191,9 @@ class Jobs:
                 worker.cancel(name)
             await self._tell_state(name)
             return await self.get(name)
-        await self._ask(self._store.delete, name)
+        # In this order: files that no job in the table speaks of would be kept for ever.
         await self._in(self._disk, self.files.remove, name)
+        await self._ask(self._store.delete, name)
         return None
 
     def watch(self, name: str) -> None:

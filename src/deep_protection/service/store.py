@@ -62,8 +62,9 @@ class Store:
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.Error as error:
             raise OutputError(
-                f"the job table {path} cannot be used ({error}); put a backup in its place, or move it away to begin "
-                "with an empty one"
+                f"the job table {path} cannot be used ({error}); move it and its neighbours {path.name}-wal and "
+                f"{path.name}-shm away, then put a backup in its place or begin with an empty one: pictures of jobs "
+                "that it does not know are kept"
             ) from None
 
     def close(self) -> None:
