@@ -112,9 +112,11 @@ def test_a_locked_table_is_said_and_survived(bounded: Served, data: bytes) -> No
             assert answer.json()["error"]["code"] == "storage"
             assert int(answer.headers["retry-after"]) >= 1
             assert http.get("/healthz").status_code == 200
+            until("it says so", lambda: http.get("/readyz").json().get("error", {}).get("code") == "storage")
             other.execute("ROLLBACK")
         other.close()
         assert client.wait(running)["state"] == "done"
+        assert http.get("/readyz").status_code == 200
         assert client.run("protect", image=data, stop="fixed:2")["state"] == "done"
         assert max(ends(bounded.data).values()) == 1
         assert len(list((bounded.data / "jobs").iterdir())) <= len(ends(bounded.data)), "what was refused left nothing"

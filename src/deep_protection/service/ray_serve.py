@@ -25,7 +25,7 @@ from deep_protection.service.described import described
 from deep_protection.service.job import Job
 from deep_protection.service.jobs import MOST_DEATHS
 from deep_protection.service.kinds import KINDS, Kind, offered
-from deep_protection.service.limits import Uploads
+from deep_protection.service.limits import upload_places
 from deep_protection.service.metrics import Metrics
 from deep_protection.service.problems import Problem
 from deep_protection.service.replica import Ended, Replica
@@ -152,7 +152,7 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
-    kinds, uploads = offered(settings), Uploads(settings.max_uploads)
+    kinds, uploads = offered(settings), upload_places(settings.max_uploads)
 
     def answering(kind: Kind) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """``POST /v1/{kind}``: from a request to a job."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from fastapi import Request
@@ -10,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from deep_protection.service.job import Job
 from deep_protection.service.jobs import Jobs
 from deep_protection.service.kinds import Kind
-from deep_protection.service.limits import FORM_EXTRA, Uploads, check_picture, file_of, parse_form, read_body
+from deep_protection.service.limits import FORM_EXTRA, Places, check_picture, file_of, parse_form, read_body
 from deep_protection.service.options import Options
 from deep_protection.service.problems import Problem
 from deep_protection.service.settings import Settings
@@ -19,7 +20,7 @@ PLAIN = ("application/octet-stream", "")
 BAD_REQUESTS = frozenset({"bad_image", "bad_option", "too_large", "not_installed", "timeout"})
 
 
-async def submitted(request: Request, kind: Kind, jobs: Jobs, uploads: Uploads, settings: Settings) -> Response:
+async def submitted(request: Request, kind: Kind, jobs: Jobs, uploads: Places, settings: Settings) -> Response:
     """Take a job in, and answer with it, or with its result where the client waits for it."""
     client = client_of(request, settings)
     jobs.check_room(client)  # before anything is read
@@ -27,7 +28,7 @@ async def submitted(request: Request, kind: Kind, jobs: Jobs, uploads: Uploads, 
         options, inputs = await taken(request, kind, settings)
         job = await jobs.submit(kind.name, client, options.model_dump(exclude={"wait"}), inputs)
     del inputs  # they are on the disk, and the client may wait for long
-    return await answered(request, job, jobs, options)
+    return await answered(request, job, jobs, options, client)
 
 
 async def taken(request: Request, kind: Kind, settings: Settings) -> tuple[Options, dict[str, bytes]]:
@@ -43,11 +44,13 @@ async def taken(request: Request, kind: Kind, settings: Settings) -> tuple[Optio
     return options, inputs
 
 
-async def answered(request: Request, job: Job, jobs: Jobs, options: Options) -> Response:
+async def answered(request: Request, job: Job, jobs: Jobs, options: Options, client: str) -> Response:
     """202 and the job, or what became of it."""
     where = {"Location": f"/v1/jobs/{job.id}"}
     if options.wait:
-        job = await jobs.ended(job.id)
+        # An error without the job's address would make the client send it again.
+        with suppress(Problem):
+            job = await jobs.ended(job.id, client)
         if job.state == "done" and wants_picture(request) and "result" in job.files:
             return picture(await jobs.file(job, "result"), job.id, "result", where)
         if job.is_final:
