@@ -8,6 +8,7 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import JSONResponse, Response
 
+from deep_protection.service.accept import wants_picture
 from deep_protection.service.job import Job
 from deep_protection.service.jobs import Jobs
 from deep_protection.service.kinds import Kind
@@ -51,16 +52,28 @@ async def answered(request: Request, job: Job, jobs: Jobs, options: Options, cli
         # An error without the job's address would make the client send it again.
         with suppress(Problem):
             job = await jobs.ended(job.id, client)
-        if job.state == "done" and wants_picture(request) and "result" in job.files:
+        if job.state == "done" and asks_for_picture(request) and "result" in job.files:
             return picture(await jobs.file(job, "result"), job.id, "result", where)
         if job.is_final:
             return JSONResponse(jobs.document(job), status_of(job), where)
     return JSONResponse(jobs.document(job), 202, where)
 
 
-def wants_picture(request: Request) -> bool:
+def asks_for_picture(request: Request) -> bool:
     """Rather than the document."""
-    return "image/png" in request.headers.get("accept", "")
+    return wants_picture(", ".join(request.headers.getlist("accept")))
+
+
+def check_plain(encoding: str, where: str, name: str) -> None:
+    """Raise :class:`Problem` 415 for what would have to be unpacked: its limits are those of what arrives."""
+    unpacked = ("", "identity", "binary", "8bit", "7bit")
+    if any(each.strip().lower() not in unpacked for each in encoding.split(",")):
+        raise Problem(
+            415,
+            f"{where} comes with {name}: {encoding[:40]}, and nothing is unpacked here; send it as it is, without "
+            "that header",
+            headers={"Accept-Encoding": "identity"},
+        )
 
 
 def status_of(job: Job) -> int:
@@ -97,6 +110,7 @@ async def _parts(
     request: Request, kind: Kind, settings: Settings, given: dict[str, Any]
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The pictures, and the options with those of the form."""
+    check_plain(request.headers.get("content-encoding", ""), "the body", "Content-Encoding")
     content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     most = settings.max_bytes
     if content == "multipart/form-data":
@@ -131,6 +145,8 @@ async def _of_form(form: FormData, kind: Kind, given: dict[str, Any]) -> tuple[d
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
             files += 1
+            for header in ("Content-Encoding", "Content-Transfer-Encoding"):
+                check_plain(value.headers.get(header, ""), f"the file {name[:40]!r}", header)
             if name not in kind.inputs:
                 raise Problem(422, f"{kind.name} takes no file {name[:40]!r}; it takes: {', '.join(kind.inputs)}")
         elif name in given:
