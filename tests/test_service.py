@@ -190,10 +190,14 @@ def test_a_client_that_does_not_wait_gets_a_job(http: httpx.Client, client: Clie
 
 
 def test_who_asks_for_a_picture_gets_it(http: httpx.Client, data: bytes) -> None:
-    asked = {"Accept": "image/png", "Content-Type": "application/octet-stream"}
-    answer = http.post("/v1/denoise?wait=true&stop=fixed:2", content=data, headers=asked)
-    assert answer.headers["content-type"] == "image/png", answer.text
-    assert opened(answer.content).size == (40, 30)
+    for accept in ("image/png", "image/*", "IMAGE/PNG", "application/json;q=0.5, image/png"):
+        asked = {"Accept": accept, "Content-Type": "application/octet-stream"}
+        answer = http.post("/v1/denoise?wait=true&stop=fixed:1", content=data, headers=asked)
+        assert answer.headers["content-type"] == "image/png", answer.text
+        assert opened(answer.content).size == (40, 30)
+    for accept in ("*/*", "application/json, image/png;q=0", "image/webp"):
+        answer = http.post("/v1/denoise?wait=true&stop=fixed:1", content=data, headers={**PNG, "Accept": accept})
+        assert answer.json()["state"] == "done"
 
 
 def test_events_tell_the_whole_story(http: httpx.Client, client: Client, data: bytes) -> None:

@@ -112,9 +112,11 @@ def test_a_locked_table_is_said_and_survived(bounded: Served, data: bytes) -> No
             assert answer.json()["error"]["code"] == "storage"
             assert int(answer.headers["retry-after"]) >= 1
             assert http.get("/healthz").status_code == 200
+            until("it says so", lambda: http.get("/readyz").json().get("error", {}).get("code") == "storage")
             other.execute("ROLLBACK")
         other.close()
         assert client.wait(running)["state"] == "done"
+        assert http.get("/readyz").status_code == 200
         assert client.run("protect", image=data, stop="fixed:2")["state"] == "done"
         assert max(ends(bounded.data).values()) == 1
         assert len(list((bounded.data / "jobs").iterdir())) <= len(ends(bounded.data)), "what was refused left nothing"
@@ -179,6 +181,36 @@ def test_damage_on_the_disk(tmp_path: Path, data: bytes) -> None:
             (served.data / f"jobs.db{more}").unlink(missing_ok=True)
         with pytest.raises(RuntimeError, match="put a backup in its place"):
             served.start()
+
+
+def test_results_that_the_table_does_not_know_are_kept_aside(tmp_path: Path, data: bytes) -> None:
+    """As the advice for a broken table goes: an empty one, then a backup that is older than the last results."""
+    with Served(tmp_path / "data", *QUICK) as served:
+        table, backup = served.data / "jobs.db", tmp_path / "backup.db"
+        with served.client() as client:
+            old = client.run("protect", image=data, stop="fixed:2")
+            with sqlite3.connect(table) as live, sqlite3.connect(backup) as copy:
+                live.backup(copy)
+            live.close()
+            copy.close()
+            new = client.run("protect", image=data, stop="fixed:2", seed=1)
+            made = client.file(new)
+        served.stop()
+        newest = table.rename(tmp_path / "newest.db")
+        served.start()  # with an empty one
+        assert {path.name for path in (served.data / "unknown").iterdir()} == {old["id"], new["id"]}
+        assert "the job table does not know 2 jobs" in served.log()
+        served.stop()
+        table.write_bytes(backup.read_bytes())
+        served.start()
+        with served.client() as client:
+            assert client.file(old)
+        assert [path.name for path in (served.data / "unknown").iterdir()] == [new["id"]]
+        served.stop()
+        newest.replace(table)
+        served.start()
+        with served.client() as client:
+            assert client.file(new) == made
 
 
 def test_a_disk_that_is_full(tmp_path: Path, data: bytes, photograph: Image.Image) -> None:

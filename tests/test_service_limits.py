@@ -84,11 +84,13 @@ def test_nobody_without_the_token(served: Served, data: bytes) -> None:
             assert answer.headers["www-authenticate"] == "Bearer"
         for path in ("/v1/about", "/v1/jobs/" + 32 * "0", "/metrics"):
             refused(stranger.get(path), 401, "no_token")
+            assert stranger.head(path).status_code == 401
         assert stranger.get("/healthz").status_code == 200
         assert stranger.get("/readyz").status_code == 200
 
 
 def test_whoever_has_the_token(http: httpx.Client, data: bytes) -> None:
+    assert http.get("/v1/about", headers={"Authorization": f"bearer  {TOKEN}"}).status_code == 200, "RFC 9110, 11.1"
     about = http.get("/v1/about").json()
     assert about["needs_token"]
     assert about["limits"] == {"bytes": 300_000, "pixels": 250_000}

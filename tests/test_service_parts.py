@@ -129,11 +129,29 @@ def test_files_are_what_was_written_or_refused(tmp_path: Path) -> None:
             files.read("abc", "in", name, digest)
     with pytest.raises(DamagedError):
         files.read("../abc", "in", "image", digest)
-    files.write("old", "in", "image", b"")
-    assert files.remove_others({"abc"}) == 1
     files.remove("abc")
     with pytest.raises(DamagedError, match="gone"):
         files.read("abc", "in", "image", digest)
+
+
+def test_what_the_table_does_not_know_is_moved_and_comes_back(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    known, lost, empty = (32 * digit for digit in "abc")
+    digests = {name: files.write(name, "in", "image", name.encode()) for name in (known, lost)}
+    (tmp_path / "jobs" / empty).mkdir()
+    (tmp_path / "jobs" / "photographs").mkdir()
+    assert (files.put_aside({known}), files.put_aside({known})) == (1, 0)
+    assert {path.name for path in (tmp_path / "jobs").iterdir()} == {known, "photographs"}, "others' folders stay"
+    assert [path.name for path in (tmp_path / "unknown").iterdir()] == [lost]
+    assert files.take_back({known}) == 0
+    assert files.take_back({known, lost}) == 1
+    assert files.read(lost, "in", "image", digests[lost]) == lost.encode()
+
+
+def test_results_of_a_job_that_was_deleted_meanwhile_are_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(OutputError):
+        Files(tmp_path).write("abc", "out", "result", b"late")
+    assert not list((tmp_path / "jobs").iterdir())
 
 
 def test_a_worker_takes_nothing_before_it_says_that_it_is_idle(tmp_path: Path, photograph: Image.Image) -> None:

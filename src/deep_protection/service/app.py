@@ -9,24 +9,25 @@ from typing import Annotated, Any
 import anyio
 from fastapi import FastAPI, Request
 from fastapi import Path as InPath
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from deep_protection.attacks import ATTACKS
 from deep_protection.classifiers import is_remote
-from deep_protection.service import events, problems
+from deep_protection.service import problems
 from deep_protection.service.described import described, docs_page
 from deep_protection.service.documents import AboutDocument, ErrorDocument, JobDocument
+from deep_protection.service.following import Following
 from deep_protection.service.jobs import Jobs
 from deep_protection.service.kinds import KINDS, Kind, offered
-from deep_protection.service.limits import Uploads
+from deep_protection.service.limits import upload_places
 from deep_protection.service.metrics import Metrics
 from deep_protection.service.options import OFFERED
 from deep_protection.service.problems import Problem
 from deep_protection.service.samples import sample, sample_names
 from deep_protection.service.security import Guard
 from deep_protection.service.settings import Settings
-from deep_protection.service.submitting import picture, submitted
+from deep_protection.service.submitting import client_of, picture, submitted
 
 PAGE = Path(__file__).parent / "page"
 JobId = Annotated[str, InPath(pattern="^[0-9a-f]{32}$", description="As given when the job was accepted.")]
@@ -66,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.jobs = jobs
-    uploads = Uploads(settings.max_uploads)
+    uploads = upload_places(settings.max_uploads)
     problems.install(app)
 
     def submitter(kind: Kind) -> Callable[[Request], Awaitable[Response]]:
@@ -125,24 +126,9 @@ def create_app(settings: Settings) -> FastAPI:
         response_class=Response,
         responses={200: {"content": {"text/event-stream": {}}}, **_errors(404, 422, 429, 503)},
     )
-    async def follow(job_id: JobId) -> Response:
+    async def follow(request: Request, job_id: JobId) -> Response:
         """Server-sent events: `progress` along the fit, `state` on every change; ends with the job."""
-        queue = jobs.listen(job_id)
-        try:
-            job = await jobs.get(job_id)
-        except Problem:
-            jobs.hub.leave(job_id, queue)
-            raise
-        jobs.watch(job_id)
-
-        async def told() -> AsyncIterator[bytes]:
-            try:
-                async for part in events.stream(("state", jobs.document(job)), queue):
-                    yield part
-            finally:
-                jobs.hub.leave(job_id, queue)
-
-        return StreamingResponse(told(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        return Following(jobs, job_id, client_of(request, settings))
 
     @app.get("/v1/about", tags=["about"], response_model=AboutDocument, responses=_errors())
     async def about() -> Any:
@@ -179,9 +165,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.get("/readyz", tags=["operation"], responses={503: {"model": ErrorDocument}})
     async def ready() -> dict[str, str]:
-        """A worker can take work."""
-        if not jobs.is_ready:
-            raise Problem(503, "no worker is ready yet", code="starting", retry_after=2)
+        """A worker can take work, and will be given it."""
+        jobs.check_ready()
         return {"status": "ready"}
 
     @app.get("/metrics", tags=["operation"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})

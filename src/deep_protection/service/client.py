@@ -6,9 +6,10 @@ from typing import Any, Self
 
 import httpx
 
+from deep_protection.classifiers.retry_after import retry_after
 from deep_protection.errors import DeepProtectionError, OptionError
 
-LONGEST_PAUSE = 2.0
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 
 class ServiceError(DeepProtectionError, RuntimeError):
@@ -65,8 +66,8 @@ class Client:
                 answer = self._http.post(f"/v1/{kind}", files=files, data=fields)
             except httpx.TransportError as error:
                 raise ServiceError(f"the service cannot be reached ({error}); is it running?", "unreachable") from None
-            if answer.status_code in (429, 503) and time.monotonic() < end:
-                time.sleep(min(float(answer.headers.get("retry-after", 1)), max(0.0, end - time.monotonic())))
+            if _is_busy(answer) and time.monotonic() < end:
+                _pause(answer, end)
                 continue
             job: dict[str, Any] = _checked(answer).json()
             return job
@@ -126,10 +127,22 @@ class Client:
             except httpx.TransportError as error:
                 if time.monotonic() >= end:
                     raise ServiceError(f"the service cannot be reached ({error})", "unreachable") from None
+                time.sleep(0.5)
             else:
-                if answer.status_code != 503 or time.monotonic() >= end:
+                if not _is_busy(answer) or time.monotonic() >= end:
                     return _checked(answer)
-            time.sleep(0.5)
+                _pause(answer, end)
+
+
+def _is_busy(answer: httpx.Response) -> bool:
+    """Whether to ask again. One with a job's address tells what became of the job: it was accepted."""
+    return answer.status_code in (429, 503) and "location" not in answer.headers
+
+
+def _pause(answer: httpx.Response, end: float) -> None:
+    """For as long as the service asks, but not beyond ``end``, and never so short that it is pestered."""
+    asked = retry_after(answer.headers.get("retry-after"))
+    time.sleep(max(SHORTEST_PAUSE, min(1.0 if asked is None else asked, end - time.monotonic())))
 
 
 def _id(job: str | Mapping[str, Any]) -> str:

@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 Event = tuple[str, dict[str, Any]]
@@ -20,18 +21,19 @@ class Hub:
         self._listeners: defaultdict[str, set[asyncio.Queue[Event | None]]] = defaultdict(set)
         self.is_closed = False
 
-    def listen(self, job: str) -> asyncio.Queue[Event | None]:
+    @contextmanager
+    def listening(self, job: str) -> Iterator[asyncio.Queue[Event | None]]:
         """A queue of what happens from now on; None is the end of the service."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue(HELD)
         self._listeners[job].add(queue)
         if self.is_closed:
             queue.put_nowait(None)
-        return queue
-
-    def leave(self, job: str, queue: asyncio.Queue[Event | None]) -> None:
-        self._listeners[job].discard(queue)
-        if not self._listeners[job]:
-            del self._listeners[job]
+        try:
+            yield queue
+        finally:
+            self._listeners[job].discard(queue)
+            if not self._listeners[job]:
+                del self._listeners[job]
 
     def has(self, job: str) -> bool:
         """Whether anyone listens."""

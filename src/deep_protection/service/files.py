@@ -1,4 +1,7 @@
-"""The pictures of jobs: one folder a job, every file whole or not there, and known by its SHA-256."""
+"""The pictures of jobs: one folder a job, every file whole or not there, and known by its SHA-256.
+
+What the job table does not know is never deleted: the table may be an older or an empty one, after another broke.
+"""
 
 import hashlib
 import os
@@ -10,6 +13,9 @@ from pathlib import Path
 from deep_protection.images import write_atomically
 
 _NAME = re.compile(r"[a-z][a-z_]{0,30}\Z")
+_JOB = re.compile(r"[0-9a-f]{32}\Z")
+UNKNOWN = "unknown"
+"""Folder for what the job table does not know, beside that of the jobs."""
 
 
 class DamagedError(Exception):
@@ -20,15 +26,16 @@ class Files:
     """``jobs/ID/in.NAME`` is what came, ``jobs/ID/out.NAME`` what was made."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / "jobs"
+        self.folder, self.unknown = folder / "jobs", folder / UNKNOWN
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, job: str, direction: str, name: str, data: bytes) -> str:
         """Put a file on the disk and give its SHA-256. Raises :class:`~deep_protection.errors.OutputError`."""
         path = self._path(job, direction, name)
-        with suppress(FileExistsError):
-            path.parent.mkdir(mode=0o700)
-            _sync(self.folder)
+        if direction == "in":  # results of a job that was deleted meanwhile have no folder to go to
+            with suppress(FileExistsError):
+                path.parent.mkdir(mode=0o700)
+                _sync(self.folder)
         write_atomically(data, path)
         _sync(path.parent)
         return hashlib.sha256(data).hexdigest()
@@ -45,12 +52,37 @@ class Files:
     def remove(self, job: str) -> None:
         shutil.rmtree(self.folder / job, ignore_errors=True)
 
-    def remove_others(self, known: set[str]) -> int:
-        """Delete the folders of jobs that are in no table: their request was cut off before it was accepted."""
-        others = [path.name for path in self.folder.iterdir() if path.name not in known]
-        for job in others:
-            self.remove(job)
-        return len(others)
+    def put_aside(self, known: set[str]) -> int:
+        """Move the folders of jobs that the table does not know out of the way, and give their number.
+
+        Those without a file go: nothing came. What has no job's name was put there by others, and stays.
+        """
+        moved = 0
+        for path in self.folder.iterdir():
+            if path.name in known or not _JOB.match(path.name):
+                continue
+            with suppress(OSError):  # it stays then, and is in nobody's way
+                path.rmdir()
+                continue
+            moved += self._move(path, self.unknown)
+        return moved
+
+    def take_back(self, known: set[str]) -> int:
+        """The other way round, when a table has come back that knows them; their number."""
+        if not self.unknown.is_dir():
+            return 0
+        return sum(self._move(path, self.folder) for path in self.unknown.iterdir() if path.name in known)
+
+    def _move(self, path: Path, where: Path) -> bool:
+        target = where / path.name
+        if target.exists():
+            return False
+        with suppress(OSError):
+            where.mkdir(mode=0o700, exist_ok=True)
+            path.rename(target)
+            _sync(where)
+            return True
+        return False
 
     def _path(self, job: str, direction: str, name: str) -> Path:
         if not job.isalnum() or not _NAME.match(name):

@@ -8,21 +8,25 @@ import secrets
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
 from deep_protection.errors import OutputError
-from deep_protection.service.events import Hub
+from deep_protection.service.events import Event, Hub
 from deep_protection.service.files import DamagedError, Files
-from deep_protection.service.job import Job
+from deep_protection.service.job import FINAL, Job
 from deep_protection.service.kinds import done_together
+from deep_protection.service.limits import Places
 from deep_protection.service.metrics import Metrics
 from deep_protection.service.problems import Problem
 from deep_protection.service.queue import FairQueue
 from deep_protection.service.settings import Settings, share_of_one
 from deep_protection.service.store import Store
+from deep_protection.service.table import Table
+from deep_protection.service.tasks import Tasks
 from deep_protection.service.workers import Message, WorkerProcess, batch_size, places
 
 P = ParamSpec("P")
@@ -31,8 +35,11 @@ R = TypeVar("R")
 log = logging.getLogger("deep_protection.service")
 MOST_DEATHS = 2
 """Workers that a job may kill: it is tried once more after the first."""
-RETRY_SECONDS = 1.0
 LISTENERS = 512
+LOST = {
+    "code": "internal",
+    "message": "something went wrong inside; the service's log says what. Send the picture again",
+}
 
 
 class Jobs:
@@ -50,8 +57,8 @@ class Jobs:
         self._batch = batch_size(settings)
         self._mean_seconds = 5.0
         self._wake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._database = ThreadPoolExecutor(1, "job-table")
+        self._tasks, self._table = Tasks(), Table(metrics)
+        self._listeners = Places(LISTENERS, "too many listen or wait already; ask for the job instead", 5)
         self._disk = ThreadPoolExecutor(4, "pictures")
         self.workers = [
             WorkerProcess(number, settings, device, self._hear, self._mourn)
@@ -71,30 +78,62 @@ class Jobs:
             self._store.requeue(job.id, died=False)
         for job in self._store.in_state("queued"):
             self._enqueue(job)
-        removed = self.files.remove_others(self._store.ids())
-        log.info("%d jobs wait, %d unfinished uploads removed", len(self._queue), removed)
+        for name in self._store.fail_unreadable():
+            log.error("the job %s has failed: its row in the job table is damaged", name)
+        self._tidy()
+        log.info("%d jobs wait", len(self._queue))
         for worker in self.workers:
-            self._spawn(worker.run())
-        self._spawn(self._dispatch())
-        self._spawn(self._expire())
+            self._tasks.keep(f"care for worker {worker.number}", worker.run)
+        self._tasks.keep("handing out of jobs", self._dispatch)
+        self._tasks.keep("removal of old results", self._expire)
+
+    def _tidy(self) -> None:
+        """Bring the folders of jobs and the table together again; only what has expired is deleted."""
+        for job in self._store.in_state("expired"):
+            self.files.remove(job.id)
+        known = self._store.ids()
+        if back := self.files.take_back(known):
+            log.info("%d jobs have their files back from %s", back, self.files.unknown)
+        if aside := self.files.put_aside(known):
+            log.warning(
+                "the job table does not know %d jobs whose files are there; they were moved to %s: put the table back "
+                "that knows them and start again, or delete them",
+                aside,
+                self.files.unknown,
+            )
 
     async def stop(self) -> None:
         self.hub.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for worker in self.workers:
+            worker.end()
+        await self._tasks.stop()
         await asyncio.gather(*(worker.close() for worker in self.workers))
-        self._database.shutdown()
+        self._table.close()
         self._disk.shutdown()
         self._store.close()
         os.close(self._lock)
 
-    @property
-    def is_ready(self) -> bool:
-        return any(worker.is_ready for worker in self.workers)
+    def check_works(self) -> None:
+        """Raise :class:`Problem` 503 when what is accepted now would not be done before someone looks after it."""
+        if self._tasks.failing:
+            what = ", ".join(sorted(self._tasks.failing))
+            raise Problem(503, f"out of order: {what}; the service's log says why", code="unavailable", retry_after=5)
+        if self._table.is_stuck:
+            message = "the job table cannot be used now (full, or locked); nothing was accepted, try again later"
+            raise Problem(503, message, code="storage", retry_after=5)
+        if all(worker.is_broken for worker in self.workers):
+            message = "no worker can be started; the service's log says why"
+            raise Problem(503, message, code="unavailable", retry_after=30)
+
+    def check_ready(self) -> None:
+        """The same, and when no worker has started yet."""
+        self.check_works()
+        if not any(worker.is_ready for worker in self.workers):
+            raise Problem(503, "no worker is ready yet", code="starting", retry_after=2)
 
     def check_room(self, client: str) -> None:
         """Raise :class:`Problem` 429 when another job would be too many, of this client's or of all."""
+        self.check_works()
         waiting = len(self._queue) + self._coming.total()
         own = self._queue.of(client) + self._coming[client]
         if waiting >= self.settings.queue or own >= share_of_one(self.settings.queue):
@@ -127,10 +166,10 @@ class Jobs:
                     inputs=digests,
                     created=time.time(),
                 )
-                await self._in(self._database, self._store.add, job)
+                await self._table.run(self._store.add, job)
             except (OutputError, OSError, sqlite3.Error) as error:
                 await self._in(self._disk, self.files.remove, name)
-                raise self._storage_problem(error) from None
+                raise self._table.problem(error) from None
         finally:
             self._coming[client] -= 1
             self._coming += Counter()  # drops the zeros
@@ -139,7 +178,7 @@ class Jobs:
 
     async def get(self, name: str) -> Job:
         """Raises :class:`Problem` 404."""
-        job = await self._ask(self._store.get, name)
+        job = await self._table.ask(self._store.get, name)
         if job is None:
             raise Problem(404, "there is no such job; it may have been deleted, or expired long ago")
         return job
@@ -168,7 +207,7 @@ class Jobs:
     async def remove(self, name: str) -> Job | None:
         """Cancel a job that has not ended; delete one that has, which gives None."""
         await self.get(name)
-        if await self._ask(self._store.cancel, name):
+        if await self._table.ask(self._store.cancel, name):
             self._queue.remove(name)
             self._waiting.pop(name, None)
             worker = self._running.get(name)
@@ -176,8 +215,9 @@ class Jobs:
                 worker.cancel(name)
             await self._tell_state(name)
             return await self.get(name)
-        await self._ask(self._store.delete, name)
+        # In this order: files that no job in the table speaks of would be kept for ever.
         await self._in(self._disk, self.files.remove, name)
+        await self._table.ask(self._store.delete, name)
         return None
 
     def watch(self, name: str) -> None:
@@ -185,22 +225,22 @@ class Jobs:
         if (worker := self._running.get(name)) is not None:
             worker.watch(name)
 
-    def listen(self, name: str) -> "asyncio.Queue[tuple[str, dict[str, Any]] | None]":
-        if len(self.hub) >= LISTENERS:
-            raise Problem(429, f"{LISTENERS} others listen or wait already; ask for the job instead", retry_after=5)
-        return self.hub.listen(name)
+    @contextmanager
+    def listening(self, name: str, client: str) -> "Iterator[asyncio.Queue[Event | None]]":
+        """What happens to a job. Raises :class:`Problem` 429 where too many listen; one client leaves others room."""
+        with self._listeners.one_of(client), self.hub.listening(name) as queue:
+            yield queue
 
-    async def ended(self, name: str) -> Job:
+    async def ended(self, name: str, client: str) -> Job:
         """Wait until the job has ended, or the service does."""
-        queue = self.listen(name)
-        try:
+        with self.listening(name, client) as queue:
             job = await self.get(name)
             while not job.is_final and (event := await queue.get()) is not None:
                 if event[0] == "state":
                     job = await self.get(name)
+                    if not job.is_final and event[1]["state"] in FINAL:  # which could not be written down
+                        job = replace(job, state=event[1]["state"], error=event[1]["error"])
             return job
-        finally:
-            self.hub.leave(name, queue)
 
     def _enqueue(self, job: Job) -> None:
         self._waiting[job.id] = job
@@ -209,6 +249,7 @@ class Jobs:
 
     async def _dispatch(self) -> None:
         """Hand waiting jobs to idle workers."""
+        self._wake.set()
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -220,22 +261,24 @@ class Jobs:
     async def _give(self, worker: WorkerProcess, jobs: list[Job]) -> None:
         if not worker.is_idle:  # it died in the meantime
             for job in jobs:
-                if await self._surely(self._store.requeue, job.id, died=False):
-                    self._enqueue(job)
+                async with self._failing_alone(job):
+                    if await self._table.surely(self._store.requeue, job.id, died=False):
+                        self._enqueue(job)
             return
         for job in jobs:
             self._running[job.id] = worker
         worker.give(jobs)
         for job in jobs:
-            if self.hub.has(job.id):
-                worker.watch(job.id)
-            self.metrics.wait_seconds.observe(max(0.0, time.time() - job.created))
-            await self._tell_state(job.id)
-            if self._running.get(job.id) is worker and not await self._is_running(job.id):
-                worker.cancel(job.id)  # cancelled between its start and its being given
+            async with self._failing_alone(job):
+                if self.hub.has(job.id):
+                    worker.watch(job.id)
+                self.metrics.wait_seconds.observe(max(0.0, time.time() - job.created))
+                await self._tell_state(job.id)
+                if self._running.get(job.id) is worker and not await self._is_running(job.id):
+                    worker.cancel(job.id)  # cancelled between its start and its being given
 
     async def _is_running(self, name: str) -> bool:
-        job = await self._surely(self._store.get, name)
+        job = await self._table.surely(self._store.get, name)
         return job is not None and job.state == "running"
 
     def _take(self) -> list[Job]:
@@ -252,7 +295,30 @@ class Jobs:
 
     async def _started(self, jobs: list[Job]) -> list[Job]:
         """Those that were still waiting."""
-        return [job for job in jobs if await self._surely(self._store.start, job.id)]
+        started = []
+        for job in jobs:
+            async with self._failing_alone(job):
+                if await self._table.surely(self._store.start, job.id):
+                    started.append(job)
+        return started
+
+    @asynccontextmanager
+    async def _failing_alone(self, job: Job) -> AsyncIterator[None]:
+        """What goes wrong with one job ends that job, and neither its company nor who hands out the next one."""
+        try:
+            yield
+        except Exception:
+            log.exception("the job %s is given up", job.id)
+            if (worker := self._running.pop(job.id, None)) is not None:
+                worker.cancel(job.id)
+            self._progress.pop(job.id, None)
+            try:
+                await self._table.surely(self._store.fail, job.id, LOST["code"], LOST["message"])
+                await self._tell_state(job.id)
+            except Exception:  # the table itself is broken: who waits is let go all the same
+                log.exception("the end of the job %s could not be written down", job.id)
+                self.metrics.storage_errors.inc()
+                self.hub.tell(job.id, "state", replace(job, state="failed", error=LOST).document())
 
     def _hear(self, worker: WorkerProcess, message: Message) -> None:
         """A worker's message, in the order in which it came."""
@@ -273,11 +339,11 @@ class Jobs:
         self._running.pop(name, None)
         self._progress.pop(name, None)
         if what == "done":
-            self._spawn(self._record(job, self._store.finish, message["answer"], message["files"]))
+            self._tasks.start(self._record(job, self._store.finish, message["answer"], message["files"]))
         elif what == "failed":
             if message["code"] == "storage_full":
                 self.metrics.storage_errors.inc()
-            self._spawn(self._record(job, self._store.fail, message["code"], message["message"]))
+            self._tasks.start(self._record(job, self._store.fail, message["code"], message["message"]))
         # "cancelled" is on record: that is how the worker came to know
 
     def _mourn(self, worker: WorkerProcess, lost: dict[str, Job], late: bool) -> None:
@@ -292,30 +358,32 @@ class Jobs:
                 message = (
                     f"it did not end within its time budget of {self.settings.budget:.0f} s; send a smaller picture"
                 )
-                self._spawn(self._record(job, self._store.fail, "timeout", message))
+                self._tasks.start(self._record(job, self._store.fail, "timeout", message))
             elif job.deaths >= MOST_DEATHS:
                 message = "two workers died while they did it; the picture may need more memory than there is"
-                self._spawn(self._record(job, self._store.fail, "worker_died", message))
+                self._tasks.start(self._record(job, self._store.fail, "worker_died", message))
             else:
-                self._spawn(self._again(job))
+                self._tasks.start(self._again(job))
 
     async def _again(self, job: Job) -> None:
-        if await self._surely(self._store.requeue, job.id, died=True):
-            self._enqueue(job)
-            await self._tell_state(job.id)
+        async with self._failing_alone(job):
+            if await self._table.surely(self._store.requeue, job.id, died=True):
+                self._enqueue(job)
+                await self._tell_state(job.id)
 
     async def _record(self, job: Job, change: Callable[..., bool], *values: Any) -> None:
         """Write down how a job ended; if it has been cancelled meanwhile, nothing changes."""
-        if await self._surely(change, job.id, *values):
-            ended = await self._surely(self._store.get, job.id)
-            if ended is not None and ended.started and ended.ended:
-                seconds = ended.ended - ended.started
-                self._mean_seconds += 0.1 * (seconds - self._mean_seconds)
-                self.metrics.job_seconds.labels(job.kind).observe(seconds)
-        await self._tell_state(job.id)
+        async with self._failing_alone(job):
+            if await self._table.surely(change, job.id, *values):
+                ended = await self._table.surely(self._store.get, job.id)
+                if ended is not None and ended.started and ended.ended:
+                    seconds = ended.ended - ended.started
+                    self._mean_seconds += 0.1 * (seconds - self._mean_seconds)
+                    self.metrics.job_seconds.labels(job.kind).observe(seconds)
+            await self._tell_state(job.id)
 
     async def _tell_state(self, name: str) -> None:
-        job = await self._surely(self._store.get, name)
+        job = await self._table.surely(self._store.get, name)
         if job is None:
             return
         if job.is_final:
@@ -327,52 +395,13 @@ class Jobs:
         pause = min(60.0, self.settings.keep / 4)
         while True:
             now = time.time()
-            for name in await self._surely(self._store.expire, now - self.settings.keep):
+            for name in await self._table.surely(self._store.expire, now - self.settings.keep):
                 await self._in(self._disk, self.files.remove, name)
-            await self._surely(self._store.forget, now - 2 * self.settings.keep)
+            await self._table.surely(self._store.forget, now - 2 * self.settings.keep)
             await asyncio.sleep(pause)
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         return await asyncio.get_running_loop().run_in_executor(pool, lambda: work(*args, **kwargs))
-
-    async def _ask(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """The job table, for a request. Raises :class:`Problem` 503 when it cannot be used."""
-        try:
-            return await self._in(self._database, work, *args, **kwargs)
-        except sqlite3.Error as error:
-            raise self._storage_problem(error) from None
-
-    async def _surely(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """The job table, until it can be used."""
-        while True:
-            try:
-                return await self._in(self._database, work, *args, **kwargs)
-            except sqlite3.Error as error:
-                self.metrics.storage_errors.inc()
-                log.error("the job table cannot be used: %s; trying again", error)
-                await asyncio.sleep(RETRY_SECONDS)
-
-    def _storage_problem(self, error: Exception) -> Problem:
-        self.metrics.storage_errors.inc()
-        log.error("storage failed: %s", error)
-        return Problem(
-            503,
-            "the job table or the disk cannot be used now (full, or locked); nothing was accepted, try again later",
-            code="storage",
-            retry_after=5,
-        )
-
-    def _spawn(self, work: Awaitable[None]) -> None:
-        async def done() -> None:
-            with suppress(asyncio.CancelledError):
-                try:
-                    await work
-                except Exception:
-                    log.exception("a task of the service failed")
-
-        task = asyncio.get_running_loop().create_task(done())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _locked(settings: Settings) -> int:

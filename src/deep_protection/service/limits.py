@@ -22,23 +22,29 @@ FORM_EXTRA = 100_000
 MOST_FIELDS = 20
 
 
-class Uploads:
-    """Counts the bodies that are being read, which bounds the memory that they take."""
+class Places:
+    """Counts what clients do at once: bodies that are read, streams that are open."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, message: str, retry_after: int) -> None:
         self._most, self._now = most, Counter[str]()
+        self._message, self._retry_after = message, retry_after
 
     @contextmanager
     def one_of(self, client: str) -> Iterator[None]:
-        """Raises :class:`Problem` where too many are on their way; one client leaves room for others."""
+        """Raises :class:`Problem` 429 where there are too many; one client leaves room for others."""
         if self._now.total() >= self._most or self._now[client] >= share_of_one(self._most):
-            raise Problem(429, "too many pictures are being sent at once; try again in a moment", retry_after=1)
+            raise Problem(429, self._message, retry_after=self._retry_after)
         self._now[client] += 1
         try:
             yield
         finally:
             self._now[client] -= 1
             self._now += Counter()  # forget who sends nothing any more
+
+
+def upload_places(most: int) -> Places:
+    """For bodies on their way."""
+    return Places(most, "too many pictures are being sent at once; try again in a moment", 1)
 
 
 async def read_body(request: Request, most: int, seconds: float) -> bytes:

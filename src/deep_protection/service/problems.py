@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from deep_protection.errors import DeepProtectionError
 from deep_protection.service.telling import told
@@ -35,10 +36,18 @@ CODES = {
 class Problem(Exception):  # noqa: N818  (as HTTPException)
     """Raised anywhere in a request; becomes ``{"error": {"code", "message"}}``."""
 
-    def __init__(self, status: int, message: str, *, code: str | None = None, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        retry_after: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status, self.message, self.code = status, message, code or CODES.get(status, "error")
-        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        self.headers = {**(headers or {}), **({} if retry_after is None else {"Retry-After": str(retry_after)})}
 
     def response(self) -> JSONResponse:
         return problem_response(self.status, self.code, self.message, self.headers)
@@ -78,12 +87,23 @@ def install(app: FastAPI) -> None:
         return problem_response(422, *told(error))
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101
-        headers = dict(error.headers) if error.headers else None
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_allowed(app, request))
         return problem_response(error.status_code, CODES.get(error.status_code, "error"), str(error.detail), headers)
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("unexpected %s at %s %s", type(error).__name__, request.method, request.url.path, exc_info=error)
         return problem_response(500, "internal", "something went wrong inside; the service's log says what")
+
+
+def _allowed(app: FastAPI, request: Request) -> list[str]:
+    """The methods of all routes of an address; each of them knows only its own."""
+    found: set[str] = set()
+    for route in app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or {"GET"}
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))

@@ -25,13 +25,13 @@ from deep_protection.service.described import described
 from deep_protection.service.job import Job
 from deep_protection.service.jobs import MOST_DEATHS
 from deep_protection.service.kinds import KINDS, Kind, offered
-from deep_protection.service.limits import Uploads
+from deep_protection.service.limits import upload_places
 from deep_protection.service.metrics import Metrics
 from deep_protection.service.problems import Problem
 from deep_protection.service.replica import Ended, Replica
 from deep_protection.service.security import Guard
 from deep_protection.service.settings import Settings
-from deep_protection.service.submitting import client_of, picture, status_of, taken, wants_picture
+from deep_protection.service.submitting import asks_for_picture, client_of, picture, status_of, taken
 from deep_protection.service.workers import TOKEN_VARIABLE
 
 OFFERED = ("protect", "detect", "classify")
@@ -152,7 +152,7 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
-    kinds, uploads = offered(settings), Uploads(settings.max_uploads)
+    kinds, uploads = offered(settings), upload_places(settings.max_uploads)
 
     def answering(kind: Kind) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
@@ -200,7 +200,7 @@ def _answer(request: Request, kind: Kind, created: float, asked: dict[str, Any],
         answer=made.answer,
         error=made.error,
     )
-    if wants_picture(request) and "result" in made.files:
+    if asks_for_picture(request) and "result" in made.files:
         return picture(made.files["result"], job.id, "result")
     files = {name: f"data:image/png;base64,{b64encode(data).decode()}" for name, data in made.files.items()}
     return JSONResponse({**job.document(), "files": files}, status_of(job))

@@ -41,10 +41,12 @@ class Guard:
             return
         begin = time.perf_counter()
         body = _Body(receive, self.settings.max_bytes, expects="expect" in Headers(scope=scope))
-        status = 500
+        status, is_told = 500, False
+        is_head = scope["method"] == "HEAD"
+        asked = {**scope, "method": "GET"} if is_head else scope  # what is asked is the same, without the body
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_told
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
@@ -55,13 +57,18 @@ class Guard:
                 elif _path(scope).startswith("/static"):
                     headers.setdefault("Cache-Control", "no-cache")  # or modules of two versions may meet
                 await body.drain()
+            elif is_head:
+                if is_told:
+                    return
+                is_told = True  # at the first part: a stream goes on for long, and ends when it hears of this end
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
         refusal = self._refusal(scope)
         try:
-            await (refusal or self.app)(scope, body.receive, answer)
+            await (refusal or self.app)(asked, body.receive, answer)
         finally:
-            route = getattr(scope.get("route"), "path", None) or "other"
+            route = getattr(asked.get("route"), "path", None) or "other"
             self.metrics.asked(scope["method"], route, status, time.perf_counter() - begin)
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
@@ -77,8 +84,9 @@ class Guard:
         if elsewhere and (scope["method"] not in ("GET", "HEAD") or path.startswith("/v1")):
             return problem_response(403, "forbidden", "requests from other sites are refused")
         if self._token is not None and (path.startswith("/v1") or path == "/metrics"):
-            given = headers.get("authorization", "").encode("latin-1")
-            if not hmac.compare_digest(given, b"Bearer " + self._token):
+            scheme, _, given = headers.get("authorization", "").partition(" ")
+            is_same = hmac.compare_digest(given.strip().encode("latin-1"), self._token)
+            if not is_same or scheme.lower() != "bearer":
                 what = {"WWW-Authenticate": "Bearer"}
                 return problem_response(401, "no_token", "send the header Authorization: Bearer TOKEN", what)
         return None

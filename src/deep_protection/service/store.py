@@ -62,8 +62,9 @@ class Store:
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.Error as error:
             raise OutputError(
-                f"the job table {path} cannot be used ({error}); put a backup in its place, or move it away to begin "
-                "with an empty one"
+                f"the job table {path} cannot be used ({error}); move it and its neighbours {path.name}-wal and "
+                f"{path.name}-shm away, then put a backup in its place or begin with an empty one: pictures of jobs "
+                "that it does not know are kept"
             ) from None
 
     def close(self) -> None:
@@ -83,8 +84,14 @@ class Store:
         return rows[0] if rows else None
 
     def in_state(self, state: State) -> list[Job]:
-        """Oldest first."""
-        return self._select("WHERE state = ? ORDER BY created, rowid", (state,))
+        """Oldest first; without those whose rows cannot be read."""
+        found = self._select("WHERE state = ? ORDER BY created, rowid", (state,))
+        return [job for job in found if job.state == state]
+
+    def fail_unreadable(self) -> list[str]:
+        """Let jobs fail that have not ended and whose rows cannot be read; their ids."""
+        broken = [job for job in self._select("WHERE state IN ('queued', 'running')", ()) if job.error is not None]
+        return [job.id for job in broken if job.error and self.fail(job.id, job.error["code"], job.error["message"])]
 
     def ids(self) -> set[str]:
         with self._lock, closing(self._connection.execute("SELECT id FROM jobs")) as found:
@@ -155,7 +162,18 @@ class Store:
 
 
 def _job(row: sqlite3.Row) -> Job:
-    values = dict(row)
+    """One whose row cannot be read has failed: a table that is whole may hold a row that an editor touched."""
+    values, damaged = dict(row), []
     for name in ("options", "inputs", "answer", "error", "files"):
-        values[name] = None if values[name] is None else json.loads(values[name])
+        try:
+            values[name] = None if values[name] is None else json.loads(values[name])
+            is_right = values[name] is None or isinstance(values[name], dict)
+        except ValueError:
+            is_right = False
+        if not is_right:
+            damaged.append(name)
+            values[name] = None if name in ("answer", "error") else {}
+    if damaged:
+        message = f"what the job table holds of it is damaged ({', '.join(damaged)}); send the picture again"
+        values |= {"state": "failed", "error": {"code": "damaged", "message": message}}
     return Job(**values)

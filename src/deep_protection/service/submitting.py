@@ -1,16 +1,18 @@
 """``POST /v1/{kind}``: from a request to a job."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import JSONResponse, Response
 
+from deep_protection.service.accept import wants_picture
 from deep_protection.service.job import Job
 from deep_protection.service.jobs import Jobs
 from deep_protection.service.kinds import Kind
-from deep_protection.service.limits import FORM_EXTRA, Uploads, check_picture, file_of, parse_form, read_body
+from deep_protection.service.limits import FORM_EXTRA, Places, check_picture, file_of, parse_form, read_body
 from deep_protection.service.options import Options
 from deep_protection.service.problems import Problem
 from deep_protection.service.settings import Settings
@@ -19,7 +21,7 @@ PLAIN = ("application/octet-stream", "")
 BAD_REQUESTS = frozenset({"bad_image", "bad_option", "too_large", "not_installed", "timeout"})
 
 
-async def submitted(request: Request, kind: Kind, jobs: Jobs, uploads: Uploads, settings: Settings) -> Response:
+async def submitted(request: Request, kind: Kind, jobs: Jobs, uploads: Places, settings: Settings) -> Response:
     """Take a job in, and answer with it, or with its result where the client waits for it."""
     client = client_of(request, settings)
     jobs.check_room(client)  # before anything is read
@@ -27,7 +29,7 @@ async def submitted(request: Request, kind: Kind, jobs: Jobs, uploads: Uploads, 
         options, inputs = await taken(request, kind, settings)
         job = await jobs.submit(kind.name, client, options.model_dump(exclude={"wait"}), inputs)
     del inputs  # they are on the disk, and the client may wait for long
-    return await answered(request, job, jobs, options)
+    return await answered(request, job, jobs, options, client)
 
 
 async def taken(request: Request, kind: Kind, settings: Settings) -> tuple[Options, dict[str, bytes]]:
@@ -43,21 +45,35 @@ async def taken(request: Request, kind: Kind, settings: Settings) -> tuple[Optio
     return options, inputs
 
 
-async def answered(request: Request, job: Job, jobs: Jobs, options: Options) -> Response:
+async def answered(request: Request, job: Job, jobs: Jobs, options: Options, client: str) -> Response:
     """202 and the job, or what became of it."""
     where = {"Location": f"/v1/jobs/{job.id}"}
     if options.wait:
-        job = await jobs.ended(job.id)
-        if job.state == "done" and wants_picture(request) and "result" in job.files:
+        # An error without the job's address would make the client send it again.
+        with suppress(Problem):
+            job = await jobs.ended(job.id, client)
+        if job.state == "done" and asks_for_picture(request) and "result" in job.files:
             return picture(await jobs.file(job, "result"), job.id, "result", where)
         if job.is_final:
             return JSONResponse(jobs.document(job), status_of(job), where)
     return JSONResponse(jobs.document(job), 202, where)
 
 
-def wants_picture(request: Request) -> bool:
+def asks_for_picture(request: Request) -> bool:
     """Rather than the document."""
-    return "image/png" in request.headers.get("accept", "")
+    return wants_picture(", ".join(request.headers.getlist("accept")))
+
+
+def check_plain(encoding: str, where: str, name: str) -> None:
+    """Raise :class:`Problem` 415 for what would have to be unpacked: its limits are those of what arrives."""
+    unpacked = ("", "identity", "binary", "8bit", "7bit")
+    if any(each.strip().lower() not in unpacked for each in encoding.split(",")):
+        raise Problem(
+            415,
+            f"{where} comes with {name}: {encoding[:40]}, and nothing is unpacked here; send it as it is, without "
+            "that header",
+            headers={"Accept-Encoding": "identity"},
+        )
 
 
 def status_of(job: Job) -> int:
@@ -94,6 +110,7 @@ async def _parts(
     request: Request, kind: Kind, settings: Settings, given: dict[str, Any]
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The pictures, and the options with those of the form."""
+    check_plain(request.headers.get("content-encoding", ""), "the body", "Content-Encoding")
     content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     most = settings.max_bytes
     if content == "multipart/form-data":
@@ -128,6 +145,8 @@ async def _of_form(form: FormData, kind: Kind, given: dict[str, Any]) -> tuple[d
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
             files += 1
+            for header in ("Content-Encoding", "Content-Transfer-Encoding"):
+                check_plain(value.headers.get(header, ""), f"the file {name[:40]!r}", header)
             if name not in kind.inputs:
                 raise Problem(422, f"{kind.name} takes no file {name[:40]!r}; it takes: {', '.join(kind.inputs)}")
         elif name in given:

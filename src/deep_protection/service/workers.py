@@ -20,6 +20,8 @@ log = logging.getLogger("deep_protection.service")
 LONGEST_LINE = 64 * 2**20
 LONGEST_PAUSE = 30.0
 GRACE_SECONDS = 60.0
+BROKEN = 3
+"""Processes in a row that never became ready, after which none is expected to."""
 TOKEN_VARIABLE = "DEEP_PROTECTION_TOKEN"  # noqa: S105  (a name)
 
 Message = dict[str, Any]
@@ -48,6 +50,12 @@ class WorkerProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._late = self._closing = False
+        self._failures = 0
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether its processes die before they are ready."""
+        return self._failures >= BROKEN
 
     @property
     def pid(self) -> int | None:
@@ -64,6 +72,7 @@ class WorkerProcess:
                 log.error("worker %d cannot be started: %s", self.number, error)
             if self._closing:
                 return
+            self._failures = 0 if was_ready else self._failures + 1
             pause = 0.1 if was_ready else min(LONGEST_PAUSE, 2 * pause)
             await asyncio.sleep(pause)
 
@@ -81,6 +90,21 @@ class WorkerProcess:
             limit=LONGEST_LINE,
             env=environment,
         )
+        try:
+            return await self._converse(process)
+        finally:
+            # However it ended, what it had in hand has to be seen to.
+            self.is_idle = self.is_ready = False
+            self.kill()
+            await process.wait()
+            lost, late = self.jobs, self._late
+            self._rest()
+            if not self._closing:
+                log.warning("worker %d died (exit code %s)", self.number, process.returncode)
+                self._on_death(self, lost, late)
+
+    async def _converse(self, process: asyncio.subprocess.Process) -> bool:
+        """Hear what it says until it ends; whether it ever became ready."""
         self._send(
             {
                 "data": str(self._settings.data),
@@ -101,15 +125,8 @@ class WorkerProcess:
                 if message["say"] in ("ready", "idle"):
                     self._rest()
                     self.is_idle = self.is_ready = was_ready = True
+                    self._failures = 0
                 self._on_message(self, message)
-        self.is_idle = self.is_ready = False
-        self.kill()
-        await process.wait()
-        lost, late = self.jobs, self._late
-        self._rest()
-        if not self._closing:
-            log.warning("worker %d died (exit code %s)", self.number, process.returncode)
-            self._on_death(self, lost, late)
         return was_ready
 
     def give(self, jobs: list[Job]) -> None:
@@ -132,10 +149,15 @@ class WorkerProcess:
             with suppress(ProcessLookupError):
                 self._process.kill()
 
-    async def close(self) -> None:
+    def end(self) -> None:
+        """Begin no process any more."""
         self._closing = True
         self._rest()
         self.kill()  # it holds nothing that would have to be saved
+
+    async def close(self) -> None:
+        """The same, and wait."""
+        self.end()
         if self._process is not None:
             await self._process.wait()
 

@@ -7,8 +7,6 @@ import time
 from base64 import b64encode
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
@@ -29,6 +27,7 @@ from deep_protection.classifiers.black_box import BlackBox
 from deep_protection.classifiers.preprocessing import ShrinkToFit
 from deep_protection.classifiers.remote.fault import Kind
 from deep_protection.classifiers.remote.service import Service, short
+from deep_protection.classifiers.retry_after import retry_after
 from deep_protection.errors import ClassifierError
 from deep_protection.images import encode, to_pillow
 
@@ -129,7 +128,7 @@ def _exchange(service: Service, client: httpx2.Client, content: dict[str, Any]) 
         remedy = fault.kind.value.format(variables=" and ".join(service.variables) or "the headers")
         told = f"{service.name} at {service.address}: {remedy} ({fault.said})"
         if fault.kind is Kind.AGAIN:
-            after = _retry_after(headers.get("Retry-After"))
+            after = retry_after(headers.get("Retry-After"))
             raise _BusyError(told if after is None else f"{told}; it asks to wait {after:g} s", after)
         raise ClassifierError(told)
     if document is None:
@@ -171,19 +170,6 @@ def _wait(service: Service) -> Any:
         return own(state) if after is None else after
 
     return wait
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds, from either form that HTTP allows: a number or a date."""
-    if value is None:
-        return None
-    if value.strip().isascii() and value.strip().isdigit():
-        return float(value)
-    try:
-        when = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 @cache

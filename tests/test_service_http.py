@@ -1,0 +1,162 @@
+"""HTTP by its rules: methods, what is asked for, what is sent, when to come again. No worker has to start for that."""
+
+import gzip
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from io import BytesIO
+
+import httpx
+import local_service
+import pytest
+import uvicorn
+from PIL import Image
+
+import deep_protection as dp
+from deep_protection.classifiers.retry_after import retry_after
+from deep_protection.service.accept import wants_picture
+from deep_protection.service.app import create_app
+from deep_protection.service.client import Client
+from deep_protection.service.job import Job
+from deep_protection.service.settings import Settings
+
+PNG = {"Content-Type": "image/png"}
+ID = 32 * "a"
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """The application behind a real server, with a job that waits for a worker."""
+    app = create_app(Settings(data=tmp_path_factory.mktemp("http"), workers=1))
+    app.state.jobs._store.add(
+        Job(id=ID, kind="protect", client="one", state="queued", options={}, inputs={}, created=time.time())
+    )
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="warning", http="h11"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
+        yield client
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def data(small: Image.Image) -> bytes:
+    small.save(buffer := BytesIO(), "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/", "/v1/about", "/docs", "/metrics", f"/v1/jobs/{ID}", "/v1/jobs/no", "/nothing"]
+)
+def test_head_is_get_without_the_body(http: httpx.Client, path: str) -> None:
+    got, head = http.get(path), http.head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    for name in ("content-type", "content-security-policy", "retry-after"):
+        assert head.headers.get(name) == got.headers.get(name)
+    if path != "/metrics":  # which counts the questions
+        assert head.headers["content-length"] == got.headers["content-length"]
+
+
+def test_head_of_a_stream_ends(http: httpx.Client) -> None:
+    head = http.head(f"/v1/jobs/{ID}/events")
+    assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    end = time.monotonic() + 10
+    while "deep_protection_listeners 0.0" not in http.get("/metrics").text:
+        assert time.monotonic() < end, "it went on, unheard"
+        time.sleep(0.05)
+
+
+def test_a_method_that_is_not_allowed_names_those_that_are(http: httpx.Client) -> None:
+    for method, path, allowed in (
+        ("PUT", f"/v1/jobs/{ID}", "DELETE, GET, HEAD"),
+        ("HEAD", "/v1/classify", "POST"),
+        ("OPTIONS", "/v1/classify", "POST"),
+        ("POST", "/healthz", "GET, HEAD"),
+    ):
+        answer = http.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_picture"),
+    [
+        ("image/png", True),
+        ("image/*", True),
+        ("IMAGE/PNG", True),
+        ("image/png ; Q=0.1", True),
+        ("application/json, image/png", True),
+        ("image/png, */*", True),
+        ("application/json;q=0.5, image/*", True),
+        ("*/*, application/json;q=0", True),
+        ("*/*, image/png;q=0", False),
+        ("application/json, image/png;q=0", False),
+        ("image/png;q=0", False),
+        ("image/png;q=0.4, application/json;q=0.5", False),
+        ("image/*;q=1, image/png;q=0", False),
+        ("text/html, image/webp, */*;q=0.8", False),
+        ("image/webp", False),
+        ('text/plain;x="image/png, image/png"', False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_what_is_asked_for(accept: str, is_picture: bool) -> None:
+    assert wants_picture(accept) == is_picture
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "identity, br", "deflate"])
+def test_what_is_packed_is_refused_by_its_name(http: httpx.Client, data: bytes, encoding: str) -> None:
+    answer = http.post("/v1/classify", content=gzip.compress(data), headers={**PNG, "Content-Encoding": encoding})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported")
+    assert f"Content-Encoding: {encoding}" in answer.json()["error"]["message"]
+    assert answer.headers["accept-encoding"] == "identity"
+
+
+def test_what_is_packed_within_a_form_is_too(http: httpx.Client, data: bytes) -> None:
+    part = ("photo.png", data, "image/png", {"Content-Transfer-Encoding": "base64"})
+    answer = http.post("/v1/classify", files={"image": part})
+    assert (answer.status_code, "base64" in answer.json()["error"]["message"]) == (415, True)
+    plain = ("photo.png", data, "image/png", {"Content-Transfer-Encoding": "binary"})
+    assert http.post("/v1/classify", files={"image": plain}).status_code == 202
+    assert http.post("/v1/classify", content=data, headers={**PNG, "Content-Encoding": "identity"}).status_code == 202
+
+
+def in_a_second() -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
+
+
+@pytest.mark.parametrize("said", [None, "0", "1", "soon", "-5", "nan", "1e9x", "", "date"])
+def test_a_client_comes_again_when_it_is_told(lite0: dp.Classifier, said: str | None) -> None:
+    value = in_a_second() if said == "date" else said
+    with local_service.serving(lite0) as service, Client(service.base, patience=20) as client:
+        headers = {} if value is None else {"Retry-After": value}
+        service.mishaps.append(local_service.status(429, 0, "busy", **headers))
+        service.mishaps.append(local_service.said(json.dumps({"id": ID, "state": "queued"}).encode(), 202))
+        assert client.submit("classify", image=b"a picture")["id"] == ID
+        assert len(service.seen) == 2
+
+
+def test_a_client_does_not_send_again_what_was_accepted(lite0: dp.Classifier) -> None:
+    failed = {"id": ID, "state": "failed", "error": {"code": "worker_died", "message": "two workers died"}}
+    with local_service.serving(lite0) as service, Client(service.base, patience=20) as client:
+        service.mishaps.append(lambda handler: handler.say(503, failed, Location=f"/v1/jobs/{ID}"))
+        with pytest.raises(dp.DeepProtectionError, match="two workers died"):
+            client.submit("classify", image=b"a picture", wait=True)
+        assert len(service.seen) == 1
+
+
+def test_a_time_to_come_again() -> None:
+    assert retry_after("7") == 7
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    later = retry_after(format_datetime(datetime.now(UTC) + timedelta(minutes=2), usegmt=True))
+    assert later == pytest.approx(120, abs=5)
+    assert [retry_after(each) for each in (None, "", "soon", "-1", "nan", "Wed, 99 Oct 20150 07:28:00 GMT")] == [
+        None
+    ] * 6
