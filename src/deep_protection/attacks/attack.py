@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deep_protection.attacks.library import foolbox
+from deep_protection.attacks.library import Attacked, foolbox
 from deep_protection.attacks.table import ATTACKS, AttackSpec
+from deep_protection.classifiers import ask, evaluating
 from deep_protection.errors import OptionError
 from deep_protection.quiet import warnings_silenced
 
@@ -56,13 +57,14 @@ def attack(
     targets = None if targets is None else _classes(targets, pixels)
     library = foolbox()
     pixels = pixels.clamp(0, 1)  # foolbox asserts the bounds exactly, and resizing overshoots them by rounding
-    host = library.PyTorchModel(model.eval(), bounds=(0, 1), device=pixels.device)
-    host.network = model  # foolbox keeps it inside a function
     run = spec.build()
     silenced = warnings_silenced() if spec.is_noisy else nullcontext()
-    with _frozen(model), _randomness(seed, pixels.device), silenced, _counted(model) as asked:
+    with evaluating(model), _frozen(model), _randomness(seed, pixels.device), silenced:
+        attacked = Attacked(model).eval()
+        host = library.PyTorchModel(attacked, bounds=(0, 1), device=pixels.device)
+        host.network = model  # foolbox keeps it inside a function
         if targets is None and spec.target != "none":
-            targets = _chosen_targets(model, pixels, labels, spec.target, seed)
+            targets = _chosen_targets(attacked, pixels, labels, spec.target, seed)
         criteria = library.criteria
         wanted = criteria.Misclassification(labels) if targets is None else criteria.TargetedMisclassification(targets)
         _, adversarial, _ = run(host, pixels, wanted, epsilons=spec.epsilon)
@@ -74,7 +76,7 @@ def attack(
         success_8bit=is_fooled(model, adversarial.mul(255).round().div(255), labels, targets),
         linf=change.abs().amax(dim=1),
         l2=change.norm(dim=1),
-        queries=torch.full((len(pixels),), sum(asked) / len(pixels)),
+        queries=torch.full((len(pixels),), attacked.asked / len(pixels)),
         targets=targets,
     )
 
@@ -113,17 +115,6 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _counted(model: nn.Module) -> Iterator[list[int]]:
-    """How many pictures the model is asked about, call by call."""
-    asked: list[int] = []
-    hook = model.register_forward_pre_hook(lambda _, inputs: asked.append(len(inputs[0])))
-    try:
-        yield asked
-    finally:
-        hook.remove()
-
-
-@contextmanager
 def _randomness(seed: int, device: torch.device) -> Iterator[None]:
     """Everything drawn at random inside comes from ``seed``: foolbox draws with PyTorch and with NumPy."""
     state = np.random.get_state()  # noqa: NPY002
@@ -155,6 +146,7 @@ def _chosen_targets(
 @torch.no_grad()
 def is_fooled(model: nn.Module, pixels: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     """``N`` booleans for ``N×3×H×W``: the answer is the target, or any but the label where there is no target."""
-    answers = model(pixels).argmax(dim=-1)
+    with evaluating(model):
+        answers = ask(model, pixels).argmax(dim=-1)
     fooled: Tensor = answers != labels if targets is None else answers == targets
     return fooled

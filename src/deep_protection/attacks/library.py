@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deep_protection.classifiers import ask
 from deep_protection.errors import MissingExtraError
 from deep_protection.quiet import importing_quietly
 
@@ -34,6 +35,18 @@ def torchattacks() -> Any:
             "pip install --no-deps torchattacks"
         ) from error
     return torchattacks
+
+
+class Attacked(nn.Module):
+    """A network as attacks want one: logits out, whatever it wraps them in; and it counts the pictures."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.asked = network, 0
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        self.asked += len(pixels)
+        return ask(self.network, pixels)
 
 
 class HostModule(nn.Module):

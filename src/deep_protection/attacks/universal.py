@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deep_protection.attacks.library import foolbox
+from deep_protection.classifiers import ask
 from deep_protection.images import take_picture
 
 _made: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Tensor]] = WeakKeyDictionary()
@@ -48,12 +49,14 @@ class Universal:
     def _make(self, network: nn.Module, like: Tensor, epsilon: float) -> Tensor:
         """``3×H×W`` in ``[-ε, ε]``."""
         generator = torch.Generator().manual_seed(self.seed)
-        # Past the counting of questions: none of these is about the attacked picture.
-        ask = network.forward
+
+        def asked(given: Tensor) -> Tensor:
+            return ask(network, given)
+
         height, width = like.shape[-2:]
         photographs = self._photographs(round(self.margin * height), round(self.margin * width)).to(like.device)
         with torch.no_grad():
-            answers = ask(F.interpolate(photographs, (height, width), mode="area")).argmax(dim=1)
+            answers = asked(F.interpolate(photographs, (height, width), mode="area")).argmax(dim=1)
         change = torch.zeros_like(like[0])
         speed = torch.zeros_like(change)
         for step in range(self.steps):
@@ -61,7 +64,7 @@ class Universal:
             crops = torch.stack([_crop(each, height, width, generator) for each in photographs[chosen]])
             with torch.enable_grad():
                 tried = change.clone().requires_grad_()
-                sure = ask((crops + tried).clamp(0, 1)).gather(1, answers[chosen, None]).mean()
+                sure = asked((crops + tried).clamp(0, 1)).gather(1, answers[chosen, None]).mean()
                 (gradient,) = torch.autograd.grad(sure, tried)
             speed = self.momentum * speed + gradient / gradient.abs().mean().clamp_min(1e-12)
             change = (change - self.stepsize * (1 - step / self.steps) * speed.sign()).clamp(-epsilon, epsilon)

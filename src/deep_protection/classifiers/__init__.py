@@ -1,6 +1,10 @@
 """Classifiers and where they come from. A new named one is one file here and one row of ``CLASSIFIERS``."""
 
 from deep_protection.classifiers.asked import Asked as Asked
+from deep_protection.classifiers.asked import ask as ask
+from deep_protection.classifiers.asked import evaluating as evaluating
+from deep_protection.classifiers.asked import name_of as name_of
+from deep_protection.classifiers.asked import try_out as try_out
 from deep_protection.classifiers.black_box import FLOOR as FLOOR
 from deep_protection.classifiers.black_box import BlackBox as BlackBox
 from deep_protection.classifiers.classifier import Classifier as Classifier

@@ -1,19 +1,84 @@
-"""Asking any network about pictures that come from elsewhere: in its own type, on its own device."""
+"""Asking any network about pictures: in its own type, on its own device, whatever it wraps its logits in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
+
+from deep_protection.logits import read_logits
+
+_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_tried: WeakSet[nn.Module] = WeakSet()
+"""Networks that have answered as classifiers do."""
+
+
+def ask(network: Callable[[Tensor], Any], pixels: Tensor) -> Tensor:
+    """``N×classes`` logits for ``N×3×H×W`` pixels, of the wider of the network's and the pixels' types.
+
+    Raises:
+        ClassifierError: what it answers holds no logits.
+    """
+    kind = _own_type(network)
+    said = network(pixels if kind is None else pixels.to(kind))
+    logits = read_logits(said, len(pixels), name_of(network))
+    return logits.to(torch.promote_types(logits.dtype, pixels.dtype))
+
+
+def try_out(network: nn.Module, pixels: Tensor) -> None:
+    """Ask about the first of ``N×3×H×W`` pixels, once in a network's life: before a fit, not in the middle of one.
+
+    Raises:
+        ClassifierError: what it answers holds no logits.
+    """
+    if network in _tried or getattr(network, "checks_itself", False) or not len(pixels):
+        return
+    with torch.no_grad(), evaluating(network):
+        ask(network, pixels[:1].detach().to(_device(network) or pixels.device))
+    _tried.add(network)
+
+
+def name_of(network: object) -> str:
+    """What to call a network in a message."""
+    name = getattr(network, "name", None)
+    return name if isinstance(name, str) else getattr(network, "__name__", type(network).__name__)
+
+
+def _own_type(network: object) -> torch.dtype | None:
+    """Of all its weights; None where they differ, or where it looks after that itself."""
+    if not isinstance(network, nn.Module) or getattr(network, "takes_any_floats", False):
+        return None
+    kinds = {each.dtype for each in network.parameters() if each.is_floating_point()}
+    return kinds.pop() if len(kinds) == 1 and kinds <= set(_TYPES) else None
+
+
+def _device(network: nn.Module) -> torch.device | None:
+    weights = next((each for each in network.parameters() if each.is_floating_point()), None)
+    return None if weights is None else weights.device
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """In evaluation mode inside; whatever part of it was in training mode is so again afterwards."""
+    trained = [each for each in network.modules() if each.training]
+    try:
+        for each in trained:
+            each.training = False
+        yield
+    finally:
+        for each in trained:
+            each.training = True
 
 
 class Asked:
     """A network as stop rules and the detector ask it: float pixels anywhere in, float32 logits on the CPU out."""
 
     def __init__(self, network: nn.Module, answer: Callable[[Tensor], Tensor] | None = None) -> None:
-        self.network, self.answer = network, answer or network
+        self.network, self.answer = network, answer
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> Tensor:
-        weights = next((each for each in self.network.parameters() if each.is_floating_point()), None)
-        given = pixels if weights is None else pixels.to(weights.device, weights.dtype)
-        return self.answer(given).float().cpu()
+        given = pixels.to(_device(self.network) or pixels.device)
+        return (self.answer(given) if self.answer else ask(self.network, given)).float().cpu()

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,8 @@ class BlackBox(Classifier):
     Without ``labels`` the set of labels is open: a label gets the next free index when it is first seen, and keeps it.
     So indices depend on what was asked before; labels do not.
     """
+
+    checks_itself: ClassVar[bool] = True
 
     def __init__(
         self,

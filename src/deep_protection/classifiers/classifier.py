@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from deep_protection.classifiers.asked import ask
 from deep_protection.errors import ClassifierError
 from deep_protection.images import in_rgb, upright
 
@@ -45,6 +47,10 @@ class Classifier(nn.Module):
     ``[0, 1]`` fits in between. Always in evaluation mode.
     """
 
+    takes_any_floats: ClassVar[bool] = True
+    """Pixels are not rounded to its weights' type before they are normalised."""
+    checks_itself: ClassVar[bool] = False
+    """Whether its answers need not be tried out before a fit: where each may be paid for."""
     mean: Tensor
     std: Tensor
 
@@ -72,8 +78,7 @@ class Classifier(nn.Module):
         self.eval()
 
     def forward(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.network((pixels - self.mean) / self.std)
-        return logits
+        return ask(self.network, (pixels - self.mean) / self.std)
 
     def train(self, mode: bool = True) -> "Classifier":
         """Stays in evaluation mode: dropout or moving statistics would change what is being defended."""

@@ -1,11 +1,13 @@
 """A picture seen differently: mirrored, nearer, farther. Its class stays; what was made for its pixels does not fit."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from deep_protection.classifiers.asked import ask
 from deep_protection.classifiers.classifier import chances
 
 ZOOM = 0.9
@@ -31,7 +33,7 @@ def zoomed(pixels: Tensor) -> tuple[Tensor, Tensor]:
     return nearer, F.pad(smaller, border, mode="replicate")
 
 
-def mean_logits(classifier: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+def mean_logits(classifier: Callable[[Tensor], Any], pixels: Tensor) -> Tensor:
     """``N×classes`` logarithms of the mean probability over the views, which serve as logits."""
-    seen = torch.stack([chances(classifier, classifier(view)) for view in views(pixels)])
+    seen = torch.stack([chances(classifier, ask(classifier, view)) for view in views(pixels)])
     return seen.mean(dim=0).clamp(min=1e-12).log()

@@ -10,7 +10,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from deep_protection.classifiers import Asked, Classifier, Prediction, load_classifier, log_probabilities
+from deep_protection.classifiers import (
+    Asked,
+    Classifier,
+    Prediction,
+    ask,
+    evaluating,
+    load_classifier,
+    log_probabilities,
+    try_out,
+)
 from deep_protection.detection.calibration import Calibration
 from deep_protection.detection.evidence import gather
 from deep_protection.detection.responses import MILD_QUALITY, STRONG_QUALITY, Responses, compress_range, respond
@@ -134,15 +143,18 @@ def look(
     progress: ProgressCallback | None = None,
 ) -> list[Responses]:
     """The classifier's answers to every ``3×H×W`` picture in ``[0, 1]`` and what was made of it."""
+    if pixels:
+        try_out(classifier, pixels[0][None])
     repaired = [repair_specks(picture) for picture in pixels]
     restored = partial_restorations(
         repaired, iterations=iterations, seed=seed, device=device, workers=workers, progress=progress
     )
-    ask = Asked(classifier, lambda given: log_probabilities(classifier, classifier(given)))
-    return [
-        respond(ask, picture, kinds(whole, made[None]))
-        for picture, whole, made in zip(pixels, repaired, restored, strict=True)
-    ]
+    asked = Asked(classifier, lambda given: log_probabilities(classifier, ask(classifier, given)))
+    with evaluating(classifier):
+        return [
+            respond(asked, picture, kinds(whole, made[None]))
+            for picture, whole, made in zip(pixels, repaired, restored, strict=True)
+        ]
 
 
 def kinds(image: Tensor, restored: Tensor, apply: Apply | None = None) -> list[Tensor]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,13 @@ from deep_protection.classifiers import (
     Asked,
     BlackBox,
     Classifier,
+    ask,
     chances,
+    evaluating,
     load_classifier,
     log_probabilities,
     mean_logits,
+    try_out,
 )
 from deep_protection.detection import (
     ITERATIONS,
@@ -53,6 +56,9 @@ class ProtectedClassifier(nn.Module):
     What it protects against: perturbations made for the bare classifier. An attacker who knows of the defence and
     attacks through it succeeds far more often; do not take accuracy under oblivious attacks for robustness.
     """
+
+    takes_any_floats: ClassVar[bool] = True
+    """Pixels are not rounded to the weights' type before they are restored."""
 
     def __init__(
         self,
@@ -99,15 +105,25 @@ class ProtectedClassifier(nn.Module):
         checked_seed(seed)
         self.seed = seed
         self.device, self.workers, self.progress = device, workers, progress
-        self.eval()
+        super().train(False)
 
     @property
     def fits(self) -> int:
         """Fits of every image."""
         return 1 if self.iterations == 0 else self.preset.fits
 
+    def train(self, mode: bool = True) -> "ProtectedClassifier":
+        """Changes nothing, in the classifier either: whatever its mode, it is asked in evaluation mode."""
+        del mode
+        return self
+
     def forward(self, pixels: Tensor) -> Tensor:
         _check(pixels)
+        with evaluating(self.classifier):
+            return self._forward(pixels)
+
+    def _forward(self, pixels: Tensor) -> Tensor:
+        try_out(self.classifier, pixels)
         if self.answer == "contrast" and len(pixels):
             return torch.stack([each.logits for each in self.explain(pixels)])
         logits = self._ask(self._straight_through(pixels))
@@ -131,7 +147,8 @@ class ProtectedClassifier(nn.Module):
         if self.answer != "contrast":
             raise OptionError("only answers by contrast are explained; use answer='contrast'")
         # Sixteen answers an image are as many graphs: none is kept for weights, which nobody trains through this.
-        with torch.set_grad_enabled(torch.is_grad_enabled() and pixels.requires_grad):
+        with evaluating(self.classifier), torch.set_grad_enabled(torch.is_grad_enabled() and pixels.requires_grad):
+            try_out(self.classifier, pixels)
             return [self._explain(*each) for each in zip(pixels, self._asked_about(pixels, restored), strict=True)]
 
     def respond(self, pixels: Tensor) -> list[Responses]:
@@ -139,14 +156,17 @@ class ProtectedClassifier(nn.Module):
         for attacks on more than the answer.
         """
         _check(pixels)
-        return [self._respond(*each)[0] for each in zip(pixels, self._asked_about(pixels), strict=True)]
+        with evaluating(self.classifier):
+            try_out(self.classifier, pixels)
+            return [self._respond(*each)[0] for each in zip(pixels, self._asked_about(pixels), strict=True)]
 
     def purify(self, pixels: Tensor) -> Tensor:
         """The restored images, of the same shape, type and device, with the straight-through gradient; the mean of
         its fits where the preset makes several.
         """
         _check(pixels)
-        restored = self._straight_through(pixels)
+        with evaluating(self.classifier):
+            restored = self._straight_through(pixels)
         mean: Tensor = restored.unflatten(0, (len(pixels), self.fits)).mean(dim=1)
         return mean
 
@@ -161,13 +181,13 @@ class ProtectedClassifier(nn.Module):
         """The classifier's answers, and its logits for ``image``."""
         own: list[Tensor] = []
 
-        def ask(shown: Tensor) -> Tensor:
-            logits: Tensor = self.classifier(shown)
+        def answer(shown: Tensor) -> Tensor:
+            logits = ask(self.classifier, shown)
             if torch.equal(shown[0], image):
                 own.append(logits[0])
             return log_probabilities(self.classifier, logits)
 
-        return respond(ask, image, asked), own[0]
+        return respond(answer, image, asked), own[0]
 
     def _explain(self, image: Tensor, asked: list[Tensor]) -> Explanation:
         found, own = self._respond(image, asked)
@@ -210,8 +230,7 @@ class ProtectedClassifier(nn.Module):
         return ITERATIONS if self.calibration is None else self.calibration.iterations
 
     def _ask(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = mean_logits(self.classifier, pixels) if self.views else self.classifier(pixels)
-        return logits
+        return mean_logits(self.classifier, pixels) if self.views else ask(self.classifier, pixels)
 
     def _straight_through(self, pixels: Tensor) -> Tensor:
         """``(N·fits)×3×H×W``: the fits of the first image, then those of the second, and so on."""

@@ -2,12 +2,13 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from deep_protection.errors import OptionError
+from deep_protection.logits import read_logits
 from deep_protection.stopping.rule import Decision, StopRule
 from deep_protection.stopping.trajectory import Trajectory
 
@@ -25,7 +26,7 @@ class Oracle(StopRule):
     asks_classifier: ClassVar[bool] = True
 
     def __init__(
-        self, classifier: Callable[[Tensor], Tensor], labels: Sequence[int], *, k: int = 5, limit: int = 3000
+        self, classifier: Callable[[Tensor], Any], labels: Sequence[int], *, k: int = 5, limit: int = 3000
     ) -> None:
         if k < 1 or limit < 1:
             raise OptionError(f"the oracle needs k and limit of at least 1, got k={k}, limit={limit}")
@@ -41,7 +42,8 @@ class Oracle(StopRule):
 
     def decide(self, trajectory: Trajectory) -> Decision:
         with torch.no_grad():
-            logits = self.classifier(trajectory.latest_output.unsqueeze(0))
+            said = self.classifier(trajectory.latest_output.unsqueeze(0))
+        logits = read_logits(said, 1, "the oracle's classifier")
         found = self.label in logits[0].topk(min(self.k, logits.shape[-1])).indices.tolist()
         newest = trajectory[-1].iteration
         if found:

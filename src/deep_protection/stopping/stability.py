@@ -1,12 +1,13 @@
 """What the classifier says along the fit: unformed, then the true class, then the attacker's."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from deep_protection.errors import OptionError
+from deep_protection.logits import read_logits
 from deep_protection.stopping.rule import Decision, StopRule
 from deep_protection.stopping.trajectory import Trajectory
 
@@ -27,7 +28,7 @@ class Stability(StopRule):
         *,
         limit: int,
         runs: int = 4,
-        classifier: Callable[[Tensor], Tensor] | None = None,
+        classifier: Callable[[Tensor], Any] | None = None,
         called: str | None = None,
     ) -> None:
         if limit < 1 or runs < 2:
@@ -45,7 +46,7 @@ class Stability(StopRule):
                 "stop=deep_protection.stopping.Stability(limit=…, classifier=…)"
             )
 
-    def with_classifier(self, classifier: Callable[[Tensor], Tensor]) -> "Stability":
+    def with_classifier(self, classifier: Callable[[Tensor], Any]) -> "Stability":
         if self.classifier is not None:  # what a caller has chosen
             return self
         return Stability(limit=self.limit, runs=self.runs, classifier=classifier, called=self.called)
@@ -54,7 +55,8 @@ class Stability(StopRule):
         self.check()
         assert self.classifier is not None  # noqa: S101  (checked)
         with torch.no_grad():
-            chances = self.classifier(trajectory.latest_output[None])[0].softmax(dim=-1)
+            said = self.classifier(trajectory.latest_output[None])
+        chances = read_logits(said, 1, "the classifier of the stop rule")[0].softmax(dim=-1)
         sure, answer = chances.max(dim=-1)
         self._run = self._run + 1 if answer.item() == self._answer else 1
         self._answer = int(answer)

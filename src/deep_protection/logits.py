@@ -1,0 +1,54 @@
+"""Logits out of what a network answers, whatever it wraps them in."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from deep_protection.errors import ClassifierError
+
+
+def read_logits(said: Any, pictures: int, who: str) -> Tensor:
+    """``N×classes`` logits out of what ``who`` answered to ``N`` pictures.
+
+    That is the logits themselves; an output with ``logits`` for an attribute or a key, as the models of transformers
+    give; or a tuple or list whose first part they are. ``N`` values are one output a picture.
+
+    Raises:
+        ClassifierError: no logits are to be found in it.
+    """
+    found = _inside(said)
+    if not isinstance(found, Tensor) or not found.dtype.is_floating_point:
+        raise ClassifierError(
+            f"{who} answers with {_described(said)}; a classifier gives N×classes logits, floats, or an output with "
+            "these as .logits, as ['logits'] or as its first part: wrap it in a module that returns the logits"
+        )
+    if found.shape == (pictures,):
+        found = found[:, None]
+    if found.ndim != 2 or len(found) != pictures or not found.shape[1]:
+        raise ClassifierError(
+            f"{who} answers to {pictures} pictures with values of shape {tuple(found.shape)}; a classifier gives "
+            "N×classes logits: wrap it in a module that returns them"
+        )
+    return found
+
+
+def _inside(said: Any) -> Any:
+    if isinstance(said, Tensor):
+        return said
+    if isinstance(said, Mapping):  # outputs of transformers are mappings too, and their keys are their attributes
+        return said.get("logits")
+    if hasattr(said, "logits"):  # named tuples of torchvision, dataclasses
+        return said.logits
+    return said[0] if isinstance(said, tuple | list) and said else None
+
+
+def _described(said: Any) -> str:
+    name = type(said).__name__
+    if isinstance(said, Tensor):
+        return f"a tensor of {said.dtype}"
+    if isinstance(said, Mapping):
+        return f"a {name} with {', '.join(map(repr, said)) or 'nothing in it'}"
+    if isinstance(said, tuple | list):
+        return f"a {name} of {', '.join(type(each).__name__ for each in said) or 'nothing'}"
+    return f"a {name}"
