@@ -21,7 +21,7 @@ from benchmarks.judge import judge
 from benchmarks.peers import dipdefend, published
 from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
-from benchmarks.pictures import CACHE, Subject, attacked, first
+from benchmarks.pictures import CACHE, Subject, attacked, digest, first
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.seeds import picture_seed
 
@@ -74,7 +74,8 @@ def fit_one(
     if any(row["iteration"] >= limit for row in known):
         return
     fit = make(given, picture_seed(0, given))
-    state_file = CACHE / f"{method}-{name}-{subject.name.replace('/', '-')}.pt"
+    # Of this very picture: under another attack of the same name a fit that was begun is no beginning.
+    state_file = CACHE / f"{method}-{name}-{subject.name.replace('/', '-')}-{digest(given)}.pt"
     cpu = seconds = 0.0
     if state_file.exists():
         state = torch.load(state_file, weights_only=True)

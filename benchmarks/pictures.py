@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from deep_protection.attacks import attack
+from deep_protection.attacks import attack, find_attack
 from deep_protection.classifiers import Classifier, wordnet_ids
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.images import take_picture
@@ -80,8 +80,8 @@ def attacked(subject: Subject, name: str, classifier: Classifier) -> Tensor:
     """The picture under an attack; ``"none"`` gives it as it is. Each alone, so company changes nothing."""
     if name == "none":
         return subject.clean
-    key = blake2b(subject.clean.numpy().tobytes() + f"{name} {classifier.name}".encode(), digest_size=8).hexdigest()
-    path = CACHE / f"{key}.npy"
+    # The parameters, and not only the name: an attack of other strength, or of another step, is another one.
+    path = CACHE / f"{digest(subject.clean, name, classifier.name, sorted(find_attack(name).parameters().items()))}.npy"
     if not path.exists():
         made = attack(classifier, subject.clean.unsqueeze(0), torch.tensor([subject.label]), name).adversarial[0]
         CACHE.mkdir(exist_ok=True)
@@ -89,3 +89,9 @@ def attacked(subject: Subject, name: str, classifier: Classifier) -> Tensor:
         np.save(part, made.numpy())
         part.replace(path)
     return torch.from_numpy(np.load(path))
+
+
+def digest(pixels: Tensor, *about: object) -> str:
+    """A name for what is made of ``pixels`` in a way that ``about`` tells."""
+    told = " ".join(map(str, about)).encode()
+    return blake2b(pixels.detach().cpu().contiguous().numpy().tobytes() + told, digest_size=8).hexdigest()

@@ -20,7 +20,7 @@ from benchmarks import rows
 from benchmarks.long_fits import Claim
 from benchmarks.peers.deepinv_prior import ITERATIONS, DeepinvPrior
 from benchmarks.peers.published_restoration import PublishedRestoration
-from benchmarks.pictures import CACHE
+from benchmarks.pictures import CACHE, digest
 from benchmarks.restoration_cases import Case, cases
 from deep_protection.stopping import psnr
 
@@ -45,7 +45,7 @@ def fit_published(case: Case, side: int, out: Path) -> None:
     known = {row["iteration"] for row in rows.matching(out, key)}
     if fit.limit in known:
         return
-    state_file = CACHE / f"restore-{case.task}-{case.name.replace('/', '-')}-{side}.pt"
+    state_file = CACHE / f"restore-{case.task}-{case.name.replace('/', '-')}-{side}-{digest(case.seen)}.pt"
     cpu = 0.0
     if state_file.exists():
         state = torch.load(state_file, weights_only=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks import gpu, recovery, rows, scale
+from benchmarks import gpu, pictures, recovery, rows, scale
 from benchmarks.fingerprint import of_recipe
 from benchmarks.long_fits import LONG
 from benchmarks.peers.dipdefend import DipDefend
@@ -15,6 +15,8 @@ from benchmarks.restoration_cases import FACTOR, Case, shrunk
 from PIL import Image
 from torch import Tensor
 
+import deep_protection as dp
+from deep_protection.attacks import find_attack
 from deep_protection.fitting import Detail, Recipe
 from deep_protection.fitting.networks import Networks
 from deep_protection.generators import PaperGenerator
@@ -153,3 +155,18 @@ def test_a_fingerprint_tells_recipes_apart_but_not_checkpoints() -> None:
         Recipe(generator="paper"),
     ]
     assert len({of_recipe(other) for other in [recipe, *others]}) == 4
+
+
+def test_attacked_pictures_are_kept_by_what_the_attack_does(
+    recognised: tuple[Tensor, Tensor], lite0: dp.Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of another strength was given out for the attack of today, as long as both had one name."""
+    monkeypatch.setattr(pictures, "CACHE", tmp_path)
+    subject = pictures.Subject("it", recognised[0][0], int(recognised[1][0]))
+    before = pictures.attacked(subject, "fgsm", lite0)
+    assert torch.equal(pictures.attacked(subject, "fgsm", lite0), before)
+    assert len(list(tmp_path.iterdir())) == 1
+    weaker = replace(find_attack("fgsm"), epsilon=2 / 255)
+    monkeypatch.setitem(dp.attacks.ATTACKS, "fgsm", weaker)
+    after = pictures.attacked(subject, "fgsm", lite0)
+    assert (after - subject.clean).abs().max() < 2.1 / 255 < (before - subject.clean).abs().max()

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from deep_protection.evaluation.experiment import make_settings, run_experiment
 from deep_protection.evaluation.experiment.black_box import Asking, NoneLeftError, Questions
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.pictures import labelled_pictures, recognised
+from deep_protection.evaluation.experiment.record import commit_of
 from deep_protection.evaluation.experiment.store import RESULT_KEY, Store, read_table
 from deep_protection.evaluation.experiment.tune import Setting
 from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, AttackUnit, DefenceUnit, Judged
@@ -485,3 +487,32 @@ def test_folders_are_classes_by_id_index_or_name(tmp_path: Path, lite0: dp.Class
     (tmp_path / "empty").mkdir()
     with pytest.raises(dp.OptionError, match="no pictures in"):
         labelled_pictures(str(tmp_path / "empty"), lite0)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_commit_is_that_of_the_packages_own_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of whatever repository lies around the environment: a row would name a state that never made it."""
+
+    def git(*command: str) -> str:
+        who = ("-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "commit.gpgsign=false")
+        command = ("git", "-C", str(tmp_path), *who, *command)
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    own, installed = (tmp_path / part / "deep_protection" for part in ("src", "env/lib/site-packages"))
+    for package in (own, installed):
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("")
+    git("init", "-q")
+    git("add", "env")
+    git("commit", "-q", "-m", "an environment that was committed")
+    assert commit_of(own) is None, "it is not tracked"
+    git("add", "src")
+    git("commit", "-q", "-m", "the package")
+    assert commit_of(own) == git("rev-parse", "--short=12", "HEAD")
+    assert commit_of(installed) is None
+    assert commit_of(tmp_path / "nothing") is None
+    (own / "__init__.py").write_text("changed = True")
+    changed = git("rev-parse", "--short=12", "HEAD") + "-dirty"
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))  # as in a hook of another repository
+    assert commit_of(own) == changed

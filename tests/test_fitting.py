@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from deep_protection.fitting.adam import Adam
 from deep_protection.fitting.average import OutputAverage
 from deep_protection.fitting.fit import Seat, Stack, opened
 from deep_protection.fitting.networks import Networks
+from deep_protection.fitting.pool import _Budget
+from deep_protection.fitting.stacked import fit_stacked
 from deep_protection.generators import GENERATORS
 from deep_protection.images import take_picture
 from deep_protection.stopping import Decision, Fixed, StopRule, Trajectory, psnr
@@ -371,6 +374,39 @@ def test_a_stack_takes_pictures_of_several_sizes_in_turn(small: Image.Image) -> 
     done = list(fit_all(tasks, pictures_total=4, stack=8, progress=seen.append))
     assert [tuple(trajectory.restored.shape) for trajectory in done] == [(3, height, width) for width, height in sizes]
     assert (seen[-1].pictures_done, seen[-1].fraction) == (4, 1.0)
+
+
+@pytest.mark.parametrize("large_first", [True, False])
+def test_a_stack_is_as_wide_as_its_own_pictures_allow(
+    small: Image.Image, large_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as the first of all allows: the large ones after it would not fit, or the small ones be fitted one by one."""
+    widths: list[tuple[int, int]] = []
+
+    class Noted(Stack):
+        def __init__(self, seats: list[Seat], **more: Any) -> None:
+            widths.append((seats[0].task.target.shape[-1], len(seats)))
+            super().__init__(seats, **more)
+
+    monkeypatch.setattr("deep_protection.fitting.stacked.Stack", Noted)
+    groups = [[(40, 32)] * 5, [(20, 16)] * 5]
+    sizes = [size for group in (groups if large_first else groups[::-1]) for size in group]
+    tasks = [task(small.resize(size), iterations=3) for size in sizes]
+    seats = (Seat(number, each) for number, each in enumerate(tasks))
+
+    def places(one: FitTask) -> int:
+        return 2 * 40 * 32 // (one.target.shape[-1] * one.target.shape[-2])
+
+    ended = dict(fit_stacked(seats, places))
+    assert sorted(ended) == list(range(10))
+    assert sorted(widths) == [(20, 5), (40, 2)]
+
+
+def test_a_budget_is_shared_by_how_many_fit_at_a_time() -> None:
+    budget = _Budget(12.0, 9)
+    assert budget.take(1.0, 1) == pytest.approx(12 / 9, rel=0.01)
+    assert budget.take(1.0, 4) == pytest.approx(12 / 2, rel=0.01)
+    assert budget.take(1.0, 8) == pytest.approx(12, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["fast", "fast-bfloat16"])

@@ -47,24 +47,30 @@ def fit_all(
     budget for all of them: each gets a fair part of what is left when it begins. Leaving the iteration early, or an
     exception such as KeyboardInterrupt, ends the running fits within one iteration.
 
-    On the CPU each of ``workers`` threads fits one picture; on a GPU, ``stack`` pictures share every operation.
+    On the CPU each of ``workers`` threads fits one picture; on a GPU, ``stack`` pictures share every operation, or as
+    many as fill it with pictures of their size.
     ``stack`` above 1 does so on the CPU too, in the calling thread, with PyTorch's own use of several cores.
     """
     source = enumerate(tasks)
     head = next(source, None)
     if head is None:
         return
-    if stack is None:
-        stack = stack_size(head[1])
-    parallel = head[1].recipe.parallel == "pictures" and head[1].device.type == "cpu" and stack == 1
+    is_stacked = head[1].device.type == "cuda" if stack is None else stack > 1
     cores = usable_cores()
-    width = max(1, workers or cores) if parallel else stack
-    budget = _Budget(seconds, pictures_total, width)
+    parallel = head[1].recipe.parallel == "pictures" and head[1].device.type == "cpu" and not is_stacked
+    budget = _Budget(seconds, pictures_total)
     meter = ProgressMeter(pictures_total, progress, seconds)
-    if stack > 1:
-        seats = (Seat(number, task, partial(budget.take, task.share)) for number, task in chain([head], source))
-        yield from _in_order(seats, stack, meter, is_cancelled)
+    if is_stacked:
+
+        def places(task: FitTask) -> int:
+            return stack_size(task) if stack is None else stack
+
+        seats = (
+            Seat(number, task, partial(budget.take, task.share, places(task))) for number, task in chain([head], source)
+        )
+        yield from _in_order(seats, places, meter, is_cancelled)
         return
+    width = max(1, workers or cores) if parallel else 1
     reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
     abandoned = threading.Event()
 
@@ -75,7 +81,7 @@ def fit_all(
 
         return fit(
             task,
-            seconds=budget.take(task.share),
+            seconds=budget.take(task.share, width),
             on_iteration=on_iteration,
             is_cancelled=lambda: abandoned.is_set() or is_cancelled(),
         )
@@ -113,7 +119,7 @@ def fit_all(
 
 
 def _in_order(
-    seats: Iterator[Seat], width: int, meter: ProgressMeter, is_cancelled: Callable[[], bool]
+    seats: Iterator[Seat], width: Callable[[FitTask], int], meter: ProgressMeter, is_cancelled: Callable[[], bool]
 ) -> Iterator[Trajectory]:
     """Fit in a stack, in the calling thread, and hold back what ends before its turn."""
     tasks: dict[int, FitTask] = {}
@@ -132,7 +138,7 @@ def _in_order(
     outcomes = fit_stacked(
         noted(),
         width,
-        may_begin=lambda number: number < turn + 2 * width,  # what is held back stays bounded
+        may_begin=lambda seat: seat.number < turn + 2 * width(seat.task),  # what is held back stays bounded
         on_iteration=report,
         is_cancelled=is_cancelled,
     )
@@ -148,18 +154,17 @@ def _in_order(
 class _Budget:
     """Shares out a number of seconds among pictures that begin one after the other."""
 
-    def __init__(self, seconds: float | None, pictures: int, width: int) -> None:
+    def __init__(self, seconds: float | None, pictures: int) -> None:
         self._end = None if seconds is None else time.perf_counter() + seconds
         self._left = float(pictures)
-        self._width = width
         self._lock = threading.Lock()
 
-    def take(self, share: float) -> float | None:
-        """Seconds for a task that is ``share`` of a picture, all that run beside it considered."""
+    def take(self, share: float, width: int) -> float | None:
+        """Seconds for a task that is ``share`` of a picture, with ``width`` of its kind at a time."""
         if self._end is None:
             return None
         with self._lock:
             remaining = max(0.0, self._end - time.perf_counter())
-            rounds = math.ceil(self._left / share / self._width - 1e-6)
+            rounds = math.ceil(self._left / share / width - 1e-6)
             self._left -= share
         return remaining / max(1, rounds)

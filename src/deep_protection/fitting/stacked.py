@@ -22,28 +22,29 @@ def stack_size(task: FitTask) -> int:
 
 def fit_stacked(
     seats: Iterator[Seat],
-    width: int,
+    width: Callable[[FitTask], int],
     *,
-    may_begin: Callable[[int], bool] = lambda _: True,
+    may_begin: Callable[[Seat], bool] = lambda _: True,
     on_iteration: Callable[[Seat, int], None] = lambda *_: None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[int, Outcome]]:
     """Fit up to ``width`` pictures at a time, giving each as it ends; the next one of its kind takes its place.
 
-    Kind is size, recipe and device. A picture of another kind waits until the present ones have ended, and any picture
-    waits until ``may_begin`` allows its number.
+    Kind is size, recipe and device, and each kind has a width of its own: what fills a device with small pictures does
+    not fit on it with large ones. A picture of another kind waits until the present ones have ended, and any picture
+    waits until ``may_begin`` allows it.
     """
     upcoming = next(seats, None)
     while upcoming is not None:
-        seated = [upcoming]
+        seated, places = [upcoming], width(upcoming.task)
         upcoming = next(seats, None)
-        while upcoming is not None and len(seated) < width and upcoming.is_like(seated[0]):
+        while upcoming is not None and len(seated) < places and upcoming.is_like(seated[0]):
             seated.append(upcoming)
             upcoming = next(seats, None)
         kind, stack = seated[0], Stack(seated, is_cancelled=is_cancelled)
         while not stack.is_empty:
             yield from stack.advance()
-            while stack.free and upcoming is not None and upcoming.is_like(kind) and may_begin(upcoming.number):
+            while stack.free and upcoming is not None and upcoming.is_like(kind) and may_begin(upcoming):
                 stack.take_in(upcoming)
                 upcoming = next(seats, None)
             if upcoming is None or not upcoming.is_like(kind):

@@ -1,6 +1,7 @@
 """What a row was made with, and what a folder of rows is of."""
 
 import json
+import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +28,7 @@ def environment(settings: Settings) -> Row:
         "device": settings.device,
         "versions": "; ".join(f"{name} {_version(name)}" for name in PACKAGES)
         + f"; python {platform.python_version()}",
-        "commit": _commit(),
+        "commit": commit_of(Path(__file__).parents[2]),
     }
 
 
@@ -92,15 +93,31 @@ def _version(name: str) -> str:
         return "missing"
 
 
-def _commit() -> str | None:
-    """The commit of the checkout that the package was installed from; None for an installed release."""
+def commit_of(package: Path) -> str | None:
+    """The commit of the project's own checkout that holds ``package``.
+
+    None for an installed one: whatever repository lies around its environment is another's, and says nothing of it.
+    """
+    top = _git(package, "rev-parse", "--show-toplevel")
+    if top is None or Path(top, "src", package.name).resolve() != package.resolve():
+        return None
+    if _git(package, "ls-files", "--error-unmatch", "--", "__init__.py") is None:
+        return None
+    return _git(package, "describe", "--always", "--dirty", "--abbrev=12")
+
+
+def _git(folder: Path, *command: str) -> str | None:
+    """What git says of a folder; None where it says nothing."""
+    # As in a hook, which names the repository that it is run for.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
+            ["git", "-C", str(folder), *command],  # noqa: S607
             capture_output=True,
             text=True,
             timeout=10,
             check=False,
+            env=environment,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
