@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from deep_protection.errors import ClassifierError
@@ -31,6 +32,18 @@ def read_logits(said: Any, pictures: int, who: str) -> Tensor:
             "N×classes logits: wrap it in a module that returns them"
         )
     return found
+
+
+def as_classes(logits: Tensor) -> Tensor:
+    """``…×2`` logits, no and yes, of which the softmax is the sigmoid, for a network's only output (``…×1``); others as
+    they are.
+    """
+    return torch.cat([torch.zeros_like(logits), logits], dim=-1) if logits.shape[-1] == 1 else logits
+
+
+def as_outputs(logits: Tensor, outputs: int) -> Tensor:
+    """The way back: as many logits as the network has outputs."""
+    return logits[..., 1:] - logits[..., :1] if outputs == 1 and logits.shape[-1] == 2 else logits
 
 
 def _inside(said: Any) -> Any:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from deep_protection.attacks.library import Attacked, foolbox
 from deep_protection.attacks.table import ATTACKS, AttackSpec
-from deep_protection.classifiers import ask, evaluating
+from deep_protection.classifiers import ask, evaluating, refuse_multi_label
 from deep_protection.errors import OptionError
+from deep_protection.logits import as_classes
 from deep_protection.quiet import warnings_silenced
 
 
@@ -49,10 +50,12 @@ def attack(
 
     With ``targets`` (``N`` classes) it has succeeded when the answer is the target; not every attack can aim. If none
     are given, a targeted row of the table chooses its own.
+    A model with one output says yes or no: label 1 where it is above 0, else label 0.
     Leave out pictures that the model gets wrong anyway: foolbox counts them as successes at distance zero.
     Random starts come from ``seed``; the global random state is put back.
     """
     spec = find_attack(spec)
+    refuse_multi_label(model, "an attack")
     labels = _classes(labels, pixels)
     targets = None if targets is None else _classes(targets, pixels)
     library = foolbox()
@@ -147,6 +150,6 @@ def _chosen_targets(
 def is_fooled(model: nn.Module, pixels: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     """``N`` booleans for ``N×3×H×W``: the answer is the target, or any but the label where there is no target."""
     with evaluating(model):
-        answers = ask(model, pixels).argmax(dim=-1)
+        answers = as_classes(ask(model, pixels)).argmax(dim=-1)
     fooled: Tensor = answers != labels if targets is None else answers == targets
     return fooled

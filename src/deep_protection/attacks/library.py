@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from deep_protection.classifiers import ask
 from deep_protection.errors import MissingExtraError
+from deep_protection.logits import as_classes
 from deep_protection.quiet import importing_quietly
 
 
@@ -38,7 +39,7 @@ def torchattacks() -> Any:
 
 
 class Attacked(nn.Module):
-    """A network as attacks want one: logits out, whatever it wraps them in; and it counts the pictures."""
+    """A network as attacks want one: logits of two classes or more; and it counts the pictures."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ class Attacked(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         self.asked += len(pixels)
-        return ask(self.network, pixels)
+        return as_classes(ask(self.network, pixels))
 
 
 class HostModule(nn.Module):

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from deep_protection.attacks.library import foolbox
 from deep_protection.classifiers import ask
 from deep_protection.images import take_picture
+from deep_protection.logits import as_classes
 
 _made: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Tensor]] = WeakKeyDictionary()
 """By model; by size, device, ε and settings."""
@@ -51,7 +52,7 @@ class Universal:
         generator = torch.Generator().manual_seed(self.seed)
 
         def asked(given: Tensor) -> Tensor:
-            return ask(network, given)
+            return as_classes(ask(network, given))
 
         height, width = like.shape[-2:]
         photographs = self._photographs(round(self.margin * height), round(self.margin * width)).to(like.device)

@@ -10,7 +10,10 @@ from deep_protection.classifiers.black_box import BlackBox as BlackBox
 from deep_protection.classifiers.classifier import Classifier as Classifier
 from deep_protection.classifiers.classifier import Prediction as Prediction
 from deep_protection.classifiers.classifier import chances as chances
+from deep_protection.classifiers.classifier import is_multi_label as is_multi_label
 from deep_protection.classifiers.classifier import log_probabilities as log_probabilities
+from deep_protection.classifiers.classifier import mean_answer as mean_answer
+from deep_protection.classifiers.classifier import refuse_multi_label as refuse_multi_label
 from deep_protection.classifiers.hub import is_cached as is_cached
 from deep_protection.classifiers.imagenet import class_names as class_names
 from deep_protection.classifiers.imagenet import wordnet_ids as wordnet_ids

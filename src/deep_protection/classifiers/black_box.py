@@ -96,6 +96,10 @@ class BlackBox(Classifier):
                     f"{self.name} answered with {len(answer.chances)} probabilities for {len(self.labels)} labels; "
                     "they must be as many"
                 )
+            if len(answer.chances) == 1:
+                raise ClassifierError(
+                    f"{self.name} answers with one probability a picture; for yes or no give both, [1 - p, p]"
+                )
             chances = torch.tensor(answer.chances)
             # However small, they tell which way an answer moves; only 0 has no logarithm.
             least = min([FLOOR, *chances[chances > 0].tolist()])

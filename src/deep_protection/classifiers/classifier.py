@@ -7,10 +7,12 @@ from typing import ClassVar
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from deep_protection.classifiers.asked import ask
-from deep_protection.errors import ClassifierError
+from deep_protection.classifiers.asked import ask, name_of
+from deep_protection.errors import ClassifierError, OptionError
 from deep_protection.images import in_rgb, upright
+from deep_protection.logits import as_classes, as_outputs
 
 Preprocess = Callable[[Image.Image], Tensor]
 """From an RGB picture of any size to the ``3×H×W`` pixels in ``[0, 1]`` that the network was trained on."""
@@ -45,6 +47,9 @@ class Classifier(nn.Module):
     ``forward`` takes ``N×3×H×W`` float pixels in ``[0, 1]`` and returns ``N×classes`` logits; :attr:`preprocess` makes
     such pixels (without the N) from a picture of any size. So a purifier or an attack that works on pixels in
     ``[0, 1]`` fits in between. Always in evaluation mode.
+
+    A network with one output says yes or no: it has two classes, whose probabilities are the output's sigmoid and what
+    is left. With ``multi_label`` every output says so of a label of its own.
     """
 
     takes_any_floats: ClassVar[bool] = True
@@ -63,6 +68,7 @@ class Classifier(nn.Module):
         labels: Sequence[str] | None = None,
         mean: Sequence[float] = (0.0, 0.0, 0.0),
         std: Sequence[float] = (1.0, 1.0, 1.0),
+        multi_label: bool = False,
     ) -> None:
         super().__init__()
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
@@ -70,7 +76,12 @@ class Classifier(nn.Module):
         self.network = network
         self.name = name
         self.preprocess: Preprocess = Upright(preprocess)
+        self.is_multi_label = multi_label
         self.labels = list(labels) if labels is not None else None
+        if (
+            self.labels is not None and len(self.labels) == 1 and not multi_label
+        ):  # of one output, which says yes or no to it
+            self.labels = [f"not {self.labels[0]}", *self.labels]
         device = next((weights.device for weights in network.parameters()), torch.device("cpu"))
         for which, values in (("mean", mean), ("std", std)):
             numbers = torch.tensor(values, dtype=torch.float32, device=device).view(1, 3, 1, 1)
@@ -100,12 +111,12 @@ class Classifier(nn.Module):
         ]
 
     def chances(self, logits: Tensor) -> Tensor:
-        """Probabilities from ``N×classes`` logits."""
-        return logits.softmax(dim=-1)
+        """``N×classes`` probabilities from logits: two classes for one output."""
+        return logits.sigmoid() if self.is_multi_label else as_classes(logits).softmax(dim=-1)
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         """Logarithms of the probabilities from ``N×classes`` logits, exact where a probability is rounded to 0."""
-        return logits.log_softmax(dim=-1)
+        return F.logsigmoid(logits) if self.is_multi_label else as_classes(logits).log_softmax(dim=-1)
 
     def label(self, index: int) -> str:
         """The name of a class, or its number where no names are known."""
@@ -114,9 +125,43 @@ class Classifier(nn.Module):
 
 def chances(classifier: object, logits: Tensor) -> Tensor:
     """Probabilities from the ``N×classes`` logits of any network: by its own rule if it is a :class:`Classifier`."""
-    return classifier.chances(logits) if isinstance(classifier, Classifier) else logits.softmax(dim=-1)
+    if isinstance(classifier, Classifier):
+        return classifier.chances(logits)
+    return logits.sigmoid() if is_multi_label(classifier) else as_classes(logits).softmax(dim=-1)
 
 
 def log_probabilities(classifier: object, logits: Tensor) -> Tensor:
     """Logarithms of :func:`chances`, exact where a probability would be rounded to 0."""
-    return classifier.log_probabilities(logits) if isinstance(classifier, Classifier) else logits.log_softmax(dim=-1)
+    if isinstance(classifier, Classifier):
+        return classifier.log_probabilities(logits)
+    return F.logsigmoid(logits) if is_multi_label(classifier) else as_classes(logits).log_softmax(dim=-1)
+
+
+def mean_answer(classifier: object, logits: Tensor, *, dim: int, least: float) -> Tensor:
+    """Logits of the mean probability along ``dim`` of ``…×outputs`` logits, none taken for less than ``least``."""
+
+    def logs(each: Tensor) -> Tensor:
+        return each.mean(dim=dim).clamp(min=least).log()
+
+    if is_multi_label(classifier):
+        return logs(logits.sigmoid()) - logs((-logits).sigmoid())
+    return as_outputs(logs(chances(classifier, logits)), logits.shape[-1])
+
+
+def is_multi_label(classifier: object) -> bool:
+    """Whether each output says by itself how probable its label is, so that several may be right, or none."""
+    own = getattr(classifier, "is_multi_label", None)
+    if isinstance(own, bool):
+        return own
+    config = getattr(classifier, "config", None)  # of a model of transformers
+    several = getattr(config, "num_labels", 2) != 1
+    return several and getattr(config, "problem_type", None) == "multi_label_classification"
+
+
+def refuse_multi_label(classifier: object, what: str) -> None:
+    """Raise :class:`OptionError` for a classifier whose answer is no single class, which is what ``what`` is about."""
+    if is_multi_label(classifier):
+        raise OptionError(
+            f"{name_of(classifier)} says of each label by itself whether it is there, and {what} asks which one class "
+            "is right; for such a classifier use protect(…, answer='restored')"
+        )

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from deep_protection.classifiers.classifier import Classifier
+from deep_protection.classifiers.classifier import Classifier, is_multi_label
 from deep_protection.errors import ClassifierError, MissingExtraError
 from deep_protection.images import in_rgb
 
@@ -45,8 +45,25 @@ def load_hub(model: str | os.PathLike[str]) -> Classifier:
         )
     preprocess = ProcessorPixels(processor)
     mean, std = normalisation(processor, preprocess, name)
-    labels = [network.config.id2label[index] for index in range(network.config.num_labels)]
-    return Classifier(LogitsOnly(network.float()), name=name, preprocess=preprocess, labels=labels, mean=mean, std=std)
+    return Classifier(
+        LogitsOnly(network.float()),
+        name=name,
+        preprocess=preprocess,
+        labels=label_names(network.config, name),
+        mean=mean,
+        std=std,
+        multi_label=is_multi_label(network),
+    )
+
+
+def label_names(config: Any, name: str) -> list[str]:
+    """Of every output, by the model's configuration; its number where that leaves it out.
+
+    Raises :class:`ClassifierError` for a model that gives numbers and not classes.
+    """
+    if config.problem_type == "regression":
+        raise ClassifierError(f"{name} is a regression, not a classifier; give a model whose outputs are classes")
+    return [str(config.id2label.get(index, index)) for index in range(config.num_labels)]
 
 
 _Loaded = tuple[Any, Any, dict[str, Any]]

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from deep_protection.classifiers.classifier import Classifier
+from deep_protection.classifiers.classifier import Classifier, is_multi_label
 from deep_protection.classifiers.function import Takes, load_function
 from deep_protection.classifiers.hub import load_hub
 from deep_protection.classifiers.lite import load_lite
@@ -60,6 +60,7 @@ def load_classifier(
     std: Sequence[float] | None = None,
     labels: Sequence[str] | None = None,
     takes: Takes | None = None,
+    multi_label: bool = False,
 ) -> Classifier:
     """A :class:`Classifier` from a short name, a hub model id, a local directory, a service, a module or a function.
 
@@ -68,8 +69,9 @@ def load_classifier(
     'lite0'
 
     A module takes ``N×3×H×W`` pixels and returns logits; ``mean`` and ``std`` (three numbers each) say how it wants
-    pixels in ``[0, 1]`` normalised, and ``labels`` names its classes. For pictures of other sizes it gets the usual
-    resize to 256 and centre crop of 224.
+    pixels in ``[0, 1]`` normalised, and ``labels`` names its classes. One logit a picture says yes or no; with
+    ``multi_label`` each logit says so of a label of its own, which models of transformers tell by themselves. For
+    pictures of other sizes it gets the usual resize to 256 and centre crop of 224.
 
     ``"torchvision:resnet18"`` and ``"timm:resnet18.a1_in1k"`` are models of those libraries, with their own resizing.
     ``"clarifai:MODEL"`` and ``"http:FILE.toml"`` are services, see docs/remote.md. A function is a black box like them.
@@ -84,7 +86,7 @@ def load_classifier(
         if takes is not None:
             raise ClassifierError(f"takes is for functions; a module takes pixels, got takes={takes!r}")
         if isinstance(source, Classifier):
-            if (mean, std, labels) != (None, None, None):
+            if (mean, std, labels, multi_label) != (None, None, None, False):
                 raise ClassifierError("this classifier has its own mean, std and labels; give the bare network instead")
             return source
         return Classifier(
@@ -94,14 +96,17 @@ def load_classifier(
             labels=labels,
             mean=mean if mean is not None else (0.0, 0.0, 0.0),
             std=std if std is not None else (1.0, 1.0, 1.0),
+            multi_label=multi_label or is_multi_label(source),
         )
     if callable(source):
-        if (mean, std) != (None, None):
-            raise ClassifierError("mean and std are for modules; a function normalises by itself")
+        if (mean, std, multi_label) != (None, None, False):
+            raise ClassifierError(
+                "mean, std and multi_label are for modules; a function normalises by itself and gives probabilities"
+            )
         return load_function(source, labels=labels, takes=takes or "pixels")
-    if (mean, std, labels, takes) != (None, None, None, None):
+    if (mean, std, labels, takes, multi_label) != (None, None, None, None, False):
         raise ClassifierError(
-            "mean, std, labels and takes are for modules and functions; a named classifier brings its own"
+            "mean, std, labels, takes and multi_label are for modules and functions; a named classifier brings its own"
         )
     name = os.fspath(source)
     if name in CLASSIFIERS:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deep_protection.classifiers.asked import ask
-from deep_protection.classifiers.classifier import chances
+from deep_protection.classifiers.classifier import mean_answer
 
 ZOOM = 0.9
 """How much less of the picture is seen in the nearer view, and how much smaller it is in the farther one."""
@@ -35,5 +35,5 @@ def zoomed(pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 def mean_logits(classifier: Callable[[Tensor], Any], pixels: Tensor) -> Tensor:
     """``N×classes`` logarithms of the mean probability over the views, which serve as logits."""
-    seen = torch.stack([chances(classifier, ask(classifier, view)) for view in views(pixels)])
-    return seen.mean(dim=0).clamp(min=1e-12).log()
+    seen = torch.stack([ask(classifier, view) for view in views(pixels)])
+    return mean_answer(classifier, seen, dim=0, least=1e-12)

@@ -18,6 +18,7 @@ from deep_protection.classifiers import (
     evaluating,
     load_classifier,
     log_probabilities,
+    refuse_multi_label,
     try_out,
 )
 from deep_protection.detection.calibration import Calibration
@@ -143,6 +144,7 @@ def look(
     progress: ProgressCallback | None = None,
 ) -> list[Responses]:
     """The classifier's answers to every ``3×H×W`` picture in ``[0, 1]`` and what was made of it."""
+    refuse_multi_label(classifier, "the detector")
     if pixels:
         try_out(classifier, pixels[0][None])
     repaired = [repair_specks(picture) for picture in pixels]

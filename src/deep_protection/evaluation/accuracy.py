@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deep_protection.classifiers import ask
+from deep_protection.logits import as_classes
+
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
@@ -32,7 +35,7 @@ def accuracy(model: nn.Module, pixels: Tensor, labels: Tensor) -> Accuracy:
     """Top-1 and top-5 of ``model`` on ``N×3×H×W`` pictures with ``N`` true labels."""
     if len(pixels) == 0:
         return Accuracy(0, 0, 0)
-    logits = model(pixels)
+    logits = as_classes(ask(model, pixels))
     best = logits.topk(min(5, logits.shape[-1]), dim=-1).indices == labels.unsqueeze(1)
     return Accuracy(len(labels), int(best[:, 0].sum()), int(best.any(dim=1).sum()))
 

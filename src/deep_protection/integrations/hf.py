@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from deep_protection import protection
-from deep_protection.classifiers import Classifier
-from deep_protection.classifiers.hub import LogitsOnly, ProcessorPixels, normalisation
+from deep_protection.classifiers import Classifier, is_multi_label
+from deep_protection.classifiers.hub import LogitsOnly, ProcessorPixels, label_names, normalisation
 from deep_protection.errors import ClassifierError
 from deep_protection.optional import import_optional
 
@@ -48,7 +48,15 @@ def protect(pipeline: Any, **options: Any) -> Any:
     network, name = pipeline.model, pipeline.model.config.name_or_path or type(pipeline.model).__name__
     pixels = ProcessorPixels(pipeline.image_processor)
     mean, std = normalisation(pipeline.image_processor, pixels, name)
-    classifier = Classifier(_Logits(network), name=name, preprocess=pixels, mean=mean, std=std)
+    classifier = Classifier(
+        _Logits(network),
+        name=name,
+        preprocess=pixels,
+        labels=label_names(network.config, name),
+        mean=mean,
+        std=std,
+        multi_label=is_multi_label(network),
+    )
     protected = copy.copy(pipeline)
     protected.image_processor = _PixelsOnly(pipeline.image_processor)
     protected.model = _ProtectedModel(network, protection.protect(classifier, **options))

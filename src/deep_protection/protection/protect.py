@@ -1,8 +1,8 @@
 """A classifier behind the protection, still a classifier."""
 
 import os
-from collections.abc import Sequence
-from typing import ClassVar, Literal, get_args
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +13,13 @@ from deep_protection.classifiers import (
     BlackBox,
     Classifier,
     ask,
-    chances,
     evaluating,
+    is_multi_label,
     load_classifier,
     log_probabilities,
+    mean_answer,
     mean_logits,
+    refuse_multi_label,
     try_out,
 )
 from deep_protection.detection import (
@@ -34,6 +36,7 @@ from deep_protection.detection import (
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
 from deep_protection.images import check_unit_range
+from deep_protection.logits import as_outputs
 from deep_protection.protection.contrast import decide, is_agreement
 from deep_protection.protection.explanation import Explanation
 from deep_protection.protection.straight_through import straight_through
@@ -79,12 +82,15 @@ class ProtectedClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.classifier = classifier
-        self.answer: AnswerBy = answer or ("restored" if _is_paid_for(classifier) else "contrast")
+        no_contrast = _is_paid_for(classifier) or (self.is_multi_label and not quick)
+        self.answer: AnswerBy = answer or ("restored" if no_contrast else "contrast")
         by_contrast = self.answer == "contrast"
         self.when: When = when or ("suspicious" if by_contrast else "always")
         for name, value, choices in (("answer", self.answer, AnswerBy), ("when", self.when, When)):
             if value not in get_args(choices):
                 raise OptionError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
+        if by_contrast or self.when == "suspicious":
+            refuse_multi_label(classifier, "the answer by contrast" if by_contrast else "the detector")
         self.views = by_contrast if views is None else views
         if by_contrast and not self.views:
             raise OptionError(
@@ -108,6 +114,11 @@ class ProtectedClassifier(nn.Module):
         super().train(False)
 
     @property
+    def is_multi_label(self) -> bool:
+        """Whether each output says by itself how probable its label is."""
+        return is_multi_label(self.classifier)
+
+    @property
     def fits(self) -> int:
         """Fits of every image."""
         return 1 if self.iterations == 0 else self.preset.fits
@@ -129,8 +140,8 @@ class ProtectedClassifier(nn.Module):
         logits = self._ask(self._straight_through(pixels))
         if self.fits == 1:
             return logits
-        mean: Tensor = chances(self.classifier, logits).unflatten(0, (len(pixels), self.fits)).mean(dim=1)
-        return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
+        each = logits.unflatten(0, (len(pixels), self.fits))
+        return mean_answer(self.classifier, each, dim=1, least=torch.finfo(each.dtype).tiny)
 
     def explain(self, pixels: Tensor, restored: Tensor | None = None) -> list[Explanation]:
         """Answer ``N×3×H×W`` pixels and tell how each answer came about.
@@ -206,7 +217,7 @@ class ProtectedClassifier(nn.Module):
         decision = decide(found, is_suspicious=is_suspicious, labels_only=_labels_only(self.classifier, seen))
         is_uncalibrated = self.calibration is None and self.when != "always"
         note = "; no calibration, so the agreement alone decides" if is_uncalibrated else ""
-        logits = own if decision.kind == "own" else decision.log_probabilities
+        logits = own if decision.kind == "own" else as_outputs(decision.log_probabilities, len(own))
         if decision.kind in ("mild", "contrast") and isinstance(self.classifier, BlackBox):
             logits = logits.log_softmax(dim=-1)  # its logits are logarithms of probabilities
         return Explanation(
@@ -274,8 +285,9 @@ class ProtectedClassifier(nn.Module):
         return torch.cat([pixels[:0], *(fit[None].to(pixels) for result in results for fit in fits_of(result))])
 
     def _rule(self, side: int) -> StopRule:
-        # `auto` would ask at every checkpoint. Where questions are paid for, it ends as it does without a classifier.
-        if isinstance(self.stop, Auto) and _is_paid_for(self.classifier):
+        # `auto` would ask at every checkpoint. Where questions are paid for, or there is no first answer that could
+        # settle, it ends as it does without a classifier.
+        if isinstance(self.stop, Auto) and (_is_paid_for(self.classifier) or self.is_multi_label):
             return self.stop
         return self.preset.rule_asking(Asked(self.classifier, self._ask), side, self.stop)
 
@@ -338,7 +350,7 @@ def _calibration(
 
 
 def protect(
-    classifier: nn.Module | str | os.PathLike[str],
+    classifier: nn.Module | str | os.PathLike[str] | Callable[..., Any],
     *,
     answer: AnswerBy | None = None,
     quick: bool = False,
@@ -369,7 +381,8 @@ def protect(
         classifier: a module from ``N×3×H×W`` pixels in ``[0, 1]`` to logits, put into evaluation mode, or what
             :func:`deep_protection.load_classifier` takes.
         answer: ``"contrast"``, or ``"restored"`` for the answer to the restored image alone. None is ``"contrast"``,
-            but for remote classifiers, where each of its 16 questions is paid for.
+            but for remote classifiers, where each of its 16 questions is paid for, and for those of several labels a
+            picture, which have no one right class that contrast could go further to.
         quick: fit nothing; a low-pass copy stands for the restoration. Quicker, and a little less often right.
         preset: ``"fast"``, ``"thorough"``, ``"paper"`` or a :class:`Preset`. Of several fits, each is asked about.
         stop: when to end a fit; None is where the answer by contrast is best, and the preset's rule with

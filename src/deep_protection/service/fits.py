@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deep_protection import classifiers
 from deep_protection.fitting import Progress
 from deep_protection.images import Picture
 from deep_protection.purification import Preset, Purified, purify_each
@@ -138,5 +139,5 @@ def mean_answer(shop: Workshop, result: Purified, restored: Tensor, *, views: bo
     """Logits for a restored picture; of several fits of a whole picture, the mean of their answers."""
     if result.tiles > 1 or result.fits == 1:
         return shop.logits(restored, views=views)
-    each = [shop.logits(trajectory.restored, views=views).softmax(dim=-1) for trajectory in result.trajectories]
-    return torch.stack(each).mean(dim=0).clamp(min=1e-12).log()
+    each = [shop.logits(trajectory.restored, views=views) for trajectory in result.trajectories]
+    return classifiers.mean_answer(shop.model, torch.stack(each), dim=0, least=1e-12)

@@ -9,6 +9,7 @@ from deep_protection.attacks import ATTACKS, attack
 from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.fitting import Progress
 from deep_protection.images import read_image, to_pillow
+from deep_protection.logits import as_classes
 from deep_protection.maps import as_record, extract_text
 from deep_protection.purification import Preset
 from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, inpaint, stop_for, upscale
@@ -48,7 +49,7 @@ def _attack(shop: Workshop, work: Work) -> Made:
         spec = replace(spec, epsilon=work.options["epsilon_255"] / 255)
     pixels = shop.seen(opened(work.inputs["image"]).pixels)
     logits = shop.logits(pixels)
-    answered = logits.argmax(dim=-1)
+    answered = as_classes(logits).argmax(dim=-1)
     given = pixels[None].to(shop.device)
     with shop.interruptible(work):
         found = attack(shop.model, given, answered[None].to(shop.device), spec, seed=work.options["seed"] % 2**32)
@@ -59,7 +60,7 @@ def _attack(shop: Workshop, work: Work) -> Made:
     answer = {
         "before": shop.top(logits),
         "after": shop.top(after),
-        "fooled": bool(after.argmax() != answered),
+        "fooled": bool(as_classes(after).argmax() != answered),
         "attack": spec.name,
         "epsilon_255": None if spec.epsilon is None or spec.norm != "Linf" else round(spec.epsilon * 255, 3),
         "linf": round(change.abs().max().item(), 6),

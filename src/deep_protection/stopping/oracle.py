@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deep_protection.errors import OptionError
-from deep_protection.logits import read_logits
+from deep_protection.logits import as_classes, read_logits
 from deep_protection.stopping.rule import Decision, StopRule
 from deep_protection.stopping.trajectory import Trajectory
 
@@ -43,7 +43,7 @@ class Oracle(StopRule):
     def decide(self, trajectory: Trajectory) -> Decision:
         with torch.no_grad():
             said = self.classifier(trajectory.latest_output.unsqueeze(0))
-        logits = read_logits(said, 1, "the oracle's classifier")
+        logits = as_classes(read_logits(said, 1, "the oracle's classifier"))
         found = self.label in logits[0].topk(min(self.k, logits.shape[-1])).indices.tolist()
         newest = trajectory[-1].iteration
         if found:

@@ -14,6 +14,7 @@ from deep_protection.classifiers import Classifier, wordnet_ids
 from deep_protection.errors import OptionError
 from deep_protection.evaluation.samples import imagenet_samples
 from deep_protection.images import read_image
+from deep_protection.logits import as_classes
 
 SAMPLES = "samples"
 PREDICTED = "predicted"
@@ -32,7 +33,7 @@ class Labelled:
     def labelled_by(self, classifier: Classifier) -> "Labelled":
         """With the classifier's own first answer for a label."""
         with torch.no_grad():
-            return replace(self, label=int(classifier(self.pixels(classifier)[None]).argmax()))
+            return replace(self, label=int(as_classes(classifier(self.pixels(classifier)[None])).argmax()))
 
     def pixels(self, classifier: Classifier) -> Tensor:
         """``3×H×W`` in ``[0, 1]``, as the classifier sees it."""
@@ -65,7 +66,7 @@ def labelled_pictures(
 @torch.no_grad()
 def recognised(pictures: Iterable[Labelled], classifier: Classifier, limit: int | None = None) -> list[Labelled]:
     """The first ``limit`` that the classifier gets right as they are."""
-    right = (each for each in pictures if classifier(each.pixels(classifier)[None]).argmax() == each.label)
+    right = (each for each in pictures if as_classes(classifier(each.pixels(classifier)[None])).argmax() == each.label)
     return list(islice(right, limit))
 
 

@@ -26,6 +26,7 @@ from deep_protection.evaluation.experiment.units import (
     Unit,
 )
 from deep_protection.evaluation.experiment.worker import as_array
+from deep_protection.logits import as_classes
 
 Report = Callable[[int, int, str], None]
 """Units done, units in all, what was done last."""
@@ -84,7 +85,7 @@ class Run:
             label=job.picture.label,
             attack=job.attack,
             seed=self.settings.seed,
-            clean_correct=bool(classifier(clean[None]).argmax() == job.picture.label),
+            clean_correct=bool(as_classes(classifier(clean[None])).argmax() == job.picture.label),
             against=job.against,
             through=defended_by(job.against),
             spec=self.settings.through_the_defence(job.attack) if job.against else None,

@@ -25,6 +25,7 @@ from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, Ju
 from deep_protection.evaluation.experiment.worker import Worker, as_array, judged
 from deep_protection.fitting import FitTask, Seat, Stack, opened, usable_cores, use_threads
 from deep_protection.generators import GENERATORS, FastGenerator
+from deep_protection.logits import as_classes
 from deep_protection.purification import PRESETS
 from deep_protection.seeds import picture_seed
 from deep_protection.stopping import Fixed, Trajectory
@@ -114,7 +115,7 @@ def _attacks(settings: Settings, classifier: Classifier) -> Iterator[AttackUnit]
     for picture in labelled_pictures(settings.images, classifier, settings.limit):
         clean = picture.pixels(classifier)
         with torch.no_grad():
-            right = bool(classifier(clean[None]).argmax() == picture.label)
+            right = bool(as_classes(classifier(clean[None])).argmax() == picture.label)
         for attack in settings.attacks:
             yield AttackUnit(picture.name, picture.label, attack, settings.seed, right, as_array(clean))
 
