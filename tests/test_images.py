@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
 
+import deep_protection as dp
 from deep_protection import ImageError, OutputError
 from deep_protection.images import (
     MAX_PIXELS,
@@ -111,6 +112,49 @@ def test_transparent_palette_keeps_its_transparency(small: Image.Image) -> None:
     assert back.getpixel((0, 0))[3] == 0
 
 
+def logo(hidden: int) -> np.ndarray[Any, Any]:
+    """A white disc with a soft edge on a transparent ground of a colour that nobody sees."""
+    disc = Image.new("L", (160, 160))
+    ImageDraw.Draw(disc).ellipse((30, 30, 130, 130), fill=255)
+    soft = np.asarray(disc.resize((40, 40), Image.Resampling.BOX))
+    rgba = np.dstack([np.full((40, 40, 3), 255, np.uint8), soft])
+    rgba[soft == 0, :3] = hidden
+    return rgba
+
+
+LOGOS: dict[str, Callable[[np.ndarray[Any, Any]], Any]] = {
+    "array": lambda rgba: rgba,
+    "tensor": lambda rgba: torch.from_numpy(rgba).permute(2, 0, 1),
+    "float array": lambda rgba: rgba.astype(np.float32) / 255,
+    "RGBA": Image.fromarray,
+    "LA": lambda rgba: Image.fromarray(np.ascontiguousarray(rgba[..., 2:])),
+}
+
+
+@pytest.mark.parametrize("kind", LOGOS)
+def test_hidden_colours_are_not_seen_and_come_back(kind: str) -> None:
+    black, white = (take_picture(LOGOS[kind](logo(hidden))) for hidden in (0, 255))
+    assert torch.allclose(black.target, white.target)
+    assert torch.allclose(black.on_paper, white.on_paper)
+    given = LOGOS[kind](logo(7))
+    assert np.array_equal(np.asarray(unchanged(given)), np.asarray(given))
+
+
+def test_hidden_colours_do_not_bleed_into_edges() -> None:
+    for made in (dp.purify(Image.fromarray(logo(0)), stop="fixed:60"), dp.purify(logo(0), stop="fixed:60")):
+        seen = np.asarray(made)
+        assert seen[seen[..., 3] > 0, :3].min() > 245
+
+
+def test_a_picture_of_which_nothing_is_seen_is_taken_as_it_is() -> None:
+    blank = np.full((4, 5, 4), 90, np.uint8)
+    blank[..., 3] = 0
+    assert np.array_equal(unchanged(blank), blank)
+    line = np.zeros((1, 9, 4), np.uint8)
+    line[0, 4] = 255
+    assert take_picture(line).target.min() == 1
+
+
 def test_equal_pictures_have_equal_pixels_whatever_their_type(small: Image.Image) -> None:
     array = np.array(small)
     forms = [
@@ -147,6 +191,56 @@ def test_a_colour_profile_is_put_back(small: Image.Image) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     back = Image.open(io.BytesIO(unchanged(encoded(small, "PNG", icc_profile=profile))))
     assert back.info["icc_profile"] == profile
+
+
+DOTS: dict[str, Callable[[Image.Image], bytes]] = {
+    "PNG": lambda image: encoded(image, "PNG", dpi=(300, 150)),
+    "JPEG": lambda image: encoded(image, "JPEG", dpi=(300, 150)),
+    "TIFF": lambda image: encoded(image, "TIFF", dpi=(300, 150)),
+    "TIFF, centimetres": lambda image: encoded(
+        image, "TIFF", resolution_unit=3, x_resolution=118.11, y_resolution=59.055
+    ),
+    "BMP": lambda image: encoded(image, "BMP", dpi=(300, 150)),
+    "16-bit PNG": lambda image: encoded(
+        Image.fromarray(np.array(image.convert("L")).astype(np.uint16) * 257), "PNG", dpi=(300, 150)
+    ),
+    "CMYK": lambda image: encoded(image.convert("CMYK"), "JPEG", dpi=(300, 150)),
+    "palette": lambda image: encoded(image.convert("P"), "PNG", dpi=(300, 150)),
+    "alpha": lambda image: encoded(image.convert("RGBA"), "PNG", dpi=(300, 150)),
+}
+
+
+@pytest.mark.parametrize("kind", DOTS)
+def test_dots_an_inch_are_kept(kind: str, small: Image.Image) -> None:
+    data = DOTS[kind](small)
+    for made in (unchanged(data), encode(unchanged(Image.open(io.BytesIO(data))), "TIFF")):
+        assert Image.open(io.BytesIO(made)).info["dpi"] == pytest.approx((300, 150), abs=0.5)
+
+
+def test_dots_an_inch_turn_with_the_picture(small: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encoded(small, "PNG", exif=exif, dpi=(300, 150))
+    assert Image.open(io.BytesIO(unchanged(turned))).info["dpi"] == pytest.approx((150, 300), abs=0.5)
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "TIFF", "BMP"])
+def test_none_are_made_up(name: str, small: Image.Image) -> None:
+    with (
+        Image.open(io.BytesIO(encoded(small, name))) as given,
+        Image.open(io.BytesIO(unchanged(encoded(small, name)))) as made,
+    ):
+        assert made.info.get("dpi") == given.info.get("dpi")
+
+
+def test_how_a_png_is_to_be_shown_is_kept(small: Image.Image) -> None:
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add(b"gAMA", struct.pack(">I", 100_000))
+    chunks.add(b"cHRM", struct.pack(">8I", *range(30_000, 30_008)))
+    given = encoded(small, "PNG", pnginfo=chunks)
+    with Image.open(io.BytesIO(unchanged(given))) as made:
+        assert made.info["gamma"] == 1
+        assert made.info["chromaticity"] == pytest.approx([each / 100_000 for each in range(30_000, 30_008)])
 
 
 def test_sixteen_bit_png_keeps_its_bits() -> None:

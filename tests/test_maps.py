@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tracemalloc
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -29,7 +30,7 @@ from deep_protection.maps import (
     window,
 )
 from deep_protection.maps.bands import Band, letters_between
-from deep_protection.maps.chains import chains, completed, marks_of, straightened
+from deep_protection.maps.chains import Mark, chains, completed, marks_of, straightened
 from deep_protection.maps.legibility import separability
 from deep_protection.maps.lettering import Sizes, darker, enlarged, layer, lettering, threshold
 from deep_protection.maps.library import opencv
@@ -214,6 +215,31 @@ def test_a_band_of_the_faintest_print_is_still_a_picture() -> None:
     shown = letters_between(Band.through(letters, 0), faint, threshold(faint))
     assert shown is not None
     assert shown[0].shape[0] == 48
+
+
+def stippled(across: int, down: int, apart: float = 24.0) -> list[Mark]:
+    """Marks of like size, nearly in rows and columns."""
+    random = np.random.default_rng(0)
+    none, sizes = np.zeros(0, np.int64), random.uniform(9, 14, across * down)
+    places = [np.array([apart * x, apart * y]) + random.normal(0, 2, 2) for y in range(down) for x in range(across)]
+    return [Mark(none, none, place, float(size)) for place, size in zip(places, sizes, strict=True)]
+
+
+def test_a_stippled_sheet_takes_no_more_memory_than_it_has_marks() -> None:
+    marks = stippled(60, 50)
+    tracemalloc.start()
+    found = chains(marks)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found
+    assert peak < 150e6  # one table of all pairs has 72 MB, and there were five
+
+
+def test_no_chain_is_another_over_again() -> None:
+    found = [set(chain) for chain in chains(stippled(12, 6))]
+    assert len(found) > 5
+    for number, one in enumerate(found):
+        assert not any(len(one & other) > 0.6 * len(one) for other in found[:number])
 
 
 def test_a_dashed_line_is_not_read(reader: Reader) -> None:

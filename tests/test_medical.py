@@ -117,6 +117,64 @@ def test_a_table_of_values_is_looked_up() -> None:
     assert np.abs(values / 65535 - np.sqrt(RAMP / 4095)).max() < 0.001
 
 
+WINDOW: dict[str, Any] = {"WindowCenter": 2000, "WindowWidth": 1000}
+ODD: dict[str, dict[str, Any]] = {
+    "empty window": {"WindowCenter": "", "WindowWidth": ""},
+    "half a window": {"WindowCenter": 500},
+    "width of 0": {"WindowCenter": 500, "WindowWidth": 0},
+    "negative width": {"WindowCenter": 500, "WindowWidth": -4},
+    "no tables": {"VOILUTSequence": []},
+    "empty scale": {"RescaleSlope": "", "RescaleIntercept": ""},
+    "slope alone": {"RescaleSlope": 2},
+    "slope of 0": {"RescaleSlope": 0, "RescaleIntercept": 3},
+    "empty padding": {"PixelPaddingValue": ""},
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_empty_and_odd_elements_are_shown_from_least_to_greatest(kind: str) -> None:
+    data = dicom(**ODD[kind])
+    assert np.array_equal(shown(data), shown(dicom()))
+    assert "from its least to its greatest value" in read_image(data)[2][-1]
+
+
+@pytest.mark.parametrize("odd", [{"VOILUTSequence": []}, {"VOILUTFunction": ""}, {"RescaleSlope": ""}])
+def test_a_window_beside_an_empty_element_is_applied(odd: dict[str, Any]) -> None:
+    assert np.array_equal(shown(dicom(**WINDOW, **odd)), shown(dicom(**WINDOW)))
+
+
+def test_an_empty_table_of_values_gives_way_to_the_window() -> None:
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    table = Dataset()
+    table.LUTDescriptor = [4096, 0, 16]  # and no data
+    data = dicom(VOILUTSequence=Sequence([table]), **WINDOW)
+    assert np.array_equal(shown(data), shown(dicom(**WINDOW)))
+    assert any("cannot be used" in note for note in read_image(data)[2])
+
+
+def test_padding_is_no_least_value() -> None:
+    values = RAMP.astype(np.int16) + 1000
+    padded = values.copy()
+    padded[0] = -2000
+    alone = (values[1:].astype(float) - values[1:].min()) / np.ptp(values[1:])
+    found = shown(dicom(padded, PixelPaddingValue=-2000, BitsStored=16, HighBit=15)) / 65535
+    assert np.abs(found[1:] - alone).max() < 1e-4
+    assert (found[0] == 0).all()
+
+
+def test_an_old_file_without_a_header_is_read(tmp_path: Path) -> None:
+    import pydicom
+
+    dataset = pydicom.dcmread(io.BytesIO(dicom(BitsStored=None, HighBit=None, PixelRepresentation=None)))
+    del dataset.file_meta
+    dataset.save_as(tmp_path / "OLD.DCM", implicit_vr=True, little_endian=True)
+    image, _, notes = read_image(tmp_path / "OLD.DCM")
+    assert np.array_equal(np.asarray(image), shown(dicom()))
+    assert "taken for granted: BitsStored 16, HighBit 15, PixelRepresentation 0, TransferSyntaxUID" in notes[1]
+
+
 def test_a_flat_picture_is_black() -> None:
     assert (shown(dicom(np.full((4, 4), 7, np.uint16))) == 0).all()
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deep_protection.errors import ImageError
+from deep_protection.images.alpha import with_hidden
 from deep_protection.images.limits import check_size
 from deep_protection.images.picture import Picture
 from deep_protection.images.values import check_unit_range
@@ -38,7 +39,7 @@ def from_array(array: NDArray[Any]) -> Picture:
             back = back.mul(largest).round()
         return back.contiguous().numpy().astype(array.dtype)
 
-    return Picture(_to_rgb(chw), rebuild)
+    return Picture(_to_rgb(chw), rebuild, alpha=_alpha(chw))
 
 
 def from_tensor(tensor: Tensor) -> Picture:
@@ -57,7 +58,7 @@ def from_tensor(tensor: Tensor) -> Picture:
             back = back.mul(largest).round()
         return back.to(kind).to(device)
 
-    return Picture(_to_rgb(chw), rebuild)
+    return Picture(_to_rgb(chw), rebuild, alpha=_alpha(chw))
 
 
 def _largest(kind: str, is_float: bool, what: str) -> int | None:
@@ -78,6 +79,10 @@ def _to_rgb(chw: Tensor) -> Tensor:
     return (chw[:3] if chw.shape[0] > 1 else chw.expand(3, -1, -1)).contiguous()
 
 
+def _alpha(chw: Tensor) -> Tensor | None:
+    return chw[3] if chw.shape[0] == 4 else None
+
+
 def _to_channels(pixels: Tensor, original: Tensor) -> Tensor:
     """Restored RGB back to as many channels as ``original`` (``C×H×W``) had, its alpha put back."""
     pixels = pixels.clamp(0, 1)
@@ -86,6 +91,7 @@ def _to_channels(pixels: Tensor, original: Tensor) -> Tensor:
     if original.shape[0] != 4:
         return pixels
     alpha = original[3:]
+    pixels = with_hidden(pixels, original[:3], alpha[0])
     if alpha.shape[1:] != pixels.shape[1:]:
         size = list(pixels.shape[1:])
         alpha = F.interpolate(alpha[None], size=size, mode="bicubic", align_corners=False)[0].clamp(0, 1)

@@ -19,6 +19,9 @@ from deep_protection.quiet import warnings_silenced
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 """What is opened: common, and decoded in this process. Others (EPS) would run programs on a stranger's file."""
 
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
+"""The EXIF tag, and what it says of a picture whose sides change places."""
+
 Source = str | os.PathLike[str] | bytes
 
 
@@ -80,7 +83,11 @@ def upright(image: Image.Image, what: str = "the picture") -> Image.Image:
         image.load()
     try:
         with warnings_silenced():
-            return ImageOps.exif_transpose(image)
+            turned = ImageOps.exif_transpose(image)
+            sideways = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+        if sideways and "dpi" in turned.info:
+            turned.info["dpi"] = tuple(reversed(turned.info["dpi"]))
+        return turned
     except Exception:  # EXIF data is often damaged, and then it orients nothing
         return image.copy()
 

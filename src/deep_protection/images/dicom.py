@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deep_protection.errors import ImageError, MissingExtraError
+from deep_protection.images.dicom_shown import as_shown, completed
 from deep_protection.images.limits import check_size
 
 SUFFIXES = (".dcm", ".dicom")
@@ -51,14 +52,15 @@ def opened(data: bytes, what: str) -> tuple[Image.Image, tuple[str, ...]]:
     if frames > 1:
         raise ImageError(f"{what} has {frames} frames; only single ones are restored: save the one you want by itself")
     check_size(width, height, what)
+    notes = [f"{what} is DICOM: what is restored is the picture in it as shown, without the header, and not a DICOM"]
+    notes += completed(pydicom, dataset)
     kind = str(dataset.get("PhotometricInterpretation"))
     values = _decoded(pydicom, dataset, what)
-    notes = [f"{what} is DICOM: what is restored is the picture in it as shown, without the header, and not a DICOM"]
     if values.ndim == 3 and values.shape[-1] == 3 and values.dtype == np.uint8:
         return Image.fromarray(values), tuple(notes)
     if kind not in _GREY or values.ndim != 2:
         raise ImageError(f"{what} holds pixels of kind {kind}, {values.dtype}; grey and 8-bit colour ones can be used")
-    shown, note = _shown(pydicom.pixels, dataset, values)
+    shown, note = as_shown(pydicom.pixels, dataset, values)
     if kind == "MONOCHROME1":  # the least value is white
         shown = 1 - shown
     return Image.fromarray((shown * 65535).round().astype(np.uint16)), (*notes, *note)
@@ -78,25 +80,3 @@ def _decoded(pydicom: Any, dataset: Any, what: str) -> NDArray[Any]:
         coloured: NDArray[Any] = pydicom.pixels.apply_color_lut(values, dataset)
         return (coloured >> 8).astype(np.uint8) if coloured.dtype == np.uint16 else coloured
     return values
-
-
-def _shown(pixels: Any, dataset: Any, values: NDArray[Any]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Grey values as a viewer shows them at first, in ``[0, 1]``, and what to say of it."""
-    values = pixels.apply_modality_lut(values, dataset).astype(np.float64)
-    note: tuple[str, ...] = ()
-    if "VOILUTSequence" in dataset:
-        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        values = pixels.apply_voi(values.astype(np.int64), dataset).astype(np.float64)
-        low, high = 0.0, float(2**bits - 1)
-    elif "WindowCenter" in dataset and "WindowWidth" in dataset:
-        # What lies far outside of the window is shown as the least and the greatest value there is.
-        with np.errstate(over="ignore"):
-            low, high = pixels.apply_windowing(np.array([-1e12, 1e12]), dataset)
-            values = pixels.apply_windowing(values, dataset)
-    else:
-        low, high = float(values.min()), float(values.max())
-        note = ("it names no window: it is shown from its least to its greatest value",)
-    if high == low:
-        return np.zeros_like(values), note
-    shown: NDArray[np.float64] = ((values - low) / (high - low)).clip(0, 1)
-    return shown, note

@@ -3,13 +3,14 @@
 import os
 import secrets
 import stat
+import struct
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from deep_protection.errors import OutputError
 
@@ -60,9 +61,17 @@ def check_side(name: str, width: int, height: int) -> None:
 
 
 def encode(image: Image.Image, name: str) -> bytes:
-    """The picture as a file's content. JPEG and BMP hold neither alpha nor 16 bits: white is put behind, bits cut."""
-    image, profile = _fitting(image, name), image.info.get("icc_profile")
+    """The picture as a file's content, with its colour profile, dots an inch and, in PNG, gamma.
+
+    JPEG and BMP hold neither alpha nor 16 bits: white is put behind, bits cut.
+    """
+    info = image.info
+    image, profile = _fitting(image, name), info.get("icc_profile")
     options = dict(_OPTIONS[name])
+    if name != "WEBP" and _is_density(info.get("dpi")):
+        options["dpi"] = tuple(float(each) for each in info["dpi"])
+    if name == "PNG":
+        options["pnginfo"] = _png_chunks(info)
     if profile is not None and name != "BMP":
         options["icc_profile"] = profile
     buffer = BytesIO()
@@ -71,6 +80,23 @@ def encode(image: Image.Image, name: str) -> bytes:
     except Exception as error:  # encoders raise nearly anything
         raise OutputError(f"a picture of {image.width}×{image.height} cannot be written as {name} ({error})") from None
     return buffer.getvalue()
+
+
+def _is_density(dpi: object) -> bool:
+    """Whether dots an inch can be written: damaged files name zero or endless ones, Pillow 1 for TIFF without."""
+    return isinstance(dpi, tuple) and len(dpi) == 2 and all(1 < float(each) < 65_536 for each in dpi)
+
+
+def _png_chunks(info: dict[str | tuple[int, int], Any]) -> PngImagePlugin.PngInfo:
+    """How a PNG's values are to be shown, as it was read."""
+    chunks = PngImagePlugin.PngInfo()
+    if "gamma" in info:
+        chunks.add(b"gAMA", struct.pack(">I", round(info["gamma"] * 100_000)))
+    if len(info.get("chromaticity", ())) == 8:
+        chunks.add(b"cHRM", struct.pack(">8I", *(round(each * 100_000) for each in info["chromaticity"])))
+    if "srgb" in info:
+        chunks.add(b"sRGB", bytes([info["srgb"]]))
+    return chunks
 
 
 def _fitting(image: Image.Image, name: str) -> Image.Image:

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from deep_protection.images.alpha import on_white, visible
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -20,5 +22,17 @@ class Picture:
     rebuild: Callable[[Tensor], Any]
     notes: tuple[str, ...] = ()
     """What a user should be told, such as that only the first frame was used."""
+    alpha: Tensor | None = None
+    """``H×W`` in ``[0, 1]``, 0 where nothing is seen; None for a picture without."""
     written_as: str | None = None
     """The format that ``rebuild`` gives bytes of; None where it gives something else."""
+
+    @property
+    def target(self) -> Tensor:
+        """What is fitted: ``pixels`` with the colours that alpha hides replaced by those around them."""
+        return self.pixels if self.alpha is None else visible(self.pixels, self.alpha)
+
+    @property
+    def on_paper(self) -> Tensor:
+        """``pixels`` as they are seen on white paper."""
+        return self.pixels if self.alpha is None else on_white(self.pixels, self.alpha)

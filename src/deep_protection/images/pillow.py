@@ -1,8 +1,9 @@
 """Pillow pictures of every mode to pixels and back.
 
-Alpha is kept aside and put back. An embedded colour profile of an RGB or grey picture is put back too, the pixel
-values being left in their own colour space. Palette, bilevel and CMYK pictures come back as RGB, grey and RGB: their
-own modes cannot hold a restored picture.
+Alpha is kept aside and put back, and so are colours that it hides. An embedded colour profile of an RGB or grey
+picture is put back too, the pixel values being left in their own colour space; so are dots an inch and a PNG's gamma.
+Palette, bilevel and CMYK pictures come
+back as RGB, grey and RGB: their own modes cannot hold a restored picture.
 """
 
 from io import BytesIO
@@ -15,11 +16,16 @@ from PIL import Image, ImageCms
 from torch import Tensor
 
 from deep_protection.errors import ImageError
+from deep_protection.images.alpha import with_hidden
 from deep_protection.images.limits import check_size
 from deep_protection.images.picture import Picture
 from deep_protection.images.values import check_unit_range
 
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+KEPT = ("dpi", "gamma", "chromaticity", "srgb")
+"""What Pillow tells of a picture that is still true of a restored one, in its own words."""
 
 
 def from_pillow(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture:
@@ -29,21 +35,28 @@ def from_pillow(image: Image.Image, notes: tuple[str, ...] = ()) -> Picture:
         return _from_sixteen_bit(image, notes)
     if image.mode == "F":
         return _from_float(image, notes)
+    kept = _kept(image)
     image, profile = _in_rgb_or_grey(image)
+    if profile is not None:
+        kept["icc_profile"] = profile
     values: NDArray[np.uint8] = np.array(image)
     alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
     grey = image.mode in ("L", "LA")
 
     def rebuild(pixels: Tensor) -> Image.Image:
+        if opacity is not None:
+            pixels = with_hidden(pixels, given, opacity)
         restored = Image.fromarray(to_grey(pixels, 255) if grey else to_rgb(pixels))
         if alpha is not None:
             same = alpha.size == restored.size
             restored.putalpha(alpha if same else alpha.resize(restored.size, Image.Resampling.BICUBIC))
-        return _with_profile(restored, profile)
+        return _with_kept(restored, kept)
 
     colours = values[..., None] if values.ndim == 2 else values[..., :1] if grey else values[..., :3]
     pixels = torch.from_numpy(np.ascontiguousarray(colours)).permute(2, 0, 1).to(torch.float32).div(255)
-    return Picture(pixels.expand(3, -1, -1).contiguous(), rebuild, notes)
+    given = pixels.expand(3, -1, -1).contiguous()
+    opacity = None if alpha is None else torch.from_numpy(np.array(alpha)).to(torch.float32).div(255)
+    return Picture(given, rebuild, notes, alpha=opacity)
 
 
 def in_rgb(image: Image.Image) -> Image.Image:
@@ -70,10 +83,14 @@ def to_grey(pixels: Tensor, largest: int) -> NDArray[Any]:
     return pixels.clamp(0, 1).mean(dim=0).mul(largest).round().numpy().astype(kind)
 
 
-def _with_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile is not None:
-        image.info["icc_profile"] = profile
+def _with_kept(image: Image.Image, kept: dict[str, Any]) -> Image.Image:
+    image.info.update(kept)
     return image
+
+
+def _kept(image: Image.Image, *more: str) -> dict[str, Any]:
+    """What a restored picture goes on to say of itself: dots an inch, and how its values are to be shown."""
+    return {name: image.info[name] for name in (*KEPT, *more) if image.info.get(name) is not None}
 
 
 def _in_rgb_or_grey(image: Image.Image) -> tuple[Image.Image, bytes | None]:
@@ -112,11 +129,11 @@ def _from_sixteen_bit(image: Image.Image, notes: tuple[str, ...]) -> Picture:
         raise ImageError(
             f"integer picture with values {values.min()} to {values.max()}; 16-bit pictures hold 0 to 65535"
         )
-    mode, profile = image.mode, image.info.get("icc_profile")
+    mode, kept = image.mode, _kept(image, "icc_profile")
 
     def rebuild(pixels: Tensor) -> Image.Image:
         restored = Image.fromarray(to_grey(pixels, 65535))
-        return _with_profile(restored.convert("I") if mode == "I" else restored, profile)
+        return _with_kept(restored.convert("I") if mode == "I" else restored, kept)
 
     grey = torch.from_numpy(values).to(torch.float32).div(65535)
     return Picture(grey.expand(3, -1, -1).contiguous(), rebuild, notes)
@@ -125,7 +142,9 @@ def _from_sixteen_bit(image: Image.Image, notes: tuple[str, ...]) -> Picture:
 def _from_float(image: Image.Image, notes: tuple[str, ...]) -> Picture:
     grey = check_unit_range(torch.from_numpy(np.array(image, dtype=np.float32)), "the picture of mode F")
 
+    kept = _kept(image, "icc_profile")
+
     def rebuild(pixels: Tensor) -> Image.Image:
-        return Image.fromarray(pixels.clamp(0, 1).mean(dim=0).numpy())
+        return _with_kept(Image.fromarray(pixels.clamp(0, 1).mean(dim=0).numpy()), kept)
 
     return Picture(grey.expand(3, -1, -1).contiguous(), rebuild, notes)

@@ -74,7 +74,9 @@ def _from_bytes(data: bytes) -> Picture:
     opened, name, notes = read_image(data)
     picture = from_pillow(opened, notes)
     written = bytes_format(name)
-    return Picture(picture.pixels, lambda pixels: encode(picture.rebuild(pixels), written), notes, written)
+    return Picture(
+        picture.pixels, lambda pixels: encode(picture.rebuild(pixels), written), notes, picture.alpha, written
+    )
 
 
 def _only(parts: Sequence[Any]) -> Any:

@@ -1,6 +1,8 @@
 """Letters set wide apart along a curve: found as chains of marks, set straight and close, and read."""
 
+from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from math import cos, log, radians
 from typing import Any
 
@@ -8,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deep_protection.maps.lettering import ENLARGED, Ink, Mask
-from deep_protection.maps.library import opencv
+from deep_protection.maps.library import geometry, opencv
 from deep_protection.maps.reader import Points
 
 FARTHEST = 3.3
 """Distance of neighbours, in letter sizes."""
+UNLIKE = 1.8
+"""Sizes of neighbours differ by less than this factor."""
 BEND = cos(radians(30))
 """The most that a chain turns from letter to letter."""
 SHORTEST = 4
@@ -71,19 +75,22 @@ def chains(marks: list[Mark]) -> list[list[int]]:
     if len(marks) < SHORTEST:
         return []
     grower = _Grower(marks)
-    candidates = []
-    for first in range(len(marks)):
-        for second in grower.near[first]:
+    best: dict[tuple[int, ...], tuple[float, list[int]]] = {}
+    for first, near in enumerate(grower.gaps):
+        for second in near:
             if first < second:
-                chain, cost = grower.grown(first, int(second))
+                chain, cost = grower.grown(first, second)
                 if len(chain) >= SHORTEST:
-                    candidates.append((cost / (len(chain) - 2) - 0.25 * min(len(chain), 8), chain))
+                    rated = (cost / (len(chain) - 2) - 0.25 * min(len(chain), 8), chain)
+                    members = tuple(sorted(chain))
+                    best[members] = min(rated, best.get(members, rated))
     kept: list[list[int]] = []
-    seen: list[frozenset[int]] = []
-    for _, chain in sorted(candidates):
-        members = frozenset(chain)
-        if not any(len(members & other) > 0.6 * len(members) for other in seen):
-            seen.append(members)
+    holders: list[list[int]] = [[] for _ in marks]  # which of the kept a mark is in: only they can share it
+    for _, chain in sorted(best.values()):
+        shared = Counter(number for mark in chain for number in holders[mark])
+        if not any(count > 0.6 * len(chain) for count in shared.values()):
+            for mark in chain:
+                holders[mark].append(len(kept))
             kept.append(chain)
     return kept
 
@@ -94,40 +101,59 @@ class _Grower:
     def __init__(self, marks: list[Mark]) -> None:
         self.places = np.array([mark.centre for mark in marks])
         self.sizes = np.array([mark.size for mark in marks])
-        self.apart = np.linalg.norm(self.places[:, None] - self.places[None], axis=2)
-        ratio = self.sizes[:, None] / self.sizes[None]
-        self.mean = (self.sizes[:, None] + self.sizes[None]) / 2
-        alike = (ratio < 1.8) & (ratio > 1 / 1.8)
-        near = alike & (self.apart < FARTHEST * self.mean) & (self.apart > 0.55 * self.mean)
-        self.near = [np.flatnonzero(row) for row in near]
+        self.gaps = self._neighbours()
+        """For each mark how far its neighbours are, by their numbers, in order."""
+        self._follows: dict[tuple[int, int], tuple[float, int] | None] = {}
+
+    def _neighbours(self) -> list[dict[int, float]]:
+        shapely = geometry()
+        reach = FARTHEST * (1 + UNLIKE) / 2 * self.sizes[:, None]  # of the largest that is alike
+        tree = shapely.STRtree(shapely.points(self.places))
+        ours, theirs = tree.query(shapely.box(*(self.places - reach).T, *(self.places + reach).T))
+        order = np.lexsort((theirs, ours))
+        begins = np.searchsorted(ours[order], np.arange(len(self.places) + 1))
+        gaps = []
+        for mark, (begin, end) in enumerate(pairwise(begins)):
+            others = theirs[order[begin:end]]
+            apart = np.linalg.norm(self.places[mark] - self.places[others], axis=1)
+            ratio, mean = self.sizes[mark] / self.sizes[others], (self.sizes[mark] + self.sizes[others]) / 2
+            near = (ratio < UNLIKE) & (ratio > 1 / UNLIKE) & (apart < FARTHEST * mean) & (apart > 0.55 * mean)
+            gaps.append(dict(zip(others[near].tolist(), apart[near].tolist(), strict=True)))
+        return gaps
 
     def grown(self, first: int, second: int) -> tuple[list[int], float]:
-        chain, cost = [first, second], 0.0
+        chain, members, cost = [first, second], {first, second}, 0.0
         for _ in range(2):
-            while (found := self._next(chain[-2], chain[-1])) is not None and found[1] not in chain:
+            while (found := self._next(chain[-2], chain[-1])) is not None and found[1] not in members:
                 chain.append(found[1])
+                members.add(found[1])
                 cost += found[0]
             chain.reverse()
         return chain, cost
 
     def _next(self, before: int, last: int) -> tuple[float, int] | None:
         """Cost and number of the mark that goes on best from ``before`` and ``last``."""
-        heading = (self.places[last] - self.places[before]) / self.apart[before, last]
+        if (before, last) not in self._follows:
+            self._follows[before, last] = self._best(before, last)
+        return self._follows[before, last]
+
+    def _best(self, before: int, last: int) -> tuple[float, int] | None:
+        step = self.gaps[last][before]
+        heading = (self.places[last] - self.places[before]) / step
         best: tuple[float, int] | None = None
-        for mark in self.near[last]:
-            gap = self.apart[last, mark]
+        for mark, gap in self.gaps[last].items():
             straight = float(heading @ (self.places[mark] - self.places[last])) / gap
-            spacing = gap / self.apart[before, last]
+            spacing = gap / step
             if mark == before or straight < BEND or not 0.4 < spacing < 2.6:
                 continue
             cost = (
                 6 * (1 - straight)
                 + abs(log(spacing))
                 + 0.8 * abs(log(self.sizes[mark] / self.sizes[last]))
-                + gap / (4 * self.mean[last, mark])
+                + gap / (2 * (self.sizes[last] + self.sizes[mark]))
             )
             if cost < 1.6 and (best is None or cost < best[0]):
-                best = (float(cost), int(mark))
+                best = (float(cost), mark)
         return best
 
 

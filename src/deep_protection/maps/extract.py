@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from deep_protection.errors import CancelledError
 from deep_protection.fitting import ProgressCallback, Recipe
@@ -91,11 +92,12 @@ def extract_text(
     opencv()
     reader = Reader() if ocr else None
     picture = take_picture(image)
+    paper = picture.on_paper  # what is drawn on transparent ground is read as on paper
     settings: dict[str, Any] = {"seed": seed, "device": device, "workers": workers, "is_cancelled": is_cancelled}
-    residual = deep_image_residual(picture.pixels, stop=stop, progress=progress, **settings)
+    residual = deep_image_residual(paper, stop=stop, progress=progress, **settings)
     ink = dark_ink(residual).numpy()
     del residual
-    sheet = to_rgb(picture.pixels)
+    sheet = to_rgb(paper)
     letters = np.zeros(ink.shape, np.float32)
     words: list[Word] = []
     tiles = cut(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
@@ -113,7 +115,7 @@ def extract_text(
         words,
         _as_layer(sheet, letters),
         _without(picture, letters, words if ocr else None, settings),
-        to_pillow(picture.pixels),
+        to_pillow(paper),
     )
 
 
@@ -146,8 +148,13 @@ def _without(picture: Picture, letters: Ink, words: list[Word] | None, settings:
         mask = np.zeros(letters.shape, np.uint8)
         for word in words:
             cv2.fillPoly(mask, [np.round(np.array(word.corners)).astype(np.int32)], 1)
-        mask &= darker(1 - picture.pixels.amax(dim=0).numpy()).astype(np.uint8)
+        mask &= darker(1 - picture.on_paper.amax(dim=0).numpy()).astype(np.uint8)
     known = torch.from_numpy(cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0)
     if bool(known.all()):
         return picture.rebuild(picture.pixels)
-    return next(purify_each([with_holes(picture, known)], total=1, preset=WITHOUT_TEXT, **settings)).image
+
+    def rebuild(pixels: Tensor) -> Any:
+        return picture.rebuild(torch.where(known, picture.pixels, pixels))
+
+    holed = with_holes(Picture(picture.on_paper, rebuild), known)
+    return next(purify_each([holed], total=1, preset=WITHOUT_TEXT, **settings)).image

@@ -1,4 +1,4 @@
-"""The doors to OpenCV and rapidocr: imported late, and with a clear word when they are missing."""
+"""The doors to OpenCV, Shapely and rapidocr: imported late, and with a clear word when they are missing."""
 
 from typing import Any
 
@@ -25,3 +25,12 @@ def rapidocr() -> Any:
     except ImportError as error:
         raise MissingExtraError(f"reading text needs rapidocr, which is not installed ({error}); {_HOW}") from error
     return RapidOCR(params={"Global.log_level": "error", "EngineConfig.onnxruntime.intra_op_num_threads": 1})
+
+
+def geometry() -> Any:
+    """The shapely module."""
+    try:
+        import shapely
+    except ImportError as error:
+        raise MissingExtraError(f"chains of letters need Shapely, which is not installed ({error}); {_HOW}") from error
+    return shapely

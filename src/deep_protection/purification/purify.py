@@ -131,8 +131,9 @@ def purify_each(
             parts = len(tiles) * settings.fits
             mosaic = Mosaic(factor * height, factor * width, settings.overlap) if parts > 1 else None
             started.append(_Job(picture, tiles, settings.fits, mosaic))
+            shown = picture.target
             for tile in tiles:
-                target, lost = tile.of(picture.pixels), lost_of(picture, tile)
+                target, lost = tile.of(shown), lost_of(picture, tile)
                 for number in range(settings.fits):
                     yield FitTask(
                         target=target,

@@ -36,13 +36,14 @@ def psnr_to_seen(restored: Tensor, picture: Picture) -> float:
     """How close what would be seen of ``restored`` is to what was seen, in dB."""
     height, width = picture.pixels.shape[-2:]
     lost = lost_of(picture, Tile(0, height, 0, width))
-    return psnr(restored if lost is None else lost(restored[None])[0], picture.pixels)
+    return psnr(restored if lost is None else lost(restored[None])[0], picture.target)
 
 
 def with_holes(picture: Picture, known: Tensor) -> Seen:
     """The picture seen only where ``known`` (``H×W`` bool); there it comes back as it was."""
+    shown = picture.target
 
     def rebuild(pixels: Tensor) -> object:
-        return picture.rebuild(torch.where(known, picture.pixels, pixels))
+        return picture.rebuild(torch.where(known, shown, pixels))
 
-    return Seen(picture.pixels * known, rebuild, picture.notes, lost=lambda tile: Holes(tile.of(known)))
+    return Seen(shown * known, rebuild, picture.notes, lost=lambda tile: Holes(tile.of(known)))

@@ -82,12 +82,12 @@ def enlargeable(picture: Picture, factor: int) -> Seen:
     check_size(factor * width, factor * height, f"the picture, {factor} times as large,")
     if picture.written_as is not None:
         check_side(picture.written_as, factor * width, factor * height)
-    shrunk = Shrunk(factor)
+    shrunk, shown = Shrunk(factor), picture.target
 
     def rebuild(pixels: Tensor) -> Any:
-        return picture.rebuild(projected(pixels, picture.pixels, shrunk))
+        return picture.rebuild(projected(pixels, shown, shrunk))
 
-    return Seen(picture.pixels, rebuild, picture.notes, lost=partial(_same, shrunk), factor=factor)
+    return Seen(shown, rebuild, picture.notes, lost=partial(_same, shrunk), factor=factor)
 
 
 def _same(shrunk: Shrunk, _: object) -> Shrunk:
