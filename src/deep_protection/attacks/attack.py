@@ -18,7 +18,7 @@ from deep_protection.quiet import warnings_silenced
 from deep_protection.seeds import checked_seed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AttackResult:
     """What an attack made of ``N`` pictures."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """``pixels`` is ``3×H×W`` float32 RGB in ``[0, 1]``, on the CPU.
 
