@@ -152,3 +152,44 @@ def test_autoattack_runs_through_it(version: str, tiny: nn.Module, pictures: Ten
     made, answers = run.run_standard_evaluation(pictures, labels, batch_size=2)
     assert (made - pictures).abs().max() <= SIZE + 1e-6
     assert answers.shape == (2,)
+
+
+LOOKING_OUTSIDE: dict[str, dict[str, int]] = {
+    "NIFGSM": {"steps": 2},
+    "SINIFGSM": {"steps": 2},
+    "VMIFGSM": {"steps": 2, "N": 2},
+    "VNIFGSM": {"steps": 2, "N": 2},
+    "SPSA": {"nb_sample": 2, "nb_iter": 1},
+    "SparseFool": {"steps": 1},
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torchattacks")
+@pytest.mark.parametrize("name", LOOKING_OUTSIDE)
+@pytest.mark.parametrize("options", [{"quick": True}, {"answer": "restored", "stop": "fixed:1"}])
+def test_attacks_that_look_outside_the_range_on_their_way_are_answered(
+    name: str, options: dict[str, Any], tiny: nn.Module
+) -> None:
+    pixels = torch.rand(2, 3, 16, 16).round(decimals=1)  # many at the very ends
+    protected = dp.protect(tiny, workers=1, **options)
+    made = getattr(torchattacks(), name)(protected, **LOOKING_OUTSIDE[name])(pixels, tiny(pixels).argmax(dim=1))
+    assert made.shape == pixels.shape
+
+
+def test_pixels_a_little_outside_are_clamped_and_keep_their_gradient(tiny: nn.Module) -> None:
+    protected = dp.protect(tiny, quick=True)
+    pixels = torch.rand(2, 3, 16, 16)
+    outside = (pixels - 0.5) * 1.05 + 0.5
+    assert outside.min() < -0.01
+    assert torch.equal(protected(outside), protected(outside.clamp(0, 1)))
+    given = outside.clone().requires_grad_()
+    protected(given).sum().backward()
+    assert given.grad is not None
+    assert (given.grad[outside < 0] != 0).any()
+    for wrong in (pixels * 255, (pixels - 0.45) / 0.22, pixels * 2 - 1, pixels.where(pixels < 0.9, torch.nan)):
+        for each in (wrong, wrong.clone().requires_grad_()):
+            with pytest.raises(dp.ImageError, match=r"divide by 255|undo the normalisation|NaN"):
+                protected(each)
+    together = torch.cat([pixels, pixels * 2 - 1]).requires_grad_()
+    with pytest.raises(dp.ImageError, match="undo the normalisation"):
+        protected(together)

@@ -2,6 +2,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -196,6 +197,59 @@ def test_labels_may_be_a_list_and_have_to_fit_the_pictures(
             dp.attack(lite0, pixels, labels, "fgsm", targets=wrong)
     with pytest.raises(dp.OptionError, match="unsqueeze"):
         dp.attack(lite0, pixels[0], labels, "fgsm")
+
+
+@pytest.fixture
+def five() -> nn.Module:
+    """A network of five classes."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 5))
+
+
+def test_what_is_not_pixels_is_refused_as_everywhere(five: nn.Module) -> None:
+    pixels = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    for wrong, what in (
+        (pixels * 255, "divide by 255"),
+        ((pixels - 0.45) / 0.22, "undo the normalisation"),
+        (pixels.where(pixels < 0.9, torch.nan), "NaN or infinite"),
+    ):
+        with pytest.raises(dp.ImageError, match=what):
+            dp.attack(five, wrong, [0, 1], "fgsm")
+    for other, what in (
+        (pixels.mul(255).byte(), "divide uint8 by 255"),
+        (pixels.numpy(), "ndarray"),
+        (pixels[:0], "N×3"),
+    ):
+        with pytest.raises(dp.OptionError, match=what):
+            dp.attack(five, other, [0, 1], "fgsm")  # type: ignore[arg-type]
+    double = dp.attack(five, pixels.double(), [0, 1], "fgsm").adversarial
+    assert torch.equal(double, dp.attack(five, pixels, [0, 1], "fgsm").adversarial)
+
+
+def test_labels_are_of_any_whole_type_and_classes_of_the_model(five: nn.Module) -> None:
+    pixels = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    whole = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+    arrays = [np.array([1, 4], kind) for kind in (np.int32, np.uint16, np.int64)]
+    given: list[Any] = [torch.tensor([1, 4], dtype=kind) for kind in whole] + [
+        torch.from_numpy(each) for each in arrays
+    ]
+    for spec in ("fgsm", "pgd8-random"):
+        made = [dp.attack(five, pixels, labels, spec, seed=3).adversarial for labels in ([1, 4], *given)]
+        assert all(torch.equal(each, made[0]) for each in made)
+    for wrong in ([0, 5], [-1, 0], torch.tensor([0, 250], dtype=torch.uint8)):
+        with pytest.raises(dp.OptionError, match=r"classes are 0 to 4|classes from 0 on"):
+            dp.attack(five, pixels, wrong, "fgsm")
+        with pytest.raises(dp.OptionError, match=r"classes are 0 to 4|classes from 0 on"):
+            dp.attack(five, pixels, [0, 1], "pgd", targets=wrong)
+    for name in ("fgsm", "autoattack"):
+        with pytest.raises(dp.OptionError, match="cannot aim"):
+            dp.attack(five, pixels, [0, 1], name, targets=[2, 3])
+    for odd in (["a", "b"], None, torch.tensor([True, False])):
+        with pytest.raises(dp.OptionError, match="whole"):
+            dp.attack(five, pixels, odd, "fgsm")  # type: ignore[arg-type]
+    with pytest.raises(dp.OptionError, match="seed must be"):
+        dp.attack(five, pixels, [0, 1], "fgsm", seed=0.5)  # type: ignore[arg-type]
 
 
 def test_an_unknown_attack_says_what_there_is() -> None:

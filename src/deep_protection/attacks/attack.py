@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deep_protection.attacks.library import Attacked, foolbox
+from deep_protection.attacks.library import Attacked, class_logits, foolbox
 from deep_protection.attacks.table import ATTACKS, AttackSpec
-from deep_protection.classifiers import ask, evaluating, refuse_multi_label
+from deep_protection.classifiers import evaluating, refuse_multi_label
 from deep_protection.errors import OptionError
-from deep_protection.logits import as_classes
+from deep_protection.images import check_unit_range
 from deep_protection.quiet import warnings_silenced
+from deep_protection.seeds import checked_seed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AttackResult:
     """What an attack made of ``N`` pictures."""
 
@@ -53,24 +54,34 @@ def attack(
     A model with one output says yes or no: label 1 where it is above 0, else label 0.
     Leave out pictures that the model gets wrong anyway: foolbox counts them as successes at distance zero.
     Random starts come from ``seed``; the global random state is put back.
+
+    Raises:
+        ImageError: pixels are not in ``[0, 1]``. OptionError: pixels are no floats, or labels and targets are not as
+        many classes of the model. ClassifierError: the model's answer holds no logits.
     """
     spec = find_attack(spec)
     refuse_multi_label(model, "an attack")
+    seed = checked_seed(seed)
+    pixels = _checked(pixels)
     labels = _classes(labels, pixels)
     targets = None if targets is None else _classes(targets, pixels)
     library = foolbox()
-    pixels = pixels.clamp(0, 1)  # foolbox asserts the bounds exactly, and resizing overshoots them by rounding
     run = spec.build()
     silenced = warnings_silenced() if spec.is_noisy else nullcontext()
     with evaluating(model), _frozen(model), _randomness(seed, pixels.device), silenced:
-        attacked = Attacked(model).eval()
+        attacked = Attacked(model, [labels] if targets is None else [labels, targets]).eval()
         host = library.PyTorchModel(attacked, bounds=(0, 1), device=pixels.device)
         host.network = model  # foolbox keeps it inside a function
         if targets is None and spec.target != "none":
             targets = _chosen_targets(attacked, pixels, labels, spec.target, seed)
         criteria = library.criteria
         wanted = criteria.Misclassification(labels) if targets is None else criteria.TargetedMisclassification(targets)
-        _, adversarial, _ = run(host, pixels, wanted, epsilons=spec.epsilon)
+        try:
+            _, adversarial, _ = run(host, pixels, wanted, epsilons=spec.epsilon)
+        except (ValueError, AttributeError) as error:
+            if targets is None or not any(word in str(error) for word in ("unsupported criterion", "'labels'")):
+                raise
+            raise OptionError(f"{spec.name} cannot aim; leave targets out, or use an attack such as pgd") from error
     adversarial = adversarial.detach()
     change = (adversarial - pixels).flatten(1)
     return AttackResult(
@@ -93,15 +104,35 @@ def find_attack(spec: str | AttackSpec) -> AttackSpec:
     return ATTACKS[spec]
 
 
+def _checked(pixels: Tensor) -> Tensor:
+    """``N×3×H×W`` float32 in ``[0, 1]``; foolbox asserts the bounds exactly, and resizing overshoots by rounding."""
+    if not isinstance(pixels, Tensor) or pixels.ndim != 4 or 0 in pixels.shape:
+        got = tuple(pixels.shape) if isinstance(pixels, Tensor) else type(pixels).__name__
+        raise OptionError(
+            f"an attack takes a tensor of N×3×H×W pixels and N whole-numbered labels, got {got}; use unsqueeze(0) for "
+            "a single picture"
+        )
+    if not pixels.dtype.is_floating_point:
+        raise OptionError(f"an attack takes pixels as floats in [0, 1], got {pixels.dtype}; divide uint8 by 255")
+    return check_unit_range(pixels.detach().float(), "the batch")
+
+
 def _classes(given: Tensor | Sequence[int], pixels: Tensor) -> Tensor:
-    """``N`` labels or targets for ``N×3×H×W`` pixels, on their device."""
-    classes = torch.as_tensor(given, device=pixels.device)
-    if pixels.ndim != 4 or classes.shape != pixels.shape[:1] or classes.dtype.is_floating_point or not len(pixels):
+    """``N`` labels or targets for ``N×3×H×W`` pixels, as int64 on their device."""
+    try:
+        classes = torch.as_tensor(given, device=pixels.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise OptionError(f"labels are N whole numbers, got {type(given).__name__} ({error})") from None
+    kind = classes.dtype
+    if classes.shape != pixels.shape[:1] or kind.is_floating_point or kind.is_complex or kind == torch.bool:
         raise OptionError(
             f"an attack takes N×3×H×W pixels and N whole-numbered labels, got {tuple(pixels.shape)} and "
-            f"{classes.dtype} of shape {tuple(classes.shape)}; use unsqueeze(0) for a single picture"
+            f"{kind} of shape {tuple(classes.shape)}; give a label a picture"
         )
-    return classes
+    whole = classes.long()
+    if int(whole.min()) < 0:
+        raise OptionError(f"labels and targets are classes from 0 on, got {int(whole.min())}")
+    return whole
 
 
 @contextmanager
@@ -150,6 +181,6 @@ def _chosen_targets(
 def is_fooled(model: nn.Module, pixels: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     """``N`` booleans for ``N×3×H×W``: the answer is the target, or any but the label where there is no target."""
     with evaluating(model):
-        answers = as_classes(ask(model, pixels)).argmax(dim=-1)
+        answers = class_logits(model, pixels, [labels] if targets is None else [labels, targets]).argmax(dim=-1)
     fooled: Tensor = answers != labels if targets is None else answers == targets
     return fooled

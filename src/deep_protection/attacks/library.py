@@ -1,12 +1,13 @@
 """The doors to foolbox and torchattacks: imported late, quietly, and with a clear word when they are missing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from deep_protection.classifiers import ask
-from deep_protection.errors import MissingExtraError
+from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.logits import as_classes
 from deep_protection.quiet import importing_quietly
 
@@ -41,13 +42,22 @@ def torchattacks() -> Any:
 class Attacked(nn.Module):
     """A network as attacks want one: logits of two classes or more; and it counts the pictures."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, wanted: Sequence[Tensor]) -> None:
         super().__init__()
-        self.network, self.asked = network, 0
+        self.network, self.wanted, self.asked = network, wanted, 0
 
     def forward(self, pixels: Tensor) -> Tensor:
         self.asked += len(pixels)
-        return as_classes(ask(self.network, pixels))
+        return class_logits(self.network, pixels, self.wanted)
+
+
+def class_logits(network: nn.Module, pixels: Tensor, wanted: Sequence[Tensor]) -> Tensor:
+    """Logits of two classes or more. Raises :class:`OptionError` where a label or target that is ``wanted`` is none."""
+    logits = as_classes(ask(network, pixels))
+    most, classes = max(int(each.max()) for each in wanted), logits.shape[1]
+    if most >= classes:  # found out by the first answer: no question is asked for it
+        raise OptionError(f"labels and targets go up to {most}, and the model's classes are 0 to {classes - 1}")
+    return logits
 
 
 class HostModule(nn.Module):

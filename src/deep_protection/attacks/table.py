@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from deep_protection.attacks.library import AutoAttack, foolbox
@@ -37,7 +38,11 @@ class AttackSpec:
 
 
 def _of(name: str, **settings: Any) -> Callable[[], Any]:
-    return lambda: getattr(foolbox().attacks, name)(**settings)
+    return partial(_build, name, settings)
+
+
+def _build(name: str, settings: dict[str, Any]) -> Any:
+    return getattr(foolbox().attacks, name)(**settings)
 
 
 _PGD = _of("LinfProjectedGradientDescentAttack", steps=40)

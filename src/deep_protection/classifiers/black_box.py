@@ -85,6 +85,15 @@ class BlackBox(Classifier):
             raise ClassifierError(f"{self.name} answers now with probabilities of all classes, now with labels")
         return (torch.stack(rows) if rows else torch.empty(0, self._width)).to(pixels.device)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the lock, which belongs to the threads of one process and one object."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self.labels, self._indices = list(self.labels), dict(self._indices)  # what a copy learns is its own
+        self._lock = threading.Lock()
+
     @property
     def _width(self) -> int:
         return SLOTS if self._is_open else len(self.labels)

@@ -1,6 +1,7 @@
 """Any Python function as a classifier."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from torch import Tensor
@@ -22,22 +23,37 @@ def load_function(function: Callable[..., Any], *, labels: Sequence[str] | None,
     if takes not in get_args(Takes):
         raise ClassifierError(f"takes must be one of {', '.join(get_args(Takes))}, got {takes!r}")
     name = getattr(function, "__name__", type(function).__name__)
-
-    def ask_pixels(pixels: Tensor) -> list[Answer]:
-        said = function(pixels)
-        if not hasattr(said, "__len__") or len(said) != len(pixels):
-            raise ClassifierError(
-                f"{name} was given {len(pixels)} pictures and answered with {type(said).__name__}"
-                f"{f' of length {len(said)}' if hasattr(said, '__len__') else ''}; it must give one answer a picture"
-            )
-        return [read_answer(each, name) for each in said]
-
-    def ask_pictures(pixels: Tensor) -> list[Answer]:
-        return [read_answer(function(to_pillow(picture)), name) for picture in pixels]
-
     return BlackBox(
-        ask_pixels if takes == "pixels" else ask_pictures,
+        _Pixels(function, name) if takes == "pixels" else _Pictures(function, name),
         name=name,
         labels=labels,
         preprocess=ResizeAndCrop(resize=256, crop=224) if takes == "pixels" else ShrinkToFit(LONGEST_SIDE),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """The function asked about one picture at a time. A class, as it can be copied to where the function can."""
+
+    function: Callable[..., Any]
+    name: str
+
+    def __call__(self, pixels: Tensor) -> list[Answer]:
+        return [read_answer(self.function(to_pillow(picture)), self.name) for picture in pixels]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """The function asked about a batch."""
+
+    function: Callable[..., Any]
+    name: str
+
+    def __call__(self, pixels: Tensor) -> list[Answer]:
+        said = self.function(pixels)
+        if not hasattr(said, "__len__") or len(said) != len(pixels):
+            raise ClassifierError(
+                f"{self.name} was given {len(pixels)} pictures and answered with {type(said).__name__}"
+                f"{f' of length {len(said)}' if hasattr(said, '__len__') else ''}; it must give one answer a picture"
+            )
+        return [read_answer(each, self.name) for each in said]

@@ -5,7 +5,7 @@ import math
 import os
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
@@ -32,11 +32,11 @@ class Calibration:
     """Of the fit that is looked at; 0 is the low-pass copy that a fit begins with."""
     pictures: str
     """What it was made on, in words."""
-    centre: Mapping[str, float]
+    centre: Mapping[str, float] = field(hash=False)
     """Median, by evidence."""
-    spread: Mapping[str, float]
+    spread: Mapping[str, float] = field(hash=False)
     """Distance from the median to the 90 % quantile over 1.28: the standard deviation of what lies above."""
-    scores: Sequence[float]
+    scores: Sequence[float] = field(hash=False)
     """Of the clean pictures, in order."""
 
     def score(self, evidence: Mapping[str, float]) -> float:

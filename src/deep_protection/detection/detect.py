@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -54,7 +54,7 @@ class Detection:
     """What it says of the partial restoration, which is not what :func:`deep_protection.purify` gives."""
     agreement: float
     """How much everything that was done to the picture moves the answer in one direction, from -1 to 1."""
-    evidence: dict[str, float]
+    evidence: dict[str, float] = field(hash=False)
     """Everything that was looked at, in standard deviations of clean pictures."""
     seconds: float
     """Wall time, shared evenly among the pictures of a call."""

@@ -5,7 +5,7 @@ finds it so. Each is held to an equal share of the false-positive rate (Bonferro
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deep_protection.detection.calibration import Calibration
 from deep_protection.detection.detect import Detection
@@ -19,7 +19,7 @@ class Opinions:
     p_value: float
     """The smallest of theirs times their number, at most 1."""
     is_suspicious: bool
-    by_classifier: Mapping[str, Detection]
+    by_classifier: Mapping[str, Detection] = field(hash=False)
 
 
 def joined(found: Mapping[str, Detection]) -> Opinions:

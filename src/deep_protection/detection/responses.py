@@ -26,7 +26,7 @@ images hardly notice."""
 KINDS = ("original", "image", "restored", "compressed", "mild")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Responses:
     """``V×classes`` log-probabilities for each kind of image, of its ``V = 4`` test-time views: as it is, mirrored,
     nearer, farther.

@@ -62,7 +62,7 @@ class Answer:
     """Wall time on one thread, for defence and classifier together."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """One photograph under one attack."""
 
@@ -83,7 +83,7 @@ class Case:
     is_suspicious: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Demonstration:
     """Everything that came of it."""
 

@@ -11,7 +11,7 @@ from deep_protection.fitting.recipe import Recipe
 from deep_protection.stopping import StopRule
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class FitTask:
     """One picture to be fitted."""
 

@@ -21,4 +21,5 @@ from deep_protection.images.pillow import to_pillow as to_pillow
 from deep_protection.images.take import Taken as Taken
 from deep_protection.images.take import take as take
 from deep_protection.images.take import take_picture as take_picture
+from deep_protection.images.values import ROUNDING as ROUNDING
 from deep_protection.images.values import check_unit_range as check_unit_range

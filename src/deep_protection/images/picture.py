@@ -9,7 +9,7 @@ from torch import Tensor
 from deep_protection.images.alpha import on_white, visible
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """``pixels`` is ``3×H×W`` float32 RGB in ``[0, 1]``, on the CPU.
 

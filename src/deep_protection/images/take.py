@@ -19,7 +19,7 @@ from deep_protection.images.picture import Picture
 from deep_protection.images.pillow import from_pillow
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Taken:
     """One argument of a caller: a picture, a batch or a list."""
 

@@ -35,7 +35,7 @@ WITHOUT_TEXT = Preset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ExtractedText:
     """What :func:`extract_text` found on a sheet of ``H×W`` pixels."""
 

@@ -47,7 +47,7 @@ NOT_SUSPICIOUS = "not suspicious: the classifier's own answer"
 Kind = Literal["own", "mild", "contrast", "restored"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """Which answer an image got, and why."""
 

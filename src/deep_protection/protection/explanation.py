@@ -8,7 +8,7 @@ from deep_protection.detection import Responses
 from deep_protection.protection.contrast import Kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Explanation:
     """What was seen of one image, which answer was taken, and why."""
 

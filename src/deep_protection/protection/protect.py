@@ -33,10 +33,10 @@ from deep_protection.detection import (
     repair_specks,
     respond,
 )
-from deep_protection.errors import ImageError, OptionError
+from deep_protection.errors import OptionError
 from deep_protection.fitting import ProgressCallback
-from deep_protection.images import check_unit_range
 from deep_protection.logits import as_outputs
+from deep_protection.protection.bounds import within_bounds
 from deep_protection.protection.contrast import decide, is_agreement
 from deep_protection.protection.explanation import Explanation
 from deep_protection.protection.straight_through import straight_through
@@ -53,7 +53,8 @@ When = Literal["always", "suspicious"]
 class ProtectedClassifier(nn.Module):
     """Answers as ``classifier`` does, and where an image was attacked, as it would have without the attack.
 
-    ``N×3×H×W`` pixels in ``[0, 1]`` in, ``N×classes`` logits out. The gradient passes straight through the restorations
+    ``N×3×H×W`` pixels in ``[0, 1]`` in, ``N×classes`` logits out. Pixels a little outside, as attacks look at on their
+    way, are clamped. The gradient passes straight through the restorations
     (BPDA) into the answer that is given, so white-box attacks can be run against the defence.
 
     What it protects against: perturbations made for the bare classifier. An attacker who knows of the defence and
@@ -129,7 +130,7 @@ class ProtectedClassifier(nn.Module):
         return self
 
     def forward(self, pixels: Tensor) -> Tensor:
-        _check(pixels)
+        pixels = within_bounds(pixels)
         with evaluating(self.classifier):
             return self._forward(pixels)
 
@@ -154,7 +155,7 @@ class ProtectedClassifier(nn.Module):
         Raises:
             ImageError: these are no such pixels. OptionError: the answer is not by contrast.
         """
-        _check(pixels)
+        pixels = within_bounds(pixels)
         if self.answer != "contrast":
             raise OptionError("only answers by contrast are explained; use answer='contrast'")
         # Sixteen answers an image are as many graphs: none is kept for weights, which nobody trains through this.
@@ -166,7 +167,7 @@ class ProtectedClassifier(nn.Module):
         """What the classifier says of ``N×3×H×W`` pixels and of their restorations, with the straight-through gradient:
         for attacks on more than the answer.
         """
-        _check(pixels)
+        pixels = within_bounds(pixels)
         with evaluating(self.classifier):
             try_out(self.classifier, pixels)
             return [self._respond(*each)[0] for each in zip(pixels, self._asked_about(pixels), strict=True)]
@@ -175,7 +176,7 @@ class ProtectedClassifier(nn.Module):
         """The restored images, of the same shape, type and device, with the straight-through gradient; the mean of
         its fits where the preset makes several.
         """
-        _check(pixels)
+        pixels = within_bounds(pixels)
         with evaluating(self.classifier):
             restored = self._straight_through(pixels)
         mean: Tensor = restored.unflatten(0, (len(pixels), self.fits)).mean(dim=1)
@@ -290,16 +291,6 @@ class ProtectedClassifier(nn.Module):
         if isinstance(self.stop, Auto) and (_is_paid_for(self.classifier) or self.is_multi_label):
             return self.stop
         return self.preset.rule_asking(Asked(self.classifier, self._ask), side, self.stop)
-
-
-def _check(pixels: Tensor) -> None:
-    if pixels.ndim != 4 or pixels.shape[1] != 3 or not pixels.dtype.is_floating_point:
-        raise ImageError(
-            f"a protected classifier takes N×3×H×W floats in [0, 1], got {pixels.dtype} of shape "
-            f"{tuple(pixels.shape)}; use unsqueeze(0) for a single picture"
-        )
-    if len(pixels):  # said here, as where nothing is fitted nobody else looks
-        check_unit_range(pixels.detach(), "the batch")
 
 
 def _repaired(pixels: Tensor) -> Tensor:

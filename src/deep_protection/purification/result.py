@@ -8,7 +8,7 @@ from deep_protection.errors import OptionError
 from deep_protection.stopping import Trajectory
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Purified:
     """One restored picture and how it came about."""
 

@@ -12,7 +12,7 @@ from deep_protection.purification.tiles import Tile
 from deep_protection.stopping import psnr
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Seen(Picture):
     """``pixels`` are what was seen; ``rebuild`` takes the whole picture."""
 

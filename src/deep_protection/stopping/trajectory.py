@@ -22,7 +22,7 @@ class Checkpoint:
     """Wall time since the fit began."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Trajectory(Sequence[Checkpoint]):
     """The checkpoints of one fit, in order, and the picture that was chosen.
 
