@@ -137,6 +137,22 @@ def test_what_is_packed_within_a_form_is_too(http: httpx.Client, data: bytes) ->
     assert http.post("/v1/classify", content=data, headers={**PNG, "Content-Encoding": "identity"}).status_code == 202
 
 
+def test_a_name_that_is_too_long_is_said_to_be(http: httpx.Client, data: bytes) -> None:
+    answer = http.post("/v1/classify", files={"image": (5000 * "a" + ".png", data)})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+    assert "the name of a file" in answer.json()["error"]["message"]
+    assert "a shorter one" in answer.json()["error"]["message"]
+
+
+def test_a_mask_of_another_size_is_not_accepted(http: httpx.Client, data: bytes) -> None:
+    for size, status in (((20, 20), 422), ((40, 31), 422), ((1, 1), 422), ((40, 30), 202), ((30, 40), 202)):
+        Image.new("L", size, 255).save(mask := BytesIO(), "PNG")  # turned: EXIF may put it right
+        answer = http.post("/v1/inpaint", files={"image": data, "mask": mask.getvalue()})
+        assert answer.status_code == status, size
+        if status == 422:
+            assert f"the mask has {size[0]}×{size[1]} pixels and the picture 40×30" in answer.json()["error"]["message"]
+
+
 def in_a_second() -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
 

@@ -1,11 +1,13 @@
 """Parts of the service that need no server: the queue, the job table, the files of jobs."""
 
 import asyncio
+import json
+import math
 import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -21,8 +23,10 @@ from deep_protection.service.making import make
 from deep_protection.service.options import AttackOptions, UpscaleOptions
 from deep_protection.service.problems import Problem
 from deep_protection.service.queue import FairQueue
+from deep_protection.service.replica import as_ended
 from deep_protection.service.settings import Settings
 from deep_protection.service.store import Store
+from deep_protection.service.worker import Worker
 from deep_protection.service.workers import Message, WorkerProcess
 from deep_protection.service.workshop import Made, Work, Workshop, png
 
@@ -205,6 +209,15 @@ def test_archives_are_told_from_pictures_that_only_look_like_it() -> None:
     assert other_kind(b"picture" + end + b"\x03\x00abc") == "a ZIP archive"
     assert other_kind(b"picture" + end + b"\x09\x00more than a comment") is None
     assert other_kind(b"a picture of no other kind") is None
+
+
+def test_what_is_no_number_is_said_as_nothing() -> None:
+    """Of a classifier that answers with it; the worker died of saying it, and its job with it."""
+    said = StringIO()
+    Worker(StringIO(), said)._say("done", id="a", answer={"top": [{"probability": math.nan}, {"probability": 0.5}]})
+    assert json.loads(said.getvalue())["answer"] == {"top": [{"probability": None}, {"probability": 0.5}]}
+    ended = as_ended(Made({"linf": math.inf}), 0.0)
+    assert ended.answer == {"linf": None}
 
 
 @pytest.mark.parametrize("between", [0, 3000, 100_000])

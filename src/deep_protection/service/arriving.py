@@ -86,8 +86,17 @@ async def parse_form(headers: Headers, pieces: AsyncGenerator[bytes], place: Lan
     try:
         return await _ToDisk(headers, pieces, place).parse()
     except (MultiPartException, KeyError, ValueError, AssertionError) as error:
-        reason = getattr(error, "message", None) or "it cannot be read"
-        raise Problem(400, f"the form is malformed ({reason}); send multipart/form-data with a part 'image'") from None
+        raise Problem(
+            400, f"the form is malformed ({_reason(error)}); send multipart/form-data with a part 'image'"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    message: str = getattr(error, "message", "")
+    said = (str(error.__cause__) if error.__cause__ is not None else message).rstrip(".")
+    if "header size" in said:
+        return "the name of a file, or another header of a part, is too long: give a shorter one"
+    return said or "it cannot be read"
 
 
 def file_of(form: FormData, name: str) -> BinaryIO:

@@ -80,19 +80,33 @@ def _too_many(size: int, most: int) -> Problem:
     return Problem(413, f"the body has {size} bytes or more, the limit is {most}; send a smaller picture")
 
 
-def check_picture(path: Path, most: int) -> None:
-    """Raise :class:`Problem` for what is not a picture, is too large, or is something else as well."""
+def check_picture(path: Path, most: int) -> tuple[int, int]:
+    """Width and height, before it is turned upright.
+
+    Raises :class:`Problem` for what is not a picture, is too large, or is something else as well.
+    """
     with path.open("rb") as file:
-        _check(file, most)
+        size = _size(file, most)
         file.seek(0)
         other = other_kind(_edges(file))
     if other is not None:
         raise Problem(422, f"the picture is {other} as well; save it anew in a picture editor", code="bad_image")
+    return size
 
 
-def _check(file: BinaryIO, most: int) -> None:
+def check_mask(picture: tuple[int, int], mask: tuple[int, int]) -> None:
+    """Raise :class:`Problem` for a mask that cannot be one of the picture, whichever way up the two are."""
+    if sorted(picture) != sorted(mask):
+        raise Problem(
+            422,
+            f"the mask has {mask[0]}×{mask[1]} pixels and the picture {picture[0]}×{picture[1]}; give one of its size",
+            code="bad_image",
+        )
+
+
+def _size(file: BinaryIO, most: int) -> tuple[int, int]:
     try:
-        check_header(file, most)
+        return check_header(file, most)[1:]
     except ImageTooLargeError as error:
         raise Problem(413, told(error)[1]) from None
     except ImageError as error:

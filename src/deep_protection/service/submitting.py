@@ -14,7 +14,7 @@ from deep_protection.service.arriving import Landing, file_of, landing, parse_fo
 from deep_protection.service.job import Job
 from deep_protection.service.jobs import Jobs
 from deep_protection.service.kinds import Kind
-from deep_protection.service.limits import FORM_EXTRA, Places, body_of, check_picture
+from deep_protection.service.limits import FORM_EXTRA, Places, body_of, check_mask, check_picture
 from deep_protection.service.options import Options
 from deep_protection.service.problems import Problem
 from deep_protection.service.settings import Settings
@@ -46,8 +46,9 @@ async def taken(request: Request, kind: Kind, settings: Settings, place: Landing
     inputs, given = await _parts(request, kind, settings, given, place)
     options = kind.options.model_validate(given)
     options.check()
-    for path in inputs.values():
-        await asyncio.to_thread(check_picture, path, settings.max_pixels)
+    sizes = {name: await asyncio.to_thread(check_picture, path, settings.max_pixels) for name, path in inputs.items()}
+    if "mask" in sizes:
+        check_mask(sizes["image"], sizes["mask"])
     return options, inputs
 
 
