@@ -1,11 +1,13 @@
 """Parts of the service that need no server: the queue, the job table, the files of jobs."""
 
 import asyncio
+import json
+import math
 import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -16,12 +18,15 @@ from PIL import Image
 from deep_protection.errors import CancelledError, OutputError
 from deep_protection.service.files import DamagedError, Files
 from deep_protection.service.job import Job
-from deep_protection.service.limits import other_kind
+from deep_protection.service.limits import check_picture, other_kind
 from deep_protection.service.making import make
 from deep_protection.service.options import AttackOptions, UpscaleOptions
+from deep_protection.service.problems import Problem
 from deep_protection.service.queue import FairQueue
+from deep_protection.service.replica import as_ended
 from deep_protection.service.settings import Settings
 from deep_protection.service.store import Store
+from deep_protection.service.worker import Worker
 from deep_protection.service.workers import Message, WorkerProcess
 from deep_protection.service.workshop import Made, Work, Workshop, png
 
@@ -139,6 +144,8 @@ def test_what_the_table_does_not_know_is_moved_and_comes_back(tmp_path: Path) ->
     known, lost, empty = (32 * digit for digit in "abc")
     digests = {name: files.write(name, "in", "image", name.encode()) for name in (known, lost)}
     (tmp_path / "jobs" / empty).mkdir()
+    (tmp_path / "coming" / empty).mkdir(parents=True)
+    assert (files.remove_coming(), files.remove_coming()) == (1, 0)
     (tmp_path / "jobs" / "photographs").mkdir()
     assert (files.put_aside({known}), files.put_aside({known})) == (1, 0)
     assert {path.name for path in (tmp_path / "jobs").iterdir()} == {known, "photographs"}, "others' folders stay"
@@ -202,6 +209,26 @@ def test_archives_are_told_from_pictures_that_only_look_like_it() -> None:
     assert other_kind(b"picture" + end + b"\x03\x00abc") == "a ZIP archive"
     assert other_kind(b"picture" + end + b"\x09\x00more than a comment") is None
     assert other_kind(b"a picture of no other kind") is None
+
+
+def test_what_is_no_number_is_said_as_nothing() -> None:
+    """Of a classifier that answers with it; the worker died of saying it, and its job with it."""
+    said = StringIO()
+    Worker(StringIO(), said)._say("done", id="a", answer={"top": [{"probability": math.nan}, {"probability": 0.5}]})
+    assert json.loads(said.getvalue())["answer"] == {"top": [{"probability": None}, {"probability": 0.5}]}
+    ended = as_ended(Made({"linf": math.inf}), 0.0)
+    assert ended.answer == {"linf": None}
+
+
+@pytest.mark.parametrize("between", [0, 3000, 100_000])
+def test_both_ends_of_a_file_are_looked_at(between: int, small: Image.Image, tmp_path: Path) -> None:
+    small.save(buffer := BytesIO(), "PNG")
+    path = tmp_path / "picture"
+    path.write_bytes(buffer.getvalue() + bytes(between))
+    check_picture(path, 10_000)
+    path.write_bytes(buffer.getvalue() + bytes(between) + b"PK\x05\x06" + bytes(18))
+    with pytest.raises(Problem, match="ZIP"):
+        check_picture(path, 10_000)
 
 
 @pytest.mark.parametrize(("size", "tiles"), [((40, 24), 1), ((160, 24), 2)])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
@@ -45,7 +46,7 @@ def read_image(source: Source, name: str = "") -> tuple[Image.Image, str, tuple[
             image, notes = dicom.opened(data, what)
         return image, dicom.FORMAT, notes
     with _decoding(what, unread_kind(data[:HEAD])):
-        opened = _header(data, what, MAX_PIXELS)
+        opened = _header(BytesIO(data), what, MAX_PIXELS)
         frames = getattr(opened, "n_frames", 1)  # TIFF has to walk through the file to know
         bits = bits_a_value(opened, data)
         check_planes(opened, what)
@@ -57,22 +58,26 @@ def read_image(source: Source, name: str = "") -> tuple[Image.Image, str, tuple[
     return upright(opened, what), kind, notes
 
 
-def check_header(data: bytes, most: int = MAX_PIXELS) -> tuple[str, int, int]:
+def check_header(data: bytes | BinaryIO, most: int = MAX_PIXELS) -> tuple[str, int, int]:
     """Format, width and height of a picture in a file, of which only the beginning is read: nothing is decoded.
 
     Raises :class:`ImageError` for what is no picture, :class:`ImageTooLargeError` for one of more than ``most`` pixels.
     """
-    what = f"picture of {len(data)} bytes"
-    if not data:
+    file = BytesIO(data) if isinstance(data, bytes) else data
+    size = file.seek(0, os.SEEK_END)
+    what = f"picture of {size} bytes"
+    if size == 0:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
-    with _decoding(what, unread_kind(data[:HEAD])):
-        opened = _header(data, what, most)
+    file.seek(0)
+    with _decoding(what, unread_kind(file.read(HEAD))):
+        opened = _header(file, what, most)
     return opened.format or "", opened.width, opened.height
 
 
-def _header(data: bytes, what: str, most: int) -> ImageFile.ImageFile:
+def _header(file: BinaryIO, what: str, most: int) -> ImageFile.ImageFile:
     Image.init()  # with a list of formats, Pillow looks only among the plugins that are loaded
-    opened = Image.open(BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
+    file.seek(0)
+    opened = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
     check_size(*opened.size, what, most)
     return opened
 

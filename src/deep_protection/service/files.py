@@ -16,6 +16,8 @@ _NAME = re.compile(r"[a-z][a-z_]{0,30}\Z")
 _JOB = re.compile(r"[0-9a-f]{32}\Z")
 UNKNOWN = "unknown"
 """Folder for what the job table does not know, beside that of the jobs."""
+COMING = "coming"
+"""And the one for what is on its way in."""
 
 
 class DamagedError(Exception):
@@ -26,7 +28,7 @@ class Files:
     """``jobs/ID/in.NAME`` is what came, ``jobs/ID/out.NAME`` what was made."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.unknown = folder / "jobs", folder / UNKNOWN
+        self.folder, self.unknown, self.coming = folder / "jobs", folder / UNKNOWN, folder / COMING
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, job: str, direction: str, name: str, data: bytes) -> str:
@@ -39,6 +41,19 @@ class Files:
         write_atomically(data, path)
         _sync(path.parent)
         return hashlib.sha256(data).hexdigest()
+
+    def accept(self, folder: Path) -> None:
+        """Make a folder of pictures that came that of a job, all at once."""
+        _sync(folder)
+        folder.rename(self.folder / folder.name)
+        _sync(self.folder)
+
+    def remove_coming(self) -> int:
+        """Delete what was on its way when the service ended: nobody was told that it is kept."""
+        cut_off = [path for path in self.coming.iterdir() if _JOB.match(path.name)] if self.coming.is_dir() else []
+        for path in cut_off:
+            shutil.rmtree(path, ignore_errors=True)
+        return len(cut_off)
 
     def read(self, job: str, direction: str, name: str, digest: str) -> bytes:
         try:

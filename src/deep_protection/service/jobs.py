@@ -4,7 +4,6 @@ import asyncio
 import fcntl
 import logging
 import os
-import secrets
 import sqlite3
 import time
 from collections import Counter
@@ -12,9 +11,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from deep_protection.errors import OutputError
+from deep_protection.service.arriving import sealed
 from deep_protection.service.events import Event, Hub
 from deep_protection.service.files import DamagedError, Files
 from deep_protection.service.job import FINAL, Job
@@ -91,6 +92,8 @@ class Jobs:
         """Bring the folders of jobs and the table together again; only what has expired is deleted."""
         for job in self._store.in_state("expired"):
             self.files.remove(job.id)
+        if unfinished := self.files.remove_coming():
+            log.info("%d unfinished uploads were removed", unfinished)
         known = self._store.ids()
         if back := self.files.take_back(known):
             log.info("%d jobs have their files back from %s", back, self.files.unknown)
@@ -146,17 +149,20 @@ class Jobs:
         """Seconds until a place is likely to become free."""
         return max(1, min(300, round(self._mean_seconds / max(1, len(self.workers)))))
 
-    async def submit(self, kind: str, client: str, options: dict[str, Any], inputs: dict[str, bytes]) -> Job:
-        """Accept a job: when this returns, it is on the disk and will be done, whatever happens to this process."""
+    async def submit(
+        self, kind: str, client: str, options: dict[str, Any], folder: Path, inputs: dict[str, Path]
+    ) -> Job:
+        """Accept a job whose pictures lie in ``folder``, which is named as it will be.
+
+        When this returns, it is on the disk and will be done, whatever happens to this process.
+        """
         self.check_room(client)
         self._coming[client] += 1
-        name = secrets.token_hex(16)
+        name = folder.name
         try:
             try:
-                digests = {
-                    what: await self._in(self._disk, self.files.write, name, "in", what, data)
-                    for what, data in inputs.items()
-                }
+                digests = {what: await self._in(self._disk, sealed, path) for what, path in inputs.items()}
+                await self._in(self._disk, self.files.accept, folder)
                 job = Job(
                     id=name,
                     kind=kind,
@@ -169,12 +175,16 @@ class Jobs:
                 await self._table.run(self._store.add, job)
             except (OutputError, OSError, sqlite3.Error) as error:
                 await self._in(self._disk, self.files.remove, name)
-                raise self._table.problem(error) from None
+                raise self.storage_problem(error) from None
         finally:
             self._coming[client] -= 1
             self._coming += Counter()  # drops the zeros
         self._enqueue(job)
         return job
+
+    def storage_problem(self, error: Exception) -> Problem:
+        """What a client is told when the table or the disk refuses."""
+        return self._table.problem(error)
 
     async def get(self, name: str) -> Job:
         """Raises :class:`Problem` 404."""

@@ -1,14 +1,15 @@
 """What is looked at before a picture is taken: size and pace of the body, size and kind of the picture. No decoding."""
 
 import asyncio
+import os
 import struct
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
 
 from fastapi import Request
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from deep_protection.errors import ImageError, ImageTooLargeError
@@ -20,6 +21,8 @@ from deep_protection.service.telling import told
 FORM_EXTRA = 100_000
 """Bytes that the frame of a form may take beside the pictures."""
 MOST_FIELDS = 20
+_HEAD, _TAIL = 4096, 22 + 65535
+"""Bytes at the edges of a file that are looked at."""
 
 
 class Places:
@@ -47,70 +50,74 @@ def upload_places(most: int) -> Places:
     return Places(most, "too many pictures are being sent at once; try again in a moment", 1)
 
 
-async def read_body(request: Request, most: int, seconds: float) -> bytes:
-    """The whole body, refused as soon as it is known to be too large, or when it comes too slowly."""
+async def body_of(request: Request, most: int, seconds: float) -> AsyncGenerator[bytes]:
+    """The body in pieces, refused as soon as it is known to be too large, or when it comes too slowly."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > most:
         raise _too_many(int(declared), most)
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > most:
-                    raise _too_many(size, most)
-                parts.append(chunk)
-    except TimeoutError:
-        raise Problem(
-            408, f"only {size} bytes arrived in {seconds:.0f} s; send the picture faster, or a smaller one"
-        ) from None
-    except ClientDisconnect:
-        raise Problem(400, "the connection ended before the whole body had come") from None
-    return b"".join(parts)
+    size, end = 0, asyncio.get_running_loop().time() + seconds
+    pieces = aiter(request.stream())
+    while True:
+        try:
+            # The time that a disk takes to write counts too: a client that waits for it sends no faster.
+            async with asyncio.timeout_at(end):
+                piece = await anext(pieces, None)
+        except TimeoutError:
+            raise Problem(
+                408, f"only {size} bytes arrived in {seconds:.0f} s; send the picture faster, or a smaller one"
+            ) from None
+        except ClientDisconnect:
+            raise Problem(400, "the connection ended before the whole body had come") from None
+        if piece is None:
+            return
+        size += len(piece)
+        if size > most:
+            raise _too_many(size, most)
+        yield piece
 
 
 def _too_many(size: int, most: int) -> Problem:
     return Problem(413, f"the body has {size} bytes or more, the limit is {most}; send a smaller picture")
 
 
-class _InMemory(MultiPartParser):
-    """Parts stay in memory, which the limit on the body bounds: nothing is written to a temporary folder."""
+def check_picture(path: Path, most: int) -> tuple[int, int]:
+    """Width and height, before it is turned upright.
 
-    spool_max_size = 2**62
+    Raises :class:`Problem` for what is not a picture, is too large, or is something else as well.
+    """
+    with path.open("rb") as file:
+        size = _size(file, most)
+        file.seek(0)
+        other = other_kind(_edges(file))
+    if other is not None:
+        raise Problem(422, f"the picture is {other} as well; save it anew in a picture editor", code="bad_image")
+    return size
 
 
-async def parse_form(request: Request, body: bytes) -> FormData:
-    """The parts of a ``multipart/form-data`` body."""
+def check_mask(picture: tuple[int, int], mask: tuple[int, int]) -> None:
+    """Raise :class:`Problem` for a mask that cannot be one of the picture, whichever way up the two are."""
+    if sorted(picture) != sorted(mask):
+        raise Problem(
+            422,
+            f"the mask has {mask[0]}×{mask[1]} pixels and the picture {picture[0]}×{picture[1]}; give one of its size",
+            code="bad_image",
+        )
 
-    async def whole() -> AsyncGenerator[bytes]:
-        yield body
 
+def _size(file: BinaryIO, most: int) -> tuple[int, int]:
     try:
-        return await _InMemory(request.headers, whole(), max_files=2, max_fields=MOST_FIELDS).parse()
-    except (MultiPartException, KeyError, ValueError, AssertionError) as error:
-        reason = getattr(error, "message", None) or "it cannot be read"
-        raise Problem(400, f"the form is malformed ({reason}); send multipart/form-data with a part 'image'") from None
-
-
-async def file_of(form: FormData, name: str) -> bytes:
-    part = form.get(name)
-    if not isinstance(part, UploadFile):
-        raise Problem(422, f"the form has no file {name!r}; add it, as in curl -F {name}=@picture.png")
-    return await part.read()
-
-
-def check_picture(data: bytes, most: int) -> None:
-    """Raise :class:`Problem` for what is not a picture, is too large, or is something else as well."""
-    try:
-        check_header(data, most)
+        return check_header(file, most)[1:]
     except ImageTooLargeError as error:
         raise Problem(413, told(error)[1]) from None
     except ImageError as error:
         raise Problem(422, told(error)[1], code="bad_image") from None
-    other = other_kind(data)
-    if other is not None:
-        raise Problem(422, f"the picture is {other} as well; save it anew in a picture editor", code="bad_image")
+
+
+def _edges(file: BinaryIO) -> bytes:
+    """The beginning and the end of a file: what :func:`other_kind` looks at."""
+    head = file.read(_HEAD)
+    file.seek(max(_HEAD, file.seek(0, os.SEEK_END) - _TAIL))
+    return head + file.read(_TAIL)
 
 
 def other_kind(data: bytes) -> str | None:
@@ -120,14 +127,14 @@ def other_kind(data: bytes) -> str | None:
     head = data[:1024].lower()
     if b"%pdf-" in head:
         return "a PDF document"
-    if any(mark in data[:4096].lower() for mark in (b"<script", b"<html", b"<!doctype html", b"<?php", b"<svg")):
+    if any(mark in data[:_HEAD].lower() for mark in (b"<script", b"<html", b"<!doctype html", b"<?php", b"<svg")):
         return "a web page or a script"
     return None
 
 
 def _is_archive(data: bytes) -> bool:
     """Whether it ends as a ZIP archive does: with a record whose comment reaches just to the end."""
-    tail = data[-(22 + 65535) :]
+    tail = data[-_TAIL:]
     place = tail.rfind(b"PK\x05\x06")
     while place >= 0:
         if len(tail) - place >= 22 and struct.unpack_from("<H", tail, place + 20)[0] == len(tail) - place - 22:

@@ -7,6 +7,7 @@ them to replicas, whose number follows the load.
 
 import os
 import secrets
+import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.quiet import importing_quietly
 from deep_protection.service import problems
+from deep_protection.service.arriving import landing
 from deep_protection.service.described import described
 from deep_protection.service.job import Job
 from deep_protection.service.jobs import MOST_DEATHS
@@ -160,7 +162,13 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
                 raise Problem(404, f"{kind.name} is not offered here; {kind.lacking}", code="not_offered")
             created = time.time()
             with uploads.one_of(client_of(request, settings)):
-                options, inputs = await taken(request, kind, settings)
+                try:
+                    async with landing(Path(tempfile.gettempdir())) as place:
+                        options, paths = await taken(request, kind, settings, place)
+                        inputs = {name: path.read_bytes() for name, path in paths.items()}
+                except OSError:
+                    message = "the disk of this front is full, or refuses; try again later"
+                    raise Problem(503, message, code="storage", retry_after=RETRY_SECONDS) from None
             asked = options.model_dump(exclude={"wait"})
             return _answer(request, kind, created, asked, await fit(kind.name, asked, inputs))
 

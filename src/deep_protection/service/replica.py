@@ -17,6 +17,7 @@ from deep_protection.fitting import usable_cores, use_threads
 from deep_protection.service.kinds import done_together
 from deep_protection.service.making import make
 from deep_protection.service.telling import told
+from deep_protection.service.watched import plain
 from deep_protection.service.workshop import Outcome, Work, Workshop
 
 
@@ -86,4 +87,4 @@ def as_ended(outcome: Outcome, started: float) -> Ended:
     if isinstance(outcome, DeepProtectionError):
         code, message = told(outcome)
         return Ended(started=started, ended=time.time(), error={"code": code, "message": message})
-    return Ended(started=started, ended=time.time(), answer=outcome.answer, files=outcome.files)
+    return Ended(started=started, ended=time.time(), answer=plain(outcome.answer), files=outcome.files)

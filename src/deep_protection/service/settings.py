@@ -34,7 +34,7 @@ class Settings:
     max_bytes: int = 32_000_000
     max_pixels: int = 16_000_000
     max_uploads: int = 32
-    """Bodies that are read and written to the disk at once; together with ``max_bytes`` it bounds memory."""
+    """Bodies that are written to the disk at once; together with ``max_bytes`` it bounds what they take there."""
     body_seconds: float = 60.0
     """For a body to arrive whole."""
     header_seconds: float = 10.0

@@ -2,17 +2,19 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import JSONResponse, Response
 
 from deep_protection.service.accept import wants_picture
+from deep_protection.service.arriving import Landing, file_of, landing, parse_form
 from deep_protection.service.job import Job
 from deep_protection.service.jobs import Jobs
 from deep_protection.service.kinds import Kind
-from deep_protection.service.limits import FORM_EXTRA, Places, check_picture, file_of, parse_form, read_body
+from deep_protection.service.limits import FORM_EXTRA, Places, body_of, check_mask, check_picture
 from deep_protection.service.options import Options
 from deep_protection.service.problems import Problem
 from deep_protection.service.settings import Settings
@@ -26,22 +28,27 @@ async def submitted(request: Request, kind: Kind, jobs: Jobs, uploads: Places, s
     client = client_of(request, settings)
     jobs.check_room(client)  # before anything is read
     with uploads.one_of(client):
-        options, inputs = await taken(request, kind, settings)
-        job = await jobs.submit(kind.name, client, options.model_dump(exclude={"wait"}), inputs)
-    del inputs  # they are on the disk, and the client may wait for long
+        try:
+            async with landing(jobs.files.coming) as place:
+                options, inputs = await taken(request, kind, settings, place)
+                asked = options.model_dump(exclude={"wait"})
+                job = await jobs.submit(kind.name, client, asked, place.folder, inputs)
+        except OSError as error:
+            raise jobs.storage_problem(error) from None
     return await answered(request, job, jobs, options, client)
 
 
-async def taken(request: Request, kind: Kind, settings: Settings) -> tuple[Options, dict[str, bytes]]:
-    """Options and pictures of a request, checked against all limits; nothing is decoded."""
+async def taken(request: Request, kind: Kind, settings: Settings, place: Landing) -> tuple[Options, dict[str, Path]]:
+    """Options of a request, and where its pictures lie, checked against all limits; nothing is decoded."""
     given = query_of(request)
     # What a query says wrong is said before a body is read, which may be long.
     kind.options.model_validate(given).check()
-    inputs, given = await _parts(request, kind, settings, given)
+    inputs, given = await _parts(request, kind, settings, given, place)
     options = kind.options.model_validate(given)
     options.check()
-    for data in inputs.values():
-        await asyncio.to_thread(check_picture, data, settings.max_pixels)
+    sizes = {name: await asyncio.to_thread(check_picture, path, settings.max_pixels) for name, path in inputs.items()}
+    if "mask" in sizes:
+        check_mask(sizes["image"], sizes["mask"])
     return options, inputs
 
 
@@ -107,40 +114,38 @@ def query_of(request: Request) -> dict[str, Any]:
 
 
 async def _parts(
-    request: Request, kind: Kind, settings: Settings, given: dict[str, Any]
-) -> tuple[dict[str, bytes], dict[str, Any]]:
+    request: Request, kind: Kind, settings: Settings, given: dict[str, Any], place: Landing
+) -> tuple[dict[str, Path], dict[str, Any]]:
     """The pictures, and the options with those of the form."""
     check_plain(request.headers.get("content-encoding", ""), "the body", "Content-Encoding")
     content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     most = settings.max_bytes
     if content == "multipart/form-data":
-        body = await read_body(request, most * len(kind.inputs) + FORM_EXTRA, settings.body_seconds)
-        form = await parse_form(request, body)
-        try:
-            inputs, given = await _of_form(form, kind, given)
-        finally:
-            await form.close()
+        body = body_of(request, most * len(kind.inputs) + FORM_EXTRA, settings.body_seconds)
+        files, given = _of_form(await parse_form(request.headers, body, place), kind, given)
     elif content in PLAIN or content.startswith("image/"):
         if kind.inputs != ("image",):
             raise Problem(415, f"{kind.name} takes a form with the files {', '.join(kind.inputs)}")
-        inputs = {"image": await read_body(request, most, settings.body_seconds)}
+        files = {"image": await place.take(body_of(request, most, settings.body_seconds))}
     else:
         raise Problem(
             415,
             f"a body of type {content[:60]!r} is not taken; send the picture itself (Content-Type: image/png or such, "
             "or application/octet-stream), or a form (multipart/form-data)",
         )
-    for name, data in inputs.items():
-        if len(data) > most:
-            raise Problem(413, f"{name} has {len(data)} bytes, the limit is {most}; send a smaller picture")
-        if not data:
+    inputs = {name: await place.keep(name, file) for name, file in files.items()}
+    for name, path in inputs.items():
+        size = path.stat().st_size
+        if size > most:
+            raise Problem(413, f"{name} has {size} bytes, the limit is {most}; send a smaller picture")
+        if size == 0:
             raise Problem(422, f"{name} is empty; send a PNG, JPEG, WebP, TIFF, BMP or GIF picture", code="bad_image")
     return inputs, given
 
 
-async def _of_form(form: FormData, kind: Kind, given: dict[str, Any]) -> tuple[dict[str, bytes], dict[str, Any]]:
+def _of_form(form: FormData, kind: Kind, given: dict[str, Any]) -> tuple[dict[str, BinaryIO], dict[str, Any]]:
     """The same for a form."""
-    inputs = {name: await file_of(form, name) for name in kind.inputs}
+    inputs = {name: file_of(form, name) for name in kind.inputs}
     files = 0
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):

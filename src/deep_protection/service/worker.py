@@ -20,6 +20,7 @@ from deep_protection.errors import CancelledError, DeepProtectionError, OutputEr
 from deep_protection.service.files import DamagedError, Files
 from deep_protection.service.making import make
 from deep_protection.service.telling import told
+from deep_protection.service.watched import plain
 from deep_protection.service.workshop import Outcome, Work, Workshop
 
 
@@ -115,7 +116,8 @@ class Worker:
         )
 
     def _say(self, what: str, **more: Any) -> None:
-        line = json.dumps({"say": what, **more}, allow_nan=False)
+        # A classifier of others may answer with no number; that is no reason to die.
+        line = json.dumps({"say": what, **plain(more)}, allow_nan=False)
         with self._writing:
             self._answers.write(line + "\n")
             self._answers.flush()
