@@ -44,9 +44,9 @@ def load_hub(model: str | os.PathLike[str]) -> Classifier:
             "it is a backbone, choose a model that was trained to classify"
         )
     preprocess = ProcessorPixels(processor)
-    mean, std = normalisation(processor, preprocess, name)
+    mean, std, flipped = normalisation(processor, preprocess, name)
     return Classifier(
-        LogitsOnly(network.float()),
+        LogitsOnly(network.float(), flipped=flipped),
         name=name,
         preprocess=preprocess,
         labels=label_names(network.config, name),
@@ -65,6 +65,10 @@ def label_names(config: Any, name: str) -> list[str]:
         raise ClassifierError(f"{name} is a regression, not a classifier; give a model whose outputs are classes")
     return [str(config.id2label.get(index, index)) for index in range(config.num_labels)]
 
+
+SWITCHES = ("do_flip_channel_order", "include_top", "rescale_offset")
+"""Of image processors, besides ``do_normalize``, that change colours: off while pixels are made. What they do is found
+again in what the processor does as a whole."""
 
 _Loaded = tuple[Any, Any, dict[str, Any]]
 """Image processor, network, and what was missing of its weights."""
@@ -95,12 +99,13 @@ def _from_pretrained(transformers: Any, name: str, *, local_only: bool) -> _Load
 class LogitsOnly(nn.Module):
     """A transformers model whose output is the logits themselves."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, flipped: bool = False) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.flipped = model, flipped
+        """Whether the model wants blue first."""
 
     def forward(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.model(pixel_values=pixels).logits
+        logits: Tensor = self.model(pixel_values=pixels.flip(-3) if self.flipped else pixels).logits
         return logits
 
 
@@ -109,22 +114,23 @@ class ProcessorPixels:
 
     def __init__(self, processor: Any) -> None:
         self.processor = processor
+        self.options = {
+            **{name: False for name in SWITCHES if hasattr(processor, name)},
+            "do_normalize": False,
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+        }
 
     def __call__(self, picture: Image.Image) -> Tensor:
-        """``3×H×W`` float32 in ``[0, 1]``."""
-        made = self.processor(
-            images=in_rgb(picture),
-            do_normalize=False,
-            do_rescale=True,
-            rescale_factor=1 / 255,
-            return_tensors="pt",
-        )
+        """``3×H×W`` float32 RGB in ``[0, 1]``."""
+        made = self.processor(images=in_rgb(picture), return_tensors="pt", **self.options)
         pixels: Tensor = made["pixel_values"][0]
         return pixels.to(torch.float32).clamp(0, 1)
 
 
-def normalisation(processor: Any, preprocess: ProcessorPixels, name: str) -> tuple[list[float], list[float]]:
-    """Mean and std that the processor applies to pixels in ``[0, 1]``, found by trying it on a probe.
+def normalisation(processor: Any, preprocess: ProcessorPixels, name: str) -> tuple[list[float], list[float], bool]:
+    """Mean and std that the processor applies to RGB pixels in ``[0, 1]``, and whether it then puts blue first: found
+    by trying it on a probe.
 
     Processors differ in attributes (offsets, factors, switches); what they do to a picture is what counts. A processor
     whose effect is not one straight line a channel cannot be split and is refused.
@@ -135,15 +141,27 @@ def normalisation(processor: Any, preprocess: ProcessorPixels, name: str) -> tup
     wanted = processor(images=probe, return_tensors="pt")["pixel_values"][0].double()
     if wanted.shape != pixels.shape or pixels.shape[0] != 3:
         raise ClassifierError(f"{name} takes {tuple(wanted.shape)} values a picture; only RGB classifiers can be used")
-    means, stds = [], []
-    for given, seen in zip(pixels, wanted, strict=True):
-        columns = torch.stack([given.flatten(), torch.ones_like(given).flatten()], dim=1)
-        slope, offset = torch.linalg.lstsq(columns, seen.flatten()).solution.tolist()
-        if slope <= 0 or (given * slope + offset - seen).abs().max() > 1e-3:
-            raise ClassifierError(f"{name}'s image processor does more than scale and shift; it cannot be split")
-        means.append(-offset / slope)
-        stds.append(1 / slope)
-    return means, stds
+    if _red_in(preprocess) != 0:
+        raise ClassifierError(f"{name}'s image processor mixes the colours up; it cannot be split")
+    for flipped in (False, True):
+        lines = [_line(*each) for each in zip(pixels, wanted.flip(0) if flipped else wanted, strict=True)]
+        if all(lines):
+            return [mean for mean, _ in filter(None, lines)], [std for _, std in filter(None, lines)], flipped
+    raise ClassifierError(f"{name}'s image processor does more than scale and shift; it cannot be split")
+
+
+def _line(given: Tensor, seen: Tensor) -> tuple[float, float] | None:
+    """Mean and std of the normalisation from ``given`` to ``seen`` (``H×W``), if it is one."""
+    columns = torch.stack([given.flatten(), torch.ones_like(given).flatten()], dim=1)
+    slope, offset = torch.linalg.lstsq(columns, seen.flatten()).solution.tolist()
+    if slope <= 0 or (given * slope + offset - seen).abs().max() > 1e-3:
+        return None
+    return -offset / slope, 1 / slope
+
+
+def _red_in(preprocess: ProcessorPixels) -> int:
+    """Which channel of the pixels a red picture is brightest in."""
+    return int(preprocess(Image.new("RGB", (64, 64), (255, 0, 0))).mean(dim=(1, 2)).argmax())
 
 
 def _transformers() -> Any:

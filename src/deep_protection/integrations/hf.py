@@ -47,9 +47,9 @@ def protect(pipeline: Any, **options: Any) -> Any:
         raise ClassifierError("this pipeline is protected already")
     network, name = pipeline.model, pipeline.model.config.name_or_path or type(pipeline.model).__name__
     pixels = ProcessorPixels(pipeline.image_processor)
-    mean, std = normalisation(pipeline.image_processor, pixels, name)
+    mean, std, flipped = normalisation(pipeline.image_processor, pixels, name)
     classifier = Classifier(
-        _Logits(network),
+        _Logits(network, flipped=flipped),
         name=name,
         preprocess=pixels,
         labels=label_names(network.config, name),
@@ -58,7 +58,7 @@ def protect(pipeline: Any, **options: Any) -> Any:
         multi_label=is_multi_label(network),
     )
     protected = copy.copy(pipeline)
-    protected.image_processor = _PixelsOnly(pipeline.image_processor)
+    protected.image_processor = _PixelsOnly(pipeline.image_processor, pixels.options)
     protected.model = _ProtectedModel(network, protection.protect(classifier, **options))
     return protected
 
@@ -66,18 +66,16 @@ def protect(pipeline: Any, **options: Any) -> Any:
 class _PixelsOnly:
     """An image processor that leaves out its normalisation; everything else about it is its own."""
 
-    def __init__(self, processor: Any) -> None:
-        self._processor = processor
+    def __init__(self, processor: Any, settings: dict[str, Any]) -> None:
+        self._processor, self._settings = processor, settings
 
     def __call__(self, images: Any, **options: Any) -> Any:
-        made = self._processor(
-            images=images, **{**options, "do_normalize": False, "do_rescale": True, "rescale_factor": 1 / 255}
-        )
+        made = self._processor(images=images, **{**options, **self._settings})
         made["pixel_values"] = made["pixel_values"].to(torch.float32).clamp(0, 1)  # resizing overshoots a little
         return made
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "_processor":  # copying asks before there is one
+        if name.startswith("__") or name in ("_processor", "_settings"):  # copying asks before there is one
             raise AttributeError(name)
         return getattr(self._processor, name)
 
