@@ -279,11 +279,13 @@ def png(width: int, height: int, bits: int, colours: int, rows: bytes) -> bytes:
     )
 
 
-def tiff(values: np.ndarray[Any, Any], kind: int, *, planes: int = 1) -> bytes:
+def tiff(values: np.ndarray[Any, Any], kind: int, *, planes: int = 1, twelve: bool = False) -> bytes:
     """An uncompressed little-endian TIFF of one strip, of kinds that Pillow does not write."""
     height, width, channels = values.shape
     data = (np.moveaxis(values, -1, 0) if planes == 2 else values).tobytes()
-    bits = struct.pack(f"<{channels}H", *[8 * values.itemsize] * channels)
+    if twelve:  # two values in three bytes
+        data = bytes.fromhex("".join(f"{value:03x}" for value in values.ravel().tolist()))
+    bits = struct.pack(f"<{channels}H", *[12 if twelve else 8 * values.itemsize] * channels)
     place = 8 + 2 + 12 * 9 + 4
     strips = channels if planes == 2 else 1
     starts = struct.pack(f"<{strips}I", *(place + 200 + len(data) // strips * n for n in range(strips)))
@@ -325,6 +327,39 @@ def test_deep_colour_says_that_eight_bits_are_used(kind: str) -> None:
 def test_no_picture_of_eight_bits_is_said_to_have_more(name: str) -> None:
     for size in ((160, 16), (16, 216)):  # sizes stand beside the bits in what Pillow tells of a file
         assert take_picture(encoded(Image.new("RGB", size), name)).notes == ()
+
+
+def test_grey_tiff_that_is_white_at_zero_is_turned_round() -> None:
+    values = np.arange(20, dtype=np.uint16).reshape(4, 5, 1) * 3000
+    white, black = (np.array(read_image(tiff(each, kind))[0]) for each, kind in ((65535 - values, 0), (values, 1)))
+    assert np.array_equal(white, black)
+    assert np.array_equal(black, values[..., 0])
+
+
+def test_grey_tiff_of_twelve_bits_is_as_bright_as_of_sixteen() -> None:
+    values = np.arange(24, dtype=np.uint16).reshape(4, 6, 1) * 178
+    values[-1, -1] = 4095
+    read = take_picture(tiff(values, 1, twelve=True))
+    assert torch.allclose(read.pixels[0], torch.from_numpy(values[..., 0] / np.float32(4095)), atol=1e-5)
+    assert read.notes == ()
+
+
+DARK: dict[str, Callable[[np.ndarray[Any, Any]], Any]] = {
+    "array": lambda values: values,
+    "tensor": lambda values: torch.from_numpy(values),
+    "colours": lambda values: np.repeat(values[..., None], 3, axis=-1),
+    "picture": Image.fromarray,
+    "PNG": lambda values: encoded(Image.fromarray(values), "PNG"),
+}
+
+
+@pytest.mark.parametrize("kind", DARK)
+def test_twelve_bits_in_sixteen_are_said_to_count_as_nearly_black(kind: str) -> None:
+    values = np.arange(64, dtype=np.uint16).reshape(8, 8) * 65
+    (note,) = take_picture(DARK[kind](values)).notes
+    assert "if it has 12 bits, multiply it by 65535 / 4095" in note
+    for fine in (values * 16, values * 0):
+        assert take_picture(DARK[kind](fine)).notes == ()
 
 
 def test_colours_in_planes_that_would_be_read_wrong_are_refused() -> None:

@@ -18,6 +18,7 @@ import deep_protection as dp
 from deep_protection.cli.app import app
 from deep_protection.fitting import FitTask, Holes, Recipe, Shrunk, fit
 from deep_protection.images import take_picture
+from deep_protection.images.pillow import to_rgb
 from deep_protection.maps import (
     Legibility,
     Word,
@@ -262,6 +263,29 @@ def test_a_letter_lost_inside_a_chain_is_found_again() -> None:
     grown = completed(whole[:2] + whole[3:], darker(ink))
     assert [tuple(np.round(mark.centre / 20)) for mark in grown] == [tuple(np.round(m.centre / 20)) for m in whole]
     assert completed(whole, darker(ink)) == whole
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_sheet_that_lies_on_its_side_or_head_is_read(reader: Reader, turn: int) -> None:
+    sheet = Image.new("RGB", (320, 120), "white")
+    ImageDraw.Draw(sheet).text((20, 40), "MILL POND", fill="black", font=ImageFont.load_default(size=28))
+    lying = np.asarray(sheet.rotate(turn, expand=True))
+    mill, pond = sorted(
+        (word for line in reader.read_sheet(lying) for word in words_in(line, "sheet")), key=lambda word: word.text
+    )
+    assert (mill.text, pond.text) == ("MILL", "POND")
+    for word in (mill, pond):
+        assert abs((word.angle + turn + 180) % 360 - 180) < 5  # turned the other way, as pixels count
+    ahead = np.array(pond.box[:2]) - np.array(mill.box[:2])
+    assert np.argmax(np.abs(ahead)) == (turn // 90) % 2
+    assert (ahead[np.argmax(np.abs(ahead))] > 0) == (turn in (0, 270))
+
+
+def test_a_map_on_transparent_ground_is_read_as_on_paper(reader: Reader) -> None:
+    sheet = Image.new("RGBA", (320, 120))  # the ground is black where nobody sees it
+    ImageDraw.Draw(sheet).text((20, 40), "MILL POND", fill="black", font=ImageFont.load_default(size=28))
+    seen = to_rgb(take_picture(sheet).on_paper)
+    assert [line.text for line in reader.read_sheet(seen)] == ["MILL POND"]
 
 
 def test_a_turned_and_stretched_reading_comes_back_to_its_place(reader: Reader) -> None:

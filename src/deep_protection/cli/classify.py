@@ -17,7 +17,7 @@ from deep_protection.cli.detect import given_calibrations
 from deep_protection.cli.given import content_of, picture_of
 from deep_protection.cli.plan import find_pictures
 from deep_protection.errors import ImageError
-from deep_protection.images import take_picture, to_pillow
+from deep_protection.images import from_pillow, to_pillow
 from deep_protection.protection import AnswerBy, Explanation, ProtectedClassifier, When
 from deep_protection.protection import protect as put_in_front
 from deep_protection.purification import find_device
@@ -167,10 +167,10 @@ class _Column:
 def _pixels(name: str, models: list[Classifier], *, quiet: bool) -> list[torch.Tensor]:
     """``3×H×W`` pixels as each classifier wants them."""
     opened, _, notes = picture_of(name, content_of(name))
-    if not quiet:
-        for note in notes:
-            say_note(note)
-    image = to_pillow(take_picture(opened).pixels)
+    picture = from_pillow(opened, notes)
+    for note in () if quiet else picture.notes:
+        say_note(note)
+    image = to_pillow(picture.pixels)
     return [model.preprocess(image) for model in models]
 
 

@@ -136,7 +136,7 @@ class _Job:
                 self._fail(item, error)
                 continue
             if not self.quiet:
-                for note in notes:
+                for note in taken.notes:
                     say_note(note)
             if isinstance(picture, Left):
                 self._leave(item, data, taken, format_name, picture)

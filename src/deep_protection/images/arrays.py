@@ -17,7 +17,7 @@ from deep_protection.errors import ImageError
 from deep_protection.images.alpha import with_hidden
 from deep_protection.images.limits import check_size
 from deep_protection.images.picture import Picture
-from deep_protection.images.values import check_unit_range
+from deep_protection.images.values import check_unit_range, dark_notes
 
 _CHANNELS = (1, 3, 4)
 
@@ -39,7 +39,7 @@ def from_array(array: NDArray[Any]) -> Picture:
             back = back.mul(largest).round()
         return back.contiguous().numpy().astype(array.dtype)
 
-    return Picture(_to_rgb(chw), rebuild, alpha=_alpha(chw))
+    return Picture(_to_rgb(chw), rebuild, _notes(chw, largest), alpha=_alpha(chw))
 
 
 def from_tensor(tensor: Tensor) -> Picture:
@@ -58,7 +58,11 @@ def from_tensor(tensor: Tensor) -> Picture:
             back = back.mul(largest).round()
         return back.to(kind).to(device)
 
-    return Picture(_to_rgb(chw), rebuild, alpha=_alpha(chw))
+    return Picture(_to_rgb(chw), rebuild, _notes(chw, largest), alpha=_alpha(chw))
+
+
+def _notes(chw: Tensor, largest: int | None) -> tuple[str, ...]:
+    return dark_notes(round(chw[:3].max().item() * largest)) if largest == 65535 else ()
 
 
 def _largest(kind: str, is_float: bool, what: str) -> int | None:

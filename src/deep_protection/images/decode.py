@@ -11,7 +11,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from deep_protection.errors import ImageError, ImageTooLargeError, MissingExtraError
 from deep_protection.images import dicom
-from deep_protection.images.depth import bits_a_value, check_planes
+from deep_protection.images.depth import bits_a_value, check_planes, in_full_range
 from deep_protection.images.kinds import HEAD, unread_kind
 from deep_protection.images.limits import MAX_BYTES, MAX_PIXELS, check_size
 from deep_protection.images.pillow import SIXTEEN_BIT
@@ -55,7 +55,7 @@ def read_image(source: Source, name: str = "") -> tuple[Image.Image, str, tuple[
     if bits > 8 and opened.mode not in (*SIXTEEN_BIT, "F"):
         notes = (*notes, f"{what} has {bits} bits a colour; 8 are used (grey pictures keep their 16)")
     kind = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
-    return upright(opened, what), kind, notes
+    return in_full_range(upright(opened, what), opened), kind, notes
 
 
 def check_header(data: bytes | BinaryIO, most: int = MAX_PIXELS) -> tuple[str, int, int]:

@@ -1,10 +1,13 @@
 """How many bits a value has in a file, which Pillow does not tell of what it opens with 8."""
 
-from PIL import ImageFile
+import numpy as np
+from PIL import Image, ImageFile
 
 from deep_protection.errors import ImageError
+from deep_protection.images.pillow import SIXTEEN_BIT
 
-_TIFF_BITS, _TIFF_PLANES = 258, 284
+_TIFF_BITS, _TIFF_KIND, _TIFF_PLANES = 258, 262, 284
+_WHITE_IS_ZERO = 0
 _JPEG2000_SIZE, _JPEG2000_DEPTH = b"\xff\x4f\xff\x51", 40
 """Start of a JPEG 2000 codestream with its size segment, and how far behind it the first component's depth lies."""
 _AVIF_DEPTHS = b"pixi"
@@ -30,6 +33,18 @@ def bits_a_value(opened: ImageFile.ImageFile, data: bytes) -> int:
         if isinstance(arguments[0], str) and ";16" in arguments[0]:
             return 16
     return 8
+
+
+def in_full_range(image: Image.Image, opened: ImageFile.ImageFile) -> Image.Image:
+    """A grey TIFF of 12 or 16 bits with 0 for black and 65535 for white, which Pillow leaves as it is kept."""
+    tags = getattr(opened, "tag_v2", {})
+    bits, is_turned = _most(tags.get(_TIFF_BITS, 16)), tags.get(_TIFF_KIND) == _WHITE_IS_ZERO
+    if opened.format != "TIFF" or image.mode not in SIXTEEN_BIT[:-1] or (bits == 16 and not is_turned):
+        return image
+    values = np.array(image).astype(np.float64) / (2**bits - 1)
+    made = Image.fromarray((65535 * (1 - values if is_turned else values)).round().clip(0, 65535).astype(np.uint16))
+    made.info = image.info
+    return made
 
 
 def check_planes(opened: ImageFile.ImageFile, what: str) -> None:

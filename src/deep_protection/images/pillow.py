@@ -19,7 +19,7 @@ from deep_protection.errors import ImageError
 from deep_protection.images.alpha import with_hidden
 from deep_protection.images.limits import check_size
 from deep_protection.images.picture import Picture
-from deep_protection.images.values import check_unit_range
+from deep_protection.images.values import check_unit_range, dark_notes
 
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
@@ -136,7 +136,7 @@ def _from_sixteen_bit(image: Image.Image, notes: tuple[str, ...]) -> Picture:
         return _with_kept(restored.convert("I") if mode == "I" else restored, kept)
 
     grey = torch.from_numpy(values).to(torch.float32).div(65535)
-    return Picture(grey.expand(3, -1, -1).contiguous(), rebuild, notes)
+    return Picture(grey.expand(3, -1, -1).contiguous(), rebuild, (*notes, *dark_notes(int(values.max()))))
 
 
 def _from_float(image: Image.Image, notes: tuple[str, ...]) -> Picture:

@@ -75,7 +75,7 @@ def _from_bytes(data: bytes) -> Picture:
     picture = from_pillow(opened, notes)
     written = bytes_format(name)
     return Picture(
-        picture.pixels, lambda pixels: encode(picture.rebuild(pixels), written), notes, picture.alpha, written
+        picture.pixels, lambda pixels: encode(picture.rebuild(pixels), written), picture.notes, picture.alpha, written
     )
 
 

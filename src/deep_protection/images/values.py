@@ -9,6 +9,20 @@ ROUNDING = 1e-6
 """Values this far outside ``[0, 1]`` come from resampling in floating point and are clamped; beyond it is an error."""
 
 
+def dark_notes(largest: int) -> tuple[str, ...]:
+    """What to say of integers of 16 bits of which the ``largest`` is as if they had fewer: cameras give 10, 12 or 14.
+
+    All that is fitted, and what counts as detail, is measured by the whole range.
+    """
+    bits = next((bits for bits in (8, 10, 12, 14) if largest < 2**bits), 16)
+    if largest == 0 or bits == 16:
+        return ()
+    return (
+        f"the largest value of a 16-bit picture is {largest} of 65535, so it counts as nearly black; if it has {bits} "
+        f"bits, multiply it by 65535 / {2**bits - 1} first",
+    )
+
+
 def check_unit_range(values: Tensor, what: str) -> Tensor:
     """``values``, all finite and clamped to ``[0, 1]``; :class:`ImageError` when they were not pixels."""
     if not torch.isfinite(values).all():

@@ -1,6 +1,6 @@
 """Reading: pictures in, lines of text with their places out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import cos, radians, sin
 
 import numpy as np
@@ -16,6 +16,10 @@ Points = NDArray[np.float64]
 LONGEST = 40
 """Width of a strip over its height beyond which it is not read: no word is so long, and the engine shrinks such a strip
 until nothing is left of its height. Dashed lines are chains of that kind."""
+
+
+STEEP = 1.5
+"""Height of a box over its width from which on the engine reads it from above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +45,35 @@ class Reader:
         those of the picture as given.
         """
         shown, back = _shown(picture, turned, stretched)
-        found = self._engine(shown[..., ::-1], use_det=True, use_cls=False, use_rec=True)
+        found = self._lines(shown, turning=False)
+        return [replace(line, corners=line.corners @ back[:, :2].T + back[:, 2]) for line in found]
+
+    def read_sheet(self, picture: NDArray[np.uint8]) -> list[Line]:
+        """Lines of text in an ``H×W×3`` RGB picture that may lie on its side or its head.
+
+        Each is read as it lies and as the engine's own classifier turns it, and the surer reading counts. Corners are
+        in the order of reading: steep lines are read from above, turned ones from the other end.
+        """
+        lying = {line.corners.tobytes(): line for line in self._lines(picture, turning=False)}
+        lines = []
+        for line in self._lines(picture, turning=True):
+            other = lying.pop(line.corners.tobytes(), None)
+            corners = np.roll(line.corners, -1, axis=0) if _is_steep(line.corners) else line.corners
+            if other is not None and (other.text == line.text or other.confidence > line.confidence):
+                lines.append(replace(other, corners=corners))
+            else:
+                lines.append(replace(line, corners=np.roll(corners, 2, axis=0)))
+        return lines + list(lying.values())
+
+    def _lines(self, picture: NDArray[np.uint8], *, turning: bool) -> list[Line]:
+        """With ``turning``, lines that the engine takes to stand on their head are read from the other end."""
+        found = self._engine(picture[..., ::-1], use_det=True, use_cls=turning, use_rec=True)
         if found.boxes is None:
             return []
-        lines = []
-        for corners, text, confidence in zip(found.boxes, found.txts, found.scores, strict=True):
-            lines.append(Line(text, np.asarray(corners, np.float64) @ back[:, :2].T + back[:, 2], float(confidence)))
-        return lines
+        return [
+            Line(text, np.asarray(corners, np.float64), float(confidence))
+            for corners, text, confidence in zip(found.boxes, found.txts, found.scores, strict=True)
+        ]
 
     def recognise(self, strip: NDArray[np.uint8]) -> tuple[str, float]:
         """What stands in a strip that holds one line of text and nothing else, and how sure that is; maybe nothing."""
@@ -55,6 +81,12 @@ class Reader:
             return "", 0.0
         found = self._engine(strip[..., ::-1], use_det=False, use_cls=False, use_rec=True)
         return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
+
+
+def _is_steep(corners: Points) -> bool:
+    """Whether the engine turns a box by a quarter before it reads it."""
+    sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+    return bool(max(sides[1], sides[3]) >= STEEP * max(sides[0], sides[2]))
 
 
 def _shown(picture: NDArray[np.uint8], turned: float, stretched: float) -> tuple[NDArray[np.uint8], Points]:

@@ -73,7 +73,7 @@ class Window:
 
     def sheet_words(self, reader: Reader) -> list[Word]:
         """What the reader sees without our help, in pixels of the window."""
-        return _words(reader.read(self.sheet), "sheet")
+        return _words(reader.read_sheet(self.sheet), "sheet")
 
     def readings(self, reader: Reader, known: Sequence[Word] = ()) -> list[list[list[Word]]]:
         """For each layer: what the reader alone says of it, turned and stretched, and what its chains say.
