@@ -88,7 +88,7 @@ def test_the_rule_says_what_it_waits_for() -> None:
 
 @pytest.mark.parametrize("sigma", [0, -1, 255, float("nan")])
 def test_a_wrong_sigma_is_refused(sigma: float) -> None:
-    with pytest.raises(OptionError, match="8-bit steps|must be a number, got nan"):
+    with pytest.raises(OptionError, match=r"8-bit steps|must be a number, got nan"):
         dp.denoise(np.zeros((8, 8, 3), np.uint8), sigma=sigma)
 
 
