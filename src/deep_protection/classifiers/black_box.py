@@ -136,9 +136,14 @@ class _NoGradient(torch.autograd.Function):
     """An answer in a graph, which says at once what is wrong when someone wants its gradient."""
 
     @staticmethod
-    def forward(ctx: Any, pixels: Tensor, classifier: BlackBox) -> Tensor:
-        ctx.name = classifier.name
+    def forward(pixels: Tensor, classifier: BlackBox) -> Tensor:
         return classifier.answer(pixels)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, BlackBox], output: Tensor) -> None:
+        """Apart from ``forward``, as ``torch.func`` asks for."""
+        del output
+        ctx.name = inputs[1].name
 
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> Any:
