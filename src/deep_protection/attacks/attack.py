@@ -59,7 +59,18 @@ def attack(
         ImageError: pixels are not in ``[0, 1]``. OptionError: pixels are no floats, or labels and targets are not as
         many classes of the model. ClassifierError: the model's answer holds no logits.
     """
-    spec = find_attack(spec)
+    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller's mode: attacks want gradients
+        return _attack(model, pixels, labels, find_attack(spec), targets, seed)
+
+
+def _attack(
+    model: nn.Module,
+    pixels: Tensor,
+    labels: Tensor | Sequence[int],
+    spec: AttackSpec,
+    targets: Tensor | Sequence[int] | None,
+    seed: int,
+) -> AttackResult:
     refuse_multi_label(model, "an attack")
     seed = checked_seed(seed)
     pixels = _checked(pixels)
@@ -90,7 +101,7 @@ def attack(
         success_8bit=is_fooled(model, adversarial.mul(255).round().div(255), labels, targets),
         linf=change.abs().amax(dim=1),
         l2=change.norm(dim=1),
-        queries=torch.full((len(pixels),), attacked.asked / len(pixels)),
+        queries=torch.full((len(pixels),), attacked.asked / len(pixels), dtype=torch.float32, device="cpu"),
         targets=targets,
     )
 
@@ -114,7 +125,7 @@ def _checked(pixels: Tensor) -> Tensor:
         )
     if not pixels.dtype.is_floating_point:
         raise OptionError(f"an attack takes pixels as floats in [0, 1], got {pixels.dtype}; divide uint8 by 255")
-    return check_unit_range(pixels.detach().float(), "the batch")
+    return check_unit_range(pixels.detach().clone().float(), "the batch")
 
 
 def _classes(given: Tensor | Sequence[int], pixels: Tensor) -> Tensor:
@@ -173,7 +184,7 @@ def _chosen_targets(
         # The label may itself be the least probable where the model is wrong.
         return logits.scatter(1, labels[:, None], torch.inf).argmin(dim=1)
     classes = logits.shape[1]
-    steps = torch.randint(1, classes, labels.shape, generator=torch.Generator().manual_seed(seed))
+    steps = torch.randint(1, classes, labels.shape, device="cpu", generator=torch.Generator("cpu").manual_seed(seed))
     return (labels + steps.to(labels.device)) % classes
 
 

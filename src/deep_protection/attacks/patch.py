@@ -57,8 +57,8 @@ class Patch:
         """``N×3×H×W``, 1 where the patch is: wholly inside the picture, anywhere."""
         height, width = pixels.shape[-2:]
         side = min(round((self.share * height * width) ** 0.5), height, width)
-        covered = torch.zeros(pixels.shape)
+        covered = torch.zeros(pixels.shape, dtype=torch.float32, device="cpu")
         for place in covered:
-            top, left = int(torch.randint(height - side + 1, ())), int(torch.randint(width - side + 1, ()))
+            top, left = (int(torch.randint(most - side + 1, (), device="cpu")) for most in (height, width))
             place[:, top : top + side, left : left + side] = 1
         return covered

@@ -49,7 +49,7 @@ class Universal:
 
     def _make(self, network: nn.Module, like: Tensor, epsilon: float) -> Tensor:
         """``3×H×W`` in ``[-ε, ε]``."""
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator("cpu").manual_seed(self.seed)
 
         def asked(given: Tensor) -> Tensor:
             return as_classes(ask(network, given))
@@ -61,7 +61,7 @@ class Universal:
         change = torch.zeros_like(like[0])
         speed = torch.zeros_like(change)
         for step in range(self.steps):
-            chosen = torch.randperm(len(photographs), generator=generator)[: self.batch].to(like.device)
+            chosen = torch.randperm(len(photographs), generator=generator, device="cpu")[: self.batch].to(like.device)
             crops = torch.stack([_crop(each, height, width, generator) for each in photographs[chosen]])
             with torch.enable_grad():
                 tried = change.clone().requires_grad_()
@@ -82,7 +82,7 @@ class Universal:
 
 def _crop(picture: Tensor, height: int, width: int, generator: torch.Generator) -> Tensor:
     """A ``3×H×W`` part of a larger picture, reflected or not."""
-    top = int(torch.randint(picture.shape[1] - height + 1, (), generator=generator))
-    left = int(torch.randint(picture.shape[2] - width + 1, (), generator=generator))
+    top = int(torch.randint(picture.shape[1] - height + 1, (), generator=generator, device="cpu"))
+    left = int(torch.randint(picture.shape[2] - width + 1, (), generator=generator, device="cpu"))
     part = picture[:, top : top + height, left : left + width]
-    return part.flip(-1) if torch.rand((), generator=generator) < 0.5 else part
+    return part.flip(-1) if torch.rand((), generator=generator, device="cpu") < 0.5 else part

@@ -83,7 +83,9 @@ class BlackBox(Classifier):
         rows = [self._row(each) for each in answers]
         if len({len(row) for row in rows}) > 1:
             raise ClassifierError(f"{self.name} answers now with probabilities of all classes, now with labels")
-        return (torch.stack(rows) if rows else torch.empty(0, self._width)).to(pixels.device)
+        return (torch.stack(rows) if rows else torch.empty(0, self._width, dtype=torch.float32, device="cpu")).to(
+            pixels.device
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the lock, which belongs to the threads of one process and one object."""
@@ -109,12 +111,12 @@ class BlackBox(Classifier):
                 raise ClassifierError(
                     f"{self.name} answers with one probability a picture; for yes or no give both, [1 - p, p]"
                 )
-            chances = torch.tensor(answer.chances)
+            chances = torch.tensor(answer.chances, dtype=torch.float32, device="cpu")
             # However small, they tell which way an answer moves; only 0 has no logarithm.
             least = min([FLOOR, *chances[chances > 0].tolist()])
         else:
             least = FLOOR
-            chances = torch.zeros(self._width)
+            chances = torch.zeros(self._width, dtype=torch.float32, device="cpu")
             named = answer.chances or ({NOTHING: 1.0} if self._is_open else {})
             for label, value in named.items():
                 chances[self._index(label)] = value
@@ -136,9 +138,14 @@ class _NoGradient(torch.autograd.Function):
     """An answer in a graph, which says at once what is wrong when someone wants its gradient."""
 
     @staticmethod
-    def forward(ctx: Any, pixels: Tensor, classifier: BlackBox) -> Tensor:
-        ctx.name = classifier.name
+    def forward(pixels: Tensor, classifier: BlackBox) -> Tensor:
         return classifier.answer(pixels)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, BlackBox], output: Tensor) -> None:
+        """Apart from ``forward``, as ``torch.func`` asks for."""
+        del output
+        ctx.name = inputs[1].name
 
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> Any:

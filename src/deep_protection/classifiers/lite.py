@@ -45,7 +45,7 @@ def _network(number: int) -> nn.Module:
         ) from error
     weights = torch.load(Path(weights_file.get_model_file_path()), map_location="cpu", weights_only=True)
     with torch.random.fork_rng(devices=[]):  # the constructor draws random weights before these replace them
-        network: nn.Module = EfficientNet.from_name(f"efficientnet-lite{number}")
+        network: nn.Module = EfficientNet.from_name(f"efficientnet-lite{number}").float()  # whatever the host's default
     network.load_state_dict(weights)
     _fold(network.eval())
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

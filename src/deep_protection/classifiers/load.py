@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from deep_protection.classifiers.classifier import Classifier, is_multi_label
@@ -108,7 +110,15 @@ def load_classifier(
         raise ClassifierError(
             "mean, std, labels, takes and multi_label are for modules and functions; a named classifier brings its own"
         )
-    name = os.fspath(source)
+    with torch.inference_mode(False), _on_the_cpu():  # whatever the host's mode and default device
+        return _named(os.fspath(source))
+
+
+def _on_the_cpu() -> AbstractContextManager[Any]:
+    return nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
+
+
+def _named(name: str) -> Classifier:
     if name in CLASSIFIERS:
         return CLASSIFIERS[name]()
     kind, colon, rest = name.partition(":")

@@ -27,7 +27,8 @@ class Holes(Degradation):
     """Pixels are missing."""
 
     def __init__(self, known: Tensor) -> None:
-        self.known = known.to(torch.float32).reshape(1, *known.shape[-2:])
+        with torch.inference_mode(False):  # what is born in inference mode cannot take part in a gradient
+            self.known = known.detach().clone().to(torch.float32).reshape(1, *known.shape[-2:])
         """``1×H×W``: one where a pixel was seen, zero where not."""
 
     def __call__(self, pictures: Tensor) -> Tensor:
@@ -60,14 +61,17 @@ class Shrunk(Degradation):
 
     def __init__(self, factor: int) -> None:
         self.factor = factor
-        place = (torch.arange(2 * self.lobes * factor) + 0.5) / factor - self.lobes
-        window = torch.sinc(place) * torch.sinc(place / self.lobes)
-        self._window = window / window.sum()
+        with torch.inference_mode(False):
+            count = torch.arange(2 * self.lobes * factor, dtype=torch.float32, device="cpu")
+            place = (count + 0.5) / factor - self.lobes
+            window = torch.sinc(place) * torch.sinc(place / self.lobes)
+            self._window = window / window.sum()
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        total = self._shrunk(pictures)
-        # Beyond the border there is nothing: what is left of the window weighs the more.
-        return total / self._shrunk(torch.ones_like(pictures[:1, :1]))
+        with torch.autocast(pictures.device.type, enabled=False):  # a host's autocast is not ours
+            total = self._shrunk(pictures)
+            # Beyond the border there is nothing: what is left of the window weighs the more.
+            return total / self._shrunk(torch.ones_like(pictures[:1, :1]))
 
     def _shrunk(self, maps: Tensor) -> Tensor:
         channels, window = maps.shape[1], self._window.to(maps.device)

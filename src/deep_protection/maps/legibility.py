@@ -44,7 +44,7 @@ def separability(values: Tensor) -> float:
     if not high > low:
         return 0.0
     share = torch.histc(values.float().cpu(), BINS, low, high).double() / values.numel()
-    levels = torch.linspace(0, 1, BINS, dtype=torch.float64)
+    levels = torch.linspace(0, 1, BINS, dtype=torch.float64, device="cpu")
     below, sums = share.cumsum(0), (share * levels).cumsum(0)
     mean = sums[-1]
     between = (mean * below - sums).square() / (below * (1 - below)).clamp(min=1e-12)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from deep_protection.errors import ImageError
+from deep_protection.errors import ImageError, OptionError
 from deep_protection.images import ROUNDING, check_unit_range
 from deep_protection.protection.straight_through import straight_through
 
@@ -30,7 +30,7 @@ def within_bounds(pixels: Tensor) -> Tensor:
     if not len(values):
         return pixels
     outside = torch.maximum(-values, values - 1).clamp(min=0).float().flatten(1)
-    if outside.max() <= ROUNDING:
+    if _most(outside) <= ROUNDING:
         return pixels
     # Picture by picture: what becomes of one does not depend on its company.
     attacked = outside.mean(dim=1) <= FAR if pixels.requires_grad else outside.amax(dim=1) <= STEP
@@ -38,3 +38,15 @@ def within_bounds(pixels: Tensor) -> Tensor:
         if not is_attacked:  # said here, as where nothing is fitted nobody else looks
             check_unit_range(image, "the batch")
     return straight_through(pixels, lambda given: given.clamp(0, 1))
+
+
+def _most(outside: Tensor) -> float:
+    try:
+        return outside.max().item()
+    except RuntimeError as error:
+        if "vmap" not in str(error):
+            raise
+        raise OptionError(
+            "torch.func.vmap cannot go through a restoration, whose fit depends on what is in the picture; give the "
+            "pictures as one batch (torch.func.grad, vjp, jvp, jacrev and jacfwd work)"
+        ) from error

@@ -13,12 +13,26 @@ from torch import Tensor
 
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
-    def forward(_ctx: Any, pixels: Tensor, restore: Callable[[Tensor], Tensor]) -> Tensor:
+    def forward(pixels: Tensor, restore: Callable[[Tensor], Tensor]) -> Tensor:
         return restore(pixels.detach())
+
+    @staticmethod
+    def setup_context(_ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Nothing to keep. That it is apart from ``forward`` is what ``torch.func`` asks for."""
 
     @staticmethod
     def backward(_ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         return gradients[0], None
+
+    @staticmethod
+    def jvp(_ctx: Any, change: Tensor, _restore: None) -> Tensor:
+        return change.clone()
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, None], pixels: Tensor, restore: Callable[[Tensor], Tensor]) -> Any:
+        """One after the other: a restoration is no operation on tensors that could be widened."""
+        each = [pixels] * info.batch_size if in_dims[0] is None else pixels.movedim(in_dims[0], 0)
+        return torch.stack([straight_through(one, restore) for one in each]), 0
 
 
 def straight_through(pixels: Tensor, restore: Callable[[Tensor], Tensor]) -> Tensor:

@@ -17,7 +17,7 @@ NOISIER = "noisier"
 
 def known_noise(target: Tensor) -> Tensor:
     """±``NOISE`` at every value of a picture, always the same for one shape."""
-    draws = torch.rand(target.shape, generator=torch.Generator().manual_seed(0))
+    draws = torch.rand(target.shape, dtype=torch.float32, device="cpu", generator=torch.Generator("cpu").manual_seed(0))
     return (NOISE * (2 * (draws > 0.5).to(target.dtype) - 1)).to(target.device)
 
 

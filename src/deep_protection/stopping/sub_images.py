@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from deep_protection.stopping.patient import Patient
 from deep_protection.stopping.trajectory import Trajectory
 
-DIAGONALS = torch.tensor([[[[0.5, 0.0], [0.0, 0.5]]], [[[0.0, 0.5], [0.5, 0.0]]]])
+DIAGONALS = torch.tensor([[[[0.5, 0.0], [0.0, 0.5]]], [[[0.0, 0.5], [0.5, 0.0]]]], dtype=torch.float32, device="cpu")
 
 
 class SubImages(Patient):
