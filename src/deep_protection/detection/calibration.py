@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Self
 
+from deep_protection.arguments import real
 from deep_protection.detection.evidence import EVIDENCE
 from deep_protection.errors import DeepProtectionError, OptionError
 from deep_protection.images import write_atomically
@@ -72,7 +73,7 @@ class Calibration:
     def check_rate(self, rate: float) -> None:
         """Raise :class:`OptionError` for a false-positive rate that cannot be kept."""
         least = 1 / (1 + len(self.scores))
-        if not least <= rate < 1:
+        if not least <= real(rate, "the false-positive rate") < 1:
             raise OptionError(
                 f"the false-positive rate must be from {least:.3f}, as this calibration has {len(self.scores)} "
                 f"pictures, to below 1; got {rate}"
