@@ -82,7 +82,7 @@ CALLS: dict[str, Callable[[Given], Any]] = {
     "Purify": lambda it: dp.Purify(stop="fixed:1")(it.pixels),
     "attack": lambda it: dp.attack(it.network, it.pixels, [0], "pgd").adversarial,
     "attack, aimed": lambda it: dp.attack(it.network, it.pixels, [0], "pgd8-random").adversarial,
-    "load_classifier": lambda _: dp.load_classifier("lite0").network._fc.weight.detach(),  # type: ignore[union-attr]
+    "load_classifier": lambda _: dp.load_classifier("lite0").network._fc.weight.detach(),  # type: ignore[operator, union-attr]
     "extract_text": lambda it: dp.extract_text(it.picture, ocr=False, stop="fixed:1").text_layer,
 }
 

@@ -71,6 +71,8 @@ def _attack(
     targets: Tensor | Sequence[int] | None,
     seed: int,
 ) -> AttackResult:
+    if not isinstance(model, nn.Module):
+        raise OptionError(f"an attack is made on a module, got {type(model).__name__}; load it with load_classifier")
     refuse_multi_label(model, "an attack")
     seed = checked_seed(seed)
     pixels = _checked(pixels)
@@ -110,7 +112,7 @@ def find_attack(spec: str | AttackSpec) -> AttackSpec:
     """The row of the table that a name means."""
     if isinstance(spec, AttackSpec):
         return spec
-    if spec not in ATTACKS:
+    if not isinstance(spec, str) or spec not in ATTACKS:
         raise OptionError(f"unknown attack {spec!r}; there are: {', '.join(sorted(ATTACKS))}")
     return ATTACKS[spec]
 

@@ -1,7 +1,9 @@
 """The classifier as the rest of the package sees it: pixels in ``[0, 1]`` in, logits out."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 import torch
@@ -9,8 +11,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deep_protection.arguments import whole
 from deep_protection.classifiers.asked import ask, name_of
-from deep_protection.errors import ClassifierError, OptionError
+from deep_protection.errors import ClassifierError, ImageError, OptionError
 from deep_protection.images import in_rgb, upright
 from deep_protection.logits import as_classes, as_outputs
 
@@ -71,8 +74,10 @@ class Classifier(nn.Module):
         multi_label: bool = False,
     ) -> None:
         super().__init__()
-        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+        if not (_are_numbers(mean) and _are_numbers(std) and min(std) > 0):
             raise ClassifierError(f"mean and std need three numbers each, std positive; got {mean} and {std}")
+        if isinstance(labels, str):
+            raise ClassifierError(f"labels is a list of names, one a class, got the text {labels!r}")
         self.network = network
         self.name = name
         self.preprocess: Preprocess = Upright(preprocess)
@@ -99,10 +104,16 @@ class Classifier(nn.Module):
     @torch.no_grad()
     def top(self, pixels: Tensor, k: int = 5) -> list[list[Prediction]]:
         """The ``k`` most probable classes of each of ``N×3×H×W`` pictures, most probable first."""
+        if not isinstance(pixels, Tensor) or pixels.ndim != 4 or not pixels.dtype.is_floating_point:
+            kind = f"{pixels.dtype} of {tuple(pixels.shape)}" if isinstance(pixels, Tensor) else type(pixels).__name__
+            raise ImageError(
+                f"a classifier takes N×3×H×W floats in [0, 1], got {kind}; preprocess(picture)[None] gives such"
+            )
         return self.best(self(pixels.to(self.mean.device)), k)
 
     def best(self, logits: Tensor, k: int = 5) -> list[list[Prediction]]:
         """The ``k`` most probable classes by ``N×classes`` logits, this classifier's or those behind a defence."""
+        k = whole(k, "k")
         probabilities = self.chances(logits)
         values, indices = probabilities.topk(min(k, probabilities.shape[-1]), dim=-1)
         return [
@@ -121,6 +132,13 @@ class Classifier(nn.Module):
     def label(self, index: int) -> str:
         """The name of a class, or its number where no names are known."""
         return self.labels[index] if self.labels is not None and index < len(self.labels) else str(index)
+
+
+def _are_numbers(values: object) -> bool:
+    """Whether these are three finite numbers."""
+    if isinstance(values, str) or not hasattr(values, "__len__") or not hasattr(values, "__iter__") or len(values) != 3:
+        return False
+    return all(isinstance(each, Real) and math.isfinite(each) for each in values)
 
 
 def chances(classifier: object, logits: Tensor) -> Tensor:

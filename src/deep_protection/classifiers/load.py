@@ -110,6 +110,10 @@ def load_classifier(
         raise ClassifierError(
             "mean, std, labels, takes and multi_label are for modules and functions; a named classifier brings its own"
         )
+    if not isinstance(source, str | os.PathLike):
+        raise ClassifierError(
+            f"a classifier is given as a name, a directory, a module or a function, got {type(source).__name__}"
+        )
     with torch.inference_mode(False), _on_the_cpu():  # whatever the host's mode and default device
         return _named(os.fspath(source))
 

@@ -28,8 +28,11 @@ def from_array(array: NDArray[Any]) -> Picture:
     largest = _largest(array.dtype.name, array.dtype.kind == "f", "array")
     _check_area(array.shape[:2])
     flat = array.ndim == 2
+    if np.ma.is_masked(array):
+        raise ImageError("the array has masked values; give array.filled(…), or inpaint it where array.mask is true")
     with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite and is refused as such
-        values = _floats(torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)), largest, "the array")
+        copied = np.array(array, dtype=np.float32, order="C")  # what may not be written to is no tensor
+        values = _floats(torch.from_numpy(copied), largest, "the array")
     chw = values.unsqueeze(0) if flat else values.permute(2, 0, 1)
 
     def rebuild(pixels: Tensor) -> NDArray[Any]:

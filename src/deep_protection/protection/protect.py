@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from deep_protection.arguments import real
 from deep_protection.classifiers import (
     FLOOR,
     Asked,
@@ -33,7 +34,7 @@ from deep_protection.detection import (
     repair_specks,
     respond,
 )
-from deep_protection.errors import OptionError
+from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
 from deep_protection.logits import as_outputs
 from deep_protection.protection.bounds import within_bounds
@@ -79,10 +80,19 @@ class ProtectedClassifier(nn.Module):
         views: bool | None = None,
         when: When | None = None,
         false_positive_rate: float = 0.05,
-        calibration: Calibration | None = None,
+        calibration: Calibration | str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(classifier, nn.Module):
+            raise OptionError(f"a module is protected, got {type(classifier).__name__}; dp.protect takes names too")
         self.classifier = classifier
+        for name, switch in (("quick", quick), ("views", views)):
+            if switch is not None and not isinstance(switch, bool):
+                raise OptionError(f"{name} must be True or False, got {switch!r}")
+        if not 0 < real(false_positive_rate, "the false-positive rate") < 1:
+            raise OptionError(f"the false-positive rate must be between 0 and 1, got {false_positive_rate}")
+        if isinstance(calibration, str | os.PathLike):
+            calibration = Calibration.load(calibration)
         no_contrast = _is_paid_for(classifier) or (self.is_multi_label and not quick)
         self.answer: AnswerBy = answer or ("restored" if no_contrast else "contrast")
         by_contrast = self.answer == "contrast"
@@ -159,6 +169,11 @@ class ProtectedClassifier(nn.Module):
         if self.answer != "contrast":
             raise OptionError("only answers by contrast are explained; use answer='contrast'")
         # Sixteen answers an image are as many graphs: none is kept for weights, which nobody trains through this.
+        if restored is not None and restored.shape != (len(pixels), self.fits, *pixels.shape[1:]):
+            raise ImageError(
+                f"restored must be N×fits×3×H×W, here {(len(pixels), self.fits, *pixels.shape[1:])}, "
+                f"got {tuple(restored.shape)}"
+            )
         with evaluating(self.classifier), torch.set_grad_enabled(torch.is_grad_enabled() and pixels.requires_grad):
             try_out(self.classifier, pixels)
             return [self._explain(*each) for each in zip(pixels, self._asked_about(pixels, restored), strict=True)]
@@ -323,6 +338,8 @@ def _calibration(
     classifier: nn.Module, given: Calibration | None, *, quick: bool, is_needed: bool
 ) -> Calibration | None:
     if given is not None:
+        if not isinstance(given, Calibration):
+            raise OptionError(f"calibration must be a Calibration or its file, got {type(given).__name__}")
         if isinstance(classifier, Classifier):
             given.check_classifier(classifier.name)
         return given
@@ -356,7 +373,7 @@ def protect(
     views: bool | None = None,
     when: When | None = None,
     false_positive_rate: float = 0.05,
-    calibration: Calibration | None = None,
+    calibration: Calibration | str | os.PathLike[str] | None = None,
 ) -> ProtectedClassifier:
     """Put the protection in front of ``classifier`` (a module that takes pixels in ``[0, 1]``, or a name).
 
@@ -390,10 +407,10 @@ def protect(
         when: ``"suspicious"``: only images that the detector flags are taken for attacked; ``"always"``: all are. None
             is ``"suspicious"`` by contrast and ``"always"`` with ``answer="restored"``.
         false_positive_rate: how many clean images may be flagged.
-        calibration: what clean images look like to this classifier; None takes the one that comes with the package. Of
-            one that is given, its own kind counts, with a fit or ``quick``. Where there is none, a fixed threshold on
-            the agreement decides, which finds attacks that least change the image less often; make one with
-            ``deep-protection detect calibrate``.
+        calibration: what clean images look like to this classifier, or its file; None takes the one that comes with the
+            package. Of one that is given, its own kind counts, with a fit or ``quick``. Where there is none, a fixed
+            threshold on the agreement decides, which finds attacks that least change the image less often; make one
+            with ``deep-protection detect calibrate``.
 
     Raises:
         OptionError, ClassifierError: an argument cannot be used.

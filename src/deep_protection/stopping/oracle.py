@@ -30,6 +30,8 @@ class Oracle(StopRule):
     ) -> None:
         if k < 1 or limit < 1:
             raise OptionError(f"the oracle needs k and limit of at least 1, got k={k}, limit={limit}")
+        if isinstance(labels, int | str):
+            raise OptionError(f"the oracle needs the labels of all pictures in a list, got {labels!r}")
         self.classifier, self.labels, self.k, self.limit = classifier, list(labels), k, limit
         self.label: int | None = None
 
