@@ -276,7 +276,11 @@ def test_what_is_drawn_larger_is_what_was_given_when_made_small(clean: Tensor) -
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
 def test_pictures_of_every_kind_become_larger(small: Image.Image, mode: str) -> None:
-    image = small.convert("L").convert("I").convert("I;16") if mode == "I;16" else small.convert(mode)
+    image = (
+        small.convert("L").convert("I").point(lambda v: v * 257).convert("I;16")
+        if mode == "I;16"
+        else small.convert(mode)
+    )
     drawn = dp.upscale(image, 2, stop="fixed:1", fits=1)
     assert (drawn.mode, drawn.size) == (mode, (80, 60))
 
