@@ -20,7 +20,7 @@ from deep_protection.classifiers import Classifier, load_classifier, views
 from deep_protection.detection import Responses, centred, compress_range, repair_specks
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment.inputs import InputStore
-from deep_protection.evaluation.experiment.pictures import labelled_pictures
+from deep_protection.evaluation.experiment.pictures import answer_to, labelled_pictures
 from deep_protection.evaluation.experiment.plan import CLEAN
 from deep_protection.evaluation.experiment.settings import make_settings
 from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, AttackUnit
@@ -60,7 +60,7 @@ def collect(images: str, inputs: Path, out: Path, attacks: list[str], limit: int
             if path.exists():
                 continue
             clean = picture.pixels(classifier)
-            right = bool(classifier(clean[None]).argmax() == picture.label)
+            right = answer_to(classifier, clean) == picture.label
             unit = AttackUnit(picture.name, picture.label, attack, 0, right, as_array(clean))
             made = Attacked(unit.clean, UNTOUCHED) if attack == CLEAN else store.load(unit)
             if made is None:

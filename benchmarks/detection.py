@@ -20,7 +20,7 @@ from deep_protection.detection import gather, look
 from deep_protection.detection.detect import ITERATIONS
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment.inputs import InputStore
-from deep_protection.evaluation.experiment.pictures import labelled_pictures
+from deep_protection.evaluation.experiment.pictures import answer_to, labelled_pictures
 from deep_protection.evaluation.experiment.plan import CLEAN
 from deep_protection.evaluation.experiment.units import Attacked, AttackUnit
 from deep_protection.evaluation.experiment.worker import Worker, as_array
@@ -42,8 +42,7 @@ def run(images: str, inputs: Path, attacks: list[str], limit: int | None = None,
     pictures = labelled_pictures(images, classifier, limit)
     for number, picture in enumerate(pictures):
         clean = picture.pixels(classifier)
-        with torch.no_grad():
-            right = bool(classifier(clean[None]).argmax() == picture.label)
+        right = answer_to(classifier, clean) == picture.label
         for name in (CLEAN, *attacks):
             if (picture.name, name) in done:
                 continue

@@ -7,14 +7,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from benchmarks.rows import Row, append, matching
 from benchmarks.variants import register
 from deep_protection.attacks import find_attack
 from deep_protection.evaluation.experiment.adaptive import Knowing
 from deep_protection.evaluation.experiment.inputs import InputStore
-from deep_protection.evaluation.experiment.pictures import labelled_pictures
+from deep_protection.evaluation.experiment.pictures import answer_to, labelled_pictures
 from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, AttackUnit, DefenceUnit, Judged
 from deep_protection.evaluation.experiment.worker import Worker, as_array
 from deep_protection.purification import PRESETS, Preset
@@ -43,8 +41,7 @@ def run(images: str, inputs: Path, pictures: int, out: Path = RESULTS) -> None:
     chosen = 0
     for picture in labelled_pictures(images, worker.classifier):
         clean = picture.pixels(worker.classifier)
-        with torch.no_grad():
-            right = bool(worker.classifier(clean[None]).argmax() == picture.label)
+        right = answer_to(worker.classifier, clean) == picture.label
         if not right:
             continue
         chosen += 1

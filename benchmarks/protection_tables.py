@@ -5,17 +5,16 @@ from statistics import mean, median
 
 from benchmarks.experiment_table import RESULTS, experiment, measured
 from deep_protection.attacks import POSTER
-from deep_protection.evaluation.accuracy import wilson_interval
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.corruptions import CORRUPTIONS
 from deep_protection.evaluation.report.document import Table, block_markdown
-from deep_protection.evaluation.report.rows import CLEAN, Row, Rows, attack_title
+from deep_protection.evaluation.report.rows import CLEAN, Row, Rows, attack_title, score
 
 PROTECTED, QUICK, NOTHING = "protected", "protected-quick", "none"
 OTHER_CLASSIFIERS = ("lite1", "lite2")
 
 
-def _by_attack(rows: Rows) -> dict[str, dict[str, list[Row]]]:
+def by_attack_and_defence(rows: Rows) -> dict[str, dict[str, list[Row]]]:
     """Attack, defence, rows; transferred attacks too."""
     found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in (*rows.results, *rows.knowing):
@@ -24,12 +23,13 @@ def _by_attack(rows: Rows) -> dict[str, dict[str, list[Row]]]:
     return dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
 
-def _right(rows: list[Row]) -> float:
-    return 100 * mean(float(row["top1_correct"]) for row in rows)
+def right(rows: list[Row]) -> float:
+    """Percent of right first answers."""
+    return 100 * score(rows).top1
 
 
 def _percent(rows: list[Row]) -> str:
-    return f"{_right(rows):.0f}" if rows else "–"
+    return f"{right(rows):.0f}" if rows else "–"
 
 
 def _flagged(rows: list[Row]) -> str:
@@ -37,19 +37,17 @@ def _flagged(rows: list[Row]) -> str:
 
 
 def _with_interval(rows: list[Row]) -> str:
-    interval = wilson_interval(sum(row["top1_correct"] for row in rows), len(rows))
-    assert interval is not None  # noqa: S101  (there is a row)
-    low, high = interval
-    return f"{_right(rows):.0f} ({100 * low:.0f}–{100 * high:.0f})"
+    low, high = score(rows).interval
+    return f"{right(rows):.0f} ({100 * low:.0f}–{100 * high:.0f})"
 
 
 def by_attack() -> str:
     """Every attack of the protection's experiment: how the shifts agree, who is flagged, what is right."""
     lines = []
-    for attack, found in _by_attack(experiment("protection")).items():
+    for attack, found in by_attack_and_defence(experiment("protection")).items():
         own = found[PROTECTED]
         filters = [name for name in found if name in BASELINES and name != NOTHING]
-        best = max(filters, key=lambda name: _right(found[name]))
+        best = max(filters, key=lambda name: right(found[name]))
         lines.append(
             [
                 attack_title(attack),
@@ -74,7 +72,7 @@ def other_classifiers() -> str:
         folder = f"protection-{name}"
         if not (RESULTS / folder).exists():
             continue
-        found = _by_attack(experiment(folder))
+        found = by_attack_and_defence(experiment(folder))
         eight = measured(RESULTS / folder)
         assert set(eight) == set(POSTER)  # noqa: S101  (the table says "of the eight")
         for attack, rows in found.items():
@@ -85,7 +83,7 @@ def other_classifiers() -> str:
             )
         for what, of_all in (("mean of the eight", mean), ("worst of the eight", min)):
             cells = [
-                f"{of_all([_right(found[attack][each]) for attack in eight]):.1f}"
+                f"{of_all([right(found[attack][each]) for attack in eight]):.1f}"
                 for each in (NOTHING, "jpeg25", "median3", QUICK, PROTECTED)
             ]
             lines.append([name, what, "", *cells[:-1], f"**{cells[-1]}**", ""])
@@ -95,15 +93,15 @@ def other_classifiers() -> str:
 
 def mean_behind(name: str) -> float:
     """Percent right in front of another classifier, mean of the eight attacks."""
-    found = _by_attack(experiment(f"protection-{name}"))
-    return mean(_right(found[attack][PROTECTED]) for attack in POSTER)
+    found = by_attack_and_defence(experiment(f"protection-{name}"))
+    return mean(right(found[attack][PROTECTED]) for attack in POSTER)
 
 
 def harm() -> float:
     """Points by which the protection changes right answers to corrupted images."""
     rows = [row for row in experiment("protection").everything if row["attack"] in CORRUPTIONS]
     own, bare = ([row for row in rows if row["defence"] == name] for name in (PROTECTED, NOTHING))
-    return _right(own) - _right(bare)
+    return right(own) - right(bare)
 
 
 def corruptions() -> str:
@@ -120,10 +118,10 @@ def corruptions() -> str:
         lines.append(
             [
                 kind,
-                f"{_right(bare):.1f}",
-                f"{_right(own):.1f}",
-                f"{_right(own) - _right(bare):+.1f}",
-                f"{_right(found['jpeg25']):.1f}",
+                f"{right(bare):.1f}",
+                f"{right(own):.1f}",
+                f"{right(own) - right(bare):+.1f}",
+                f"{right(found['jpeg25']):.1f}",
                 _flagged(own),
                 str(len(own)),
             ]

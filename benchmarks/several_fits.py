@@ -15,7 +15,7 @@ from benchmarks.rows import append, read
 from deep_protection.attacks import find_attack
 from deep_protection.classifiers import Classifier, load_classifier, mean_logits
 from deep_protection.evaluation.experiment.inputs import InputStore
-from deep_protection.evaluation.experiment.pictures import Labelled, labelled_pictures
+from deep_protection.evaluation.experiment.pictures import Labelled, answer_to, labelled_pictures
 from deep_protection.evaluation.experiment.plan import CLEAN
 from deep_protection.evaluation.experiment.units import Attacked, AttackUnit
 from deep_protection.evaluation.experiment.worker import Worker, as_array
@@ -43,8 +43,7 @@ def run(images: str, inputs: Path, attacks: list[str], limit: int, out: Path = R
     pictures = labelled_pictures(images, classifier, limit)
     for number, picture in enumerate(pictures):
         clean = picture.pixels(classifier)
-        with torch.no_grad():
-            right = bool(classifier(clean[None]).argmax() == picture.label)
+        right = answer_to(classifier, clean) == picture.label
         for name in (CLEAN, *attacks) if right else ():
             if (picture.name, name) not in done:
                 given = clean if name == CLEAN else _attacked(picture, clean, name, worker, store)

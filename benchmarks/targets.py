@@ -44,11 +44,10 @@ OTHERS = ("pgd8-random", "pgd8-least", "mifgsm@lite2", "mifgsm16@lite2", "pgd16"
 
 def protection_aims() -> str:
     """Each aim of the answer by contrast."""
+    found = protection_tables.by_attack_and_defence(experiment("protection"))
 
     def share(attack: str, defence: Defence = PROTECTED) -> float:
-        found = experiment("protection")
-        rows = (row for row in (*found.results, *found.knowing) if row["attack"] == attack)
-        return 100 * mean(float(row["top1_correct"]) for row in rows if row["defence"] == defence.name)
+        return protection_tables.right(found[attack][defence.name])
 
     eight = measured(RESULTS / "protection")
     left = (

@@ -329,7 +329,7 @@ def test_a_function_may_take_pictures_or_pixels(lite0: dp.Classifier, photograph
         (lambda x: [[("cat", "much")]] * len(x), {}, "answered with 'much'"),
         (lambda _: [0.5], {}, "given 2 pictures and answered with list of length 1"),
         (lambda _: None, {}, "given 2 pictures and answered with NoneType"),
-        (lambda _: [[0.5, 0.5], "cat"], {}, "now with probabilities of all classes, now with labels"),
+        (lambda _: ["cat", [0.5]], {}, "now with probabilities of all classes, now with labels"),
         (lambda _: 3.5, {"takes": "pictures"}, "answered with 3.5, in which no labels"),
     ],
 )

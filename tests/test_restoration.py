@@ -88,7 +88,7 @@ def test_the_rule_says_what_it_waits_for() -> None:
 
 @pytest.mark.parametrize("sigma", [0, -1, 255, float("nan")])
 def test_a_wrong_sigma_is_refused(sigma: float) -> None:
-    with pytest.raises(OptionError, match=r"8-bit steps|must be a number, got nan"):
+    with pytest.raises(OptionError, match="8-bit steps"):
         dp.denoise(np.zeros((8, 8, 3), np.uint8), sigma=sigma)
 
 
@@ -194,7 +194,6 @@ def test_what_lies_under_a_mask_need_not_be_pixels(of: str, under: float) -> Non
         (lambda image: dp.denoise(image, fits=1.5), "fits"),  # type: ignore[arg-type]
         (lambda image: dp.dejpeg(image, fits="2"), "fits"),  # type: ignore[arg-type]
         (lambda image: dp.denoise(image, sigma="25"), "sigma"),  # type: ignore[arg-type]
-        (lambda image: dp.denoise(image, sigma=float("nan")), "sigma"),
         (lambda image: dp.purify(image, workers=1.0), "workers"),  # type: ignore[arg-type]
         (lambda image: dp.purify(image, seconds="5"), "seconds"),  # type: ignore[arg-type]
         (lambda image: dp.purify(image, seed="0"), "seed"),  # type: ignore[arg-type]

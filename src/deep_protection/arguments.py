@@ -1,6 +1,5 @@
 """Arguments of the right type, or one clear error before anything is done."""
 
-import math
 import operator
 from numbers import Real
 from typing import Any
@@ -14,13 +13,18 @@ def whole(value: Any, name: str, least: int = 1) -> int:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = None
-    if number is None or number < least:
+    if number is None:
         raise OptionError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if number < least:
+        raise OptionError(f"{name} must be at least {least}, got {number}")
     return number
 
 
 def real(value: Any, name: str) -> float:
-    """``value`` as a float, NumPy's numbers too; no texts, bools or NaN. Raises :class:`OptionError`."""
-    if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value):
+    """``value`` as a float, NumPy's numbers too; no texts or bools. Raises :class:`OptionError`.
+
+    Whoever asks checks its size; NaN is within no bounds.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise OptionError(f"{name} must be a number, got {value!r}")
     return float(value)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from deep_protection.errors import ClassifierError
 
@@ -44,6 +45,18 @@ def as_classes(logits: Tensor) -> Tensor:
 def as_outputs(logits: Tensor, outputs: int) -> Tensor:
     """The way back: as many logits as the network has outputs."""
     return logits[..., 1:] - logits[..., :1] if outputs == 1 and logits.shape[-1] == 2 else logits
+
+
+def as_probabilities(logits: Tensor, *, multi_label: bool = False) -> Tensor:
+    """``…×classes`` probabilities: two classes for one output; with ``multi_label`` each label's own, which need not
+    sum to 1.
+    """
+    return logits.sigmoid() if multi_label else as_classes(logits).softmax(dim=-1)
+
+
+def as_log_probabilities(logits: Tensor, *, multi_label: bool = False) -> Tensor:
+    """Logarithms of :func:`as_probabilities`, exact where a probability would be rounded to 0."""
+    return F.logsigmoid(logits) if multi_label else as_classes(logits).log_softmax(dim=-1)
 
 
 def _inside(said: Any) -> Any:

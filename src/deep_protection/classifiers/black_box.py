@@ -83,6 +83,10 @@ class BlackBox(Classifier):
         rows = [self._row(each) for each in answers]
         if len({len(row) for row in rows}) > 1:
             raise ClassifierError(f"{self.name} answers now with probabilities of all classes, now with labels")
+        if any(isinstance(each, Listed) and len(each.chances) == 1 for each in answers):
+            raise ClassifierError(
+                f"{self.name} answers with one probability a picture; for yes or no give both, [1 - p, p]"
+            )
         return (torch.stack(rows) if rows else torch.empty(0, self._width, dtype=torch.float32, device="cpu")).to(
             pixels.device
         )
@@ -106,10 +110,6 @@ class BlackBox(Classifier):
                 raise ClassifierError(
                     f"{self.name} answered with {len(answer.chances)} probabilities for {len(self.labels)} labels; "
                     "they must be as many"
-                )
-            if len(answer.chances) == 1:
-                raise ClassifierError(
-                    f"{self.name} answers with one probability a picture; for yes or no give both, [1 - p, p]"
                 )
             chances = torch.tensor(answer.chances, dtype=torch.float32, device="cpu")
             # However small, they tell which way an answer moves; only 0 has no logarithm.

@@ -9,13 +9,12 @@ from typing import ClassVar
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from deep_protection.arguments import whole
 from deep_protection.classifiers.asked import ask, name_of
 from deep_protection.errors import ClassifierError, ImageError, OptionError
 from deep_protection.images import in_rgb, upright
-from deep_protection.logits import as_classes, as_outputs
+from deep_protection.logits import as_log_probabilities, as_outputs, as_probabilities
 
 Preprocess = Callable[[Image.Image], Tensor]
 """From an RGB picture of any size to the ``3×H×W`` pixels in ``[0, 1]`` that the network was trained on."""
@@ -83,9 +82,8 @@ class Classifier(nn.Module):
         self.preprocess: Preprocess = Upright(preprocess)
         self.is_multi_label = multi_label
         self.labels = list(labels) if labels is not None else None
-        if (
-            self.labels is not None and len(self.labels) == 1 and not multi_label
-        ):  # of one output, which says yes or no to it
+        if self.labels is not None and len(self.labels) == 1 and not multi_label:
+            # Of one output, which says yes or no to it.
             self.labels = [f"not {self.labels[0]}", *self.labels]
         device = next((weights.device for weights in network.parameters()), torch.device("cpu"))
         for which, values in (("mean", mean), ("std", std)):
@@ -123,11 +121,11 @@ class Classifier(nn.Module):
 
     def chances(self, logits: Tensor) -> Tensor:
         """``N×classes`` probabilities from logits: two classes for one output."""
-        return logits.sigmoid() if self.is_multi_label else as_classes(logits).softmax(dim=-1)
+        return as_probabilities(logits, multi_label=self.is_multi_label)
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
         """Logarithms of the probabilities from ``N×classes`` logits, exact where a probability is rounded to 0."""
-        return F.logsigmoid(logits) if self.is_multi_label else as_classes(logits).log_softmax(dim=-1)
+        return as_log_probabilities(logits, multi_label=self.is_multi_label)
 
     def label(self, index: int) -> str:
         """The name of a class, or its number where no names are known."""
@@ -145,14 +143,14 @@ def chances(classifier: object, logits: Tensor) -> Tensor:
     """Probabilities from the ``N×classes`` logits of any network: by its own rule if it is a :class:`Classifier`."""
     if isinstance(classifier, Classifier):
         return classifier.chances(logits)
-    return logits.sigmoid() if is_multi_label(classifier) else as_classes(logits).softmax(dim=-1)
+    return as_probabilities(logits, multi_label=is_multi_label(classifier))
 
 
 def log_probabilities(classifier: object, logits: Tensor) -> Tensor:
     """Logarithms of :func:`chances`, exact where a probability would be rounded to 0."""
     if isinstance(classifier, Classifier):
         return classifier.log_probabilities(logits)
-    return F.logsigmoid(logits) if is_multi_label(classifier) else as_classes(logits).log_softmax(dim=-1)
+    return as_log_probabilities(logits, multi_label=is_multi_label(classifier))
 
 
 def mean_answer(classifier: object, logits: Tensor, *, dim: int, least: float) -> Tensor:

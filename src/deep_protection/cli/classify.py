@@ -12,7 +12,7 @@ from rich.text import Text
 
 from deep_protection.classifiers import Classifier, Prediction, load_classifier
 from deep_protection.cli import options
-from deep_protection.cli.console import print_json, progress_bar, say_error, say_note, stdout
+from deep_protection.cli.console import print_json, progress_bar, say_error, say_notes, stdout
 from deep_protection.cli.detect import given_calibrations
 from deep_protection.cli.given import content_of, picture_of
 from deep_protection.cli.plan import find_pictures
@@ -64,8 +64,7 @@ def classify_command(
     With --protect it is also told which answer was taken, and why. Several classifiers are shown beside each other.
     """
     found = find_pictures(inputs)
-    for note in () if quiet else found.notes:
-        say_note(note)
+    say_notes(found.notes, quiet=quiet)
     where = find_device(device)
     models = [load_classifier(name).to(where) for name in options.several(classifier)]
     known = given_calibrations(models, calibration or [])
@@ -168,8 +167,7 @@ def _pixels(name: str, models: list[Classifier], *, quiet: bool) -> list[torch.T
     """``3×H×W`` pixels as each classifier wants them."""
     opened, _, notes = picture_of(name, content_of(name))
     picture = from_pillow(opened, notes)
-    for note in () if quiet else picture.notes:
-        say_note(note)
+    say_notes(picture.notes, quiet=quiet)
     image = to_pillow(picture.pixels)
     return [model.preprocess(image) for model in models]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from deep_protection.cli import options
-from deep_protection.cli.console import print_json, say_error, say_note
+from deep_protection.cli.console import print_json, say_error, say_note, say_notes
 from deep_protection.cli.given import content_of
 from deep_protection.cli.plan import Named, check_places, find_pictures
 from deep_protection.errors import DeepProtectionError, MissingExtraError, OptionError, OutputError
@@ -47,8 +47,7 @@ def client_command(
     asked = dict(_pair(each) for each in option or [])
     outcomes: list[dict[str, Any]] = []
     found = find_pictures(inputs, output, _is_result)
-    for note in found.notes:
-        say_note(note)
+    say_notes(found.notes)
     if output is not None:
         _check_results(found.pictures, output, overwrite=overwrite)
     hidden = None if mask is None else content_of(str(mask))

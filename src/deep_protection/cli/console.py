@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,12 @@ def say_error(message: str) -> None:
 def say_note(message: str) -> None:
     """Something a user should know, on stderr."""
     stderr.print(Text(f"note: {message}"), style="yellow", soft_wrap=True)
+
+
+def say_notes(notes: Iterable[str], *, quiet: bool = False) -> None:
+    """All of them, unless nothing but results is wanted."""
+    for note in () if quiet else notes:
+        say_note(note)
 
 
 def print_json(value: Any) -> None:

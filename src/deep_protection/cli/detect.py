@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.cli import options
-from deep_protection.cli.console import counting_bar, print_json, say_error, say_note, stdout
+from deep_protection.cli.console import counting_bar, print_json, say_error, say_notes, stdout
 from deep_protection.cli.given import content_of, picture_of
 from deep_protection.cli.plan import find_pictures
 from deep_protection.detection import (
@@ -74,8 +74,7 @@ def pictures_command(
     """
     found_in, where = find_pictures(inputs), find_device(device)
     names = found_in.sources
-    for note in () if quiet else found_in.notes:
-        say_note(note)
+    say_notes(found_in.notes, quiet=quiet)
     models = [load_classifier(name).to(where) for name in options.several(classifier)]
     known = _calibrations(models, calibration or [], quick=quick)
     share = rate_each(false_positive_rate, known)
@@ -167,8 +166,7 @@ def calibrate_command(
         raise OutputError(f"{output} exists; add --overwrite or choose another output")
     found_in, where = find_pictures([str(folder)]), find_device(device)
     names = found_in.sources
-    for note in () if quiet else found_in.notes:
-        say_note(note)
+    say_notes(found_in.notes, quiet=quiet)
     model = load_classifier(classifier).to(where)
     iterations = 0 if quick else ITERATIONS
     evidence: list[dict[str, float]] = []

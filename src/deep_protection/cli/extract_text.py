@@ -10,7 +10,7 @@ import typer
 from PIL import Image
 
 from deep_protection.cli import options
-from deep_protection.cli.console import counting_bar, print_json, say_error, say_note
+from deep_protection.cli.console import counting_bar, print_json, say_error, say_notes
 from deep_protection.cli.places import exists, name_error, place_error
 from deep_protection.cli.plan import STREAM, check_places, find_pictures
 from deep_protection.errors import DeepProtectionError, MissingExtraError, OptionError, OutputError
@@ -51,8 +51,7 @@ def extract_text_command(
     find_device(device)
     outcomes: list[dict[str, Any]] = []
     maps = find_pictures(inputs, output, _is_result)
-    for note in () if quiet else maps.notes:
-        say_note(note)
+    say_notes(maps.notes, quiet=quiet)
     check_places(
         (each.source, str(output / f"{each.name}.{what}")) for each in maps.pictures for what in (LAST, *PICTURES)
     )
@@ -67,9 +66,7 @@ def extract_text_command(
             if error is not None:
                 raise error
             image, _, notes = read_image(name)
-            if not quiet:
-                for note in notes:
-                    say_note(note)
+            say_notes(notes, quiet=quiet)
             with counting_bar(f"reading {Path(name).name}", shown=not quiet) as report:
                 found = extract_text(
                     image,

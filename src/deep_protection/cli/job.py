@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from deep_protection.cli.console import duration, print_json, progress_bar, say_error, say_note
+from deep_protection.cli.console import duration, print_json, progress_bar, say_error, say_notes
 from deep_protection.cli.given import content_of, picture_of
 from deep_protection.cli.places import exists, name_error, place_error
 from deep_protection.cli.plan import STREAM, Item, Plan
@@ -56,8 +56,7 @@ def restore_all(
 ) -> int:
     """Restore every picture of ``work`` that is not there yet; the exit code."""
     job = _Job(work, prepare, quiet=quiet)
-    for note in () if quiet else work.notes:
-        say_note(note)
+    say_notes(work.notes, quiet=quiet)
     todo = job.writable(job.without_existing(overwrite))
     with progress_bar("restoring", shown=not quiet) as progress:
         restored = purify_each(
@@ -135,9 +134,7 @@ class _Job:
             except (DeepProtectionError, OSError) as error:
                 self._fail(item, error)
                 continue
-            if not self.quiet:
-                for note in taken.notes:
-                    say_note(note)
+            say_notes(taken.notes, quiet=self.quiet)
             if isinstance(picture, Left):
                 self._leave(item, data, taken, format_name, picture)
                 continue

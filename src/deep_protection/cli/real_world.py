@@ -13,7 +13,7 @@ from rich.text import Text
 
 from deep_protection.classifiers import load_classifier
 from deep_protection.cli import options
-from deep_protection.cli.console import print_json, say_note, stdout
+from deep_protection.cli.console import print_json, say_notes, stdout
 from deep_protection.errors import OutputError
 from deep_protection.evaluation import RealWorld, draw_side_by_side, figure_class, markdown, real_world
 from deep_protection.images import encode, take_picture, to_pillow, write_atomically
@@ -51,9 +51,7 @@ def real_world_command(
         raise OutputError(f"{output} is a file, and the results need a folder; choose another output")
     taken = take_picture(image)
     asked, attacked = load_classifier(classifier), load_classifier(surrogate)
-    if not quiet:
-        for note in taken.notes:
-            say_note(note)
+    say_notes(taken.notes, quiet=quiet)
     found = real_world(
         to_pillow(taken.pixels),
         asked,

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from deep_protection.classifiers import is_multi_label, mean_logits
-from deep_protection.logits import as_classes
+from deep_protection.logits import as_probabilities
 
 
 @torch.no_grad()
@@ -15,4 +15,4 @@ def probabilities(classifier: nn.Module, pixels: Tensor, *, views: bool = False)
     so in a comparison every defence gets it or none.
     """
     logits: Tensor = mean_logits(classifier, pixels) if views else classifier(pixels)
-    return logits.sigmoid() if is_multi_label(classifier) else as_classes(logits).softmax(dim=-1)
+    return as_probabilities(logits, multi_label=is_multi_label(classifier))

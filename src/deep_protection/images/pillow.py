@@ -2,8 +2,7 @@
 
 Alpha is kept aside and put back, and so are colours that it hides. An embedded colour profile of an RGB or grey
 picture is put back too, the pixel values being left in their own colour space; so are dots an inch and a PNG's gamma.
-Palette, bilevel and CMYK pictures come
-back as RGB, grey and RGB: their own modes cannot hold a restored picture.
+Palette, bilevel and CMYK pictures come back as RGB, grey and RGB: their own modes cannot hold a restored picture.
 """
 
 from io import BytesIO
@@ -22,8 +21,6 @@ from deep_protection.images.picture import Picture
 from deep_protection.images.values import check_unit_range, dark_notes
 
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
-
-
 KEPT = ("dpi", "gamma", "chromaticity", "srgb")
 """What Pillow tells of a picture that is still true of a restored one, in its own words."""
 
@@ -141,7 +138,6 @@ def _from_sixteen_bit(image: Image.Image, notes: tuple[str, ...]) -> Picture:
 
 def _from_float(image: Image.Image, notes: tuple[str, ...]) -> Picture:
     grey = check_unit_range(torch.from_numpy(np.array(image, dtype=np.float32)), "the picture of mode F")
-
     kept = _kept(image, "icc_profile")
 
     def rebuild(pixels: Tensor) -> Image.Image:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from deep_protection.errors import OptionError
-from deep_protection.logits import as_classes, read_logits
+from deep_protection.logits import as_probabilities, read_logits
 from deep_protection.stopping.rule import Decision, StopRule
 from deep_protection.stopping.trajectory import Trajectory
 
@@ -56,7 +56,7 @@ class Stability(StopRule):
         assert self.classifier is not None  # noqa: S101  (checked)
         with torch.no_grad():
             said = self.classifier(trajectory.latest_output[None])
-        chances = as_classes(read_logits(said, 1, "the classifier of the stop rule"))[0].softmax(dim=-1)
+        chances = as_probabilities(read_logits(said, 1, "the classifier of the stop rule"))[0]
         sure, answer = chances.max(dim=-1)
         self._run = self._run + 1 if answer.item() == self._answer else 1
         self._answer = int(answer)

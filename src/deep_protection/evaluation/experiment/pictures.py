@@ -32,8 +32,7 @@ class Labelled:
 
     def labelled_by(self, classifier: Classifier) -> "Labelled":
         """With the classifier's own first answer for a label."""
-        with torch.no_grad():
-            return replace(self, label=int(as_classes(classifier(self.pixels(classifier)[None])).argmax()))
+        return replace(self, label=answer_to(classifier, self.pixels(classifier)))
 
     def pixels(self, classifier: Classifier) -> Tensor:
         """``3×H×W`` in ``[0, 1]``, as the classifier sees it."""
@@ -64,9 +63,14 @@ def labelled_pictures(
 
 
 @torch.no_grad()
+def answer_to(classifier: Classifier, pixels: Tensor) -> int:
+    """The class that the classifier finds most probable for ``3×H×W`` pixels."""
+    return int(as_classes(classifier(pixels[None])).argmax())
+
+
 def recognised(pictures: Iterable[Labelled], classifier: Classifier, limit: int | None = None) -> list[Labelled]:
     """The first ``limit`` that the classifier gets right as they are."""
-    right = (each for each in pictures if as_classes(classifier(each.pixels(classifier)[None])).argmax() == each.label)
+    right = (each for each in pictures if answer_to(classifier, each.pixels(classifier)) == each.label)
     return list(islice(right, limit))
 
 

@@ -10,7 +10,7 @@ import torch
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation.experiment.engine import Engine, LocalEngine
 from deep_protection.evaluation.experiment.inputs import InputStore
-from deep_protection.evaluation.experiment.pictures import Labelled, labelled_pictures, recognised
+from deep_protection.evaluation.experiment.pictures import Labelled, answer_to, labelled_pictures, recognised
 from deep_protection.evaluation.experiment.plan import CLEAN, Job, jobs
 from deep_protection.evaluation.experiment.record import defended_by, environment, keep_settings
 from deep_protection.evaluation.experiment.settings import Settings
@@ -26,7 +26,6 @@ from deep_protection.evaluation.experiment.units import (
     Unit,
 )
 from deep_protection.evaluation.experiment.worker import as_array
-from deep_protection.logits import as_classes
 
 Report = Callable[[int, int, str], None]
 """Units done, units in all, what was done last."""
@@ -85,7 +84,7 @@ class Run:
             label=job.picture.label,
             attack=job.attack,
             seed=self.settings.seed,
-            clean_correct=bool(as_classes(classifier(clean[None])).argmax() == job.picture.label),
+            clean_correct=answer_to(classifier, clean) == job.picture.label,
             against=job.against,
             through=defended_by(job.against),
             spec=self.settings.through_the_defence(job.attack) if job.against else None,

@@ -16,7 +16,7 @@ from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.errors import OptionError
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.optimisers import OPTIMISERS, RATES
-from deep_protection.evaluation.experiment.pictures import labelled_pictures
+from deep_protection.evaluation.experiment.pictures import answer_to, labelled_pictures
 from deep_protection.evaluation.experiment.record import environment, keep_settings
 from deep_protection.evaluation.experiment.run import Report
 from deep_protection.evaluation.experiment.settings import Settings
@@ -25,7 +25,6 @@ from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, Ju
 from deep_protection.evaluation.experiment.worker import Worker, as_array, judged
 from deep_protection.fitting import FitTask, Seat, Stack, opened, usable_cores, use_threads
 from deep_protection.generators import GENERATORS, FastGenerator
-from deep_protection.logits import as_classes
 from deep_protection.purification import PRESETS
 from deep_protection.seeds import picture_seed
 from deep_protection.stopping import Fixed, Trajectory
@@ -114,8 +113,7 @@ def tune(settings: Settings, out: Path, report: Report = lambda *_: None, only: 
 def _attacks(settings: Settings, classifier: Classifier) -> Iterator[AttackUnit]:
     for picture in labelled_pictures(settings.images, classifier, settings.limit):
         clean = picture.pixels(classifier)
-        with torch.no_grad():
-            right = bool(as_classes(classifier(clean[None])).argmax() == picture.label)
+        right = answer_to(classifier, clean) == picture.label
         for attack in settings.attacks:
             yield AttackUnit(picture.name, picture.label, attack, settings.seed, right, as_array(clean))
 

@@ -30,7 +30,7 @@ from deep_protection.evaluation.fidelity import detail_kept
 from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.evaluation.views import probabilities
 from deep_protection.fitting import FitTask, fit
-from deep_protection.logits import as_classes
+from deep_protection.logits import as_probabilities
 from deep_protection.purification import Preset, find_device, find_preset
 from deep_protection.seeds import picture_seed
 from deep_protection.stopping import Fixed, Oracle, StopRule, Trajectory, parse_stop, psnr, replay
@@ -174,7 +174,7 @@ class Worker:
         cost = {"cpu_seconds": time.process_time() - begin_cpu, "seconds": time.perf_counter() - begin}
         return {
             **_NO_FIT,
-            **_answer(as_classes(found.logits).softmax(dim=-1).cpu(), unit.label),
+            **_answer(as_probabilities(found.logits).cpu(), unit.label),
             **cost,
             **_distances(found.restored.cpu(), clean),
             "answer": found.answer,
