@@ -46,6 +46,7 @@ class _PicturesByDefault(TyperGroup):
 
 
 detect_app = typer.Typer(
+    add_completion=False,
     cls=_PicturesByDefault,
     help="Say which pictures were tampered with to fool a classifier: deep-protection detect IN…",
     no_args_is_help=True,

