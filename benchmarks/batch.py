@@ -43,7 +43,7 @@ def fit_batch(recipe: Recipe, pictures: list[Tensor], iterations: int, fits: int
         for number in range(fits)
     ]
     begin, begin_cpu = time.perf_counter(), time.process_time()
-    trajectories = list(fit_all(tasks, pictures_total=len(tasks)))
+    trajectories = list(fit_all(tasks, images_total=len(tasks)))
     share = 1 / len(pictures) / iterations
     cpu, seconds = time.process_time() - begin_cpu, time.perf_counter() - begin
     return Batch(trajectories, fits, cpu * share, seconds * share)

@@ -126,7 +126,7 @@ def run(out: Path, number: int, iterations: int) -> None:
         rule=Recording(iterations, victim, out),
         seed=picture_seed(0, victim.adversarial),
     )
-    list(fit_all([task], pictures_total=1))
+    list(fit_all([task], images_total=1))
 
 
 def main() -> None:

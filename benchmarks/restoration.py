@@ -24,9 +24,9 @@ from benchmarks.peers.published_restoration import NOTEBOOKS
 from benchmarks.restoration_cases import FACTOR, SIGMA, Case, cases
 from benchmarks.restoration_peer import DEEPINV, fidelity
 from deep_protection.evaluation.report.document import Table, block_markdown
-from deep_protection.fitting import Shrunk
+from deep_protection.fitting import Downsampling
 from deep_protection.generators import GENERATORS
-from deep_protection.generators.fine import EnlargingGenerator
+from deep_protection.generators.full_resolution import EnlargingGenerator
 from deep_protection.images import take_picture, to_pillow
 from deep_protection.purification import purify_each
 from deep_protection.restoration import UPSCALE, enlargeable
@@ -66,7 +66,7 @@ def _lanczos(case: Case) -> Tensor:
 
 def _projected(case: Case) -> Tensor:
     """Bicubic, and then made to agree with what was seen, as our own result is at its end (Irani & Peleg 1991)."""
-    return projected(_bicubic(case), case.seen, Shrunk(FACTOR))
+    return projected(_bicubic(case), case.seen, Downsampling(FACTOR))
 
 
 def _non_local_means(sigma: float) -> Method:
@@ -111,7 +111,7 @@ def _ours(function: Callable[..., Any], **settings: Any) -> Method:
 
 class _Still(EnlargingGenerator):
     name = "enlarging-still"
-    jitter = 0.0
+    reg_noise_std = 0.0
 
 
 class _Closed(EnlargingGenerator):

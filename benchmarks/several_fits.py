@@ -98,7 +98,9 @@ def _fitted(given: Tensor, number: int) -> Trajectory:
 def _stop(fitted: Trajectory, answers: Tensor, runs: int) -> tuple[int, int]:
     """The checkpoint that the rule takes, and the iterations spent until it knows."""
     known = iter(answers)
-    ended = replay(Stability(limit=LONGEST, runs=runs, classifier=lambda _: next(known).log()[None]), fitted)
+    ended = replay(
+        Stability(max_iterations=LONGEST, consecutive=runs, classifier=lambda _: next(known).log()[None]), fitted
+    )
     return ended.chosen, ended.iterations_run
 
 

@@ -48,7 +48,7 @@ def length(method: str) -> int:
     if method in BASELINES:
         return 0
     if method in PRESETS:
-        return PRESETS[method].rule().limit  # of "auto" the count that it takes where no classifier is asked
+        return PRESETS[method].rule().max_iterations  # of "auto" the count that it takes where no classifier is asked
     return LENGTHS[method]
 
 

@@ -124,7 +124,7 @@ def test_the_oracle_stops_each_picture_at_its_own_label(
     lite0: dp.Classifier, recognised: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     pixels, labels = recognised[0][:2], recognised[1][:2]
-    rule = dp.Oracle(lite0, labels.tolist(), k=1000, limit=100)
+    rule = dp.Oracle(lite0, labels.tolist(), k=1000, max_iterations=100)
     results = dp.purify(pixels, stop=rule, return_details=True)
     assert [result.iteration_chosen for result in results] == [10, 10], "any class is among the top 1000"
     assert all("oracle" in result.stop_rule and "oracle" in result.stop_reason for result in results)
@@ -171,7 +171,7 @@ def test_a_large_picture_is_fitted_in_tiles(photograph: Image.Image) -> None:
     result = dp.purify(large, preset=SMALL_TILES, return_details=True, progress=seen.append)
     assert result.image.size == (150, 100)
     assert len(result.trajectories) == 6
-    assert (seen[-1].pictures_done, seen[-1].pictures_total) == (1, 1)
+    assert (seen[-1].images_done, seen[-1].images_total) == (1, 1)
     assert seen[-1].fraction == pytest.approx(1.0)
     assert np.array_equal(np.array(result.image), np.array(dp.purify(large, preset=SMALL_TILES, workers=1)))
     with pytest.raises(dp.OptionError, match=r"6 fits \(tiles: 6, fits of each: 1\), each with its own"):
@@ -190,7 +190,7 @@ def test_no_seam_shows_between_tiles(photograph: Image.Image) -> None:
 
 def test_an_oracle_without_enough_labels_is_refused_before_any_work(small: Image.Image, lite0: dp.Classifier) -> None:
     seen: list[dp.Progress] = []
-    with pytest.raises(dp.OptionError, match="2 labels but asked for picture 3"):
+    with pytest.raises(dp.OptionError, match="2 labels but asked for image 3"):
         dp.purify([small] * 3, stop=dp.Oracle(lite0, [0, 1]), progress=seen.append)
     assert not seen
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 import deep_protection as dp
 from deep_protection import ImageError, OptionError
-from deep_protection.fitting import Shrunk
+from deep_protection.fitting import Downsampling
 from deep_protection.images import take_picture, to_pillow
 from deep_protection.purification import purify_each
 from deep_protection.restoration import UPSCALE, enlargeable, missing_pixels
@@ -260,16 +260,16 @@ def test_a_folder_goes_through_dejpeg_and_is_skipped_the_next_time(clean: Tensor
 def test_a_picture_is_made_small_as_pillow_does_it(photograph: Image.Image, factor: int) -> None:
     picture = photograph.resize((64, 48))
     small = take_picture(picture.resize((64 // factor, 48 // factor), Image.Resampling.LANCZOS)).pixels
-    made = Shrunk(factor)(take_picture(picture).pixels[None])[0].clamp(0, 1)
+    made = Downsampling(factor)(take_picture(picture).pixels[None])[0].clamp(0, 1)
     assert (made - small).abs().mean() * 255 < 0.5
 
 
 def test_what_is_drawn_larger_is_what_was_given_when_made_small(clean: Tensor) -> None:
-    small = Shrunk(4)(clean[None])[0].clamp(0, 1)
+    small = Downsampling(4)(clean[None])[0].clamp(0, 1)
     drawn = dp.upscale(small, 4, stop="fixed:200", fits=1)
     assert drawn.shape == clean.shape
-    assert psnr(Shrunk(4)(drawn[None])[0], small) > 40
-    bicubic = Shrunk(4).guess(small)
+    assert psnr(Downsampling(4)(drawn[None])[0], small) > 40
+    bicubic = Downsampling(4).initial_estimate(small)
     assert psnr(drawn, clean) > psnr(bicubic, clean)
 
 

@@ -61,8 +61,8 @@ def progress_bar(what: str, *, shown: bool = True) -> Iterator["ProgressCallback
         def report(progress: "FitProgress") -> None:
             left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
             state = (
-                f"{progress.pictures_done}/{progress.pictures_total} pictures, "
-                f"iteration {progress.iteration}/{progress.iterations_limit}{left}"
+                f"{progress.images_done}/{progress.images_total} pictures, "
+                f"iteration {progress.iteration}/{progress.max_iterations}{left}"
             )
             bar.update(row, completed=progress.fraction, state=state)
 

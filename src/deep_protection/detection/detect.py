@@ -215,7 +215,7 @@ def _pixels(image: Any, classifier: Classifier) -> Tensor:
 def _low(picture: Tensor) -> Tensor:
     copy = low_pass(picture[None], BASE_FACTOR)[0]
     detail = find_preset("fast").recipe.detail
-    return copy if detail is None else detail.brought_back(copy, picture)
+    return copy if detail is None else detail.restore_detail(copy, picture)
 
 
 def _best(classifier: Classifier, chances: Tensor) -> Prediction:

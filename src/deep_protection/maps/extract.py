@@ -30,7 +30,7 @@ WINDOW, OVERLAP = 960, 240
 and a word shorter than the overlap is whole in one of them."""
 WITHOUT_TEXT = Preset(
     name="without-text",
-    recipe=Recipe(generator="fast", precision="bfloat16", averaging=0.95, checkpoint_every=25),
+    recipe=Recipe(generator="fast", precision="bfloat16", ema_decay=0.95, checkpoint_every=25),
     stop="fixed:40",
 )
 

@@ -19,7 +19,7 @@ RESIDUAL = Preset(
     name="residual",
     recipe=Recipe(generator="fast", precision="bfloat16", checkpoint_every=5),
     stop="fixed:5",
-    longest=60,
+    max_iterations=60,
     tile=640,
 )
 """Ended by :class:`Legibility` unless another rule is given. No average of outputs and no detail brought back: the

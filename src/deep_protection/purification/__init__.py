@@ -1,6 +1,6 @@
 """Pictures in, restored pictures out."""
 
-from deep_protection.purification.devices import find_device as find_device
+from deep_protection.fitting.devices import find_device as find_device
 from deep_protection.purification.presets import PRESETS as PRESETS
 from deep_protection.purification.presets import Preset as Preset
 from deep_protection.purification.presets import find_preset as find_preset

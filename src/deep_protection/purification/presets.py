@@ -18,7 +18,7 @@ class Preset:
     name: str
     recipe: Recipe
     stop: str
-    longest: int = 3000
+    max_iterations: int = 3000
     """Iterations after which a stop rule without a count of its own gives up; "auto" without a classifier takes half of
     them."""
     fits: int = 1
@@ -36,7 +36,7 @@ class Preset:
 
     def rule(self, stop: str | StopRule | None = None) -> StopRule:
         """The rule that ``stop`` is or names; the preset's own for None."""
-        return parse_stop(self.stop if stop is None else stop, self.longest)
+        return parse_stop(self.stop if stop is None else stop, self.max_iterations)
 
     def rule_asking(
         self, classifier: Callable[[Tensor], Tensor], side: int, stop: str | StopRule | None = None
@@ -49,9 +49,9 @@ class Preset:
 # Optimiser, activation, learning rate, width and depth were chosen by experiment: docs/results/tune and tune-few.
 _FAST = Recipe(
     generator="fast",
-    huber=0.1,
-    averaging=0.95,
-    detail=Detail(above=18 / 255, below=96 / 255),
+    huber_delta=0.1,
+    ema_decay=0.95,
+    detail=Detail(low=18 / 255, high=96 / 255),
     checkpoint_every=10,
     precision="bfloat16",
 )
@@ -66,13 +66,13 @@ _ROWS = (
         name="fast",
         recipe=_FAST,
         stop="auto",
-        longest=100,
+        max_iterations=100,
     ),
     Preset(
         name="thorough",
         recipe=_FAST,
         stop="auto:3",  # of several fits each may end sooner: docs/stopping.md
-        longest=100,
+        max_iterations=100,
         fits=4,
     ),
 )

@@ -11,8 +11,8 @@ import torch
 from deep_protection.arguments import real, whole
 from deep_protection.errors import OptionError
 from deep_protection.fitting import FitTask, ProgressCallback, effective_precision, fit_all
+from deep_protection.fitting.devices import find_device
 from deep_protection.images import Picture, Taken, take
-from deep_protection.purification.devices import find_device
 from deep_protection.purification.presets import Preset, find_preset
 from deep_protection.purification.result import Purified
 from deep_protection.purification.seen import factor_of, lost_of, psnr_to_seen
@@ -112,7 +112,7 @@ def purify_each(
     settings = find_preset(preset)
     rule = settings.rule(stop)
     if total > 0:
-        rule.for_picture(total - 1)  # an oracle that lacks labels says so before anything is fitted
+        rule.for_image(total - 1)  # an oracle that lacks labels says so before anything is fitted
     rule.check()
     run_seed = checked_seed(seed)
     where = find_device(device)
@@ -138,17 +138,17 @@ def purify_each(
                     yield FitTask(
                         target=target,
                         recipe=settings.recipe,
-                        rule=rule.for_picture(index),
+                        rule=rule.for_image(index),
                         seed=picture_seed(run_seed, target, number),
                         device=where,
                         keep_outputs=keep_outputs,
-                        degradation=lost,
+                        operator=lost,
                         share=1 / parts,
                     )
 
     for trajectory in fit_all(
         tasks(),
-        pictures_total=total,
+        images_total=total,
         workers=workers,
         seconds=seconds,
         progress=progress,

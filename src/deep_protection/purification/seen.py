@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from deep_protection.fitting import Degradation, Holes
+from deep_protection.fitting import ForwardOperator, Masking
 from deep_protection.images import Picture
 from deep_protection.purification.tiles import Tile
 from deep_protection.stopping import psnr
@@ -16,13 +16,13 @@ from deep_protection.stopping import psnr
 class Seen(Picture):
     """``pixels`` are what was seen; ``rebuild`` takes the whole picture."""
 
-    lost: Callable[[Tile], Degradation]
+    lost: Callable[[Tile], ForwardOperator]
     """What lies between the whole picture and what was seen of it, for a tile of what was seen."""
     factor: int = 1
     """How many times as long the whole picture's sides are as those of what was seen."""
 
 
-def lost_of(picture: Picture, tile: Tile) -> Degradation | None:
+def lost_of(picture: Picture, tile: Tile) -> ForwardOperator | None:
     """What was lost of a tile of a picture; None where nothing was."""
     return picture.lost(tile) if isinstance(picture, Seen) else None
 
@@ -46,4 +46,4 @@ def with_holes(picture: Picture, known: Tensor) -> Seen:
     def rebuild(pixels: Tensor) -> object:
         return picture.rebuild(torch.where(known, shown, pixels))
 
-    return Seen(shown * known, rebuild, picture.notes, lost=lambda tile: Holes(tile.of(known)))
+    return Seen(shown * known, rebuild, picture.notes, lost=lambda tile: Masking(tile.of(known)))

@@ -11,30 +11,30 @@ from deep_protection.purification import Preset
 
 DENOISE = Preset(
     name="denoise",
-    recipe=Recipe(generator="fine", precision="bfloat16", averaging=0.95, checkpoint_every=5),
+    recipe=Recipe(generator="fine", precision="bfloat16", ema_decay=0.95, checkpoint_every=5),
     stop="noise",
-    longest=400,
+    max_iterations=400,
     fits=4,
 )
 DEJPEG = Preset(
     name="dejpeg",
-    recipe=Recipe(generator="fine", precision="bfloat16", averaging=0.95, checkpoint_every=10),
+    recipe=Recipe(generator="fine", precision="bfloat16", ema_decay=0.95, checkpoint_every=10),
     stop="fixed:80",
-    longest=160,
+    max_iterations=160,
     fits=3,
 )
 INPAINT = Preset(
     name="inpaint",
-    recipe=Recipe(generator="whole", precision="bfloat16", averaging=0.95, checkpoint_every=25),
+    recipe=Recipe(generator="whole", precision="bfloat16", ema_decay=0.95, checkpoint_every=25),
     stop="fixed:800",
-    longest=1600,
+    max_iterations=1600,
     fits=2,
 )
 UPSCALE = Preset(
     name="upscale",
-    recipe=Recipe(generator="enlarging", precision="bfloat16", averaging=0.95, checkpoint_every=25, learning_rate=0.02),
+    recipe=Recipe(generator="enlarging", precision="bfloat16", ema_decay=0.95, checkpoint_every=25, learning_rate=0.02),
     stop="fixed:700",
-    longest=1400,
+    max_iterations=1400,
     fits=2,
 )
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deep_protection.arguments import whole
 from deep_protection.errors import OptionError
-from deep_protection.fitting import ProgressCallback, Shrunk
+from deep_protection.fitting import Downsampling, ProgressCallback
 from deep_protection.images import Picture, check_side, check_size, take
 from deep_protection.purification import Seen, joined, purify_each
 from deep_protection.restoration.presets import UPSCALE, with_fits
@@ -82,7 +82,7 @@ def enlargeable(picture: Picture, factor: int) -> Seen:
     check_size(factor * width, factor * height, f"the picture, {factor} times as large,")
     if picture.written_as is not None:
         check_side(picture.written_as, factor * width, factor * height)
-    shrunk, shown = Shrunk(factor), picture.target
+    shrunk, shown = Downsampling(factor), picture.target
 
     def rebuild(pixels: Tensor) -> Any:
         return picture.rebuild(projected(pixels, shown, shrunk))
@@ -90,11 +90,11 @@ def enlargeable(picture: Picture, factor: int) -> Seen:
     return Seen(shown, rebuild, picture.notes, lost=partial(_same, shrunk), factor=factor)
 
 
-def _same(shrunk: Shrunk, _: object) -> Shrunk:
+def _same(shrunk: Downsampling, _: object) -> Downsampling:
     return shrunk
 
 
-def projected(drawn: Tensor, seen: Tensor, shrunk: Shrunk) -> Tensor:
+def projected(drawn: Tensor, seen: Tensor, shrunk: Downsampling) -> Tensor:
     """``drawn`` (``3×H×W``) with what it still lacks of ``seen`` spread over it: back-projection (Irani & Peleg 1991).
 
     A fit that is ended early, and a mean of fits, is a little off what was seen.

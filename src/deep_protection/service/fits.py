@@ -73,7 +73,7 @@ class Told:
     def report(self, progress: Progress) -> None:
         """Between checkpoints: only how far it is."""
         if progress.iteration % self._every and self._pace_between.allows():
-            self.work.tell(self._place(progress.iteration, progress.iterations_limit))
+            self.work.tell(self._place(progress.iteration, progress.max_iterations))
 
     def _place(self, iteration: int, limit: int) -> dict[str, Any]:
         return {"iteration": self._part * limit + iteration, "limit": self.parts * limit}

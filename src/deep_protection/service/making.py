@@ -128,7 +128,7 @@ def _drawn(shop: Workshop, work: Work, preset: Preset, draw: Callable[..., Any])
 
 def _extract_text(shop: Workshop, work: Work) -> Made:
     def report(progress: Progress) -> None:
-        work.tell({"iteration": progress.iteration, "limit": progress.iterations_limit})
+        work.tell({"iteration": progress.iteration, "limit": progress.max_iterations})
 
     image, _, _ = read_image(work.inputs["image"])
     found = extract_text(

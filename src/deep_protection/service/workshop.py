@@ -133,7 +133,7 @@ class Workshop:
         def report(progress: Progress) -> None:
             if work.is_cancelled():
                 raise CancelledError("the job was cancelled")
-            work.tell({"iteration": progress.iteration, "limit": progress.iterations_limit})
+            work.tell({"iteration": progress.iteration, "limit": progress.max_iterations})
 
         found: Detection = detect(
             self.seen(pixels),

@@ -23,7 +23,7 @@ from deep_protection.evaluation.experiment.settings import Settings
 from deep_protection.evaluation.experiment.store import Store
 from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, Judged, Row
 from deep_protection.evaluation.experiment.worker import Worker, as_array, judged
-from deep_protection.fitting import FitTask, Seat, Stack, opened, usable_cores, use_threads
+from deep_protection.fitting import BatchedFit, FitRequest, FitTask, result_or_raise, usable_cores, use_threads
 from deep_protection.generators import GENERATORS, FastGenerator
 from deep_protection.purification import PRESETS
 from deep_protection.seeds import picture_seed
@@ -152,13 +152,13 @@ def _fit(setting: Setting, pixels: Tensor, settings: Settings) -> Trajectory:
     )
     rule = Fixed(settings.iterations or LENGTH)
     seed = picture_seed(settings.seed, pixels)
-    kind: type[Stack] = type("Tuned", (Stack,), {"optimiser": OPTIMISERS[setting.optimiser]})
-    stack = kind([Seat(0, FitTask(target=pixels, recipe=recipe, rule=rule, seed=seed, keep_outputs=True))])
+    kind: type[BatchedFit] = type("Tuned", (BatchedFit,), {"optimiser": OPTIMISERS[setting.optimiser]})
+    stack = kind([FitRequest(0, FitTask(target=pixels, recipe=recipe, rule=rule, seed=seed, keep_outputs=True))])
     cores = usable_cores()
     use_threads(1, cores)  # as every fit of an experiment, for rows that do not depend on the machine's cores
     try:
         while True:
             for _, outcome in stack.advance():
-                return opened(outcome)
+                return result_or_raise(outcome)
     finally:
         use_threads(cores, cores)

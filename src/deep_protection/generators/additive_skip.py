@@ -1,4 +1,4 @@
-"""An hourglass whose branches are added instead of joined: as good a picture for a fraction of the work.
+"""An hourglass whose branches are added instead of joined: as good an image for a fraction of the work.
 
 Joining two branches and mixing them by a convolution is the same as mixing each and adding. Mixed before it is brought
 back to full size, the deep branch costs a quarter; and the dearest step of the published hourglass, a 3×3 convolution
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from deep_protection.generators.layers import Conv, Norm, block, nearest
 
 
-class AddingHourglass(nn.Module):
+class AdditiveSkipNet(nn.Module):
     """One scale, holding the smaller scales inside itself; ``channels`` from the outermost inwards.
 
     ``skip`` is how many maps pass every scale at full size beside the deep branch, mixed from all and spread over all
@@ -39,7 +39,7 @@ class AddingHourglass(nn.Module):
         self.down = block(inputs, width, 3, 2, bias=False, activation=activation)
         self.deeper: nn.Module = nn.Identity()
         if inner:
-            self.deeper = AddingHourglass(width, inner, activation, skip=skip, enlarged=enlarged)
+            self.deeper = AdditiveSkipNet(width, inner, activation, skip=skip, enlarged=enlarged)
         self.back = Conv(inner[0] if inner else width, width, 1, bias=False)
         self.join = Norm(width)
         self.mix = activation()

@@ -9,20 +9,22 @@ from deep_protection.stopping.rule import Decision, StopRule
 from deep_protection.stopping.trajectory import Trajectory
 
 
-class Patient(StopRule):
+class EarlyStopping(StopRule):
     """Take the checkpoint at which a figure was smallest; end when it has not been smaller for ``patience`` iterations.
 
-    A subclass writes :meth:`measure`. ``limit`` is the longest that a fit may take.
+    A subclass writes :meth:`measure`. The fit ends after ``max_iterations`` in any case.
     """
 
     minimum_of: ClassVar[str]
     """What the figure is, for the reason that is given."""
 
-    def __init__(self, *, limit: int, patience: int | None = None) -> None:
-        patience = max(1, limit // 5) if patience is None else patience
-        if limit < 1 or patience < 1:
-            raise OptionError(f"{self.name} needs limit and patience of at least 1, got {limit} and {patience}")
-        self.limit, self.patience = limit, patience
+    def __init__(self, *, max_iterations: int, patience: int | None = None) -> None:
+        patience = max(1, max_iterations // 5) if patience is None else patience
+        if max_iterations < 1 or patience < 1:
+            raise OptionError(
+                f"{self.name} needs max_iterations and patience of at least 1, got {max_iterations} and {patience}"
+            )
+        self.max_iterations, self.patience = max_iterations, patience
         self.reset()
 
     def reset(self) -> None:

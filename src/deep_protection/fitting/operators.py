@@ -1,4 +1,4 @@
-"""What happened to a picture before it was seen: the generator draws the picture, the loss compares what was seen.
+"""What happened to an image before it was seen: the generator draws the image, the loss compares what was seen.
 
 Deep Image Prior's inverse problems (Ulyanov et al. 2018, arXiv:1711.10925, section 3) are this and nothing else.
 """
@@ -11,19 +11,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-class Degradation(ABC):
+class ForwardOperator(ABC):
     """A differentiable loss of information."""
 
     @abstractmethod
-    def __call__(self, pictures: Tensor) -> Tensor:
-        """What is seen of ``N×3×H×W`` pictures: ``N×3×h×w``."""
+    def __call__(self, images: Tensor) -> Tensor:
+        """What is seen of ``N×3×H×W`` images: ``N×3×h×w``."""
 
     @abstractmethod
-    def guess(self, seen: Tensor) -> Tensor:
-        """A first whole picture ``3×H×W`` from what was seen, ``3×h×w``; the generator's base is taken from it."""
+    def initial_estimate(self, seen: Tensor) -> Tensor:
+        """A first whole image ``3×H×W`` from what was seen, ``3×h×w``; the generator's base is taken from it."""
 
 
-class Holes(Degradation):
+class Masking(ForwardOperator):
     """Pixels are missing."""
 
     def __init__(self, known: Tensor) -> None:
@@ -31,10 +31,10 @@ class Holes(Degradation):
             self.known = known.detach().clone().to(torch.float32).reshape(1, *known.shape[-2:])
         """``1×H×W``: one where a pixel was seen, zero where not."""
 
-    def __call__(self, pictures: Tensor) -> Tensor:
-        return pictures * self.known.to(pictures.device)
+    def __call__(self, images: Tensor) -> Tensor:
+        return images * self.known.to(images.device)
 
-    def guess(self, seen: Tensor) -> Tensor:
+    def initial_estimate(self, seen: Tensor) -> Tensor:
         """Holes filled from around them: means of the known pixels of ever larger blocks, the finest that has any."""
         known = self.known.to(seen.device)[None]
         total, weight = seen[None] * known, known
@@ -54,8 +54,8 @@ def _enlarged(maps: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(maps, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-class Shrunk(Degradation):
-    """The picture was made smaller by a whole factor with a Lanczos window of three lobes, as Pillow does it."""
+class Downsampling(ForwardOperator):
+    """The image was made smaller by a whole factor with a Lanczos window of three lobes, as Pillow does it."""
 
     lobes: ClassVar[int] = 3
 
@@ -67,11 +67,11 @@ class Shrunk(Degradation):
             window = torch.sinc(place) * torch.sinc(place / self.lobes)
             self._window = window / window.sum()
 
-    def __call__(self, pictures: Tensor) -> Tensor:
-        with torch.autocast(pictures.device.type, enabled=False):  # a host's autocast is not ours
-            total = self._shrunk(pictures)
+    def __call__(self, images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, enabled=False):  # a host's autocast is not ours
+            total = self._shrunk(images)
             # Beyond the border there is nothing: what is left of the window weighs the more.
-            return total / self._shrunk(torch.ones_like(pictures[:1, :1]))
+            return total / self._shrunk(torch.ones_like(images[:1, :1]))
 
     def _shrunk(self, maps: Tensor) -> Tensor:
         channels, window = maps.shape[1], self._window.to(maps.device)
@@ -85,8 +85,8 @@ class Shrunk(Degradation):
         return maps
 
     def enlarged(self, seen: Tensor) -> Tensor:
-        """``3×h×w`` to the size of the whole picture, bicubically; not clamped."""
+        """``3×h×w`` to the size of the whole image, bicubically; not clamped."""
         return F.interpolate(seen[None], scale_factor=self.factor, mode="bicubic", align_corners=False)[0]
 
-    def guess(self, seen: Tensor) -> Tensor:
+    def initial_estimate(self, seen: Tensor) -> Tensor:
         return self.enlarged(seen).clamp(0, 1)

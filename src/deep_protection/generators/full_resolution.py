@@ -9,24 +9,24 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from deep_protection.generators.adding import AddingHourglass
+from deep_protection.generators.additive_skip import AdditiveSkipNet
 from deep_protection.generators.fast import low_pass
 from deep_protection.generators.generator import ImageGenerator
 from deep_protection.generators.layers import Conv, bilinear, smallest_side
 
 
 class FineGenerator(ImageGenerator):
-    """Low-pass base + full-size residual: for pictures of which every pixel is there, however damaged."""
+    """Low-pass base + full-size residual: for images of which every pixel is there, however damaged."""
 
     name: ClassVar[str] = "fine"
-    zero: ClassVar[tuple[str, ...]] = ("to_rgb",)
+    zero_init: ClassVar[tuple[str, ...]] = ("to_rgb",)
     channels: ClassVar[tuple[int, ...]] = (16, 32, 64, 64, 64)
     skip: ClassVar[int] = 4
     base_factor: ClassVar[int] = 8
 
     def __init__(self, height: int, width: int) -> None:
         super().__init__(height, width)
-        self.hourglass = AddingHourglass(self.noise_channels, self.channels, skip=self.skip, enlarged=bilinear)
+        self.hourglass = AdditiveSkipNet(self.noise_channels, self.channels, skip=self.skip, enlarged=bilinear)
         self.to_rgb = Conv(self.channels[0], 3, 1)
 
     def noise_shape(self) -> tuple[int, int, int]:
@@ -42,13 +42,13 @@ class FineGenerator(ImageGenerator):
 
 
 class WholeGenerator(FineGenerator):
-    """The whole picture from noise, and no way past the deep branches: for pictures of which pixels are missing.
+    """The whole image from noise, and no way past the deep branches: for images of which pixels are missing.
 
     A base would be drawn over holes that it does not know, and what passes at full size need not fit around them.
     """
 
     name: ClassVar[str] = "whole"
-    zero: ClassVar[tuple[str, ...]] = ()
+    zero_init: ClassVar[tuple[str, ...]] = ()
     skip: ClassVar[int] = 0
 
     def base(self, target: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class WholeGenerator(FineGenerator):
 
 
 class EnlargingGenerator(WholeGenerator):
-    """The whole picture from noise that is new at every iteration: for pictures of which only a small copy is there.
+    """The whole image from noise that is new at every iteration: for images of which only a small copy is there.
 
     Few maps pass at full size: they draw edges sharper than what comes back from the deep branches. Without the fresh
     noise they would draw what the small copy does not ask for; docs/restoration.md has what each is worth.
@@ -68,4 +68,4 @@ class EnlargingGenerator(WholeGenerator):
     name: ClassVar[str] = "enlarging"
     skip: ClassVar[int] = 4
     noise_channels: ClassVar[int] = 16
-    jitter: ClassVar[float] = 0.03
+    reg_noise_std: ClassVar[float] = 0.03
