@@ -20,7 +20,7 @@ from benchmarks.pictures import Subject, attacked, first
 from benchmarks.variants import register
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.fitting import Detail, Recipe
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 
 SKIPPED = 20
 """The first pictures of the order are those of the peers; ideas are tried on others."""

@@ -11,7 +11,7 @@ from benchmarks.machine import describe
 from benchmarks.pictures import sample_pixels
 from deep_protection.fitting import FitTask
 from deep_protection.fitting.engine import BatchedFit, FitRequest
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 from deep_protection.stopping import Fixed
 
 ITERATIONS = {"fast": 50, "paper": 3}

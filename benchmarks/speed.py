@@ -21,7 +21,7 @@ from benchmarks.peers.published import PublishedRecipe
 from benchmarks.pictures import sample_pixels
 from deep_protection.fitting import FitTask, Recipe
 from deep_protection.fitting.engine import BatchedFit, FitRequest
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 from deep_protection.stopping import Fixed
 
 FOREVER = 10**9

@@ -10,7 +10,7 @@ from benchmarks.fingerprint import of_method
 from benchmarks.long_fits import LONG
 from benchmarks.rows import RESULTS
 from deep_protection.evaluation import BASELINES, wilson_interval
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 
 LENGTHS = {name: limit for name, (_, limit) in LONG.items()}
 """Iterations after which a peer's own recipe ends."""

@@ -91,7 +91,7 @@ def test_what_holds_no_logits_is_said_before_anything_is_fitted(said: str, pixel
         lambda: dp.protect(network, progress=fitted)(pixels[:1]),
         lambda: dp.protect(network, progress=fitted).explain(pixels[:1]),
         lambda: dp.protect(network, answer="restored", stop="fixed:9", progress=fitted)(pixels[:1]),
-        lambda: look(list(pixels[:1]), network, progress=fitted),
+        lambda: look(list(pixels[:1]), network, options=dp.FitOptions(progress=fitted)),
         lambda: dp.load_classifier(network).top(pixels[:1]),
         lambda: dp.attack(network, pixels[:1], [0], "fgsm"),
     ):

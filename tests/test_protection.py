@@ -175,7 +175,7 @@ def test_pictures_in_tiles_are_stopped_without_the_classifier(tiny: nn.Module) -
     )
     large = torch.rand(1, 3, 70, 66, generator=torch.Generator().manual_seed(0))
     assert dp.protect(tiny, answer="restored", preset=preset)(large).shape == (1, 5)
-    with pytest.raises(dp.OptionError, match="classifies whole pictures"):
+    with pytest.raises(dp.OptionError, match="classifies whole images"):
         dp.protect(tiny, answer="restored", preset=preset, stop="stable:3")(large)
 
 

@@ -39,13 +39,14 @@ if TYPE_CHECKING:
     from deep_protection.protection import Explanation as Explanation
     from deep_protection.protection import ProtectedClassifier as ProtectedClassifier
     from deep_protection.protection import protect as protect
-    from deep_protection.purification import PRESETS as PRESETS
-    from deep_protection.purification import Preset as Preset
-    from deep_protection.purification import Purified as Purified
-    from deep_protection.purification import purify as purify
+    from deep_protection.restoration import PRESETS as PRESETS
+    from deep_protection.restoration import FitOptions as FitOptions
+    from deep_protection.restoration import Preset as Preset
+    from deep_protection.restoration import Purified as Purified
     from deep_protection.restoration import dejpeg as dejpeg
     from deep_protection.restoration import denoise as denoise
     from deep_protection.restoration import inpaint as inpaint
+    from deep_protection.restoration import purify as purify
     from deep_protection.restoration import upscale as upscale
     from deep_protection.stopping import Checkpoint as Checkpoint
     from deep_protection.stopping import Decision as Decision
@@ -73,6 +74,7 @@ __all__ = [
     "Explanation",
     "ExtractedText",
     "FitError",
+    "FitOptions",
     "Fixed",
     "ImageError",
     "MissingExtraError",
@@ -111,8 +113,7 @@ _NAMES = {
     "integrations": "Purify",
     "maps": "ExtractedText extract_text",
     "protection": "Explanation ProtectedClassifier protect",
-    "purification": "PRESETS Preset Purified purify",
-    "restoration": "dejpeg denoise inpaint upscale",
+    "restoration": "FitOptions PRESETS Preset Purified dejpeg denoise inpaint purify upscale",
     "stopping": "Checkpoint Decision Fixed Oracle StopRule Trajectory",
 }
 """Where the public names live. Each is imported when it is first used: PyTorch alone takes a second."""

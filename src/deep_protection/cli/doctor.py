@@ -14,7 +14,7 @@ from deep_protection.cli import options
 from deep_protection.cli.console import print_json, stdout
 from deep_protection.errors import DeepProtectionError
 from deep_protection.fitting import effective_precision, usable_cores
-from deep_protection.purification import Purified, find_device, purify
+from deep_protection.restoration import Purified, find_device, purify
 
 FIT_SECONDS = 2.0
 EXTRAS = {

@@ -24,7 +24,7 @@ from deep_protection.images import (
     from_pillow,
     write_atomically,
 )
-from deep_protection.purification import Preset, Purified, factor_of, purify_each
+from deep_protection.restoration import FitOptions, Preset, Purified, factor_of, purify_each
 from deep_protection.stopping import StopRule
 
 
@@ -61,14 +61,10 @@ def restore_all(
     with progress_bar("restoring", shown=not quiet) as progress:
         restored = purify_each(
             job.load(todo),
-            total=len(todo),
-            preset=preset,
-            stop=rule,
-            seed=seed,
-            device=device,
-            seconds=seconds,
-            workers=workers,
-            progress=progress,
+            len(todo),
+            preset,
+            rule,
+            FitOptions(seed=seed, device=device, seconds=seconds, workers=workers, progress=progress),
         )
         for result in restored:
             job.save(result)

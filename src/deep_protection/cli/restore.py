@@ -10,14 +10,15 @@ from deep_protection.cli.job import Left, Prepare, restore_all
 from deep_protection.cli.masks import Masks
 from deep_protection.cli.plan import Item, plan
 from deep_protection.images import Picture
-from deep_protection.purification import Preset, find_device
 from deep_protection.restoration import (
     DEJPEG,
     DENOISE,
     INPAINT,
     UPSCALE,
+    Preset,
     check_factor,
     enlargeable,
+    find_device,
     stop_for,
     with_fits,
     with_missing,

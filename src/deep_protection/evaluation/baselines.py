@@ -12,7 +12,7 @@ from torch import Tensor
 from deep_protection.detection import compress
 from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.generators.fast import low_pass
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Fitting generators to images: one (``fit``) or many at once (``fit_all``)."""
 
 from deep_protection.fitting.devices import effective_precision as effective_precision
+from deep_protection.fitting.devices import find_device as find_device
 from deep_protection.fitting.devices import usable_cores as usable_cores
 from deep_protection.fitting.devices import use_threads as use_threads
 from deep_protection.fitting.engine import BatchedFit as BatchedFit

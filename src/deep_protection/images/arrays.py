@@ -51,7 +51,7 @@ def from_tensor(tensor: Tensor) -> Picture:
     largest = _largest(str(tensor.dtype).removeprefix("torch."), tensor.dtype.is_floating_point, "tensor")
     _check_area(tuple(tensor.shape[-2:]))
     flat, kind, device = tensor.ndim == 2, tensor.dtype, tensor.device
-    values = _floats(tensor.detach().cpu().to(torch.float32), largest, "the tensor")
+    values = _floats(tensor.detach().to(torch.float32), largest, "the tensor")
     chw = values.unsqueeze(0) if flat else values
 
     def rebuild(pixels: Tensor) -> Tensor:

@@ -11,9 +11,8 @@ from torch.nn import functional as F
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import FitTask, ForwardOperator, ProgressCallback, fit_all
 from deep_protection.optional import import_optional
-from deep_protection.purification import Preset, find_device
-from deep_protection.restoration import DENOISE, INPAINT, UPSCALE, with_fits
-from deep_protection.seeds import checked_seed, picture_seed
+from deep_protection.restoration import DENOISE, INPAINT, UPSCALE, Preset, find_device, with_fits
+from deep_protection.seeds import checked_seed, image_seed
 from deep_protection.stopping import CLOSER, StopRule
 
 _models = import_optional("deepinv.models", needed_for="DeepPriorReconstructor", extra="deepinv")
@@ -77,7 +76,7 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
                         target=target,
                         recipe=preset.recipe,
                         rule=preset.rule(stop).for_image(0),
-                        seed=picture_seed(run_seed, target, number),
+                        seed=image_seed(run_seed, target, number),
                         device=device,
                         operator=degradation,
                         share=1 / preset.fits,

@@ -21,8 +21,8 @@ from deep_protection.maps.reader import Reader
 from deep_protection.maps.residual import deep_image_residual
 from deep_protection.maps.window import Window, tile_of
 from deep_protection.maps.words import Word, covers, letters_of
-from deep_protection.purification import Preset, purify_each, with_holes
-from deep_protection.purification.tiles import cut
+from deep_protection.restoration import FitOptions, Preset, purify_each, with_holes
+from deep_protection.restoration.tiles import cut_tiles
 from deep_protection.stopping import StopRule
 
 WINDOW, OVERLAP = 960, 240
@@ -100,7 +100,7 @@ def extract_text(
     sheet = to_rgb(paper)
     letters = np.zeros(ink.shape, np.float32)
     words: list[Word] = []
-    tiles = cut(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
+    tiles = cut_tiles(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
     for number, tile in enumerate(tiles):
         if is_cancelled():
             raise CancelledError("reading was cancelled")
@@ -157,4 +157,4 @@ def _without(picture: Picture, letters: Ink, words: list[Word] | None, settings:
         return picture.rebuild(torch.where(known, picture.pixels, pixels))
 
     holed = with_holes(Picture(picture.on_paper, rebuild), known)
-    return next(purify_each([holed], total=1, preset=WITHOUT_TEXT, **settings)).image
+    return next(purify_each([holed], 1, WITHOUT_TEXT, WITHOUT_TEXT.rule(), FitOptions(**settings))).image

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from deep_protection.fitting import ProgressCallback, Recipe
 from deep_protection.maps.legibility import Legibility
-from deep_protection.purification import Preset, purify
+from deep_protection.restoration import Preset, purify
 from deep_protection.stopping import StopRule
 
 RESIDUAL = Preset(

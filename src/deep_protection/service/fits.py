@@ -10,8 +10,8 @@ from torch import Tensor
 from deep_protection import classifiers
 from deep_protection.fitting import Progress
 from deep_protection.images import Picture
-from deep_protection.purification import Preset, Purified, purify_each
-from deep_protection.purification.tiles import cut
+from deep_protection.restoration import FitOptions, Preset, Purified, purify_each
+from deep_protection.restoration.tiles import cut_tiles
 from deep_protection.service.watched import Pace, Tell, Watched, plain
 from deep_protection.service.workshop import Work, Workshop, preview
 from deep_protection.stopping import StopRule, Trajectory
@@ -34,7 +34,7 @@ class Told:
         factor: int = 1,
     ) -> None:
         # As the fit cuts it: what is bounded is the side of what is drawn, ``factor`` times that of the picture.
-        tiles = len(cut(*_side(picture), preset.tile // factor, preset.overlap // factor))
+        tiles = len(cut_tiles(*_side(picture), preset.tile // factor, preset.overlap // factor))
         self.work, self.parts, self.whole = work, tiles * preset.fits, tiles == 1
         self._every = preset.recipe.checkpoint_every
         self.course: list[dict[str, Any]] = []
@@ -111,15 +111,17 @@ def fit_jobs(
     return list(
         purify_each(
             pictures,
-            total=len(pictures),
-            preset=preset,
-            stop=Watched(rule_of, lambda index, part: told[index].tell(part), ended),
-            seed=seed,
-            device=shop.device,
-            seconds=shop.budget,
-            workers=1,
-            progress=report,
-            is_cancelled=lambda: all(each.work.is_cancelled() for each in told),
+            len(pictures),
+            preset,
+            Watched(rule_of, lambda index, part: told[index].tell(part), ended),
+            FitOptions(
+                seed=seed,
+                device=shop.device,
+                seconds=shop.budget,
+                workers=1,
+                progress=report,
+                is_cancelled=lambda: all(each.work.is_cancelled() for each in told),
+            ),
         )
     )
 

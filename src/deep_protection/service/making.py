@@ -11,8 +11,7 @@ from deep_protection.fitting import Progress
 from deep_protection.images import read_image, to_pillow
 from deep_protection.logits import as_classes
 from deep_protection.maps import as_record, extract_text
-from deep_protection.purification import Preset
-from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, inpaint, stop_for, upscale
+from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, inpaint, stop_for, upscale
 from deep_protection.service.fits import Told, budget_of, fit_jobs, fitted
 from deep_protection.service.protecting import protect_all
 from deep_protection.service.watched import Watched

@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from deep_protection.attacks import ATTACKS
 from deep_protection.errors import OptionError
 from deep_protection.protection import AnswerBy, When
-from deep_protection.purification import find_preset
-from deep_protection.restoration import check_factor
+from deep_protection.restoration import check_factor, find_preset
 from deep_protection.stopping import parse_stop
 
 LONGEST_STOP = 5000

@@ -17,7 +17,7 @@ from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.fitting import Progress
 from deep_protection.images import Picture, encode, from_pillow, read_image, to_pillow
 from deep_protection.protection import ProtectedClassifier, protect
-from deep_protection.purification import find_device
+from deep_protection.restoration import find_device
 from deep_protection.service.kinds import calibration_of
 from deep_protection.service.options import ProtectOptions
 from deep_protection.service.watched import plain

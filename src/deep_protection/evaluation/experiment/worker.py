@@ -31,8 +31,8 @@ from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.evaluation.views import probabilities
 from deep_protection.fitting import FitTask, fit
 from deep_protection.logits import as_probabilities
-from deep_protection.purification import Preset, find_device, find_preset
-from deep_protection.seeds import picture_seed
+from deep_protection.restoration import Preset, find_device, find_preset
+from deep_protection.seeds import image_seed
 from deep_protection.stopping import Fixed, Oracle, StopRule, Trajectory, parse_stop, psnr, replay
 
 BEST = 99.0
@@ -59,7 +59,7 @@ class Worker:
         clean = torch.from_numpy(unit.clean).to(self.device)
         begin = time.perf_counter()
         try:
-            seed = picture_seed(unit.seed, clean)
+            seed = image_seed(unit.seed, clean)
             if unit.attack in CORRUPTIONS:
                 return _corrupted(unit, seed)
             label = torch.tensor([unit.label]).to(self.device)
@@ -196,7 +196,7 @@ class Worker:
                     target=given,
                     recipe=replace(preset.recipe, checkpoint_every=every),
                     rule=Fixed(length),
-                    seed=picture_seed(unit.seed, given, number),
+                    seed=image_seed(unit.seed, given, number),
                     device=self.device,
                     keep_outputs=True,
                     companions=companions(unit.stops, preset),

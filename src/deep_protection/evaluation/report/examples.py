@@ -20,7 +20,7 @@ from deep_protection.evaluation.report.document import Figure
 from deep_protection.evaluation.report.rows import CLEAN, Rows, attack_title
 from deep_protection.evaluation.report.stops import Fault, fault, is_right
 from deep_protection.images import to_pillow
-from deep_protection.purification import PRESETS, purify
+from deep_protection.restoration import PRESETS, purify
 from deep_protection.stopping import Fixed
 
 K = 5

@@ -1,6 +1,6 @@
-"""Large pictures in overlapping tiles, joined so that no seam shows.
+"""Large images in overlapping tiles, joined so that no seam shows.
 
-Memory of a fit grows with the pixels fitted at once, so a picture of any size is cut into tiles of bounded size, each
+Memory of a fit grows with the pixels fitted at once, so a image of any size is cut into tiles of bounded size, each
 fitted on its own with a seed of its own. Where tiles overlap, their pixels are averaged with weights that fall
 linearly towards each tile's edge.
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A rectangle of a picture, in pixels; ``bottom`` and ``right`` are exclusive."""
+    """A rectangle of a image, in pixels; ``bottom`` and ``right`` are exclusive."""
 
     top: int
     bottom: int
@@ -25,12 +25,12 @@ class Tile:
         return pixels[..., self.top : self.bottom, self.left : self.right]
 
     def enlarged(self, factor: int) -> "Tile":
-        """The same rectangle of a picture ``factor`` times as long on each side."""
+        """The same rectangle of a image ``factor`` times as long on each side."""
         return Tile(*(factor * edge for edge in (self.top, self.bottom, self.left, self.right)))
 
 
-def cut(height: int, width: int, tile: int, overlap: int) -> list[Tile]:
-    """Tiles no larger than ``tile`` on a side that cover the picture, neighbours sharing at least ``overlap`` px."""
+def cut_tiles(height: int, width: int, tile: int, overlap: int) -> list[Tile]:
+    """Tiles no larger than ``tile`` on a side that cover the image, neighbours sharing at least ``overlap`` px."""
     return [
         Tile(top, bottom, left, right)
         for top, bottom in _spans(height, tile, overlap)
@@ -42,23 +42,24 @@ def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
     if length <= tile:
         return [(0, length)]
     count = -(-(length - overlap) // (tile - overlap))
-    # No longer than so many tiles need to be, or most pixels of a picture just over a tile would be fitted twice.
+    # No longer than so many tiles need to be, or most pixels of a image just over a tile would be fitted twice.
     tile = -(-(length + (count - 1) * overlap) // count)
     starts = [round(index * (length - tile) / (count - 1)) for index in range(count)]
     return [(start, start + tile) for start in starts]
 
 
-class Mosaic:
-    """Collects restored tiles into one picture."""
+class TileBlender:
+    """Blends restored tiles into one image."""
 
-    def __init__(self, height: int, width: int, overlap: int) -> None:
-        self._sum = torch.zeros(3, height, width, dtype=torch.float32, device="cpu")
-        self._weight = torch.zeros(1, height, width, dtype=torch.float32, device="cpu")
+    def __init__(self, height: int, width: int, overlap: int, device: torch.device | str = "cpu") -> None:
+        self._sum = torch.zeros(3, height, width, dtype=torch.float32, device=device)
+        self._weight = torch.zeros(1, height, width, dtype=torch.float32, device=device)
         self._overlap = overlap
 
     def add(self, tile: Tile, pixels: Tensor) -> None:
         """Lay ``3×h×w`` restored pixels where ``tile`` was cut."""
         weight = _ramp(tile.bottom - tile.top, self._overlap)[:, None] * _ramp(tile.right - tile.left, self._overlap)
+        weight = weight.to(self._sum.device)
         tile.of(self._sum).add_(pixels * weight)
         tile.of(self._weight).add_(weight)
 
@@ -68,6 +69,6 @@ class Mosaic:
 
 
 def _ramp(length: int, overlap: int) -> Tensor:
-    """Weights that rise from the edge to one over ``overlap`` px; never zero, so that the picture's border counts."""
+    """Weights that rise from the edge to one over ``overlap`` px; never zero, so that the image's border counts."""
     distance = torch.arange(1, length + 1, dtype=torch.float32, device="cpu")
     return torch.minimum(distance, distance.flip(0)).clamp(max=overlap) / overlap
