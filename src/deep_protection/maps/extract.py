@@ -1,5 +1,6 @@
 """Text out of a map: where it is, what it says, and the map without it."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from deep_protection.errors import CancelledError
 from deep_protection.fitting import ProgressCallback, Recipe
-from deep_protection.images import Picture, take_picture, to_pillow
+from deep_protection.images import Picture, read_image, take_picture
 from deep_protection.images.pillow import to_rgb
 from deep_protection.maps.legibility import dark_ink
 from deep_protection.maps.lettering import Ink, darker
@@ -22,7 +23,7 @@ from deep_protection.maps.residual import deep_image_residual
 from deep_protection.maps.window import Window, tile_of
 from deep_protection.maps.words import Word, covers, letters_of
 from deep_protection.purification import Preset, purify_each, with_holes
-from deep_protection.purification.tiles import cut
+from deep_protection.purification.tiles import Patches, Tile, cut
 from deep_protection.stopping import StopRule
 
 WINDOW, OVERLAP = 960, 240
@@ -91,13 +92,14 @@ def extract_text(
     """
     opencv()
     reader = Reader() if ocr else None
-    picture = take_picture(image)
-    paper = picture.on_paper  # what is drawn on transparent ground is read as on paper
+    if isinstance(image, str | os.PathLike):
+        image = read_image(image)[0]  # once: it may be a pipe
+    # A sheet's pixels as floats take gigabytes. They are made twice rather than kept while it is read.
+    paper = take_picture(image).on_paper  # what is drawn on transparent ground is read as on paper
     settings: dict[str, Any] = {"seed": seed, "device": device, "workers": workers, "is_cancelled": is_cancelled}
-    residual = deep_image_residual(paper, stop=stop, progress=progress, **settings)
-    ink = dark_ink(residual).numpy()
-    del residual
+    ink = dark_ink(deep_image_residual(paper, stop=stop, progress=progress, **settings)).numpy()
     sheet = to_rgb(paper)
+    del paper
     letters = np.zeros(ink.shape, np.float32)
     words: list[Word] = []
     tiles = cut(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
@@ -111,12 +113,12 @@ def extract_text(
             words = merged(words, window.words(reader))
         on_window(number + 1, len(tiles))
     words.sort(key=lambda word: (word.box[1], word.box[0]))
-    return ExtractedText(
-        words,
-        _as_layer(sheet, letters),
-        _without(picture, letters, words if ocr else None, settings),
-        to_pillow(paper),
-    )
+    del ink, reader
+    text_layer = _as_layer(sheet, letters)
+    picture = take_picture(image)
+    known = _known(picture, letters, words if ocr else None)
+    del letters
+    return ExtractedText(words, text_layer, _without(picture, known, settings), Image.fromarray(sheet))
 
 
 def merged(words: list[Word], more: list[Word]) -> list[Word]:
@@ -139,8 +141,8 @@ def _as_layer(sheet: NDArray[np.uint8], letters: Ink) -> Image.Image:
     return Image.fromarray(np.concatenate([sheet, opacity], axis=2))
 
 
-def _without(picture: Picture, letters: Ink, words: list[Word] | None, settings: dict[str, Any]) -> Any:
-    """The sheet with what is dark in the words' places painted over by the prior; without words, with all lettering."""
+def _known(picture: Picture, letters: Ink, words: list[Word] | None) -> Tensor:
+    """``H×W``: false where the sheet is dark in the words' places; without words, where there is lettering."""
     cv2 = opencv()
     if words is None:
         mask = (letters > 0.1).astype(np.uint8)
@@ -149,12 +151,28 @@ def _without(picture: Picture, letters: Ink, words: list[Word] | None, settings:
         for word in words:
             cv2.fillPoly(mask, [np.round(np.array(word.corners)).astype(np.int32)], 1)
         mask &= darker(1 - picture.on_paper.amax(dim=0).numpy()).astype(np.uint8)
-    known = torch.from_numpy(cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0)
-    if bool(known.all()):
+    return torch.from_numpy(cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0)
+
+
+def _without(picture: Picture, known: Tensor, settings: dict[str, Any]) -> Any:
+    """The sheet with what is not known painted over by the prior.
+
+    Only tiles with something to paint are fitted, each as a picture of its own, and only what is painted is kept.
+    """
+    height, width = known.shape
+    cuts = cut(height, width, WITHOUT_TEXT.tile, WITHOUT_TEXT.overlap)
+    tiles = [tile for tile in cuts if not bool(tile.of(known).all())]
+    if not tiles:
         return picture.rebuild(picture.pixels)
+    # One tile alone is taken as it is: weights are not to round it.
+    paper, painted = picture.on_paper, Patches(~known, WITHOUT_TEXT.overlap if len(cuts) > 1 else 1)
 
-    def rebuild(pixels: Tensor) -> Any:
-        return picture.rebuild(torch.where(known, picture.pixels, pixels))
+    def holed(tile: Tile) -> Picture:
+        return with_holes(Picture(tile.of(paper), lambda pixels: pixels), tile.of(known))
 
-    holed = with_holes(Picture(picture.on_paper, rebuild), known)
-    return next(purify_each([holed], total=1, preset=WITHOUT_TEXT, **settings)).image
+    drawn = purify_each((holed(tile) for tile in tiles), total=len(tiles), preset=WITHOUT_TEXT, **settings)
+    for tile, result in zip(tiles, drawn, strict=True):
+        painted.add(tile, result.image)
+    pixels = picture.pixels.clone()
+    pixels[:, ~known] = painted.finish()
+    return picture.rebuild(pixels)

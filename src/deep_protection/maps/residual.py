@@ -51,5 +51,5 @@ def deep_image_residual(
         progress=progress,
         is_cancelled=is_cancelled,
     )
-    residual: Tensor = pixels - drawn
+    residual: Tensor = drawn.neg_().add_(pixels)  # in its place: a sheet's pixels are large
     return residual

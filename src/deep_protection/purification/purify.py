@@ -198,7 +198,7 @@ class _Job:
         return len(self.trajectories) == len(self.tiles) * self.fits
 
     def result(self, settings: Preset, stop_rule: str, seed: int, device: torch.device) -> Purified:
-        restored = self.trajectories[0].restored.cpu() if self.mosaic is None else self.mosaic.pixels
+        restored = self.trajectories[0].restored.cpu() if self.mosaic is None else self.mosaic.finish()
         longest = max(self.trajectories, key=lambda trajectory: trajectory.iteration_chosen)
         return Purified(
             image=self.picture.rebuild(restored),
