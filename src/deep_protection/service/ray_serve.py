@@ -5,6 +5,7 @@
 them to replicas, whose number follows the load.
 """
 
+import asyncio
 import os
 import secrets
 import tempfile
@@ -165,7 +166,7 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
                 try:
                     async with landing(Path(tempfile.gettempdir())) as place:
                         options, paths = await taken(request, kind, settings, place)
-                        inputs = {name: path.read_bytes() for name, path in paths.items()}
+                        inputs = {name: await asyncio.to_thread(path.read_bytes) for name, path in paths.items()}
                 except OSError:
                     message = "the disk of this front is full, or refuses; try again later"
                     raise Problem(503, message, code="storage", retry_after=RETRY_SECONDS) from None
