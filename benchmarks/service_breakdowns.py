@@ -29,8 +29,8 @@ from benchmarks.rows import Row
 from benchmarks.served import Served
 from deep_protection import purify
 from deep_protection.evaluation import imagenet_samples
+from deep_protection.service.api.server import build_server, listen
 from deep_protection.service.client import Client, ServiceError
-from deep_protection.service.server import build_server, listen
 from deep_protection.service.settings import Settings
 
 JOBS, ITERATIONS, SIDE = 6, 30, 64

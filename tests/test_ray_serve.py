@@ -23,14 +23,14 @@ from pydantic import ValidationError
 import deep_protection as dp
 from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.quiet import warnings_silenced
-from deep_protection.service.kinds import KINDS
-from deep_protection.service.making import make
-from deep_protection.service.options import ProtectOptions
+from deep_protection.service.jobs.job_types import KINDS
+from deep_protection.service.jobs.options import ProtectOptions
+from deep_protection.service.jobs.worker_process import TOKEN_VARIABLE
 from deep_protection.service.ray_serve import Arguments, build, create_front, over
-from deep_protection.service.replica import Ended, Replica
 from deep_protection.service.settings import Settings
-from deep_protection.service.workers import TOKEN_VARIABLE
-from deep_protection.service.workshop import Made, Work, Workshop
+from deep_protection.service.workers.handlers import make
+from deep_protection.service.workers.replica import Ended, Replica
+from deep_protection.service.workers.worker_context import Made, Work, Workshop
 
 TOKEN = "a token of this test"  # noqa: S105  (nothing is behind it)
 PATIENCE = 120.0

@@ -16,19 +16,19 @@ import pytest
 from PIL import Image
 
 from deep_protection.errors import CancelledError, OutputError
-from deep_protection.service.files import DamagedError, Files
-from deep_protection.service.job import Job
-from deep_protection.service.limits import check_picture, other_kind
-from deep_protection.service.making import make
-from deep_protection.service.options import AttackOptions, UpscaleOptions
-from deep_protection.service.problems import Problem
-from deep_protection.service.queue import FairQueue
-from deep_protection.service.replica import as_ended
+from deep_protection.service.api.errors import Problem
+from deep_protection.service.api.uploads import check_picture, other_kind
+from deep_protection.service.jobs.job import Job
+from deep_protection.service.jobs.job_files import DamagedError, Files
+from deep_protection.service.jobs.job_store import Store
+from deep_protection.service.jobs.options import AttackOptions, UpscaleOptions
+from deep_protection.service.jobs.queue import FairQueue
+from deep_protection.service.jobs.worker_process import Message, WorkerProcess
 from deep_protection.service.settings import Settings
-from deep_protection.service.store import Store
-from deep_protection.service.worker import Worker
-from deep_protection.service.workers import Message, WorkerProcess
-from deep_protection.service.workshop import Made, Work, Workshop, png
+from deep_protection.service.workers.handlers import make
+from deep_protection.service.workers.replica import as_ended
+from deep_protection.service.workers.worker import Worker
+from deep_protection.service.workers.worker_context import Made, Work, Workshop, png
 
 
 def job(name: str) -> Job:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from deep_protection.service.api.errors import Problem
+from deep_protection.service.jobs.job_store import Store
 from deep_protection.service.metrics import Metrics
-from deep_protection.service.problems import Problem
-from deep_protection.service.store import Store
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,7 +26,7 @@ DAMAGED = "the job table is damaged; stop the service, put a backup in its place
 
 
 class Table:
-    """Runs what a :class:`~deep_protection.service.store.Store` does."""
+    """Runs what a :class:`~deep_protection.service.jobs.job_store.Store` does."""
 
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self._store, self._metrics = store, metrics

@@ -14,22 +14,22 @@ from fastapi.staticfiles import StaticFiles
 
 from deep_protection.attacks import ATTACKS
 from deep_protection.classifiers import is_remote
-from deep_protection.service import problems
-from deep_protection.service.described import described, docs_page
-from deep_protection.service.documents import AboutDocument, ErrorDocument, JobDocument
-from deep_protection.service.following import Following
-from deep_protection.service.jobs import Jobs
-from deep_protection.service.kinds import KINDS, Kind, offered
-from deep_protection.service.limits import upload_places
+from deep_protection.service.api import errors as problems
+from deep_protection.service.api.errors import Problem
+from deep_protection.service.api.following import Following
+from deep_protection.service.api.openapi import described, docs_page
+from deep_protection.service.api.samples import sample, sample_names
+from deep_protection.service.api.schemas import AboutDocument, ErrorDocument, JobDocument
+from deep_protection.service.api.security import Guard
+from deep_protection.service.api.submission import client_of, picture, submitted
+from deep_protection.service.api.uploads import upload_places
+from deep_protection.service.jobs.job_types import KINDS, Kind, offered
+from deep_protection.service.jobs.manager import Jobs
+from deep_protection.service.jobs.options import OFFERED
 from deep_protection.service.metrics import Metrics
-from deep_protection.service.options import OFFERED
-from deep_protection.service.problems import Problem
-from deep_protection.service.samples import sample, sample_names
-from deep_protection.service.security import Guard
 from deep_protection.service.settings import Settings
-from deep_protection.service.submitting import client_of, picture, submitted
 
-PAGE = Path(__file__).parent / "page"
+PAGE = Path(__file__).parents[1] / "page"
 JobId = Annotated[str, InPath(pattern="^[0-9a-f]{32}$", description="As given when the job was accepted.")]
 FileName = Annotated[str, InPath(pattern="^[a-z_]{1,30}$")]
 Answers = dict[int | str, dict[str, Any]]

@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from deep_protection.errors import OutputError
-from deep_protection.service.arriving import sealed
-from deep_protection.service.events import Event, Hub
-from deep_protection.service.files import DamagedError, Files
-from deep_protection.service.job import FINAL, Job
-from deep_protection.service.kinds import done_together
-from deep_protection.service.limits import Places
+from deep_protection.service.api.errors import Problem
+from deep_protection.service.api.landing import sealed
+from deep_protection.service.api.uploads import Places
+from deep_protection.service.jobs.events import Event, Hub
+from deep_protection.service.jobs.job import FINAL, Job
+from deep_protection.service.jobs.job_files import DamagedError, Files
+from deep_protection.service.jobs.job_store import Store
+from deep_protection.service.jobs.job_types import done_together
+from deep_protection.service.jobs.persistence import Table
+from deep_protection.service.jobs.queue import FairQueue
+from deep_protection.service.jobs.tasks import Tasks
+from deep_protection.service.jobs.worker_process import Message, WorkerProcess, batch_size, places
 from deep_protection.service.metrics import Metrics
-from deep_protection.service.problems import Problem
-from deep_protection.service.queue import FairQueue
 from deep_protection.service.settings import Settings, share_of_one
-from deep_protection.service.store import Store
-from deep_protection.service.table import Table
-from deep_protection.service.tasks import Tasks
-from deep_protection.service.workers import Message, WorkerProcess, batch_size, places
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from deep_protection.service.limits import FORM_EXTRA, MOST_FIELDS
-from deep_protection.service.problems import Problem
+from deep_protection.service.api.errors import Problem
+from deep_protection.service.api.uploads import FORM_EXTRA, MOST_FIELDS
 
 
 class Landing:

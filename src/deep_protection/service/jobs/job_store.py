@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from deep_protection.errors import OutputError
-from deep_protection.service.job import Job, State, dumped
+from deep_protection.service.jobs.job import Job, State, dumped
 
 VERSION = 2
 BUSY_SECONDS = 5.0
