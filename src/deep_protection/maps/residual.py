@@ -5,14 +5,14 @@ after a few iterations is what is small and sharp: lettering, and the thin lines
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from deep_protection.fitting import ProgressCallback, Recipe
+from deep_protection.images import Picture
 from deep_protection.maps.legibility import Legibility
-from deep_protection.purification import Preset, purify
+from deep_protection.purification import Preset, purify_each
 from deep_protection.stopping import StopRule
 
 RESIDUAL = Preset(
@@ -41,8 +41,9 @@ def deep_image_residual(
     ``stop`` is :class:`Legibility` for None. Dark lettering on light paper is negative. Large pictures are fitted in
     overlapping tiles without seams.
     """
-    drawn: Any = purify(
-        pixels,
+    (result,) = purify_each(
+        [Picture(pixels, lambda drawn: drawn)],  # as it is: it is not copied on the way in, and large
+        total=1,
         preset=RESIDUAL,
         stop=Legibility() if stop is None else stop,
         seed=seed,
@@ -51,5 +52,5 @@ def deep_image_residual(
         progress=progress,
         is_cancelled=is_cancelled,
     )
-    residual: Tensor = drawn.neg_().add_(pixels)  # in its place: a sheet's pixels are large
+    residual: Tensor = result.image.neg_().add_(pixels)
     return residual
