@@ -9,7 +9,7 @@ from PIL import Image
 
 import deep_protection as dp
 from deep_protection.images import take, take_picture
-from deep_protection.restoration.tiles import TileBlender, cut_tiles
+from deep_protection.restoration.tiles import Patches, TileBlender, cut_tiles
 from deep_protection.seeds import LARGEST_SEED, image_seed
 from deep_protection.stopping import psnr
 
@@ -159,7 +159,18 @@ def test_a_mosaic_of_untouched_tiles_is_the_picture() -> None:
     mosaic = TileBlender(150, 101, overlap=16)
     for tile in cut_tiles(150, 101, 64, 16):
         mosaic.add(tile, tile.of(picture))
-    assert torch.allclose(mosaic.pixels, picture, atol=1e-6)
+    assert torch.allclose(mosaic.finish(), picture, atol=1e-6)
+
+
+def test_patches_are_what_a_mosaic_has_there() -> None:
+    random = torch.Generator().manual_seed(0)
+    picture, wanted = torch.rand(3, 150, 101, generator=random), torch.rand(150, 101, generator=random) < 0.1
+    mosaic, patches = TileBlender(150, 101, overlap=16), Patches(wanted, overlap=16)
+    for tile in cut_tiles(150, 101, 64, 16):
+        drawn = tile.of(picture) + torch.rand(1, generator=random)
+        mosaic.add(tile, drawn)
+        patches.add(tile, drawn)
+    assert torch.equal(patches.finish(), mosaic.finish()[:, wanted])
 
 
 SMALL_TILES = dp.Preset(name="tiled", recipe=dp.PRESETS["fast"].recipe, stop="fixed:10", tile=64, overlap=16)

@@ -35,7 +35,7 @@ def dark_ink(residual: Tensor) -> Tensor:
     Coloured ink is light in at least one channel, as brown contours are in red and water is in blue; what is dark in
     all three is black, the colour of lettering.
     """
-    return (-residual).amin(dim=0).clamp(min=0)
+    return residual.amax(dim=0).neg_().clamp_(min=0)
 
 
 def separability(values: Tensor) -> float:

@@ -233,7 +233,7 @@ class _PendingImage:
         self.trajectories.append(trajectory)
 
     def result(self, stop_rule: str, seed: int, device: torch.device) -> Purified:
-        whole = self.trajectories[0].restored.to(self._device) if self.blender is None else self.blender.pixels
+        whole = self.trajectories[0].restored.to(self._device) if self.blender is None else self.blender.finish()
         longest = max(self.trajectories, key=lambda trajectory: trajectory.iteration_chosen)
         return Purified(
             image=self.image.rebuild(whole),

@@ -58,14 +58,41 @@ class TileBlender:
 
     def add(self, tile: Tile, pixels: Tensor) -> None:
         """Lay ``3×h×w`` restored pixels where ``tile`` was cut."""
-        weight = _ramp(tile.bottom - tile.top, self._overlap)[:, None] * _ramp(tile.right - tile.left, self._overlap)
-        weight = weight.to(self._sum.device)
+        weight = _weight(tile, self._overlap).to(self._sum.device)
         tile.of(self._sum).add_(pixels * weight)
         tile.of(self._weight).add_(weight)
 
-    @property
-    def pixels(self) -> Tensor:
-        return self._sum / self._weight
+    def finish(self) -> Tensor:
+        """The image, ``3×H×W``, made of the sums themselves: nothing can be added any more."""
+        return self._sum.div_(self._weight)
+
+
+class Patches:
+    """The same where only some pixels are wanted: memory is that of these."""
+
+    def __init__(self, wanted: Tensor, overlap: int) -> None:
+        self._wanted, self._overlap = wanted, overlap
+        count = int(wanted.sum())
+        self._place = torch.full(wanted.shape, -1, dtype=torch.int32, device="cpu")
+        self._place[wanted] = torch.arange(count, dtype=torch.int32, device="cpu")
+        self._sum = torch.zeros(3, count, dtype=torch.float32, device="cpu")
+        self._weight = torch.zeros(1, count, dtype=torch.float32, device="cpu")
+
+    def add(self, tile: Tile, pixels: Tensor) -> None:
+        """Lay ``3×h×w`` pixels where ``tile`` was cut."""
+        inside = tile.of(self._wanted)
+        places = tile.of(self._place)[inside].long()
+        weight = _weight(tile, self._overlap)[inside]
+        self._sum[:, places] += pixels[:, inside] * weight
+        self._weight[:, places] += weight
+
+    def finish(self) -> Tensor:
+        """``3×N``, in the order of a mask's pixels."""
+        return self._sum.div_(self._weight)
+
+
+def _weight(tile: Tile, overlap: int) -> Tensor:
+    return _ramp(tile.bottom - tile.top, overlap)[:, None] * _ramp(tile.right - tile.left, overlap)
 
 
 def _ramp(length: int, overlap: int) -> Tensor:

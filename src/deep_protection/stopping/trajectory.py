@@ -80,5 +80,5 @@ class Trajectory(Sequence[Checkpoint]):
 
 def psnr(first: Tensor, second: Tensor) -> float:
     """10·log₁₀(1 / mean squared difference) in dB for images in ``[0, 1]``; infinite for equal ones."""
-    error = (first - second).square().mean().item()
+    error = (first - second).square_().mean().item()
     return math.inf if error == 0 else -10 * math.log10(error)

@@ -3,11 +3,11 @@
 import { blob as fetched, isAbort, run } from "./api.js";
 import { address, announce, bringIntoView, find, findAll, imageSize, make, show, tick } from "./dom.js";
 import { Brush } from "./brush.js";
-import { cutShort, inSeconds } from "./outcome.js";
+import { cutShort, inSeconds } from "./summary.js";
 import { Picker, sampleFrom } from "./picker.js";
-import { compressed, noisy, shrunk } from "./spoil.js";
-import { Stage } from "./stage.js";
-import { clear, tell, tellWait } from "./trouble.js";
+import { compressed, noisy, shrunk } from "./degrade.js";
+import { Stage } from "./compare.js";
+import { clear, tell, tellWait } from "./errors.js";
 
 const KINDS = {
   denoise: { label: "It is noisy", hint: "Grain of a weak light or a high ISO.", options: sigmaField },

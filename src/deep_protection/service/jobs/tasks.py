@@ -28,11 +28,11 @@ class Tasks:
             except Exception:
                 log.exception("a task of the service failed")
 
-        self._add(once())
+        self._add(once(), None)
 
     def keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Something that goes on for as long as the service: when it ends, however it does, it is begun anew."""
-        self._add(self._kept(name, work))
+        self._add(self._kept(name, work), name)
 
     async def stop(self) -> None:
         self._closing = True
@@ -62,10 +62,10 @@ class Tasks:
             log.error("the %s ended, and is begun anew in %.0f s", name, pause, exc_info=why)
             await asyncio.sleep(pause)
 
-    def _add(self, work: Awaitable[None]) -> None:
+    def _add(self, work: Awaitable[None], name: str | None) -> None:
         async def run() -> None:
             await work
 
-        task = asyncio.get_running_loop().create_task(run())
+        task = asyncio.get_running_loop().create_task(run(), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

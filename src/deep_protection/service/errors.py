@@ -9,7 +9,7 @@ from deep_protection.errors import (
     MissingExtraError,
     OptionError,
 )
-from deep_protection.service.workshop import TimeUpError
+from deep_protection.service.workers.worker_context import TimeUpError
 
 _KINDS: tuple[tuple[type[DeepProtectionError], str], ...] = (
     (ImageTooLargeError, "too_large"),

@@ -1,4 +1,4 @@
-"""The process that fits: ``python -m deep_protection.service.worker``. Lines of JSON in, lines of JSON out.
+"""The process that fits: ``python -m deep_protection.service.workers.worker``. Lines of JSON in, lines of JSON out.
 
 It holds no state: what it is given lies in files, what it makes it writes to files, and the service alone keeps the
 job table. When the service goes, however suddenly, its end of the pipe closes and the worker ends at once.
@@ -17,11 +17,11 @@ from typing import Any, TextIO
 import torch
 
 from deep_protection.errors import CancelledError, DeepProtectionError, OutputError
-from deep_protection.service.files import DamagedError, Files
-from deep_protection.service.making import make
-from deep_protection.service.telling import told
-from deep_protection.service.watched import plain
-from deep_protection.service.workshop import Outcome, Work, Workshop
+from deep_protection.service.errors import told
+from deep_protection.service.jobs.job_files import DamagedError, Files
+from deep_protection.service.workers.handlers import make
+from deep_protection.service.workers.observed_rule import plain
+from deep_protection.service.workers.worker_context import Outcome, Work, Workshop
 
 
 class Worker:

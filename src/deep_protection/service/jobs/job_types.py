@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from deep_protection.detection import Calibration
 from deep_protection.errors import DeepProtectionError
-from deep_protection.service import options
+from deep_protection.service.jobs import options
 from deep_protection.service.settings import Settings
 
 

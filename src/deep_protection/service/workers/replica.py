@@ -14,11 +14,11 @@ import torch
 
 from deep_protection.errors import DeepProtectionError
 from deep_protection.fitting import usable_cores, use_threads
-from deep_protection.service.kinds import done_together
-from deep_protection.service.making import make
-from deep_protection.service.telling import told
-from deep_protection.service.watched import plain
-from deep_protection.service.workshop import Outcome, Work, Workshop
+from deep_protection.service.errors import told
+from deep_protection.service.jobs.job_types import done_together
+from deep_protection.service.workers.handlers import make
+from deep_protection.service.workers.observed_rule import plain
+from deep_protection.service.workers.worker_context import Outcome, Work, Workshop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

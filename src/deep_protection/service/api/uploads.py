@@ -14,9 +14,9 @@ from starlette.requests import ClientDisconnect
 
 from deep_protection.errors import ImageError, ImageTooLargeError
 from deep_protection.images import check_header
-from deep_protection.service.problems import Problem
+from deep_protection.service.api.errors import Problem
+from deep_protection.service.errors import told
 from deep_protection.service.settings import share_of_one
-from deep_protection.service.telling import told
 
 FORM_EXTRA = 100_000
 """Bytes that the frame of a form may take beside the pictures."""

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from deep_protection.errors import DeepProtectionError
-from deep_protection.service.telling import told
+from deep_protection.service.errors import told
 
 log = logging.getLogger("deep_protection.service")
 

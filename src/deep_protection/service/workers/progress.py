@@ -12,8 +12,8 @@ from deep_protection.fitting import Progress
 from deep_protection.images import Picture
 from deep_protection.restoration import FitOptions, Preset, Purified, purify_each
 from deep_protection.restoration.tiles import cut_tiles
-from deep_protection.service.watched import Pace, Tell, Watched, plain
-from deep_protection.service.workshop import Work, Workshop, preview
+from deep_protection.service.workers.observed_rule import Pace, Tell, Watched, plain
+from deep_protection.service.workers.worker_context import Work, Workshop, preview
 from deep_protection.stopping import StopRule, Trajectory
 
 REPORTS_A_SECOND = 10

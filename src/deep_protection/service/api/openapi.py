@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from deep_protection.service.kinds import Kind
+from deep_protection.service.jobs.job_types import Kind
 
 
 def described(kind: Kind) -> dict[str, Any]:

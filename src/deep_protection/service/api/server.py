@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from deep_protection.errors import OptionError
-from deep_protection.service.app import create_app
+from deep_protection.service.api.app import create_app
 from deep_protection.service.settings import Settings
 
 HEADER_BYTES = 32_768

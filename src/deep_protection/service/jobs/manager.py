@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from deep_protection.errors import OutputError
-from deep_protection.service.arriving import sealed
-from deep_protection.service.events import Event, Hub
-from deep_protection.service.files import DamagedError, Files
-from deep_protection.service.job import FINAL, Job
-from deep_protection.service.kinds import done_together
-from deep_protection.service.limits import Places
+from deep_protection.service.api.errors import Problem
+from deep_protection.service.api.landing import sealed
+from deep_protection.service.api.uploads import Places
+from deep_protection.service.jobs.events import Event, Hub
+from deep_protection.service.jobs.job import FINAL, Job
+from deep_protection.service.jobs.job_files import DamagedError, Files
+from deep_protection.service.jobs.job_store import Store
+from deep_protection.service.jobs.job_types import done_together
+from deep_protection.service.jobs.persistence import Table
+from deep_protection.service.jobs.queue import FairQueue
+from deep_protection.service.jobs.tasks import Tasks
+from deep_protection.service.jobs.worker_process import Message, WorkerProcess, batch_size, places
 from deep_protection.service.metrics import Metrics
-from deep_protection.service.problems import Problem
-from deep_protection.service.queue import FairQueue
 from deep_protection.service.settings import Settings, share_of_one
-from deep_protection.service.store import Store
-from deep_protection.service.table import Table
-from deep_protection.service.tasks import Tasks
-from deep_protection.service.workers import Message, WorkerProcess, batch_size, places
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,7 +58,7 @@ class Jobs:
         self._batch = batch_size(settings)
         self._mean_seconds = 5.0
         self._wake = asyncio.Event()
-        self._tasks, self._table = Tasks(), Table(metrics)
+        self._tasks = Tasks()
         self._listeners = Places(LISTENERS, "too many listen or wait already; ask for the job instead", 5)
         self._disk = ThreadPoolExecutor(4, "pictures")
         self.workers = [
@@ -68,6 +68,7 @@ class Jobs:
         self._lock = _locked(settings)
         self.files = Files(settings.data)
         self._store = Store(settings.data / "jobs.db")
+        self._table = Table(self._store, metrics)
         metrics.watch("queue_length", "Jobs that wait.", lambda: len(self._queue))
         metrics.watch("running", "Jobs that are being done.", lambda: len(self._running))
         metrics.watch("workers_ready", "Workers that can take work.", lambda: sum(w.is_ready for w in self.workers))
@@ -86,6 +87,7 @@ class Jobs:
         for worker in self.workers:
             self._tasks.keep(f"care for worker {worker.number}", worker.run)
         self._tasks.keep("handing out of jobs", self._dispatch)
+        self._tasks.keep("care for the job table", lambda: self._table.care(self._wake.set))
         self._tasks.keep("removal of old results", self._expire)
 
     def _tidy(self) -> None:
@@ -113,7 +115,6 @@ class Jobs:
         await asyncio.gather(*(worker.close() for worker in self.workers))
         self._table.close()
         self._disk.shutdown()
-        self._store.close()
         os.close(self._lock)
 
     def check_works(self) -> None:
@@ -121,9 +122,8 @@ class Jobs:
         if self._tasks.failing:
             what = ", ".join(sorted(self._tasks.failing))
             raise Problem(503, f"out of order: {what}; the service's log says why", code="unavailable", retry_after=5)
-        if self._table.is_stuck:
-            message = "the job table cannot be used now (full, or locked); nothing was accepted, try again later"
-            raise Problem(503, message, code="storage", retry_after=5)
+        if (trouble := self._table.trouble) is not None:
+            raise Problem(503, trouble, code="storage", retry_after=5)
         if all(worker.is_broken for worker in self.workers):
             message = "no worker can be started; the service's log says why"
             raise Problem(503, message, code="unavailable", retry_after=30)
@@ -264,7 +264,8 @@ class Jobs:
             await self._wake.wait()
             self._wake.clear()
             for worker in self.workers:
-                while worker.is_idle and len(self._queue):
+                # Of a damaged table every job would fail, one after the other.
+                while worker.is_idle and len(self._queue) and not self._table.is_damaged:
                     if jobs := await self._started(self._take()):
                         await self._give(worker, jobs)
 
@@ -310,6 +311,8 @@ class Jobs:
             async with self._failing_alone(job):
                 if await self._table.surely(self._store.start, job.id):
                     started.append(job)
+                elif await self._table.surely(self._store.get, job.id) is None:
+                    self._forget(job)
         return started
 
     @asynccontextmanager
@@ -384,13 +387,23 @@ class Jobs:
     async def _record(self, job: Job, change: Callable[..., bool], *values: Any) -> None:
         """Write down how a job ended; if it has been cancelled meanwhile, nothing changes."""
         async with self._failing_alone(job):
-            if await self._table.surely(change, job.id, *values):
-                ended = await self._table.surely(self._store.get, job.id)
-                if ended is not None and ended.started and ended.ended:
-                    seconds = ended.ended - ended.started
-                    self._mean_seconds += 0.1 * (seconds - self._mean_seconds)
-                    self.metrics.job_seconds.labels(job.kind).observe(seconds)
+            is_changed = await self._table.surely(change, job.id, *values)
+            ended = await self._table.surely(self._store.get, job.id)
+            if ended is None:
+                self._forget(job)
+                return
+            if is_changed and ended.started and ended.ended:
+                seconds = ended.ended - ended.started
+                self._mean_seconds += 0.1 * (seconds - self._mean_seconds)
+                self.metrics.job_seconds.labels(job.kind).observe(seconds)
             await self._tell_state(job.id)
+
+    def _forget(self, job: Job) -> None:
+        """Let go of a job that was deleted, or of which the table put in place of ours does not know: its files stay
+        where they are, and are put aside at the next start.
+        """
+        log.warning("the job table does not know the job %s any more", job.id)
+        self.hub.tell(job.id, "state", replace(job, state="failed", error=LOST).document())
 
     async def _tell_state(self, name: str) -> None:
         job = await self._table.surely(self._store.get, name)

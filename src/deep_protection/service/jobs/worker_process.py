@@ -13,7 +13,7 @@ import torch
 
 from deep_protection.fitting.devices import usable_cores
 from deep_protection.restoration import find_device
-from deep_protection.service.job import Job
+from deep_protection.service.jobs.job import Job
 from deep_protection.service.settings import Settings
 
 log = logging.getLogger("deep_protection.service")
@@ -84,7 +84,7 @@ class WorkerProcess:
             sys.executable,
             "-P",
             "-m",
-            "deep_protection.service.worker",
+            "deep_protection.service.workers.worker",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LONGEST_LINE,

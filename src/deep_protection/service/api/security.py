@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deep_protection.service.api.errors import problem_response
 from deep_protection.service.metrics import Metrics
-from deep_protection.service.problems import problem_response
 from deep_protection.service.settings import Settings
 
 HEADERS = {

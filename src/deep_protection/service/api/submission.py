@@ -9,14 +9,14 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import JSONResponse, Response
 
-from deep_protection.service.accept import wants_picture
-from deep_protection.service.arriving import Landing, file_of, landing, parse_form
-from deep_protection.service.job import Job
-from deep_protection.service.jobs import Jobs
-from deep_protection.service.kinds import Kind
-from deep_protection.service.limits import FORM_EXTRA, Places, body_of, check_mask, check_picture
-from deep_protection.service.options import Options
-from deep_protection.service.problems import Problem
+from deep_protection.service.api.accept import wants_picture
+from deep_protection.service.api.errors import Problem
+from deep_protection.service.api.landing import Landing, file_of, landing, parse_form
+from deep_protection.service.api.uploads import FORM_EXTRA, Places, body_of, check_mask, check_picture
+from deep_protection.service.jobs.job import Job
+from deep_protection.service.jobs.job_types import Kind
+from deep_protection.service.jobs.manager import Jobs
+from deep_protection.service.jobs.options import Options
 from deep_protection.service.settings import Settings
 
 PLAIN = ("application/octet-stream", "")

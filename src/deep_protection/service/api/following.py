@@ -3,8 +3,8 @@
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from deep_protection.service.events import stream
-from deep_protection.service.jobs import Jobs
+from deep_protection.service.jobs.events import stream
+from deep_protection.service.jobs.manager import Jobs
 
 
 class Following(Response):

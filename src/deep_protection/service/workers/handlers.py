@@ -12,10 +12,10 @@ from deep_protection.images import read_image, to_pillow
 from deep_protection.logits import as_classes
 from deep_protection.maps import as_record, extract_text
 from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, inpaint, stop_for, upscale
-from deep_protection.service.fits import Told, budget_of, fit_jobs, fitted
-from deep_protection.service.protecting import protect_all
-from deep_protection.service.watched import Watched
-from deep_protection.service.workshop import Made, Outcome, Work, Workshop, opened, png
+from deep_protection.service.workers.observed_rule import Watched
+from deep_protection.service.workers.progress import Told, budget_of, fit_jobs, fitted
+from deep_protection.service.workers.protect import protect_all
+from deep_protection.service.workers.worker_context import Made, Outcome, Work, Workshop, opened, png
 
 
 def make(shop: Workshop, works: Sequence[Work]) -> list[Outcome]:

@@ -18,9 +18,9 @@ from deep_protection.fitting import Progress
 from deep_protection.images import Picture, encode, from_pillow, read_image, to_pillow
 from deep_protection.protection import ProtectedClassifier, protect
 from deep_protection.restoration import find_device
-from deep_protection.service.kinds import calibration_of
-from deep_protection.service.options import ProtectOptions
-from deep_protection.service.watched import plain
+from deep_protection.service.jobs.job_types import calibration_of
+from deep_protection.service.jobs.options import ProtectOptions
+from deep_protection.service.workers.observed_rule import plain
 
 PREVIEW_SIDE = 320
 """Pixels of the longer side of a preview."""

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from deep_protection.service.limits import FORM_EXTRA, MOST_FIELDS
-from deep_protection.service.problems import Problem
+from deep_protection.service.api.errors import Problem
+from deep_protection.service.api.uploads import FORM_EXTRA, MOST_FIELDS
 
 
 class Landing:
@@ -40,9 +40,8 @@ class Landing:
 
     async def keep(self, name: str, file: BinaryIO) -> Path:
         """Where the file lies now, as a picture of a job."""
-        path = self.folder / f"in.{name}"
         await asyncio.to_thread(file.close)
-        return Path(file.name).replace(path)
+        return await asyncio.to_thread(Path(file.name).replace, self.folder / f"in.{name}")
 
     def remove(self) -> None:
         for file in self._opened:

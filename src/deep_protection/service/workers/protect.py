@@ -11,10 +11,10 @@ from deep_protection.detection import Responses, repair_specks
 from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.images import Picture, to_pillow
 from deep_protection.protection import Explanation, ProtectedClassifier
-from deep_protection.service.fits import Told, fit_jobs, fitted, mean_answer
-from deep_protection.service.options import ProtectOptions
-from deep_protection.service.watched import plain
-from deep_protection.service.workshop import Made, Outcome, Work, Workshop, opened, png
+from deep_protection.service.jobs.options import ProtectOptions
+from deep_protection.service.workers.observed_rule import plain
+from deep_protection.service.workers.progress import Told, fit_jobs, fitted, mean_answer
+from deep_protection.service.workers.worker_context import Made, Outcome, Work, Workshop, opened, png
 
 Job = tuple[Work, Picture, dict[str, Any]]
 """With what is to be fitted for it, and what its answer holds so far."""

@@ -1,12 +1,14 @@
 """The job table: SQLite, so that what was accepted is still there after a crash and ends exactly once.
 
-Every change of state is one transaction that names the state it comes from; whoever comes second changes nothing. A
-trigger notes each change in ``transitions``, which is how tests count that no job ended twice.
+Every change of state is one transaction that names the state it comes from; whoever comes second changes nothing.
+
+The table is one file, with SQLite's rollback journal, and not a write-ahead log of some files: what an operator moves
+away, copies or puts in its place is then the whole of it, and SQLite itself refuses to write to a table that was moved
+while it was open.
 """
 
 import json
 import sqlite3
-import threading
 import time
 from collections.abc import Iterable
 from contextlib import closing
@@ -14,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from deep_protection.errors import OutputError
-from deep_protection.service.job import Job, State, dumped
+from deep_protection.service.jobs.job import Job, State, dumped
 
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 5.0
 """How long another program may hold the table before a request is refused."""
 
@@ -27,53 +29,62 @@ CREATE TABLE IF NOT EXISTS jobs (
     answer TEXT, error TEXT, files TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, created);
-CREATE TABLE IF NOT EXISTS transitions (job TEXT NOT NULL, state TEXT NOT NULL, at REAL NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS transitions_by_job ON transitions (job);
-CREATE TRIGGER IF NOT EXISTS note_new AFTER INSERT ON jobs BEGIN
-    INSERT INTO transitions VALUES (new.id, new.state, (julianday('now') - 2440587.5) * 86400.0);
-END;
-CREATE TRIGGER IF NOT EXISTS note_change AFTER UPDATE OF state ON jobs BEGIN
-    INSERT INTO transitions VALUES (new.id, new.state, (julianday('now') - 2440587.5) * 86400.0);
-END;
-CREATE TRIGGER IF NOT EXISTS forget AFTER DELETE ON jobs BEGIN
-    DELETE FROM transitions WHERE job = old.id;
-END;
 """
+_SINCE_VERSION_1 = """
+DROP TRIGGER IF EXISTS note_new;
+DROP TRIGGER IF EXISTS note_change;
+DROP TRIGGER IF EXISTS forget;
+DROP TABLE IF EXISTS transitions;
+"""
+"""Changes of state were kept there too, though nothing read them."""
 
 
 class Store:
     """One connection, used by one thread at a time. Raises ``sqlite3.Error`` where the table cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
+        self.path = path
         try:
+            _check_journals(path)
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             self._connection.row_factory = sqlite3.Row
             if self._connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError("quick_check failed")
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA journal_mode = TRUNCATE")
             self._connection.execute("PRAGMA synchronous = FULL")
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, VERSION):
+            if version not in (0, 1, VERSION):
                 raise sqlite3.DatabaseError(f"version {version}, expected {VERSION}")
+            if version == 1:
+                self._connection.executescript(_SINCE_VERSION_1)
             self._connection.executescript(_SCHEMA)
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
+            self._identity = _identity(path)
         except sqlite3.Error as error:
             raise OutputError(
-                f"the job table {path} cannot be used ({error}); move it and its neighbours {path.name}-wal and "
-                f"{path.name}-shm away, then put a backup in its place or begin with an empty one: pictures of jobs "
-                "that it does not know are kept"
+                f"the job table {path} cannot be used ({error}); move it and its neighbours {path.name}-* away, then "
+                "put a backup in its place or begin with an empty one: pictures of jobs that it does not know are kept"
             ) from None
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+        self._connection.close()
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether something else lies, or nothing, where the table was when it was opened."""
+        return _identity(self.path) != self._identity
+
+    def check(self, *, thoroughly: bool) -> None:
+        """Raise ``sqlite3.DatabaseError`` where the table is no table any more."""
+        self._connection.execute("PRAGMA schema_version").fetchone()
+        if thoroughly and self._connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("quick_check failed")
 
     def add(self, job: Job) -> None:
         """Keep a new job; when this returns, it is on the disk."""
-        with self._lock, self._connection:
+        with self._connection:
             self._connection.execute(
                 "INSERT INTO jobs (id, kind, client, state, options, inputs, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (job.id, job.kind, job.client, job.state, dumped(job.options), dumped(job.inputs), job.created),
@@ -94,13 +105,8 @@ class Store:
         return [job.id for job in broken if job.error and self.fail(job.id, job.error["code"], job.error["message"])]
 
     def ids(self) -> set[str]:
-        with self._lock, closing(self._connection.execute("SELECT id FROM jobs")) as found:
+        with closing(self._connection.execute("SELECT id FROM jobs")) as found:
             return {row["id"] for row in found}
-
-    def counts(self) -> dict[str, int]:
-        """Number of jobs by state."""
-        with self._lock, closing(self._connection.execute("SELECT state, count(*) FROM jobs GROUP BY state")) as found:
-            return {row[0]: row[1] for row in found}
 
     def start(self, job_id: str) -> bool:
         return self._change("state = 'running', started = ?", (time.time(),), job_id, ("queued",))
@@ -152,13 +158,30 @@ class Store:
         )
 
     def _return(self, statement: str, values: tuple[Any, ...]) -> list[str]:
-        with self._lock, self._connection:
+        with self._connection:
             return [row["id"] for row in self._connection.execute(statement, values).fetchall()]
 
     def _select(self, condition: str, values: tuple[Any, ...]) -> list[Job]:
-        with self._lock:
-            found = self._connection.execute(f"SELECT * FROM jobs {condition}", values).fetchall()  # noqa: S608
+        found = self._connection.execute(f"SELECT * FROM jobs {condition}", values).fetchall()  # noqa: S608
         return [_job(row) for row in found]
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _check_journals(path: Path) -> None:
+    """SQLite deletes the journal of a table that is not there, and with it what the table needs when it comes back."""
+    if path.exists() and path.stat().st_size:
+        return
+    for end in ("-wal", "-journal"):
+        other = path.with_name(path.name + end)
+        if other.exists() and other.stat().st_size:
+            raise sqlite3.DatabaseError(f"it is gone and its journal {other.name} is still there")
 
 
 def _job(row: sqlite3.Row) -> Job:
