@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Unpack
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from deep_protection.classifiers import (
@@ -74,8 +73,8 @@ def detect(
     >>> dp.detect("photo.jpg").is_suspicious                # doctest: +SKIP
 
     Args:
-        images: what :func:`deep_protection.purify` takes. Files and Pillow images are resized as the classifier wants
-            them; arrays and tensors are taken for pixels that it has been given.
+        images: what :func:`deep_protection.purify` takes. Files, Pillow images, arrays and tensors of integers are
+            pictures, resized as the classifier wants them; a tensor of floats is the pixels that it has been given.
         classifier: a :class:`Classifier` or what :func:`deep_protection.load_classifier` takes.
         false_positive_rate: how many clean pictures may be flagged.
         quick: fit nothing; a low-pass copy stands for the restoration. Of a calibration that is given, its own kind
@@ -179,9 +178,9 @@ def classifier_pixels(images: Any, classifier: Classifier) -> tuple[list[Tensor]
 
 def _pixels(image: Any, classifier: Classifier) -> Tensor:
     pixels = take_picture(image).pixels
-    if isinstance(image, Image.Image | str | bytes | bytearray | memoryview | os.PathLike):
-        pixels = classifier.preprocess(to_pillow(pixels)).clamp(0, 1)
-    return pixels
+    if isinstance(image, Tensor) and image.dtype.is_floating_point:
+        return pixels
+    return classifier.preprocess(to_pillow(pixels)).clamp(0, 1)
 
 
 def _low(picture: Tensor) -> Tensor:

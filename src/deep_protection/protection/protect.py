@@ -63,6 +63,8 @@ class ProtectedClassifier(nn.Module):
 
     takes_any_floats: ClassVar[bool] = True
     """Pixels are not rounded to the weights' type before they are restored."""
+    checks_itself: ClassVar[bool] = True
+    """Trying it out would be a fit; it tries the classifier."""
 
     def __init__(
         self,

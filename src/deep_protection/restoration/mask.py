@@ -46,20 +46,3 @@ def _is_of_ones(mask: Any) -> bool:
         return False
     values = mask.to(torch.int64) if isinstance(mask, Tensor) else mask
     return bool(((values == 0) | (values == 1)).all())
-
-
-def without_masked(image: Any, missing: Tensor) -> Any:
-    """An array or tensor of floats without the colours under the mask, which may be no pixels at all."""
-    if not isinstance(image, np.ndarray | Tensor) or not _is_of_floats(image) or image.ndim not in (2, 3):
-        return image
-    if isinstance(image, np.ndarray):
-        if image.shape[:2] != tuple(missing.shape):
-            return image
-        array = image.copy()
-        (array[..., :3] if array.ndim == 3 else array)[missing.numpy()] = 0
-        return array
-    if image.shape[-2:] != missing.shape:
-        return image
-    tensor = image.detach().clone()
-    (tensor[:3] if tensor.ndim == 3 else tensor).masked_fill_(missing.to(tensor.device), 0)
-    return tensor

@@ -17,7 +17,7 @@ from deep_protection.restoration._purify import (
     finished,
     purify_each,
 )
-from deep_protection.restoration.mask import missing_pixels, without_masked
+from deep_protection.restoration.mask import missing_pixels
 from deep_protection.restoration.observation import enlargeable, with_holes, with_missing
 from deep_protection.restoration.options import FitKeywords, FitOptions
 from deep_protection.restoration.presets import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, with_fits
@@ -141,7 +141,7 @@ def inpaint(
         ImageError: image or mask cannot be used, or do not fit together. OptionError: an argument cannot.
     """
     missing = missing_pixels(mask)
-    record = take_picture(without_masked(image, missing))
+    record = take_picture(image, missing)
     seen = with_missing(record, missing)
     if seen is None and not return_details:
         return record.rebuild(record.pixels)
