@@ -1,5 +1,6 @@
 """Pictures in and out: every type, mode and file format is turned into pixels here, once, and back here at the end."""
 
+from deep_protection.images.arrays import has_plain_values as has_plain_values
 from deep_protection.images.decode import check_header as check_header
 from deep_protection.images.decode import file_bytes as file_bytes
 from deep_protection.images.decode import read_image as read_image

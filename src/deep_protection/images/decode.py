@@ -15,6 +15,7 @@ from deep_protection.images.depth import bits_a_value, check_planes, in_full_ran
 from deep_protection.images.kinds import HEAD, unread_kind
 from deep_protection.images.limits import MAX_BYTES, MAX_PIXELS, check_size
 from deep_protection.images.pillow import SIXTEEN_BIT
+from deep_protection.images.unprinted import nothing_printed
 from deep_protection.quiet import warnings_silenced
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
@@ -86,8 +87,10 @@ def upright(image: Image.Image, what: str = "the picture") -> Image.Image:
     """``image`` decoded, and turned as its EXIF orientation says it is to be seen."""
     with _decoding(what):
         image.load()
+    if image.mode in ("P", "PA") and image.palette is None:
+        raise ImageError(f"{what} has colours by number and no palette; get the file again")
     try:
-        with warnings_silenced():
+        with warnings_silenced(), nothing_printed():
             turned = ImageOps.exif_transpose(image)
             sideways = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
         if sideways and "dpi" in turned.info:
@@ -120,7 +123,8 @@ def file_bytes(source: str | os.PathLike[str]) -> bytes:
 def _decoding(what: str, kind: str | None = None) -> Iterator[None]:
     """Turn everything Pillow says of a bad file, or of one of a ``kind`` that is not read, into one clear error."""
     try:
-        with warnings_silenced():  # half-broken metadata warns; a picture that decodes is good enough
+        # Half-broken metadata warns; a picture that decodes is good enough.
+        with warnings_silenced(), nothing_printed():
             yield
     except (ImageError, MissingExtraError):
         raise

@@ -11,7 +11,7 @@ from torch import Tensor
 from deep_protection.arguments import real
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
-from deep_protection.images import Picture, Taken, take_picture
+from deep_protection.images import Picture, Taken, has_plain_values, take_picture
 from deep_protection.purification import Seen, joined, purify, purify_each, with_holes
 from deep_protection.restoration.presets import DEJPEG, DENOISE, INPAINT, with_fits
 from deep_protection.stopping import CLOSER, StopRule
@@ -147,8 +147,10 @@ def with_missing(picture: Picture, missing: Tensor) -> Seen | None:
 def missing_pixels(mask: Any) -> Tensor:
     """``H×W`` bool, true where a pixel is missing, of any mask that :func:`inpaint` takes."""
     if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
-        mask = torch.from_numpy(mask)
-    if isinstance(mask, Tensor) and mask.dtype == torch.bool:
+        if np.ma.is_masked(mask):
+            raise ImageError("the mask has masked values itself; give mask.filled(True), or mask.filled(False)")
+        mask = torch.from_numpy(np.array(mask))  # what may not be written to is no tensor
+    if isinstance(mask, Tensor) and mask.dtype == torch.bool and has_plain_values(mask):
         if mask.ndim != 2:
             raise ImageError(f"a mask of bools is H×W, got {tuple(mask.shape)}")
         return mask.cpu()
@@ -177,6 +179,8 @@ def _is_of_ones(mask: Any) -> bool:
     """Whether an array or tensor of any integers holds zeros and ones only."""
     if _is_of_floats(mask) or 0 in mask.shape or (isinstance(mask, np.ndarray) and mask.dtype.kind not in "iu"):
         return False
+    if isinstance(mask, Tensor) and (mask.dtype.is_complex or not has_plain_values(mask)):
+        return False
     values = mask.to(torch.int64) if isinstance(mask, Tensor) else mask
     return bool(((values == 0) | (values == 1)).all())
 
@@ -191,7 +195,7 @@ def _blanked(image: Any, missing: Tensor) -> Any:
         array = image.copy()
         (array[..., :3] if array.ndim == 3 else array)[missing.numpy()] = 0
         return array
-    if image.shape[-2:] != missing.shape:
+    if image.shape[-2:] != missing.shape or not has_plain_values(image):
         return image
     tensor = image.detach().clone()
     (tensor[:3] if tensor.ndim == 3 else tensor).masked_fill_(missing.to(tensor.device), 0)
