@@ -35,6 +35,7 @@ INTEGRATIONS = Path("docs/results/integrations/rows.jsonl")
 RESTORED = Path("docs/results/restoration/rows.jsonl")
 SERVICE = Path("docs/results/service")
 HARDER = Path("docs/results/adaptive/harder.jsonl")
+FILE_FUZZ = Path("docs/results/inputs/file_fuzz.jsonl")
 
 
 @app.command()
@@ -294,6 +295,20 @@ def service_fuzz(
     from benchmarks import service_fuzz as measured
 
     measured.run(out, requests, seconds, minutes, seed)
+
+
+@app.command(name="file-fuzz")
+def file_fuzz(
+    files: Annotated[int, typer.Option(min=1, help="In all; the first hundred or so are sound.")] = 3_500,
+    seed: int = 0,
+    seconds: Annotated[float, typer.Option(min=1, help="After which a file counts as hanging.")] = 180.0,
+    kept: Annotated[Path, typer.Option(help="Folder for files at fault, made where there are any.")] = Path("faults"),
+    out: Out = FILE_FUZZ,
+) -> None:
+    """Damaged files of every kind through purify, inpaint, detect and extract_text: right, or one clear error."""
+    from benchmarks import file_fuzz as measured
+
+    measured.run(out, range(files), seed, seconds, kept)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from deep_protection.images.depth import bits_a_value, check_planes, in_full_ran
 from deep_protection.images.kinds import HEAD, TIFF, unread_kind
 from deep_protection.images.limits import MAX_BYTES, MAX_PIXELS, check_size
 from deep_protection.images.pillow import SIXTEEN_BIT
+from deep_protection.images.unprinted import nothing_printed
 from deep_protection.quiet import warnings_silenced
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
@@ -88,8 +89,10 @@ def upright(image: Image.Image, what: str = "the picture") -> Image.Image:
     sideways = _lies_sideways(image)  # a TIFF turns itself when it is decoded, and says no more of it
     with _decoding(what):
         image.load()
+    if image.mode in ("P", "PA") and image.palette is None:
+        raise ImageError(f"{what} has colours by number and no palette; get the file again")
     try:
-        with warnings_silenced():
+        with warnings_silenced(), nothing_printed():
             turned = ImageOps.exif_transpose(image)
         if sideways and "dpi" in turned.info:
             turned.info["dpi"] = tuple(reversed(turned.info["dpi"]))
@@ -129,7 +132,8 @@ def file_bytes(source: str | os.PathLike[str]) -> bytes:
 def _decoding(what: str, kind: str | None = None) -> Iterator[None]:
     """Turn everything Pillow says of a bad file, or of one of a ``kind`` that is not read, into one clear error."""
     try:
-        with warnings_silenced():  # half-broken metadata warns; a picture that decodes is good enough
+        # Half-broken metadata warns; a picture that decodes is good enough.
+        with warnings_silenced(), nothing_printed():
             yield
     except (ImageError, MissingExtraError):
         raise

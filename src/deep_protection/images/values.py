@@ -27,10 +27,16 @@ def dark_notes(largest: int) -> tuple[str, ...]:
 
 def check_dense(values: Tensor, what: str) -> None:
     """Raise :class:`ImageError` for a tensor that does not hold its values one by one."""
-    if values.is_meta or values.is_nested or values.layout != torch.strided:
-        kind = "on the device meta" if values.is_meta else "nested" if values.is_nested else str(values.layout)
-        do = "give one that holds values" if values.is_meta else "use tensor.to_dense(), or a list of tensors"
-        raise ImageError(f"{what} is {kind}, and pixels are needed one by one; {do}")
+    if values.is_meta:
+        kind, do = "on the device meta", "give one that holds values"
+    elif values.is_quantized:
+        kind, do = f"quantised ({values.dtype})", "use tensor.dequantize()"
+    elif values.is_nested or values.layout != torch.strided:
+        kind = "nested" if values.is_nested else f"of layout {values.layout}"
+        do = "use tensor.to_dense(), or a list of tensors"
+    else:
+        return
+    raise ImageError(f"{what} is {kind}, and pixels are needed one by one; {do}")
 
 
 def check_unit_range(values: Tensor, what: str) -> Tensor:

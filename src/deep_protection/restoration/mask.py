@@ -8,13 +8,17 @@ import torch
 from torch import Tensor
 
 from deep_protection.errors import ImageError
-from deep_protection.images import take_picture
+from deep_protection.images import check_dense, take_picture
 
 
 def missing_pixels(mask: Any) -> Tensor:
     """``H×W`` bool, true where a pixel is missing, of any mask that :func:`inpaint` takes."""
     if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
-        mask = torch.from_numpy(mask)
+        if np.ma.is_masked(mask):
+            raise ImageError("the mask has masked values itself; give mask.filled(True), or mask.filled(False)")
+        mask = torch.from_numpy(np.array(mask))  # what may not be written to is no tensor
+    if isinstance(mask, Tensor):
+        check_dense(mask, "the mask")
     if isinstance(mask, Tensor) and mask.dtype == torch.bool:
         if mask.ndim != 2:
             raise ImageError(f"a mask of bools is H×W, got {tuple(mask.shape)}")
@@ -43,6 +47,8 @@ def _is_of_floats(mask: Any) -> bool:
 def _is_of_ones(mask: Any) -> bool:
     """Whether an array or tensor of any integers holds zeros and ones only."""
     if _is_of_floats(mask) or 0 in mask.shape or (isinstance(mask, np.ndarray) and mask.dtype.kind not in "iu"):
+        return False
+    if isinstance(mask, Tensor) and mask.dtype.is_complex:
         return False
     values = mask.to(torch.int64) if isinstance(mask, Tensor) else mask
     return bool(((values == 0) | (values == 1)).all())
