@@ -19,37 +19,38 @@ app = typer.Typer(
     add_completion=False,
 )
 Images = Annotated[
-    Path, typer.Option(help="Folder with one folder a class (WordNet id), or 'samples' for foolbox's 20 photographs.")
+    str, typer.Option(help="Folder with one folder a class (WordNet id), or 'samples' for foolbox's 20 photographs.")
 ]
 Attacks = Annotated[str, typer.Option(help="Names, joined by commas; 'none' is the clean picture.")]
-Out = Annotated[Path, typer.Option(help="File of rows.")]
+Out = Annotated[Path, typer.Option(help="File of rows, or folder of tables.")]
 Rounds = Annotated[int, typer.Option(min=1, help="Rounds over everything that is compared; medians are reported.")]
 Inputs = Annotated[Path, typer.Option(help="Folder of attacked pictures; what is missing is made.")]
-SAMPLES, MADE = Path("samples"), Path("inputs")
+SAMPLES, MADE = "samples", Path("inputs")
 ALL_ATTACKS = ",".join([*POSTER, "pgd8"])
-DETECTION = Path("docs/results/detection/evidence.jsonl")
+DETECTION = Path("docs/results/detection")
 EIGHT = ",".join(POSTER)
-SEVERAL_FITS = Path("docs/results/stopping/several-fits.jsonl")
-MAPS = Path("docs/results/maps/words.jsonl")
+SEVERAL_FITS = Path("docs/results/stopping")
+MAPS = Path("docs/results/maps")
 INTEGRATIONS = Path("docs/results/integrations/rows.jsonl")
 RESTORED = Path("docs/results/restoration/rows.jsonl")
 SERVICE = Path("docs/results/service")
-HARDER = Path("docs/results/adaptive/harder.jsonl")
+HARDER = Path("docs/results/harder")
 
 
 @app.command()
 def recovery(
     images: Images = SAMPLES,
+    inputs: Inputs = MADE,
     methods: Annotated[str, typer.Option(help="Baselines and presets.")] = DEFENCES,
     attacks: Attacks = DEFAULT_ATTACKS,
     pictures: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
     iterations: Annotated[int, typer.Option(min=1, help="Of every fit, recorded every 10.")] = 100,
-    out: Out = RESULTS / "recovery.jsonl",
+    out: Out = RESULTS,
 ) -> None:
     """Right answers given back and CPU seconds, of baselines and presets."""
     from benchmarks import recovery as measured
 
-    measured.run(images, out, methods.split(","), attacks.split(","), pictures, iterations)
+    measured.run(images, inputs, out, methods.split(","), attacks.split(","), pictures, iterations)
 
 
 @app.command(name="several-fits")
@@ -63,7 +64,7 @@ def several_fits(
     """One fit, or several of different seeds together: pictures averaged, or the classifier's answers."""
     from benchmarks import several_fits as measured
 
-    measured.run(str(images), inputs, attacks.split(","), limit, out)
+    measured.run(images, inputs, attacks.split(","), limit, out)
 
 
 @app.command()
@@ -89,6 +90,7 @@ def maps_score(folder: Annotated[Path, typer.Option("--maps", help="Folder with 
 @app.command()
 def long(
     images: Images = SAMPLES,
+    inputs: Inputs = MADE,
     method: Annotated[str, typer.Option(help="published or dipdefend.")] = "published",
     attacks: Attacks = "pgd",
     pictures: Annotated[int, typer.Option(min=1)] = 4,
@@ -98,7 +100,7 @@ def long(
     """Fits of a slow peer to its published end: up to an hour a picture, resumable at any moment."""
     from benchmarks import long_fits
 
-    long_fits.run(images, out, method, attacks.split(","), pictures, every)
+    long_fits.run(images, inputs, out, method, attacks.split(","), pictures, every)
 
 
 @app.command()
@@ -112,7 +114,7 @@ def detection(
     """What the detector and others see in clean and in attacked pictures."""
     from benchmarks import detection as measured
 
-    measured.run(str(images), inputs, attacks.split(","), pictures, out)
+    measured.run(images, inputs, attacks.split(","), pictures, out)
 
 
 @app.command("contrast-collect")
@@ -124,10 +126,10 @@ def contrast_collect(
     limit: Annotated[int, typer.Option(min=1)] = 1000,
     classifier: str = "lite0",
 ) -> None:
-    """Ask about everything that the answer by contrast could be made of. Attacked images must be there already."""
+    """Ask about everything that the answer by contrast could be made of. Attacked images that are missing are made."""
     from benchmarks import contrast as measured
 
-    measured.collect(str(images), inputs, out, attacks.split(","), limit, classifier)
+    measured.collect(images, inputs, out, attacks.split(","), limit, classifier)
 
 
 @app.command("contrast-search")
@@ -168,21 +170,22 @@ def harder(
     """What would be harder for an attacker who knows, and its price."""
     from benchmarks import harder as measured
 
-    measured.run(str(images), inputs, pictures, out)
+    measured.run(images, inputs, pictures, out)
 
 
 @app.command()
 def ideas(
     images: Images = SAMPLES,
+    inputs: Inputs = MADE,
     attacks: Attacks = "none,pgd8,fgsm,saltpepper",
     pictures: Annotated[int, typer.Option(min=1)] = 12,
     iterations: Annotated[int, typer.Option(min=1)] = 80,
-    out: Out = RESULTS / "ideas.jsonl",
+    out: Out = RESULTS,
 ) -> None:
     """Variants of `fast`, one choice changed at a time."""
     from benchmarks import ideas as tried
 
-    tried.run(images, out, attacks.split(","), pictures, iterations)
+    tried.run(images, inputs, out, attacks.split(","), pictures, iterations)
 
 
 @app.command()

@@ -16,15 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deep_protection.classifiers import Classifier, load_classifier, views
+from deep_protection.classifiers import Classifier, views
 from deep_protection.detection import Responses, centred, compress_range, repair_specks
 from deep_protection.evaluation.baselines import BASELINES
-from deep_protection.evaluation.experiment.inputs import InputStore
-from deep_protection.evaluation.experiment.pictures import answer_to, labelled_pictures
+from deep_protection.evaluation.experiment import Subjects, make_settings
 from deep_protection.evaluation.experiment.plan import CLEAN
-from deep_protection.evaluation.experiment.settings import make_settings
-from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, AttackUnit
-from deep_protection.evaluation.experiment.worker import as_array
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.protection import contrast, decide
 from deep_protection.purification import purify
@@ -50,22 +46,16 @@ def _references(image: Tensor) -> dict[str, Tensor]:
 @torch.no_grad()
 def collect(images: str, inputs: Path, out: Path, attacks: list[str], limit: int, name: str = "lite0") -> None:
     """One file an image and attack: log-probabilities of the image as it came, and of the views of every reference."""
-    classifier = load_classifier(name)
-    settings = make_settings({"images": images, "classifier": name})
-    store = InputStore(inputs, name, settings.parameters)
+    settings = make_settings({"images": images, "classifier": name, "attacks": attacks, "limit": limit})
+    subjects = Subjects(settings, inputs)
+    classifier = subjects.classifier
     out.mkdir(parents=True, exist_ok=True)
     for attack in (CLEAN, *attacks):
-        for number, picture in enumerate(labelled_pictures(images, classifier, limit)):
+        for number, unit in enumerate(subjects):
             path = out / f"{attack}.{number:03}.npz"
             if path.exists():
                 continue
-            clean = picture.pixels(classifier)
-            right = answer_to(classifier, clean) == picture.label
-            unit = AttackUnit(picture.name, picture.label, attack, 0, right, as_array(clean))
-            made = Attacked(unit.clean, UNTOUCHED) if attack == CLEAN else store.load(unit)
-            if made is None:
-                continue
-            given = torch.from_numpy(made.adversarial)
+            given = torch.from_numpy(subjects.under(unit, attack).adversarial)
             repaired = repair_specks(given)
             references = _references(repaired)
             np.savez(
@@ -73,8 +63,8 @@ def collect(images: str, inputs: Path, out: Path, attacks: list[str], limit: int
                 original=_ask(classifier, given[None])[0].numpy(),
                 answers=np.stack([_ask(classifier, each).numpy() for each in _viewed(references)]).astype(np.float16),
                 names=list(references),
-                label=picture.label,
-                right=right,
+                label=unit.label,
+                right=unit.clean_correct,
                 repaired=repaired is not given,
             )
         sys.stderr.write(f"contrast: {attack} collected\n")

@@ -13,59 +13,37 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.rows import Row, append, read
-from deep_protection.attacks import find_attack
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.detection import gather, look
 from deep_protection.detection.detect import ITERATIONS
 from deep_protection.evaluation.baselines import BASELINES
-from deep_protection.evaluation.experiment.inputs import InputStore
-from deep_protection.evaluation.experiment.pictures import answer_to, labelled_pictures
+from deep_protection.evaluation.experiment import Store, Subjects, make_settings
 from deep_protection.evaluation.experiment.plan import CLEAN
-from deep_protection.evaluation.experiment.units import Attacked, AttackUnit
-from deep_protection.evaluation.experiment.worker import Worker, as_array
+from deep_protection.evaluation.experiment.units import Row
 
 Others = dict[str, Callable[[Tensor, Tensor], float]]
 """Name of a detector to what it makes of a picture and the classifier's answer to it."""
-RESULTS = Path("docs/results/detection/evidence.jsonl")
+RESULTS = Path("docs/results/detection")
+KEY = ("image", "attack", "rounded")
 
 
 def run(images: str, inputs: Path, attacks: list[str], limit: int | None = None, out: Path = RESULTS) -> None:
     """Every picture under every attack, rounded to 8 bits as any file is; also as floats where rounding undoes the
     attack. What is there already is left alone.
     """
-    classifier = load_classifier("lite0")
-    scores = second_opinions()
-    worker = Worker("lite0", "cpu")
-    store = InputStore(inputs, "lite0", lambda name: find_attack(name).parameters())
-    done = {(row["image"], row["attack"]) for row in read(out)}
-    pictures = labelled_pictures(images, classifier, limit)
-    for number, picture in enumerate(pictures):
-        clean = picture.pixels(classifier)
-        right = answer_to(classifier, clean) == picture.label
-        for name in (CLEAN, *attacks):
-            if (picture.name, name) in done:
-                continue
-            given = clean
-            if name != CLEAN:
-                unit = AttackUnit(picture.name, picture.label, name, 0, right, as_array(clean))
-                made = store.load(unit)
-                if made is None:
-                    outcome = worker(unit)
-                    assert isinstance(outcome, Attacked)  # noqa: S101  (an attack's unit gives no other)
-                    made = outcome
-                    store.save(unit, made)
-                given = torch.from_numpy(made.adversarial)
-            about = {"image": picture.name, "attack": name, "label": picture.label, "clean_correct": right}
-            append(
-                out,
-                [
-                    _row({**about, "rounded": each}, given, classifier, scores)
-                    for each in (True, False)
-                    if each or not _survives(given, classifier)
-                ],
-            )
-        sys.stderr.write(f"detection: {number + 1} of {len(pictures)} pictures\n")
+    subjects = Subjects(make_settings({"images": images, "attacks": attacks, "limit": limit}), inputs)
+    classifier, scores = subjects.classifier, second_opinions()
+    with Store(out, {"evidence": KEY}) as store:
+        done = {(row["image"], row["attack"]) for row in store.rows("evidence")}
+        for number, unit in enumerate(subjects):
+            for name in (CLEAN, *attacks):
+                if (unit.image, name) in done:
+                    continue
+                given = torch.from_numpy(subjects.under(unit, name).adversarial)
+                about = {"image": unit.image, "attack": name, "label": unit.label, "clean_correct": unit.clean_correct}
+                kinds = (True,) if _survives(given, classifier) else (True, False)
+                store.add(evidence=[_row({**about, "rounded": each}, given, classifier, scores) for each in kinds])
+            sys.stderr.write(f"detection: {number + 1} images\n")
 
 
 @torch.no_grad()

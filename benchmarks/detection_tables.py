@@ -8,14 +8,15 @@ from statistics import mean
 
 import numpy as np
 
-from benchmarks.rows import Row, read
 from deep_protection.attacks import POSTER
 from deep_protection.detection import EVIDENCE, Calibration, calibrate
 from deep_protection.evaluation.accuracy import wilson_interval
+from deep_protection.evaluation.experiment.store import read_table
+from deep_protection.evaluation.experiment.units import Row
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.evaluation.report.rows import CLEAN, attack_title
 
-RESULTS = Path(__file__).parents[1] / "docs/results/detection/evidence.jsonl"
+RESULTS = Path(__file__).parents[1] / "docs/results/detection/evidence.parquet"
 ALL = (*POSTER, "pgd8")
 RATE = 0.05
 
@@ -28,7 +29,7 @@ def rows() -> list[Row]:
 
     Attacks are rounded to 8 bits where they survive it, else floats.
     """
-    found = [row for row in read(RESULTS) if row["clean_correct"]]
+    found = [row for row in read_table(RESULTS) if row["clean_correct"]]
     return [row for row in found if row["attack"] == CLEAN or row["predicted"] != row["label"]]
 
 

@@ -2,9 +2,9 @@
 
 from functools import cache
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean
 
-from benchmarks.rows import read
+from benchmarks import harder as harder_study
 from deep_protection.attacks import POSTER
 from deep_protection.evaluation import BASELINES
 from deep_protection.evaluation.protections import PROTECTIONS
@@ -105,16 +105,4 @@ def medical_fidelity() -> str:
 
 def harder() -> str:
     """Changes of `fast` that might be harder to attack through, and their price."""
-    rows = read(RESULTS / "adaptive/harder.jsonl")
-    lines = []
-    for variant in dict.fromkeys(row["variant"] for row in rows):
-        cells = []
-        for attack in ("none", "pgd", "bpda"):
-            own = [row for row in rows if (row["variant"], row["attack"]) == (variant, attack)]
-            images = {row["image"] for row in own}
-            always = len(images - {row["image"] for row in own if not row["top1_correct"]})
-            mean = f"{100 * sum(row['top1_correct'] for row in own) / len(own):.0f}" if own else "–"
-            cells.append(f"{mean}; every seed {100 * always / len(images):.0f}" if attack == "bpda" else mean)
-        cost = median(row["cpu_seconds"] for row in rows if row["variant"] == variant)
-        lines.append([variant, *cells, f"{cost:.2f}", str(len(images))])
-    return block_markdown(Table(["`fast`", "clean", "PGD 4/255, oblivious", "BPDA 4/255", "CPU s", "n"], lines))
+    return harder_study.table(RESULTS / "harder")

@@ -1,88 +1,67 @@
 """What would be harder for an attacker who knows: changes of `fast`, each attacked through itself, and their price.
 
-python -m benchmarks harder --images DIR --inputs DIR
+    python -m benchmarks harder --images DIR --inputs DIR
+
+An experiment like any other, whose defences are the presets below. All end at a fixed count: what a rule that asks the
+classifier adds for an attacker is another question.
 """
 
-import sys
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
-from benchmarks.rows import Row, append, matching
-from benchmarks.variants import register
-from deep_protection.attacks import find_attack
-from deep_protection.evaluation.experiment.adaptive import Knowing
-from deep_protection.evaluation.experiment.inputs import InputStore
-from deep_protection.evaluation.experiment.pictures import answer_to, labelled_pictures
-from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, AttackUnit, DefenceUnit, Judged
-from deep_protection.evaluation.experiment.worker import Worker, as_array
-from deep_protection.purification import PRESETS, Preset
+from benchmarks.variants import variant
+from deep_protection.evaluation.experiment import Experiment
+from deep_protection.evaluation.report import Rows
+from deep_protection.evaluation.report.document import Table, block_markdown
+from deep_protection.evaluation.report.rows import CLEAN
+from deep_protection.purification import PRESETS
 
-RESULTS = Path("docs/results/adaptive/harder.jsonl")
-SEEDS = (1, 2, 3)
-
-
-def variants() -> dict[str, Preset]:
-    """What is tried, by the name that its rows bear."""
-    fast = PRESETS["fast"]
-    coarse = replace(fast.recipe, generator=register("base factor 16", {"base_factor": 16}))
-    return {
-        "as shipped": replace(fast, stop="fixed:50"),
-        "10 iterations": replace(fast, stop="fixed:10"),
-        "no detail brought back": replace(fast, recipe=replace(fast.recipe, detail=None), stop="fixed:50"),
-        "no detail, 10 iterations": replace(fast, recipe=replace(fast.recipe, detail=None), stop="fixed:10"),
-        "no detail, base ÷16": replace(fast, recipe=replace(coarse, detail=None), stop="fixed:50"),
-    }
+_FAST = PRESETS["fast"]
+_COARSE = variant("base factor 16", {"base_factor": 16})
+AS_SHIPPED = replace(_FAST, stop="fixed:50")
+FEW = replace(_FAST, stop="fixed:10")
+NO_DETAIL = replace(AS_SHIPPED, recipe=replace(_FAST.recipe, detail=None))
+NO_DETAIL_FEW = replace(FEW, recipe=replace(_FAST.recipe, detail=None))
+NO_DETAIL_COARSE = replace(AS_SHIPPED, recipe=replace(_FAST.recipe, detail=None, generator=_COARSE))
+TITLES = {
+    "AS_SHIPPED": "as shipped",
+    "FEW": "10 iterations",
+    "NO_DETAIL": "no detail brought back",
+    "NO_DETAIL_FEW": "no detail, 10 iterations",
+    "NO_DETAIL_COARSE": "no detail, base ÷16",
+}
+ATTACKS = {CLEAN: "clean", "pgd": "PGD 4/255, oblivious", "bpda": "BPDA 4/255"}
 
 
-def run(images: str, inputs: Path, pictures: int, out: Path = RESULTS) -> None:
-    """Clean, oblivious PGD, and BPDA through each variant, on pictures that lite0 gets right untouched."""
-    worker, knowing = Worker("lite0", "cpu"), Knowing()
-    store = InputStore(inputs, "lite0", lambda name: find_attack(name).parameters())
-    chosen = 0
-    for picture in labelled_pictures(images, worker.classifier):
-        clean = picture.pixels(worker.classifier)
-        right = answer_to(worker.classifier, clean) == picture.label
-        if not right:
-            continue
-        chosen += 1
-        if chosen > pictures:
-            return
-        for name, preset in variants().items():
-            PRESETS[name] = replace(preset, name=name)
-            for attack in ("none", "pgd", "bpda"):
-                about = {"image": picture.name, "variant": name, "attack": attack}
-                if matching(out, about):
-                    continue
-                unit = AttackUnit(
-                    picture.name,
-                    picture.label,
-                    attack,
-                    0,
-                    right,
-                    as_array(clean),
-                    against=name if attack == "bpda" else None,
-                    spec=knowing.spec(attack) if attack == "bpda" else None,
-                )
-                append(out, [{**about, **row} for row in _judged(worker, store, unit, name)])
-        sys.stderr.write(f"harder: {chosen} of {pictures} pictures\n")
+def run(images: str, inputs: Path, limit: int, out: Path) -> None:
+    """Clean, oblivious PGD, and BPDA through each variant, on images that lite0 gets right untouched."""
+    named = [f"{__name__}:{name}" for name in TITLES]
+    Experiment(
+        images=images,
+        inputs=inputs,
+        limit=limit,
+        recognised=True,
+        attacks="pgd",
+        adaptive="bpda",
+        stops="preset",
+        defences=named,
+    ).run(out)
 
 
-def _judged(worker: Worker, store: InputStore, unit: AttackUnit, name: str) -> list[Row]:
-    made = Attacked(unit.clean, UNTOUCHED) if unit.attack == "none" else None
-    if unit.attack == "pgd":
-        made = store.load(unit)
-    if made is None:
-        outcome = worker(unit)
-        assert isinstance(outcome, Attacked)  # noqa: S101  (an attack's unit gives no other)
-        made = outcome
-    found = []
-    for seed in SEEDS if unit.attack == "bpda" else SEEDS[:1]:
-        stops = (PRESETS[name].stop,)
-        defended = worker(
-            DefenceUnit(unit.image, unit.label, unit.attack, name, stops, seed, True, False, None, unit.clean, made)
-        )
-        assert isinstance(defended, Judged)  # noqa: S101  (a defence's unit gives no other)
-        (row,) = defended.results
-        kept = ("top1_correct", "top5_correct", "probability_true", "cpu_seconds", "linf", "error")
-        found.append({"seed": seed, **{key: row[key] for key in kept}})
-    return found
+def table(folder: Path) -> str:
+    """What each costs, and what is right under each attack."""
+    rows = Rows(folder).everything
+    lines = []
+    for name, title in TITLES.items():
+        own = [row for row in rows if row["defence"].endswith(f":{name}")]
+        cells = []
+        for attack in ATTACKS:
+            part = [row for row in own if row["attack"] == attack]
+            images = {row["image"] for row in part}
+            always = len(images - {row["image"] for row in part if not row["top1_correct"]})
+            mean = f"{100 * sum(row['top1_correct'] for row in part) / len(part):.0f}" if part else "–"
+            cells.append(f"{mean}; every seed {100 * always / len(images):.0f}" if attack == "bpda" else mean)
+        cost = median(row["cpu_seconds"] for row in own)
+        lines.append([title, *cells, f"{cost:.2f}", str(len(images))])
+    return block_markdown(Table(["`fast`", *ATTACKS.values(), "CPU s", "n"], lines))

@@ -2,28 +2,30 @@
 
     python -m benchmarks ideas --images DIR
 
-One choice of `fast` is changed at a time. A row for each idea, attack and checkpoint goes to ``ideas.jsonl``.
+One choice of `fast` is changed at a time. A row for each idea, attack and checkpoint goes to ``ideas.parquet``.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
-from torch import Tensor
+import torch
 
-from benchmarks import rows
 from benchmarks.batch import fit_batch
-from benchmarks.fingerprint import of_recipe
-from benchmarks.judge import judge
-from benchmarks.pictures import Subject, attacked, first
-from benchmarks.variants import register
-from deep_protection.classifiers import Classifier, load_classifier
+from benchmarks.variants import variant
+from deep_protection.errors import OptionError
+from deep_protection.evaluation.experiment import Store, Subjects, make_settings
+from deep_protection.evaluation.experiment.plan import CLEAN
+from deep_protection.evaluation.experiment.units import AttackUnit, Row
 from deep_protection.fitting import Detail, Recipe
 from deep_protection.purification import PRESETS
 
 SKIPPED = 20
 """The first pictures of the order are those of the peers; ideas are tried on others."""
+KEY = ("source", "idea", "of", "attack", "n", "views", "iteration")
+MEANS = ("top1_correct", "top5_correct", "probability_true", "psnr_clean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,13 @@ class Idea:
 
     def changed_recipe(self) -> Recipe:
         """The recipe with this change; the shipped one for no change."""
-        generator = register(self.name, self.generator) if self.generator else "fast"
+        generator = variant(self.name, self.generator) if self.generator else "fast"
         return replace(PRESETS["fast"].recipe, **{"generator": generator, "checkpoint_every": 10, **self.recipe})
+
+    @property
+    def settings(self) -> str:
+        """What a row was measured of, so that rows of other settings never stand for it."""
+        return f"{replace(self.changed_recipe(), generator='fast')!r} {sorted(self.generator.items())}"
 
 
 _detail = PRESETS["fast"].recipe.detail
@@ -154,40 +161,38 @@ IDEAS = (
 )
 
 
-def run(images: Path, out: Path, attacks: list[str], pictures: int, iterations: int) -> None:
-    classifier = load_classifier("lite0")
-    skipped = SKIPPED if str(images) != "samples" else 0
-    chosen = first(images, classifier, skipped + pictures)[skipped:]
+def run(images: str, inputs: Path, out: Path, attacks: list[str], count: int, iterations: int) -> None:
+    """Add to the table ``ideas`` in the folder ``out``; what is there is not measured again."""
+    skipped = SKIPPED if images != "samples" else 0
+    given = {"images": images, "attacks": [name for name in attacks if name != CLEAN], "limit": skipped + count}
+    subjects = Subjects(make_settings({**given, "recognised": True}), inputs)
+    chosen = list(subjects)[skipped:]
     if not chosen:
-        raise SystemExit(
-            f"{images} has no more than {skipped} recognised pictures; ideas are tried on others than those"
+        raise OptionError(
+            f"{images} has no more than {skipped} recognised images; ideas are tried on others than those"
         )
-    for idea in IDEAS:
-        recipe = idea.changed_recipe()
-        for name in attacks:
-            key: rows.Row = {"source": images.name, "idea": idea.name, "attack": name, "of": of_recipe(recipe)}
-            key |= {"n": len(chosen), "views": idea.views}
-            if not any(row["iteration"] >= iterations for row in rows.matching(out, key)):
-                given = [attacked(subject, name, classifier) for subject in chosen]
-                made = measure(recipe, chosen, given, classifier, iterations, idea.views)
-                rows.append(out, ({**key, **row} for row in made))
-        print(idea.name, flush=True)
+    with Store(out, {"ideas": KEY}) as store:
+        for idea in IDEAS:
+            for name in attacks:
+                key: Row = {"source": Path(images).name, "idea": idea.name, "of": idea.settings, "attack": name}
+                key |= {"n": len(chosen), "views": idea.views}
+                known = [row for row in store.rows("ideas") if key.items() <= row.items()]
+                if not any(row["iteration"] >= iterations for row in known):
+                    made = measure(idea, chosen, name, subjects, iterations)
+                    store.add(ideas=[{**key, **row} for row in made])
+            print(idea.name, flush=True)
 
 
-def measure(
-    recipe: Recipe, chosen: list[Subject], given: list[Tensor], classifier: Classifier, iterations: int, views: bool
-) -> Iterator[rows.Row]:
-    """Fit every picture; a row of means for each checkpoint."""
-    batch = fit_batch(recipe, given, iterations)
-    points = zip(*(batch.outputs(number) for number in range(len(given))), strict=True)
-    for point in points:
+def measure(idea: Idea, chosen: list[AttackUnit], attack: str, subjects: Subjects, iterations: int) -> Iterator[Row]:
+    """Fit every image; a row of means for each checkpoint."""
+    given = [torch.from_numpy(subjects.under(unit, attack).adversarial) for unit in chosen]
+    batch = fit_batch(idea.changed_recipe(), given, iterations)
+    for point in zip(*(batch.outputs(number) for number in range(len(given))), strict=True):
         judged = [
-            judge(output, picture, subject, classifier, views=views)
-            for subject, picture, (_, output) in zip(chosen, given, point, strict=True)
+            subjects.judge(unit, output, views=idea.views) for unit, (_, output) in zip(chosen, point, strict=True)
         ]
-        means = {key: round(sum(one[key] for one in judged) / len(judged), 4) for key in judged[0]}
         yield {
             "iteration": point[0][0],
-            "cpu_ms_an_iteration": round(batch.cpu_seconds_an_iteration * 1000, 2),
-            **means,
+            "cpu_ms_an_iteration": batch.cpu_seconds_an_iteration * 1000,
+            **{name: mean(float(row[name]) for row in judged) for name in MEANS},
         }

@@ -10,6 +10,7 @@ once: each takes the next fit that nobody works on.
 import os
 import time
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,13 +18,16 @@ import torch
 from torch import Tensor
 
 from benchmarks import rows
-from benchmarks.judge import judge
 from benchmarks.peers import dipdefend, published
 from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
-from benchmarks.pictures import CACHE, Subject, attacked, digest, first
-from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.evaluation.experiment import Subjects, make_settings
+from deep_protection.evaluation.experiment.plan import CLEAN
+from deep_protection.evaluation.experiment.units import AttackUnit
 from deep_protection.seeds import picture_seed
+
+CACHE = Path(__file__).parent / ".cache"
+"""Fits that are not at their end. Never committed."""
 
 
 class LongFit(Protocol):
@@ -44,38 +48,30 @@ LONG: dict[str, tuple[Callable[[Tensor, int], LongFit], int]] = {
 """Name of a peer to the fit it makes of a picture and a seed, and its own number of iterations."""
 
 
-def run(images: Path, out: Path, method: str, attacks: list[str], pictures: int, every: int) -> None:
+def run(images: str, inputs: Path, out: Path, method: str, attacks: list[str], limit: int, every: int) -> None:
     # One thread: what is counted is work, not waiting for another thread. Two such commands keep two cores busy.
     torch.set_num_threads(1)
-    classifier = load_classifier("lite0")
-    chosen = first(images, classifier, pictures)
+    settings = {"images": images, "attacks": [name for name in attacks if name != CLEAN], "limit": limit}
+    subjects = Subjects(make_settings({**settings, "recognised": True}), inputs)
+    chosen = list(subjects)
     for name in attacks:
-        for subject in chosen:
-            with Claim(f"{method} {name} {subject.name}") as claim:
+        for unit in chosen:
+            with Claim(f"{method} {name} {unit.image}") as claim:
                 if claim.is_mine:
-                    given = attacked(subject, name, classifier)
-                    fit_one(images.name, out, method, name, subject, given, classifier, every)
+                    fit_one(Path(images).name, out, method, name, unit, subjects, every)
 
 
-def fit_one(
-    source: str,
-    out: Path,
-    method: str,
-    name: str,
-    subject: Subject,
-    given: Tensor,
-    classifier: Classifier,
-    every: int,
-) -> None:
+def fit_one(source: str, out: Path, method: str, name: str, unit: AttackUnit, subjects: Subjects, every: int) -> None:
     """One fit from where it was left to its end."""
     make, limit = LONG[method]
-    key = {"source": source, "method": method, "attack": name, "picture": subject.name}
-    known = rows.matching(out, key)
+    key = {"source": source, "method": method, "attack": name, "image": unit.image}
+    known = [row for row in rows.read(out) if key.items() <= row.items()]
     if any(row["iteration"] >= limit for row in known):
         return
+    given = torch.from_numpy(subjects.under(unit, name).adversarial)
     fit = make(given, picture_seed(0, given))
     # Of this very picture: under another attack of the same name a fit that was begun is no beginning.
-    state_file = CACHE / f"{method}-{name}-{subject.name.replace('/', '-')}-{digest(given)}.pt"
+    state_file = CACHE / f"{method}-{name}-{unit.image.replace('/', '-')}-{digest(given)}.pt"
     cpu = seconds = 0.0
     if state_file.exists():
         state = torch.load(state_file, weights_only=True)
@@ -87,13 +83,17 @@ def fit_one(
         fit.advance_only(min(every, limit - fit.iteration))
         seconds, cpu = seconds + time.perf_counter() - begin, cpu + time.process_time() - begin_cpu
         if fit.iteration not in recorded:
-            output = fit.output()
             row = {**key, "iteration": fit.iteration, "cpu_seconds": round(cpu, 2), "seconds": round(seconds, 2)}
-            rows.append(out, [{**row, **judge(output, given, subject, classifier)}])
+            rows.append(out, [{**row, **subjects.judge(unit, fit.output())}])
         part = state_file.with_suffix(".part")
         torch.save({"fit": fit.state_dict(), "cpu_seconds": cpu, "seconds": seconds}, part)
         part.replace(state_file)
     state_file.unlink(missing_ok=True)
+
+
+def digest(pixels: Tensor) -> str:
+    """A name for an image by its pixels."""
+    return blake2b(pixels.contiguous().numpy().tobytes(), digest_size=8).hexdigest()
 
 
 class Claim:

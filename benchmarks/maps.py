@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.rows import append, read
+from deep_protection.evaluation.experiment import Store
 from deep_protection.fitting import FitTask, fit
 from deep_protection.images import read_image, take_picture
 from deep_protection.images.pillow import to_rgb
@@ -29,7 +29,7 @@ from deep_protection.purification.tiles import cut
 from deep_protection.seeds import picture_seed
 from deep_protection.stopping import Fixed
 
-RESULTS = Path("docs/results/maps/words.jsonl")
+RESULTS = Path("docs/results/maps")
 SWEPT = (5, 10, 15, 20, 30, 40)
 """Iterations whose residual is read, to see which is best."""
 
@@ -76,14 +76,15 @@ def run(folder: Path, out: Path = RESULTS, limit: int | None = None) -> None:
     torch.set_num_threads(1)
     reader = Reader()
     files = sorted(folder.glob("*.png"))[:limit]
-    for number, file in enumerate(files):
-        done = {row["method"] for row in read(out) if row["sheet"] == file.name}
-        picture = take_picture(read_image(str(file))[0])
-        sheet = to_rgb(picture.pixels)
-        for method, words, seconds in _methods(reader, picture.pixels, sheet, done):
-            about = {"sheet": file.name, "method": method, "cpu_seconds": round(seconds, 2)}
-            append(out, [{**about, "words": [as_record(word) for word in words]}])
-        sys.stderr.write(f"maps: {number + 1} of {len(files)} sheets\n")
+    with Store(out, {"words": ("sheet", "method")}) as store:
+        for number, file in enumerate(files):
+            done = {row["method"] for row in store.rows("words") if row["sheet"] == file.name}
+            picture = take_picture(read_image(str(file))[0])
+            sheet = to_rgb(picture.pixels)
+            for method, words, seconds in _methods(reader, picture.pixels, sheet, done):
+                about = {"sheet": file.name, "method": method, "cpu_seconds": round(seconds, 2)}
+                store.add(words=[{**about, "words": [as_record(word) for word in words]}])
+            sys.stderr.write(f"maps: {number + 1} of {len(files)} sheets\n")
 
 
 def _methods(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rows import Row, append, read
+from benchmarks.rows import Row, append
+from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.maps.words import letters_of
 
-WORDS = Path("docs/results/maps/words.jsonl")
+WORDS = Path("docs/results/maps/words.parquet")
 SCORES = Path("docs/results/maps/scores.jsonl")
 SHORTEST = 3
 """Letters of a word that counts: shorter ones are noise and numbers."""
@@ -31,7 +32,7 @@ class Truth:
 def score(folder: Path, words: Path = WORDS, out: Path = SCORES) -> None:
     """Every row of ``words`` against ``folder``'s ground_truth.json; ``out`` is written anew."""
     known = json.loads((folder / "ground_truth.json").read_text())
-    rows = [_scored(row, _truth(row["sheet"], known)) for row in read(words)]
+    rows = [_scored(row, _truth(row["sheet"], known)) for row in read_table(words)]
     out.unlink(missing_ok=True)
     append(out, rows)
 

@@ -3,10 +3,9 @@
 from collections import defaultdict
 from statistics import mean
 
-import numpy as np
-
 from benchmarks.stopping_tables import by_rule
 from deep_protection.attacks import POSTER
+from deep_protection.evaluation.accuracy import bootstrap_interval
 from deep_protection.evaluation.report.document import Table, block_markdown
 
 PAIRS = (
@@ -17,7 +16,6 @@ PAIRS = (
     ("self:0.04", "fixed:40"),
     ("emv:20", "fixed:50"),
 )
-DRAWS = 5000
 
 
 def differences() -> str:
@@ -36,7 +34,6 @@ def differences() -> str:
 def gain(of_pictures: dict[str, list[float]]) -> tuple[str, str]:
     """Mean of the pictures' means of differences between 0 and 1, in points, and its 95 % interval."""
     # In one order, or the draws differ.
-    gains = np.array([100 * mean(of_pictures[image]) for image in sorted(of_pictures)])
-    draws = np.random.default_rng(0).choice(gains, (DRAWS, len(gains))).mean(axis=1)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return f"{gains.mean():+.1f}", f"{low:+.1f} to {high:+.1f}"
+    gains = [100 * mean(of_pictures[image]) for image in sorted(of_pictures)]
+    low, high = bootstrap_interval(gains)
+    return f"{mean(gains):+.1f}", f"{low:+.1f} to {high:+.1f}"

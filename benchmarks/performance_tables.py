@@ -1,10 +1,9 @@
 """The tables of docs/performance.md, one function each."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import rows
-from benchmarks.fingerprint import of_recipe
 from benchmarks.ideas import IDEAS
 from benchmarks.rows import RESULTS
 from benchmarks.summary import (
@@ -18,17 +17,13 @@ from benchmarks.summary import (
     recovery,
 )
 from deep_protection.evaluation import BASELINES
+from deep_protection.evaluation.experiment.store import read_table
+from deep_protection.evaluation.report.document import Table, block_markdown
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / RESULTS
 LEAST = 8
 """What was run on fewer pictures stands in the table of the same pictures only."""
-
-
-def markdown(heading: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A table; numbers are given as text."""
-    made = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
-    return "\n".join([*made, *("| " + " | ".join(line) + " |" for line in lines)]) + "\n"
 
 
 def machine(name: str) -> str:
@@ -65,7 +60,7 @@ def speed() -> str:
         f"them, {whole:,.0f} CPU s on one thread; `fast` takes {length('fast')}, {fitted:.2f} CPU s: "
         f"{whole / fitted:,.0f}× less"
     )
-    return f"{machine('speed.jsonl')}. {told}.\n\n{markdown(heading, lines)}"
+    return f"{machine('speed.jsonl')}. {told}.\n\n{block_markdown(Table(heading, lines))}"
 
 
 def _cell(point: Point | None) -> str:
@@ -91,7 +86,7 @@ def _recovery(points: dict[tuple[str, str, int], Point]) -> str:
             mean, worst = f"{sum(hurt) / len(hurt):.0%}", f"{min(hurt):.0%}"
         lines.append((TITLES[method], *(_cell(point) for point in at.values()), mean, worst, counts, shown))
     heading = ("defence", *ATTACKS.values(), "mean attack", "worst attack", "n", "CPU s a picture")
-    return markdown(heading, lines)
+    return block_markdown(Table(heading, lines))
 
 
 def all_pictures() -> str:
@@ -125,17 +120,16 @@ def same_pictures() -> str:
         "CPU s a picture",
         "less CPU",
     )
-    return markdown(heading, lines)
+    return block_markdown(Table(heading, lines))
 
 
 def ideas() -> str:
     """Each idea with what was expected, its figures at the best checkpoint, and what was decided."""
-    found = rows.read(FOLDER / "ideas.jsonl")
+    found = read_table(FOLDER / "ideas.parquet")
     attacks = {row["attack"] for row in found}
     lines = []
     for idea in IDEAS:
-        of = of_recipe(idea.changed_recipe())
-        own = [row for row in found if (row["idea"], row["of"]) == (idea.name, of)]
+        own = [row for row in found if (row["idea"], row["of"]) == (idea.name, idea.settings)]
         if {row["attack"] for row in own} != attacks:
             continue  # not all measured: its means would be of something else
         means: dict[int, list[float]] = {}
@@ -145,7 +139,7 @@ def ideas() -> str:
         best = max(score, key=lambda iteration: score[iteration])
         # The first checkpoint that is as good as the best, as far as so few pictures can tell.
         soon = min(iteration for iteration in score if score[iteration] >= score[best] - 0.01)
-        top1 = [row["top1"] for row in own if row["iteration"] == soon]
+        top1 = [row["top1_correct"] for row in own if row["iteration"] == soon]
         cost = sum(row["cpu_ms_an_iteration"] for row in own) / len(own)
         lines.append(
             (
@@ -162,7 +156,7 @@ def ideas() -> str:
     n = found[0]["n"] if found else 0
     titles = ", ".join(title for name, title in ATTACKS.items() if name in attacks)
     heading = ("change", "expected", "CPU ms/it", "iterations", "CPU s", "p(true)", "top-1", "verdict")
-    return f"{n} pictures × {titles}.\n\n{markdown(heading, lines)}"
+    return f"{n} pictures × {titles}.\n\n{block_markdown(Table(heading, lines))}"
 
 
 def scale() -> str:
@@ -184,7 +178,7 @@ def scale() -> str:
     heading = ("pictures", "size", "workers", "wall s a picture", "CPU s a picture", "CPU µs a pixel",
                "pictures/s", "peak MiB")  # fmt: skip
     return f"{machine('scale.jsonl')}. Preset `fast`, {found[0]['peak_mib_before']:.0f} MiB of the peak are " \
-           f"Python and PyTorch.\n\n{markdown(heading, lines)}"  # fmt: skip
+           f"Python and PyTorch.\n\n{block_markdown(Table(heading, lines))}"  # fmt: skip
 
 
 def gpu() -> str:
@@ -206,7 +200,7 @@ def gpu() -> str:
         f"{answers['agreement_furthest']} at most."
     )
     heading = ("", *(str(batch) for batch in batches), "peak MiB")
-    return f"{note}\n\n{markdown(heading, lines)}"
+    return f"{note}\n\n{block_markdown(Table(heading, lines))}"
 
 
 def profile() -> str:
@@ -219,7 +213,7 @@ def profile() -> str:
     ]  # fmt: skip
     heading = ("operation", "share", "ms an iteration", "calls")
     note = f"PyTorch's profiler over {head['iterations']} iterations on one thread; the profiler itself costs some."
-    return f"{note}\n\n{markdown(heading, lines)}"
+    return f"{note}\n\n{block_markdown(Table(heading, lines))}"
 
 
 TABLES: dict[str, Callable[[], str]] = {

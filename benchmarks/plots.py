@@ -22,7 +22,7 @@ def plot(out: Path = RESULTS / "recovery.png") -> None:
         panel.set_xscale("log")
         panel.set_ylim(-0.03, 1.03)
         panel.grid(alpha=0.25)
-        methods = list(dict.fromkeys(method for method, name, _ in points if name == attack))
+        methods = [method for method in TITLES if any((method, attack) == key[:2] for key in points)]
         for method in methods:
             curve = sorted(
                 (iteration, point)

@@ -8,7 +8,7 @@ from torch.profiler import profile as profiler
 
 from benchmarks import rows
 from benchmarks.machine import describe
-from benchmarks.pictures import sample_pixels
+from deep_protection.evaluation.samples import sample_pixels
 from deep_protection.fitting import FitTask
 from deep_protection.fitting.fit import Seat, Stack
 from deep_protection.purification import PRESETS

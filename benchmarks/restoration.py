@@ -25,7 +25,6 @@ from benchmarks.restoration_cases import FACTOR, SIGMA, Case, cases
 from benchmarks.restoration_peer import DEEPINV, fidelity
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.fitting import Shrunk
-from deep_protection.generators import GENERATORS
 from deep_protection.generators.fine import EnlargingGenerator
 from deep_protection.images import take_picture, to_pillow
 from deep_protection.purification import purify_each
@@ -41,7 +40,7 @@ def run(folder: Path, tasks: list[str], side: int | None, out: Path) -> None:
     for case in cases(folder, tasks, side):
         for name, restore in METHODS[case.task].items():
             key = {"task": case.task, "picture": case.name, "side": side, "method": name}
-            if rows.matching(out, key):
+            if any(key.items() <= row.items() for row in rows.read(out)):
                 continue
             begin = time.process_time()
             restored = restore(case)
@@ -128,8 +127,7 @@ def _enlarged_by(generator: type[EnlargingGenerator]) -> Method:
     """One fit of another generator."""
 
     def restore(case: Case) -> Tensor:
-        GENERATORS.setdefault(generator.name, generator)
-        preset = replace(UPSCALE, recipe=replace(UPSCALE.recipe, generator=generator.name), fits=1)
+        preset = replace(UPSCALE, recipe=replace(UPSCALE.recipe, generator=generator), fits=1)
         seen = enlargeable(take_picture(case.seen), FACTOR)
         made: Tensor = next(purify_each([seen], total=1, preset=preset, device="cpu", workers=1)).image
         return made

@@ -7,8 +7,8 @@ from statistics import median
 from typing import Any
 
 from benchmarks import rows
-from benchmarks.performance_tables import markdown
 from benchmarks.rows import Row
+from deep_protection.evaluation.report.document import Table, block_markdown
 
 FOLDER = Path(__file__).parents[1] / "docs/results/service"
 
@@ -59,14 +59,16 @@ def load() -> str:
     return (
         f"{about['clients']} clients, {about['minutes']:.0f} minutes of load on {about['cores']} cores "
         f"({about['processor']}), load average {about['load_average']:.0f} before it. "
-        f"Answers by status: {told}. {share}\n\n" + markdown(head, lines)
+        f"Answers by status: {told}. {share}\n\n" + block_markdown(Table(head, lines))
     )
 
 
 def latency() -> str:
     found = _rows("load.jsonl", "latency")[0]
     names = ("p50", "p90", "p95", "most")
-    return markdown(["requests", *names], [[str(found["requests"]), *(f"{found[name]:.1f} s" for name in names)]])
+    return block_markdown(
+        Table(["requests", *names], [[str(found["requests"]), *(f"{found[name]:.1f} s" for name in names)]])
+    )
 
 
 def memory() -> str:
@@ -81,7 +83,7 @@ def memory() -> str:
             when = f"{part[0]['at'] // 60}–{part[-1]['at'] // 60 + 1} min"
             most = median(max(row["workers_mib"], default=0.0) for row in part)
             lines.append([when, f"{median(row['server_mib'] for row in part):.0f}", f"{most:.0f}"])
-    return markdown(["time", "server, MiB", "largest worker, MiB"], lines)
+    return block_markdown(Table(["time", "server, MiB", "largest worker, MiB"], lines))
 
 
 def faults() -> str:
@@ -102,7 +104,7 @@ def faults() -> str:
         ["results compared with the library's", str(outcome["results_checked"])],
         ["of these equal bit for bit", str(outcome["results_equal_to_the_library"])],
     ]
-    return markdown(["", "count"], lines)
+    return block_markdown(Table(["", "count"], lines))
 
 
 def fuzz() -> str:
@@ -122,7 +124,7 @@ def fuzz() -> str:
             " → ".join(f"{max(row['workers_mib'], default=0.0):.0f}" for row in sizes),
         ],
     ]
-    return markdown(["", ""], lines)
+    return block_markdown(Table(["", ""], lines))
 
 
 def _counts(found: dict[str, Any]) -> str:

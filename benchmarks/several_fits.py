@@ -11,21 +11,17 @@ import torch
 from torch import Tensor
 
 from benchmarks.paired import gain
-from benchmarks.rows import append, read
-from deep_protection.attacks import find_attack
-from deep_protection.classifiers import Classifier, load_classifier, mean_logits
-from deep_protection.evaluation.experiment.inputs import InputStore
-from deep_protection.evaluation.experiment.pictures import Labelled, answer_to, labelled_pictures
+from deep_protection.classifiers import Classifier, mean_logits
+from deep_protection.evaluation.experiment import Store, Subjects, make_settings
 from deep_protection.evaluation.experiment.plan import CLEAN
-from deep_protection.evaluation.experiment.units import Attacked, AttackUnit
-from deep_protection.evaluation.experiment.worker import Worker, as_array
+from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.fitting import FitTask, fit
 from deep_protection.purification import PRESETS
 from deep_protection.seeds import picture_seed
 from deep_protection.stopping import Fixed, Stability, Trajectory, replay
 
-RESULTS = Path("docs/results/stopping/several-fits.jsonl")
+RESULTS = Path("docs/results/stopping")
 FITS = 4
 LONGEST, EVERY = 80, 10
 TOGETHER = (1, 2, 4)
@@ -36,31 +32,17 @@ RUNS = (2, 3, 4)
 def run(images: str, inputs: Path, attacks: list[str], limit: int, out: Path = RESULTS) -> None:
     """Every recognised picture, untouched and under every attack; what is in ``out`` already is left alone."""
     torch.set_num_threads(1)
-    classifier = load_classifier("lite0")
-    worker = Worker("lite0", "cpu")
-    store = InputStore(inputs, "lite0", lambda name: find_attack(name).parameters())
-    done = {(row["image"], row["attack"]) for row in read(out)}
-    pictures = labelled_pictures(images, classifier, limit)
-    for number, picture in enumerate(pictures):
-        clean = picture.pixels(classifier)
-        right = answer_to(classifier, clean) == picture.label
-        for name in (CLEAN, *attacks) if right else ():
-            if (picture.name, name) not in done:
-                given = clean if name == CLEAN else _attacked(picture, clean, name, worker, store)
-                about = {"image": picture.name, "attack": name, "label": picture.label}
-                append(out, [{**about, **_measured(given, classifier)}])
-        sys.stderr.write(f"several fits: {number + 1} of {len(pictures)} pictures\n")
-
-
-def _attacked(picture: Labelled, clean: Tensor, name: str, worker: Worker, store: InputStore) -> Tensor:
-    unit = AttackUnit(picture.name, picture.label, name, 0, True, as_array(clean))
-    made = store.load(unit)
-    if made is None:
-        outcome = worker(unit)
-        assert isinstance(outcome, Attacked)  # noqa: S101  (an attack's unit gives no other)
-        made = outcome
-        store.save(unit, made)
-    return torch.from_numpy(made.adversarial)
+    settings = make_settings({"images": images, "attacks": attacks, "limit": limit, "recognised": True})
+    subjects = Subjects(settings, inputs)
+    with Store(out, {"several_fits": ("image", "attack")}) as store:
+        done = {(row["image"], row["attack"]) for row in store.rows("several_fits")}
+        for number, unit in enumerate(subjects):
+            for name in (CLEAN, *attacks):
+                if (unit.image, name) not in done:
+                    given = torch.from_numpy(subjects.under(unit, name).adversarial)
+                    about = {"image": unit.image, "attack": name, "label": unit.label}
+                    store.add(several_fits=[{**about, **_measured(given, subjects.classifier)}])
+            sys.stderr.write(f"several fits: {number + 1} images\n")
 
 
 @torch.no_grad()
@@ -144,7 +126,7 @@ def stops() -> str:
 
 def _rows() -> list[dict[str, Any]]:
     """Those of pictures that are complete."""
-    rows = read(Path(__file__).parents[1] / RESULTS)
+    rows = read_table(Path(__file__).parents[1] / RESULTS / "several_fits.parquet")
     attacks = {row["attack"] for row in rows}
     whole = {image for image, count in Counter(row["image"] for row in rows).items() if count == len(attacks)}
     return [row for row in rows if row["image"] in whole]

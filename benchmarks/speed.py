@@ -18,7 +18,7 @@ from benchmarks import rows
 from benchmarks.machine import describe
 from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
-from benchmarks.pictures import sample_pixels
+from deep_protection.evaluation.samples import sample_pixels
 from deep_protection.fitting import FitTask, Recipe
 from deep_protection.fitting.fit import Seat, Stack
 from deep_protection.purification import PRESETS

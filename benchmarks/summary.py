@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import rows
-from benchmarks.fingerprint import of_method
 from benchmarks.long_fits import LONG
+from benchmarks.recovery import of_method
 from benchmarks.rows import RESULTS
 from deep_protection.evaluation import BASELINES, wilson_interval
+from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.purification import PRESETS
 
 LENGTHS = {name: limit for name, (_, limit) in LONG.items()}
@@ -54,18 +55,21 @@ def length(method: str) -> int:
 
 def recovery(results: Path = RESULTS, pictures: Iterable[str] | None = None) -> dict[tuple[str, str, int], Point]:
     """(method, attack, iteration) to its point. Fits that have not reached their end are left out."""
-    wanted = None if pictures is None else set(pictures)
+    wanted = None if pictures is None else {name: place for place, name in enumerate(pictures)}
     groups: dict[tuple[str, str, int], list[rows.Row]] = defaultdict(list)
     for row in _ended_rows(results):
-        if wanted is None or row["picture"] in wanted:
+        if wanted is None or row["image"] in wanted:
             groups[row["method"], row["attack"], row["iteration"]].append(row)
+    if wanted is not None:  # sums in their order
+        for group in groups.values():
+            group.sort(key=lambda row: wanted[row["image"]])
     return {key: _point(group) for key, group in groups.items()}
 
 
 def pictures_of(method: str, attack: str, results: Path = RESULTS) -> list[str]:
     """The pictures that a method has finished under an attack."""
     return [
-        row["picture"]
+        row["image"]
         for row in _ended_rows(results)
         if (row["method"], row["attack"], row["iteration"]) == (method, attack, length(method))
     ]
@@ -75,9 +79,9 @@ def ever_right(method: str, attack: str, pictures: Iterable[str], results: Path 
     """The share of pictures that are right at *some* checkpoint: what an oracle that sees the labels could reach."""
     wanted = set(pictures)
     right = {
-        row["picture"]
+        row["image"]
         for row in _ended_rows(results)
-        if (row["method"], row["attack"]) == (method, attack) and row["top1"] and row["picture"] in wanted
+        if (row["method"], row["attack"]) == (method, attack) and row["top1_correct"] and row["image"] in wanted
     }
     return len(right) / len(wanted)
 
@@ -87,16 +91,14 @@ def _ended_rows(results: Path) -> list[rows.Row]:
 
     Rows of settings that are no longer shipped are left out.
     """
-    found = rows.read(results / "recovery.jsonl") + rows.read(results / "long.jsonl")
+    found = read_table(results / "recovery.parquet") + rows.read(results / "long.jsonl")
     shipped = {method: of_method(method) for method in TITLES}
     found = [row for row in found if row.get("of", "") == shipped.get(row["method"])]
     if not found:
         return []
     source = Counter(row["source"] for row in found).most_common(1)[0][0]
     by_key = {
-        (row["method"], row["attack"], row["picture"], row["iteration"]): row
-        for row in found
-        if row["source"] == source
+        (row["method"], row["attack"], row["image"], row["iteration"]): row for row in found if row["source"] == source
     }
     lengths = {method: length(method) for method in TITLES}
     ended = {key[:3] for key in by_key if key[3] >= lengths[key[0]]}
@@ -105,13 +107,13 @@ def _ended_rows(results: Path) -> list[rows.Row]:
 
 def _point(group: list[rows.Row]) -> Point:
     n = len(group)
-    right = sum(row["top1"] for row in group)
+    right = sum(row["top1_correct"] for row in group)
     interval = wilson_interval(right, n)
     assert interval is not None  # noqa: S101  (a group has a row)
     return Point(
         n,
         right / n,
-        sum(row["top5"] for row in group) / n,
+        sum(row["top5_correct"] for row in group) / n,
         interval,
         sum(row["cpu_seconds"] for row in group) / n,
         sum(row["psnr_clean"] for row in group) / n,

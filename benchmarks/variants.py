@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deep_protection.generators import GENERATORS, FastGenerator
+from deep_protection.generators import FastGenerator
 from deep_protection.generators.layers import Conv, Norm, bilinear, block, nearest, smallest_side
 
 CHROMA = torch.tensor([[0.0, 1.402], [-0.344136, -0.714136], [1.772, 0.0]])
@@ -76,8 +76,6 @@ class Variant(FastGenerator):
         return residual[..., : self.height, : self.width]
 
 
-def register(name: str, choices: Mapping[str, object]) -> str:
-    """A generator with these choices, under the name ``fast (name)``."""
-    kind: type[Variant] = type("Variant", (Variant,), {"name": f"fast ({name})", **choices})
-    GENERATORS[kind.name] = kind
-    return kind.name
+def variant(name: str, choices: Mapping[str, object]) -> type[Variant]:
+    """A generator with these choices."""
+    return type("Variant", (Variant,), {"name": f"fast ({name})", **choices})

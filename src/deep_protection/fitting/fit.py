@@ -15,7 +15,7 @@ from deep_protection.fitting.networks import Networks
 from deep_protection.fitting.precision import effective_precision
 from deep_protection.fitting.sitting import Sitting, Verdict
 from deep_protection.fitting.task import FitTask
-from deep_protection.generators import GENERATORS
+from deep_protection.generators import find_generator
 from deep_protection.stopping import Trajectory
 
 Outcome = Trajectory | DeepProtectionError
@@ -80,7 +80,7 @@ class Stack:
         self._is_cancelled = is_cancelled
         self._degradation = first.degradation
         whole = first.target if first.degradation is None else first.degradation.guess(first.target)
-        generator = GENERATORS[first.recipe.generator](*whole.shape[-2:])
+        generator = find_generator(first.recipe.generator)(*whole.shape[-2:])
         low_precision = effective_precision(first.recipe.precision, first.device) == "bfloat16"
         with torch.inference_mode(False):
             self._targets = torch.empty(len(seats), *first.target.shape, dtype=torch.float32, device=first.device)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from deep_protection.errors import OptionError
 from deep_protection.fitting.detail import Detail
-from deep_protection.generators import GENERATORS
+from deep_protection.generators import ImageGenerator, find_generator
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -14,8 +14,8 @@ Precision = Literal["float32", "bfloat16"]
 class Recipe:
     """Settings of one fit. The optimiser is Adam."""
 
-    generator: str
-    """A name in ``generators.GENERATORS``."""
+    generator: str | type[ImageGenerator]
+    """A name in ``generators.GENERATORS``, or a class of your own."""
     learning_rate: float = 0.01
     huber: float | None = None
     """Residuals above this count linearly, not squared (Huber 1964), which keeps sparse perturbations such as salt and
@@ -35,8 +35,7 @@ class Recipe:
     CPU, and but for rounding on a GPU, where pictures share operations."""
 
     def __post_init__(self) -> None:
-        if self.generator not in GENERATORS:
-            raise OptionError(f"unknown generator {self.generator!r}; there are: {', '.join(sorted(GENERATORS))}")
+        find_generator(self.generator)
         if not self.learning_rate > 0:
             raise OptionError(f"learning_rate must be positive, got {self.learning_rate}")
         if self.huber is not None and not self.huber > 0:

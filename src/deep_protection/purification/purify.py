@@ -11,6 +11,7 @@ import torch
 from deep_protection.arguments import real, whole
 from deep_protection.errors import OptionError
 from deep_protection.fitting import FitTask, ProgressCallback, effective_precision, fit_all
+from deep_protection.generators import find_generator
 from deep_protection.images import Picture, Taken, take
 from deep_protection.purification.devices import find_device
 from deep_protection.purification.presets import Preset, find_preset
@@ -203,7 +204,7 @@ class _Job:
         return Purified(
             image=self.picture.rebuild(restored),
             preset=settings.name,
-            generator=settings.recipe.generator,
+            generator=find_generator(settings.recipe.generator).name,
             fits=self.fits,
             seed=seed,
             stop_rule=stop_rule,
