@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import gpu, recovery, rows, scale
-from benchmarks.ideas import IDEAS
-from benchmarks.long_fits import LONG
+from benchmarks import rows
 from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
 from benchmarks.peers.published_restoration import NOTEBOOKS, PublishedRestoration
-from benchmarks.restoration_cases import FACTOR, Case, shrunk
+from benchmarks.studies.performance import gpu, recovery, scale
+from benchmarks.studies.performance.ideas import IDEAS
+from benchmarks.studies.performance.long_fits import LONG
+from benchmarks.studies.restoration.cases import FACTOR, Case, shrunk
 from PIL import Image
 from torch import Tensor
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import deep_protection as dp
-from deep_protection.evaluation.experiment import make_settings, run_experiment
+from deep_protection.evaluation.experiment import Experiment, make_settings, run_experiment
 from deep_protection.evaluation.experiment.black_box import Asking, NoneLeftError, Questions
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.judging import as_array
@@ -123,7 +123,7 @@ def test_two_runs_with_one_seed_give_the_same_rows_whatever_the_number_of_worker
 
 RUN = """
 import sys
-from deep_protection.evaluation.experiment import make_settings, run_experiment
+from deep_protection.evaluation.experiment import Experiment, make_settings, run_experiment
 
 run_experiment(make_settings(eval(sys.argv[1])), sys.argv[2], lambda *now: print(*now, flush=True))
 """
@@ -541,3 +541,99 @@ def test_the_commit_is_that_of_the_packages_own_checkout(tmp_path: Path, monkeyp
     changed = git("rev-parse", "--short=12", "HEAD") + "-dirty"
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))  # as in a hook of another repository
     assert commit_of(own) == changed
+
+
+OWN = """
+import torch
+from types import SimpleNamespace
+from dataclasses import replace
+from deep_protection.purification import PRESETS
+
+def grainy(images):
+    assert images.shape[0] == 1
+    return (images + 0.01 * torch.randn(images.shape)).clamp(0, 1)
+
+class Sure:
+    def __init__(self, classifier):
+        self.classifier = classifier
+
+    def explain(self, images):
+        return [SimpleNamespace(logits=each) for each in self.classifier(images)]
+
+SHORT = replace(PRESETS["fast"], stop="fixed:3")
+
+def smaller(images):
+    return images[..., :-1]
+
+def brighter(images):
+    return images + 0.5
+
+def broken(images):
+    raise RuntimeError("no such thing")
+
+NUMBER = 5
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of a module with defences, in the folder that we are in."""
+    name = f"own_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def test_your_own_defences_are_run_beside_the_others(own: str, tmp_path: Path) -> None:
+    defences = [import_module(own).grainy, f"{own}:Sure", f"{own}:SHORT", "none"]
+    experiment = Experiment(attacks="fgsm", adaptive="bpda", adaptive_steps=1, defences=defences, limit=1, judgements=1)
+    rows = experiment.run(tmp_path / "out")
+    of = {(row["defence"].partition(":")[2] or row["defence"], row["attack"]): row for row in rows}
+    assert {name for name, _ in of} == {"grainy", "Sure", "SHORT", "none"}
+    assert {attack for _, attack in of} == {"none", "fgsm", "bpda"}
+    assert all(row["error"] is None for row in rows)
+    for attack in ("none", "fgsm"):  # Sure answers what the classifier does
+        assert of["Sure", attack]["predicted"] == of["none", attack]["predicted"]
+        assert of["grainy", attack]["probability_true"] != of["none", attack]["probability_true"]
+    assert of["SHORT", "none"]["stop"] == "fixed:3"
+    assert of["SHORT", "none"]["iterations_run"] == 3
+    assert all(0 < of[name, "bpda"]["linf"] <= 4 / 255 + 1e-6 for name in ("grainy", "Sure", "SHORT"))
+    again = Experiment(attacks="fgsm", defences=[f"{own}:grainy"], limit=1).run(tmp_path / "again")
+    assert untimed(again) == untimed([row for row in rows if "grainy" in row["defence"] and row["attack"] != "bpda"])
+    write_report(tmp_path / "out")
+    assert f"`{own}:grainy`" in (tmp_path / "out/report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("smaller", r"has to give images of shape \(1, 3, 224, 224\), got \(1, 3, 224, 223\)"),
+        ("brighter", "has to give values from 0 to 1, got 0.5"),
+        ("broken", "failed: RuntimeError: no such thing"),
+        ("NUMBER", "is neither a function of images"),
+        ("missing", "cannot be imported"),
+    ],
+)
+def test_a_defence_that_cannot_defend_is_refused_before_anything_is_computed(
+    name: str, message: str, own: str, tmp_path: Path
+) -> None:
+    with pytest.raises(dp.OptionError, match=message):
+        Experiment(attacks="fgsm", defences=f"{own}:{name}", limit=1).run(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_defence_that_has_changed_does_not_go_on_under_its_name(own: str, tmp_path: Path) -> None:
+    experiment = Experiment(attacks="", defences=f"{own}:grainy", limit=1)
+    experiment.run(tmp_path / "out")
+    record = tmp_path / "out/experiment.json"
+    kept = json.loads(record.read_text())
+    kept["own"] = dict.fromkeys(kept["own"], "another")
+    record.write_text(json.dumps(kept))
+    with pytest.raises(dp.OptionError, match=r"holds rows of own_.*:grainy with other settings"):
+        experiment.run(tmp_path / "out")
+
+
+def test_a_function_that_worker_processes_cannot_find_is_refused() -> None:
+    with pytest.raises(dp.OptionError, match="cannot be found by worker processes"):
+        Experiment(defences=[lambda images: images])
