@@ -16,14 +16,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from served import resident
+
 from benchmarks import rows
 from benchmarks.fuzz_mutations import MUTATIONS
 from benchmarks.fuzz_seeds import UNREAD, Seed, seeds
 from benchmarks.fuzz_trial import FINE, serve
 from benchmarks.machine import describe
-from benchmarks.performance_tables import markdown
 from benchmarks.rows import Row
-from benchmarks.served import resident
+from deep_protection.evaluation.report.document import Table, block_markdown
 
 OUT = Path(__file__).parents[1] / "docs/results/inputs/file_fuzz.jsonl"
 MOST_BYTES = 2 * 2**30
@@ -32,6 +33,7 @@ SOUND = "none"
 """The mutation of a file that is as it was made."""
 LOOK = 0.05
 """Seconds between two looks at the memory."""
+RIGHT, REFUSED = "result of the right size and mode", "refused in one clear error"
 
 
 def run(out: Path, numbers: range, seed: int, seconds: float, kept: Path) -> None:
@@ -180,9 +182,11 @@ def table() -> str:
     most = f" The most memory that the process held was {max(memory)} MiB." if memory else ""
     return (
         f"{len(found)} files, made of {sorts} sorts of {kinds} kinds.{most}\n\n"
-        + markdown(["", "result of the right size and mode", "refused in one clear error", "anything else"], lines)
+        + block_markdown(
+            Table(["", "result of the right size and mode", "refused in one clear error", "anything else"], lines)
+        )
         + "\n"
-        + markdown(["damage", "files", *SORTS], by_damage)
+        + block_markdown(Table(["damage", "files", *SORTS], by_damage))
     )
 
 

@@ -32,7 +32,10 @@ def run_command(
         str | None,
         typer.Option(help="Joined by commas; 'poster' means eight, 'corruptions' 21; pgd@lite2 is made on lite2."),
     ] = None,
-    defences: Annotated[str | None, typer.Option(help="protected, presets and filters, joined by commas.")] = None,
+    defences: Annotated[
+        str | None,
+        typer.Option(help="protected, presets, filters and your own as module:function, joined by commas."),
+    ] = None,
     stop: Annotated[str | None, typer.Option(help="Joined by commas: preset, auto, fixed:N, oracle:top1 …")] = None,
     iterations: Annotated[int | None, typer.Option(help="Length of a fit, for the oracle to look at.")] = None,
     black_box: Annotated[

@@ -14,7 +14,7 @@ from deep_protection.fitting.fit_state import FitState, Verdict
 from deep_protection.fitting.networks import Networks
 from deep_protection.fitting.optim import Adam, OutputEMA
 from deep_protection.fitting.task import FitTask
-from deep_protection.generators import GENERATORS
+from deep_protection.generators import find_generator
 from deep_protection.stopping import COMPANIONS, Decision, StopRule, Trajectory
 
 Outcome = Trajectory | DeepProtectionError
@@ -79,7 +79,7 @@ class BatchedFit:
         self._is_cancelled = is_cancelled
         self._operator = first.operator
         whole = first.target if first.operator is None else first.operator.initial_estimate(first.target)
-        generator = GENERATORS[first.recipe.generator](*whole.shape[-2:])
+        generator = find_generator(first.recipe.generator)(*whole.shape[-2:])
         low_precision = effective_precision(first.recipe.precision, first.device) == "bfloat16"
         with torch.inference_mode(False):
             self._targets = torch.empty(len(requests), *first.target.shape, dtype=torch.float32, device=first.device)

@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor
 
 from deep_protection.errors import OptionError
-from deep_protection.generators import GENERATORS
+from deep_protection.generators import ImageGenerator, find_generator
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -45,8 +45,8 @@ class Detail:
 class Recipe:
     """Settings of one fit. The optimiser is Adam."""
 
-    generator: str
-    """A name in ``generators.GENERATORS``."""
+    generator: str | type[ImageGenerator]
+    """A name in ``generators.GENERATORS``, or a class of your own."""
     learning_rate: float = 0.01
     huber_delta: float | None = None
     """Residuals above this count linearly, not squared (Huber 1964), which keeps sparse perturbations such as salt and
@@ -66,8 +66,7 @@ class Recipe:
     CPU, and but for rounding on a GPU, where images share operations."""
 
     def __post_init__(self) -> None:
-        if self.generator not in GENERATORS:
-            raise OptionError(f"unknown generator {self.generator!r}; there are: {', '.join(sorted(GENERATORS))}")
+        find_generator(self.generator)
         if not self.learning_rate > 0:
             raise OptionError(f"learning_rate must be positive, got {self.learning_rate}")
         if self.huber_delta is not None and not self.huber_delta > 0:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from deep_protection.errors import OptionError
 from deep_protection.fitting import FitTask, effective_precision, find_device, fit_all
+from deep_protection.generators import find_generator
 from deep_protection.images import Picture, Taken, take
 from deep_protection.restoration.observation import factor_of, operator_of, psnr_to_observed
 from deep_protection.restoration.options import FitKeywords, FitOptions
@@ -238,7 +239,7 @@ class _PendingImage:
         return Purified(
             image=self.image.rebuild(whole),
             preset=self.preset.name,
-            generator=self.preset.recipe.generator,
+            generator=find_generator(self.preset.recipe.generator).name,
             fits=self.preset.fits,
             seed=seed,
             stop_rule=stop_rule,

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation.experiment.inputs import InputStore
+from deep_protection.evaluation.experiment.judging import as_array
 from deep_protection.evaluation.experiment.pictures import labelled_pictures
 from deep_protection.evaluation.experiment.units import AttackUnit
-from deep_protection.evaluation.experiment.worker import as_array
 from deep_protection.evaluation.panel import figure_class
 from deep_protection.evaluation.report.document import Figure
 from deep_protection.evaluation.report.rows import CLEAN, Rows, attack_title
@@ -41,8 +41,10 @@ class Wrong:
 
 def examples(rows: Rows, defence: str, count: int, inputs: Path | None = None) -> list[Figure]:
     """A figure of up to ``count`` overfit and ``count`` underfit pictures, fitted once more; none without inputs."""
-    rule = PRESETS[defence].rule()
-    chosen = list(_chosen(rows, defence, rule.max_iterations, count)) if isinstance(rule, Fixed) else []
+    rule = PRESETS[defence].rule() if defence in PRESETS else None
+    if not isinstance(rule, Fixed):
+        return []
+    chosen = _chosen(rows, defence, rule.max_iterations, count)
     found = _Found(rows.folder, inputs or rows.folder / "inputs")
     lines = [line for wrong in chosen if (line := found.line(wrong, defence, rule.max_iterations)) is not None]
     if not lines:
