@@ -20,7 +20,7 @@ from torch import nn
 import deep_protection as dp
 from deep_protection import Calibration, Classifier, Detection, ExtractedText
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
-from deep_protection.detection import calibrate, gather, look
+from deep_protection.detection import classifier_responses, compute_evidence
 from deep_protection.errors import DeepProtectionError, MissingExtraError
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.images import bytes_format, encode, read_image, take_picture
@@ -174,9 +174,9 @@ def tiny_classifier() -> tuple[Classifier, Calibration]:
         )
     model = Classifier(network, name="tiny", preprocess=ResizeAndCrop(resize=32, crop=32))
     pixels = [model.preprocess(picture) for picture, _ in imagenet_samples()[:20]]
-    answers = look(pixels, model, iterations=0, options=dp.FitOptions(workers=1))
-    evidence = [gather(picture, each) for picture, each in zip(pixels, answers, strict=True)]
-    return model, calibrate(evidence, classifier="tiny", iterations=0, pictures="samples")
+    answers = classifier_responses(pixels, model, iterations=0, options=dp.FitOptions(workers=1))
+    evidence = [compute_evidence(picture, each) for picture, each in zip(pixels, answers, strict=True)]
+    return model, Calibration.from_evidence(evidence, classifier="tiny", iterations=0, description="samples")
 
 
 def _seen(data: bytes, suffix: str) -> Seen | None:

@@ -15,7 +15,14 @@ from test_cli import refused, run
 from torch import Tensor
 
 import deep_protection as dp
-from deep_protection.detection import EVIDENCE, Responses, calibrate, classifier_pixels, gather, look
+from deep_protection.detection import (
+    EVIDENCE,
+    Calibration,
+    Responses,
+    classifier_pixels,
+    classifier_responses,
+    compute_evidence,
+)
 from deep_protection.detection.evidence import direction, odds_against, specks
 from deep_protection.detection.specks import find_specks
 from deep_protection.evaluation import imagenet_samples
@@ -24,9 +31,8 @@ from deep_protection.evaluation import imagenet_samples
 @pytest.fixture(scope="module")
 def known(lite0: dp.Classifier) -> dp.Calibration:
     """A quick calibration on foolbox's 20 photographs."""
-    pixels = [lite0.preprocess(picture) for picture, _ in imagenet_samples()]
-    evidence = [gather(*both) for both in zip(pixels, look(pixels, lite0, iterations=0), strict=True)]
-    return calibrate(evidence, classifier="lite0", iterations=0, pictures="foolbox's 20 photographs")
+    photographs = (picture for picture, _ in imagenet_samples())
+    return dp.calibrate(photographs, lite0, quick=True, description="foolbox's 20 photographs")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +98,7 @@ def test_no_more_clean_pictures_are_flagged_than_was_asked_for() -> None:
     for number in range(draws):
         values = draw.standard_t(4, size=(pictures + 50, len(EVIDENCE))).tolist()
         evidence = [dict(zip(EVIDENCE, each, strict=True)) for each in values]
-        made = calibrate(evidence[:pictures], classifier="any", iterations=0, pictures="drawn")
+        made = Calibration.from_evidence(evidence[:pictures], classifier="any", iterations=0, description="drawn")
         flagged[number] = np.mean([made.p_value(made.score(each)) <= 0.1 for each in evidence[pictures:]])
     # 0.1 for scores that do not depend on the calibration; by a scale that has seen the pictures it is 0.125, and one
     # that each picture is left out of errs on the safe side.
@@ -134,7 +140,7 @@ def test_what_cannot_be_kept_is_refused(known: dp.Calibration, recognised: tuple
     with pytest.raises(dp.OptionError, match="no calibration for classifier 'mine'"):
         dp.Calibration.shipped("mine")
     with pytest.raises(dp.DeepProtectionError, match="at least 20 clean pictures, got 1"):
-        calibrate([dict.fromkeys(EVIDENCE, 0.0)], classifier="any", iterations=0, pictures="one")
+        Calibration.from_evidence([dict.fromkeys(EVIDENCE, 0.0)], classifier="any", iterations=0, description="one")
     with pytest.raises(dp.OptionError, match="cannot be read"):
         dp.Calibration.load("nowhere.json")
 
@@ -152,11 +158,11 @@ def test_a_network_is_asked_in_its_own_type(recognised: tuple[Tensor, Tensor]) -
 
     picture = recognised[0][:1].double()
     assert dp.protect(Picky())(picture).dtype == torch.float64
-    assert len(look([picture[0].float()], Picky(), iterations=0)) == 1
+    assert len(classifier_responses([picture[0].float()], Picky(), iterations=0)) == 1
     broken = Picky()
     broken.weight.data.fill_(float("nan"))
     with pytest.raises(dp.ClassifierError, match="not finite"):
-        look([picture[0].float()], broken, iterations=0)
+        classifier_responses([picture[0].float()], broken, iterations=0)
 
 
 def test_the_figures_are_what_their_formulas_say() -> None:
@@ -166,7 +172,9 @@ def test_the_figures_are_what_their_formulas_say() -> None:
     rows = second.log().expand(4, 2)
     found = Responses(first.log(), torch.cat([first.log()[None], rows[1:]]), rows, rows, rows)
     assert found.agreement == pytest.approx(1, abs=1e-5)
-    assert gather(torch.zeros(3, 8, 8), found)["compression"] == pytest.approx(odds_against(0, second), abs=1e-5)
+    assert compute_evidence(torch.zeros(3, 8, 8), found)["compression"] == pytest.approx(
+        odds_against(0, second), abs=1e-5
+    )
     # The same shifts of a surer answer speak less for tampering; longer shifts of the same agreement speak more.
     surer = Responses(*(getattr(found, kind) for kind in ("original", "image", "restored", "compressed", "mild")))
     surer = replace(surer, original=torch.tensor([0.99, 0.01]).log())

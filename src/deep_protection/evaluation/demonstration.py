@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from deep_protection.attacks import ATTACKS, AttackSpec, attack
-from deep_protection.attacks.library import foolbox
+from deep_protection.attacks.libraries import foolbox
 from deep_protection.classifiers import Classifier, Prediction, load_classifier
 from deep_protection.errors import DeepProtectionError, OptionError
 from deep_protection.evaluation.accuracy import Accuracy

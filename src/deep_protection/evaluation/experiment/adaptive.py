@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deep_protection.attacks import AttackSpec
-from deep_protection.attacks.library import foolbox
+from deep_protection.attacks.libraries import foolbox
 from deep_protection.classifiers import Classifier
 from deep_protection.detection import Responses
 from deep_protection.evaluation.baselines import Baseline

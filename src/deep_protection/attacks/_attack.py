@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deep_protection.attacks.library import Attacked, class_logits, foolbox
+from deep_protection.attacks.libraries import Attacked, class_logits, foolbox
 from deep_protection.attacks.table import ATTACKS, AttackSpec
 from deep_protection.classifiers import evaluating, name_of, refuse_multi_label, try_out
 from deep_protection.errors import ClassifierError, OptionError

@@ -28,10 +28,10 @@ from deep_protection.detection import (
     ITERATIONS,
     Calibration,
     Responses,
-    gather,
-    kinds,
-    look,
+    classifier_responses,
+    compute_evidence,
     partial_restorations,
+    reference_images,
     repair_specks,
     respond,
 )
@@ -198,7 +198,7 @@ class ProtectedClassifier(nn.Module):
         repaired = straight_through(pixels, _repaired)
         if restored is None:
             restored = self._straight_through(repaired).unflatten(0, (len(pixels), self.fits))
-        return [kinds(*each, straight_through) for each in zip(repaired, restored, strict=True)]
+        return [reference_images(*each, straight_through) for each in zip(repaired, restored, strict=True)]
 
     def _respond(self, image: Tensor, asked: list[Tensor]) -> tuple[Responses, Tensor]:
         """The classifier's answers, and its logits for ``image``."""
@@ -222,7 +222,7 @@ class ProtectedClassifier(nn.Module):
         elif self.calibration is None:
             is_suspicious = is_agreement(seen)
         else:
-            measured = gather(image.detach().float(), seen)
+            measured = compute_evidence(image.detach().float(), seen)
             evidence = self.calibration.deviations(measured)
             p_value = self.calibration.p_value(self.calibration.score(measured))
             is_suspicious = p_value <= self.false_positive_rate
@@ -278,8 +278,8 @@ class ProtectedClassifier(nn.Module):
     def _suspicious(self, pixels: Tensor, calibration: Calibration, options: FitOptions) -> Tensor:
         """``N`` booleans: which images the detector flags."""
         own = [image.detach().float() for image in pixels]
-        seen = look(own, self.classifier, iterations=calibration.iterations, options=options)
-        scores = [calibration.score(gather(*both)) for both in zip(own, seen, strict=True)]
+        seen = classifier_responses(own, self.classifier, iterations=calibration.iterations, options=options)
+        scores = [calibration.score(compute_evidence(*both)) for both in zip(own, seen, strict=True)]
         flags = [calibration.p_value(score) <= self.false_positive_rate for score in scores]
         return torch.tensor(flags, dtype=torch.bool, device=pixels.device)
 
@@ -329,7 +329,7 @@ def _calibration(
     if is_needed:
         raise OptionError(
             'when="suspicious" needs a calibration for this network; make one on clean pictures with '
-            "deep_protection.detection.calibrate and pass it as calibration"
+            "deep_protection.calibrate and pass it as calibration"
         )
     return None
 

@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Unpack
 
 import torch
@@ -21,17 +22,19 @@ from deep_protection.classifiers import (
     try_out,
 )
 from deep_protection.detection.calibration import Calibration
-from deep_protection.detection.evidence import gather
+from deep_protection.detection.evidence import compute_evidence
 from deep_protection.detection.responses import MILD_QUALITY, STRONG_QUALITY, Responses, compress_range, respond
 from deep_protection.detection.specks import repair_specks
 from deep_protection.generators.fast import low_pass
 from deep_protection.images import Picture, take_picture, to_pillow
-from deep_protection.restoration import FitKeywords, FitOptions, find_preset, purify_each
+from deep_protection.restoration import FitKeywords, FitOptions, ImageLike, find_preset, purify_each
 
 Apply = Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]
 """From a tensor and a function of it to what the function gives."""
 ITERATIONS = 30
 """Of the partial restoration that is looked at: where the answer by contrast is best (docs/contrast.md)."""
+_AT_ONCE = 32
+"""Images of a calibration that are in memory together."""
 BASE_FACTOR = 4
 """Of the low-pass copy that stands for it where nothing is fitted."""
 
@@ -96,11 +99,11 @@ def detect(
     calibration.check_rate(false_positive_rate)
     pixels, single = classifier_pixels(images, model)
     begin = time.perf_counter()
-    seen = look(pixels, model, iterations=calibration.iterations, options=FitOptions(**options))
+    seen = classifier_responses(pixels, model, iterations=calibration.iterations, options=FitOptions(**options))
     seconds = (time.perf_counter() - begin) / max(1, len(pixels))
     found = []
     for picture, responses in zip(pixels, seen, strict=True):
-        evidence = gather(picture, responses)
+        evidence = compute_evidence(picture, responses)
         score = calibration.score(evidence)
         p_value = calibration.p_value(score)
         found.append(
@@ -118,7 +121,47 @@ def detect(
     return found[0] if single else found
 
 
-def look(
+def calibrate(
+    images: Iterable[ImageLike],
+    classifier: Classifier | str | os.PathLike[str] = "lite0",
+    *,
+    quick: bool = False,
+    description: str | None = None,
+    **options: Unpack[FitKeywords],
+) -> Calibration:
+    """Learn what clean images look like to the detector with ``classifier``. No attack and no label is needed.
+
+    >>> import deep_protection as dp
+    >>> calibration = dp.calibrate(photographs, "lite1")    # doctest: +SKIP
+
+    Args:
+        images: at least 20, one by one as for :func:`detect`; they are read as they are needed. The false-positive rate
+            holds for images like these; with N of them it can be 1 / (1 + N) at least.
+        classifier: as for :func:`detect`.
+        quick: for detecting without a fit.
+        description: what the images are, for whoever uses the calibration; None counts them.
+        options: as for :func:`detect`.
+
+    Raises:
+        ImageError: an image cannot be used. DeepProtectionError: there are too few.
+    """
+    model = classifier if isinstance(classifier, Classifier) else load_classifier(classifier)
+    iterations, given = 0 if quick else ITERATIONS, FitOptions(**options)
+    evidence: list[dict[str, float]] = []
+    source = iter(images)
+    while some := list(islice(source, _AT_ONCE)):
+        pixels = [_pixels(image, model) for image in some]
+        seen = classifier_responses(pixels, model, iterations=iterations, options=given)
+        evidence += [compute_evidence(*both) for both in zip(pixels, seen, strict=True)]
+    return Calibration.from_evidence(
+        evidence,
+        classifier=model.name,
+        iterations=iterations,
+        description=description or f"{len(evidence)} images",
+    )
+
+
+def classifier_responses(
     pixels: Sequence[Tensor],
     classifier: torch.nn.Module,
     *,
@@ -134,12 +177,12 @@ def look(
     asked = Asked(classifier, lambda given: log_probabilities(classifier, ask(classifier, given)))
     with evaluating(classifier):
         return [
-            respond(asked, picture, kinds(whole, made[None]))
+            respond(asked, picture, reference_images(whole, made[None]))
             for picture, whole, made in zip(pixels, repaired, restored, strict=True)
         ]
 
 
-def kinds(image: Tensor, restored: Tensor, apply: Apply | None = None) -> list[Tensor]:
+def reference_images(image: Tensor, restored: Tensor, apply: Apply | None = None) -> list[Tensor]:
     """What the classifier is asked about: ``N×3×H×W`` of each kind, from ``3×H×W`` without specks and its ``N×3×H×W``
     restorations.
 

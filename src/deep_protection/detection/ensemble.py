@@ -7,13 +7,13 @@ finds it so. Each is held to an equal share of the false-positive rate (Bonferro
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from deep_protection.detection._detect import Detection
 from deep_protection.detection.calibration import Calibration
-from deep_protection.detection.detect import Detection
 from deep_protection.errors import OptionError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opinions:
+class EnsembleDetection:
     """What the detector says of one picture with each of several classifiers."""
 
     p_value: float
@@ -22,16 +22,16 @@ class Opinions:
     by_classifier: Mapping[str, Detection] = field(hash=False)
 
 
-def joined(found: Mapping[str, Detection]) -> Opinions:
-    """One verdict from those of several classifiers, each found at its :func:`rate_each`."""
-    return Opinions(
+def combine(found: Mapping[str, Detection]) -> EnsembleDetection:
+    """One verdict from those of several classifiers, each found at its :func:`per_classifier_rate`."""
+    return EnsembleDetection(
         p_value=min(1.0, len(found) * min(each.p_value for each in found.values())),
         is_suspicious=any(each.is_suspicious for each in found.values()),
         by_classifier=found,
     )
 
 
-def rate_each(rate: float, calibrations: Sequence[Calibration]) -> float:
+def per_classifier_rate(rate: float, calibrations: Sequence[Calibration]) -> float:
     """Each classifier's share of the false-positive rate. Raises :class:`OptionError` when one cannot keep it."""
     share = rate / len(calibrations)
     for known in calibrations:
