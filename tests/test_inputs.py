@@ -116,6 +116,27 @@ def test_the_command_fills_floats_with_holes_too(tmp_path: Path) -> None:
         assert np.isfinite(np.asarray(made)).all()
 
 
+@pytest.mark.parametrize("kind", [lambda mask: mask.to_sparse(), lambda mask: mask.to("meta")], ids=["sparse", "meta"])
+def test_masks_without_values_are_refused(kind: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ImageError, match="the mask is"):
+        dp.inpaint(RAMP, kind(torch.from_numpy(HOLES)))
+
+
+def test_a_transparent_shade_of_sixteen_bits_is_said_to_be_lost() -> None:
+    picture = Image.fromarray((65535 * RAMP).astype(np.uint16))
+    picture.info["transparency"] = 0
+    assert take_picture(picture).notes == ("one shade of this 16-bit picture is transparent, which is not kept",)
+
+
+@pytest.mark.parametrize(("ink", "paper"), [(255, 0), (200, 0), (0, 1), (100, 1)])
+def test_ink_on_transparent_ground_is_seen_on_the_paper_that_shows_it(ink: int, paper: int) -> None:
+    drawn = np.zeros((30, 40, 4), np.uint8)
+    drawn[HOLES] = (ink, ink, ink, 255)
+    seen = take_picture(drawn).on_paper
+    assert (seen[:, ~torch.from_numpy(HOLES)] == paper).all()
+    assert torch.allclose(seen[:, torch.from_numpy(HOLES)], torch.tensor(ink / 255))
+
+
 # Folders and outputs.
 
 
@@ -195,6 +216,66 @@ def test_the_same_photograph_is_judged_the_same_in_every_type(photograph: Image.
     ):
         found = dp.detect(given, quick=True)
         assert (found[0] if isinstance(found, list) else found).evidence == expected.evidence
+
+
+# DICOM.
+
+
+def dicom(values: np.ndarray[Any, Any], **elements: Any) -> bytes:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+
+    file = Dataset()
+    file.file_meta = FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file.file_meta.MediaStorageSOPClassUID = file.SOPClassUID = SecondaryCaptureImageStorage
+    file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID = generate_uid()
+    file.Rows, file.Columns = values.shape
+    file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
+    file.BitsAllocated, file.BitsStored, file.HighBit = 16, 16, 15
+    file.PixelRepresentation, file.PixelData = int(values.dtype.kind == "i"), values.tobytes()
+    for name, value in elements.items():
+        setattr(file, name, value)
+    data = io.BytesIO()
+    file.save_as(data, enforce_file_format=True)
+    return data.getvalue()
+
+
+def test_dicom_padding_of_signed_pixels_may_be_written_unsigned() -> None:
+    from pydicom import dcmread
+
+    values = (3000 * RAMP).astype(np.int16)
+    values[:, :5] = -2000
+    file = dcmread(io.BytesIO(dicom(values)))
+    file.add_new("PixelPaddingValue", "US", 65536 - 2000)
+    data = io.BytesIO()
+    file.save_as(data)
+    seen = take_picture(data.getvalue()).pixels[0].numpy()
+    expected = (values - values[:, 5:].min()) / np.ptp(values[:, 5:])
+    assert np.allclose(seen[:, 5:], expected[:, 5:], atol=1e-4)
+    assert (seen[:, :5] == 0).all()
+
+
+def test_dicom_bits_that_lie_high_are_the_same_values() -> None:
+    values = (4095 * RAMP).astype(np.uint16)
+    low, high = dicom(values, BitsStored=12, HighBit=11), dicom(values << 4, BitsStored=12, HighBit=15)
+    window = {"WindowCenter": 2048, "WindowWidth": 4096}
+    assert torch.equal(take_picture(low).pixels, take_picture(high).pixels)
+    shown = [
+        take_picture(dicom(each, BitsStored=12, HighBit=bit, **window)).pixels
+        for each, bit in ((values, 11), (values << 4, 15))
+    ]
+    assert torch.equal(*shown)
+
+
+def test_dicom_of_floats_or_without_pixels_is_called_that() -> None:
+    values = (4095 * RAMP).astype(np.uint16)
+    for message, elements in {
+        "without a picture": {"PixelData": b""},
+        "pixels of floats": {"FloatPixelData": RAMP.tobytes()},
+    }.items():
+        with pytest.raises(ImageError, match=message):
+            take_picture(dicom(values, **elements))
 
 
 # Classifiers.

@@ -11,7 +11,7 @@ from torch import Tensor
 from deep_protection.arguments import real
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import ProgressCallback
-from deep_protection.images import Picture, Taken, take_picture
+from deep_protection.images import Picture, Taken, check_dense, take_picture
 from deep_protection.purification import Seen, joined, purify, purify_each, with_holes
 from deep_protection.restoration.presets import DEJPEG, DENOISE, INPAINT, with_fits
 from deep_protection.stopping import CLOSER, StopRule
@@ -146,6 +146,8 @@ def with_missing(picture: Picture, missing: Tensor) -> Seen | None:
 
 def missing_pixels(mask: Any) -> Tensor:
     """``H×W`` bool, true where a pixel is missing, of any mask that :func:`inpaint` takes."""
+    if isinstance(mask, Tensor):
+        check_dense(mask, "the mask")
     if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
         mask = torch.from_numpy(mask)
     if isinstance(mask, Tensor) and mask.dtype == torch.bool:
