@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from deep_protection.images.alpha import on_white, visible
+from deep_protection.images.alpha import on_paper, visible
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,5 +34,5 @@ class Picture:
 
     @property
     def on_paper(self) -> Tensor:
-        """``pixels`` as they are seen on white paper."""
-        return self.pixels if self.alpha is None else on_white(self.pixels, self.alpha)
+        """``pixels`` as they are seen on white paper, or on black where all that is seen is pale."""
+        return self.pixels if self.alpha is None else on_paper(self.pixels, self.alpha)

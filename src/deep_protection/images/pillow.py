@@ -127,6 +127,8 @@ def _from_sixteen_bit(image: Image.Image, notes: tuple[str, ...]) -> Picture:
             f"integer picture with values {values.min()} to {values.max()}; 16-bit pictures hold 0 to 65535"
         )
     mode, kept = image.mode, _kept(image, "icc_profile")
+    if "transparency" in image.info:
+        notes = (*notes, "one shade of this 16-bit picture is transparent, which is not kept")
 
     def rebuild(pixels: Tensor) -> Image.Image:
         restored = Image.fromarray(to_grey(pixels, 65535))

@@ -1,5 +1,6 @@
 """Fits whose progress is told: several jobs of one kind at once, each with its own rule, budget and cancellation."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -44,6 +45,8 @@ class Told:
         self._pace, self._pace_between = Pace(REPORTS_A_SECOND), Pace(REPORTS_A_SECOND)
         self._asked: tuple[Tensor, Tensor] | None = None
         self._part = 0
+        self._saying = threading.Lock()  # checkpoints come from the fit's thread, what lies between from another
+        self._furthest = 0
 
     def ask(self, pixels: Tensor) -> Tensor:
         """``1×3×H×W`` to logits, remembered so that the same picture is not classified twice."""
@@ -66,14 +69,21 @@ class Told:
                 self.course.append({"iteration": point.iteration, **known})
             if self._pace.allows():
                 shown = preview(picture) if self.whole and self.work.is_watched() else None
-                self.work.tell({**self._place(point.iteration, limit), **known, "preview": shown})
+                self._say({**self._place(point.iteration, limit), **known, "preview": shown})
 
         return told
 
     def report(self, progress: Progress) -> None:
         """Between checkpoints: only how far it is."""
         if progress.iteration % self._every and self._pace_between.allows():
-            self.work.tell(self._place(progress.iteration, progress.max_iterations))
+            self._say(self._place(progress.iteration, progress.max_iterations))
+
+    def _say(self, progress: dict[str, Any]) -> None:
+        """Tell it, unless something further was told while it was made: nobody's progress goes back."""
+        with self._saying:
+            if progress["iteration"] >= self._furthest:
+                self._furthest = progress["iteration"]
+                self.work.tell(progress)
 
     def _place(self, iteration: int, limit: int) -> dict[str, Any]:
         return {"iteration": self._part * limit + iteration, "limit": self.parts * limit}
