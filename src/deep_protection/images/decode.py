@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from deep_protection.errors import ImageError, ImageTooLargeError, MissingExtraError
 from deep_protection.images import dicom
 from deep_protection.images.depth import bits_a_value, check_planes, in_full_range
-from deep_protection.images.kinds import HEAD, unread_kind
+from deep_protection.images.kinds import HEAD, read_kind, unread_kind
 from deep_protection.images.limits import MAX_BYTES, MAX_PIXELS, check_size
 from deep_protection.images.pillow import SIXTEEN_BIT
 from deep_protection.images.unprinted import nothing_printed
@@ -46,7 +46,7 @@ def read_image(source: Source, name: str = "") -> tuple[Image.Image, str, tuple[
         with _decoding(what):
             image, notes = dicom.opened(data, what)
         return image, dicom.FORMAT, notes
-    with _decoding(what, unread_kind(data[:HEAD])):
+    with _decoding(what, data[:HEAD]):
         opened = _header(BytesIO(data), what, MAX_PIXELS)
         frames = getattr(opened, "n_frames", 1)  # TIFF has to walk through the file to know
         bits = bits_a_value(opened, data)
@@ -70,7 +70,7 @@ def check_header(data: bytes | BinaryIO, most: int = MAX_PIXELS) -> tuple[str, i
     if size == 0:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
     file.seek(0)
-    with _decoding(what, unread_kind(file.read(HEAD))):
+    with _decoding(what, file.read(HEAD)):
         opened = _header(file, what, most)
     return opened.format or "", opened.width, opened.height
 
@@ -120,8 +120,8 @@ def file_bytes(source: str | os.PathLike[str]) -> bytes:
 
 
 @contextmanager
-def _decoding(what: str, kind: str | None = None) -> Iterator[None]:
-    """Turn everything Pillow says of a bad file, or of one of a ``kind`` that is not read, into one clear error."""
+def _decoding(what: str, head: bytes = b"") -> Iterator[None]:
+    """Turn everything Pillow says of a bad file that begins with ``head`` into one clear error."""
     try:
         # Half-broken metadata warns; a picture that decodes is good enough.
         with warnings_silenced(), nothing_printed():
@@ -129,8 +129,13 @@ def _decoding(what: str, kind: str | None = None) -> Iterator[None]:
     except (ImageError, MissingExtraError):
         raise
     except UnidentifiedImageError:
-        if kind is not None:
+        if kind := unread_kind(head):
             raise ImageError(f"{what} is {kind}, which is not read; save it as JPEG or PNG") from None
+        if kind := read_kind(head):
+            raise ImageError(
+                f"{what} begins as {kind} does, but is damaged or of a sort that is not read; get it again, or save it "
+                "as PNG with 8 bits a colour, or 16 of grey"
+            ) from None
         raise ImageError(f"{what} is not a picture of a known format; give PNG, JPEG, WebP, TIFF, BMP or GIF") from None
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(
