@@ -271,6 +271,18 @@ def service_faults(
     measured.run(out, kills, seed)
 
 
+@app.command(name="service-breakdowns")
+def service_breakdowns(
+    only: Annotated[str, typer.Option(help="Trials, joined by ';'. Default: all.")] = "",
+    side: Annotated[int, typer.Option(min=300, help="Of the stippled scan, in pixels.")] = 6000,
+    out: Out = SERVICE / "breakdowns.jsonl",
+) -> None:
+    """One thing broken at a time, a worker, the dispatcher, the job table: what becomes of every job."""
+    from benchmarks import service_breakdowns as measured
+
+    measured.run(out, only.split(";") if only else [], side)
+
+
 @app.command(name="service-fuzz")
 def service_fuzz(
     requests: Annotated[int, typer.Option(min=1, help="In all, at least.")] = 10_000,

@@ -27,7 +27,7 @@ from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, Att
 from deep_protection.evaluation.experiment.worker import as_array
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.protection import contrast, decide
-from deep_protection.purification import purify
+from deep_protection.restoration import purify
 
 RESULTS = Path(__file__).parents[1] / "docs/results/contrast/search.json"
 QUALITIES = (15, 25, 40, 75)

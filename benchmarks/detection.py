@@ -24,6 +24,7 @@ from deep_protection.evaluation.experiment.pictures import answer_to, labelled_p
 from deep_protection.evaluation.experiment.plan import CLEAN
 from deep_protection.evaluation.experiment.units import Attacked, AttackUnit
 from deep_protection.evaluation.experiment.worker import Worker, as_array
+from deep_protection.restoration import FitOptions
 
 Others = dict[str, Callable[[Tensor, Tensor], float]]
 """Name of a detector to what it makes of a picture and the classifier's answer to it."""
@@ -86,7 +87,7 @@ def _row(
     row = dict(about)
     for title, iterations in (("fit", ITERATIONS), ("quick", 0)):
         begin = time.process_time()
-        seen = look([pixels], classifier, iterations=iterations, workers=1)[0]
+        seen = look([pixels], classifier, iterations=iterations, options=FitOptions(workers=1))[0]
         row[title] = {key: round(value, 5) for key, value in gather(pixels, seen).items()}
         row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
     row["predicted"] = int(seen.original.argmax())

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from deep_protection.evaluation import BASELINES
 from deep_protection.fitting import Recipe
 from deep_protection.generators import GENERATORS
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 
 ADDED_LATER = [("detail", None)]
 """Settings that came when there were rows already, with the value that those rows were made with: a setting that does

@@ -48,7 +48,7 @@ _MODES = {
 _WHY = {
     "truncated or damaged": "damaged",
     "is not a picture of a known format": "unknown",
-    "is damaged or of a sort": "unknown sort",
+    "damaged or of a sort": "unknown sort",
     "no palette": "no palette",
     "has no pixels": "no pixels",
     "million pixels, the limit is": "too large",
@@ -176,7 +176,7 @@ def tiny_classifier() -> tuple[Classifier, Calibration]:
         )
     model = Classifier(network, name="tiny", preprocess=ResizeAndCrop(resize=32, crop=32))
     pixels = [model.preprocess(picture) for picture, _ in imagenet_samples()[:20]]
-    answers = look(pixels, model, iterations=0, workers=1)
+    answers = look(pixels, model, iterations=0, options=dp.FitOptions(workers=1))
     evidence = [gather(picture, each) for picture, each in zip(pixels, answers, strict=True)]
     return model, calibrate(evidence, classifier="tiny", iterations=0, pictures="samples")
 
@@ -239,12 +239,12 @@ def _read(path: Path, seen: Seen) -> str:
 
 
 def _purify(given: Path | bytes, seen: Seen | None, written: str) -> str:
-    made = dp.purify(given, stop="fixed:1", workers=1)
     if isinstance(given, bytes):
-        with Image.open(BytesIO(made)) as opened:
+        with Image.open(BytesIO(dp.purify(given, stop="fixed:1", workers=1))) as opened:
             size, kind = opened.size, opened.format
         wanted = bytes_format(read_image(given)[1])
         return _is((*size, kind), (*(seen.size if seen else (0, 0)), wanted))
+    made = dp.purify(given, stop="fixed:1", workers=1)
     with Image.open(BytesIO(encode(made, written))) as opened:
         if opened.size != made.size:
             return f"wrong: written as {opened.size}"

@@ -15,7 +15,7 @@ from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.pictures import answer_to, labelled_pictures
 from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, AttackUnit, DefenceUnit, Judged
 from deep_protection.evaluation.experiment.worker import Worker, as_array
-from deep_protection.purification import PRESETS, Preset
+from deep_protection.restoration import PRESETS, Preset
 
 RESULTS = Path("docs/results/adaptive/harder.jsonl")
 SEEDS = (1, 2, 3)

@@ -23,7 +23,7 @@ from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
 from benchmarks.pictures import CACHE, Subject, attacked, digest, first
 from deep_protection.classifiers import Classifier, load_classifier
-from deep_protection.seeds import picture_seed
+from deep_protection.seeds import image_seed
 
 
 class LongFit(Protocol):
@@ -73,7 +73,7 @@ def fit_one(
     known = rows.matching(out, key)
     if any(row["iteration"] >= limit for row in known):
         return
-    fit = make(given, picture_seed(0, given))
+    fit = make(given, image_seed(0, given))
     # Of this very picture: under another attack of the same name a fit that was begun is no beginning.
     state_file = CACHE / f"{method}-{name}-{subject.name.replace('/', '-')}-{digest(given)}.pt"
     cpu = seconds = 0.0

@@ -19,7 +19,7 @@ from benchmarks.judge import judge
 from benchmarks.pictures import Subject, attacked, first
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation import BASELINES
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 
 BATCH = 32
 """Pictures fitted, and written down, at a time; one where a picture takes many minutes."""

@@ -26,7 +26,7 @@ from deep_protection import Classifier, load_classifier, purify
 from deep_protection.classifiers import Asked
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.images import encode, to_pillow
-from deep_protection.purification import find_preset
+from deep_protection.restoration import find_preset
 
 ROUNDS = 5
 SAMPLE_SECONDS = 10.0

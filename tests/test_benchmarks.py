@@ -45,7 +45,7 @@ def test_paper_and_the_published_recipe_do_the_same_maths(square: Tensor) -> Non
     places = [(name, which) for name, layer in generator.layers().items() for which in ("weight", "bias")]
     given = {place: laid_out(weights.detach()) for place, weights in zip(places, theirs, strict=True)}
     ours = Networks(generator, 1, torch.float32, torch.device("cpu"))
-    ours.put(0, square, seed=0)
+    ours.init_row(0, square, seed=0)
     drawn, expected = ours(), published.network(published.noise)
     assert torch.allclose(drawn, expected, atol=1e-4)
     gradient = ours.gradient((drawn - square).square().mean())
@@ -150,8 +150,8 @@ def test_a_fingerprint_tells_recipes_apart_but_not_checkpoints() -> None:
     recipe = Recipe(generator="fast")
     assert of_recipe(replace(recipe, checkpoint_every=7)) == of_recipe(recipe)
     others = [
-        replace(recipe, huber=0.1),
-        replace(recipe, detail=Detail(above=0.1, below=0.2)),
+        replace(recipe, huber_delta=0.1),
+        replace(recipe, detail=Detail(low=0.1, high=0.2)),
         Recipe(generator="paper"),
     ]
     assert len({of_recipe(other) for other in [recipe, *others]}) == 4

@@ -132,6 +132,7 @@ def tensors(draw: Draw) -> Given:
             tensor = tensor.repeat_interleave(2, dim=-1)[..., ::2]
         case "expanded" if tensor.ndim > 2 and tensor.shape[0] > 0:
             tensor = tensor[:1].expand(tensor.shape)
+            in_range = in_range or bool(((tensor >= 0) & (tensor <= 1)).all())
         case "nowhere":
             tensor = tensor.to("meta")
         case "sparse" if kind != torch.uint16:  # PyTorch makes none

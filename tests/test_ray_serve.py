@@ -23,14 +23,14 @@ from pydantic import ValidationError
 import deep_protection as dp
 from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.quiet import warnings_silenced
-from deep_protection.service.kinds import KINDS
-from deep_protection.service.making import make
-from deep_protection.service.options import ProtectOptions
+from deep_protection.service.jobs.job_types import KINDS
+from deep_protection.service.jobs.options import ProtectOptions
+from deep_protection.service.jobs.worker_process import TOKEN_VARIABLE
 from deep_protection.service.ray_serve import Arguments, build, create_front, over
-from deep_protection.service.replica import Replica
 from deep_protection.service.settings import Settings
-from deep_protection.service.workers import TOKEN_VARIABLE
-from deep_protection.service.workshop import Made, Work, Workshop
+from deep_protection.service.workers.handlers import make
+from deep_protection.service.workers.replica import Ended, Replica
+from deep_protection.service.workers.worker_context import Made, Work, Workshop
 
 TOKEN = "a token of this test"  # noqa: S105  (nothing is behind it)
 PATIENCE = 120.0
@@ -307,6 +307,32 @@ def test_a_token_is_asked_for_under_a_prefix_too(root: str) -> None:
     answer = asyncio.run(ask())
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "no_token")
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_pictures_are_read_beside_the_loop(monkeypatch: pytest.MonkeyPatch, small: Image.Image) -> None:
+    """Read in it, a slow disk kept every other request of a front waiting."""
+    small.save(buffer := BytesIO(), "PNG")
+    read = Path.read_bytes
+    readers: list[int] = []
+
+    def noting(path: Path) -> bytes:
+        readers.append(threading.get_ident())
+        return read(path)
+
+    async def fit(kind: str, options: dict[str, Any], inputs: dict[str, bytes]) -> Ended:
+        assert (kind, options["top"], inputs) == ("classify", 1, {"image": buffer.getvalue()})
+        return Ended(started=0.0, ended=0.0, answer={"top": []})
+
+    async def ask() -> httpx.Response:
+        door = httpx.ASGITransport(create_front(NEVER, fit))
+        async with httpx.AsyncClient(transport=door, base_url="http://127.0.0.1") as client:
+            headers = {"Content-Type": "image/png", "Authorization": f"Bearer {TOKEN}"}
+            return await client.post("/v1/classify?top=1", content=buffer.getvalue(), headers=headers)
+
+    monkeypatch.setattr(Path, "read_bytes", noting)
+    assert asyncio.run(ask()).json()["answer"] == {"top": []}
+    assert readers
+    assert threading.get_ident() not in readers
 
 
 def test_arguments_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

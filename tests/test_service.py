@@ -24,9 +24,9 @@ from deep_protection.cli.client import client_command
 from deep_protection.detection import ITERATIONS, repair_specks
 from deep_protection.errors import DeepProtectionError
 from deep_protection.images import take_picture
-from deep_protection.service.app import create_app
+from deep_protection.service.api.app import create_app
 from deep_protection.service.client import Client, ServiceError
-from deep_protection.service.kinds import KINDS
+from deep_protection.service.jobs.job_types import KINDS
 from deep_protection.service.settings import Settings
 
 PNG = {"Content-Type": "image/png"}

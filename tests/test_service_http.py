@@ -21,10 +21,10 @@ from PIL import Image
 
 import deep_protection as dp
 from deep_protection.classifiers.retry_after import retry_after
-from deep_protection.service.accept import wants_picture
-from deep_protection.service.app import create_app
+from deep_protection.service.api.accept import wants_picture
+from deep_protection.service.api.app import create_app
 from deep_protection.service.client import Client
-from deep_protection.service.job import Job
+from deep_protection.service.jobs.job import Job
 from deep_protection.service.settings import Settings
 
 PNG = {"Content-Type": "image/png"}

@@ -16,7 +16,7 @@ from benchmarks.served import Served
 from PIL import Image
 
 from deep_protection.errors import DeepProtectionError, OptionError
-from deep_protection.service.server import listen
+from deep_protection.service.api.server import listen
 from deep_protection.service.settings import Settings
 
 TOKEN = "a-token-that-nobody-guesses"  # noqa: S105  (of a service that lives for a minute)

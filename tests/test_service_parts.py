@@ -16,19 +16,19 @@ import pytest
 from PIL import Image
 
 from deep_protection.errors import CancelledError, OutputError
-from deep_protection.service.files import DamagedError, Files
-from deep_protection.service.job import Job
-from deep_protection.service.limits import check_picture, other_kind
-from deep_protection.service.making import make
-from deep_protection.service.options import AttackOptions, UpscaleOptions
-from deep_protection.service.problems import Problem
-from deep_protection.service.queue import FairQueue
-from deep_protection.service.replica import as_ended
+from deep_protection.service.api.errors import Problem
+from deep_protection.service.api.uploads import check_picture, other_kind
+from deep_protection.service.jobs.job import Job
+from deep_protection.service.jobs.job_files import DamagedError, Files
+from deep_protection.service.jobs.job_store import Store
+from deep_protection.service.jobs.options import AttackOptions, UpscaleOptions
+from deep_protection.service.jobs.queue import FairQueue
+from deep_protection.service.jobs.worker_process import Message, WorkerProcess
 from deep_protection.service.settings import Settings
-from deep_protection.service.store import Store
-from deep_protection.service.worker import Worker
-from deep_protection.service.workers import Message, WorkerProcess
-from deep_protection.service.workshop import Made, Work, Workshop, png
+from deep_protection.service.workers.handlers import make
+from deep_protection.service.workers.replica import as_ended
+from deep_protection.service.workers.worker import Worker
+from deep_protection.service.workers.worker_context import Made, Work, Workshop, png
 
 
 def job(name: str) -> Job:
@@ -70,8 +70,9 @@ def test_a_job_ends_once(tmp_path: Path) -> None:
     assert store.start("a")
     assert not store.start("a")
     wins: list[bool] = []
-    rivals = [Thread(target=lambda: wins.append(store.finish("a", {"by": 1}, {}))) for _ in range(4)]
-    rivals.append(Thread(target=lambda: wins.append(store.cancel("a"))))
+    others = [Store(tmp_path / "jobs.db") for _ in range(5)]
+    rivals = [Thread(target=lambda one=one: wins.append(one.finish("a", {"by": 1}, {}))) for one in others[:4]]
+    rivals.append(Thread(target=lambda: wins.append(others[4].cancel("a"))))
     for rival in rivals:
         rival.start()
     for rival in rivals:
@@ -79,12 +80,8 @@ def test_a_job_ends_once(tmp_path: Path) -> None:
     assert sum(wins) == 1
     assert not store.fail("a", "late", "too late")
     assert not store.requeue("a", died=True)
-    store.close()
-    with sqlite3.connect(tmp_path / "jobs.db") as table:
-        states = [row[0] for row in table.execute("SELECT state FROM transitions WHERE job = 'a' ORDER BY rowid")]
-    table.close()
-    assert states[:2] == ["queued", "running"]
-    assert len(states) == 3
+    for each in (store, *others):
+        each.close()
 
 
 def test_jobs_are_kept_over_a_restart(tmp_path: Path) -> None:
@@ -96,8 +93,53 @@ def test_jobs_are_kept_over_a_restart(tmp_path: Path) -> None:
     again = Store(tmp_path / "jobs.db")
     assert [each.id for each in again.in_state("queued")] == ["b", "c"]
     assert [each.id for each in again.in_state("running")] == ["a"]
-    assert again.counts() == {"queued": 2, "running": 1}
     again.close()
+
+
+def test_a_table_that_is_moved_while_it_is_open_is_known(tmp_path: Path) -> None:
+    store, path, away = Store(tmp_path / "jobs.db"), tmp_path / "jobs.db", tmp_path / "away.db"
+    store.add(job("a"))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["jobs.db", "jobs.db-journal"]
+    assert (tmp_path / "jobs.db-journal").stat().st_size == 0, "the table is the whole of it"
+    assert not store.is_moved
+    path.rename(away)
+    assert store.is_moved
+    with pytest.raises(sqlite3.OperationalError):
+        store.add(job("b"))
+    Store(path).close()
+    assert store.is_moved, "another in its place is not it"
+    away.replace(path)
+    assert not store.is_moved
+    store.add(job("b"))
+    store.close()
+
+
+def test_a_journal_without_its_table_is_not_deleted(tmp_path: Path) -> None:
+    """SQLite would, and the table could not be put back."""
+    for end in ("-wal", "-journal"):
+        journal = tmp_path / f"jobs.db{end}"
+        journal.write_bytes(b"what the table needs")
+        with pytest.raises(OutputError, match="is still there"):
+            Store(tmp_path / "jobs.db")
+        assert journal.read_bytes() == b"what the table needs"
+        journal.unlink()
+
+
+def test_a_table_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    store = Store(path)
+    store.add(job("a"))
+    store.close()
+    with sqlite3.connect(path) as table:
+        table.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA user_version = 1; CREATE TABLE transitions (job, state, at);"
+            "CREATE TRIGGER note_new AFTER INSERT ON jobs BEGIN INSERT INTO transitions VALUES (new.id, '', 0); END;"
+        )
+    table.close()
+    store = Store(path)
+    store.add(job("b"))
+    assert store.ids() == {"a", "b"}
+    store.close()
 
 
 def test_results_expire_and_rows_are_forgotten(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ from benchmarks.served import Served
 from fastapi import FastAPI
 from PIL import Image
 
-from deep_protection.service.app import create_app
+from deep_protection.service.api.app import create_app
+from deep_protection.service.api.errors import Problem
 from deep_protection.service.client import ServiceError
-from deep_protection.service.job import Job
-from deep_protection.service.jobs import LISTENERS, Jobs
-from deep_protection.service.problems import Problem
+from deep_protection.service.jobs.job import Job
+from deep_protection.service.jobs.job_store import Store
+from deep_protection.service.jobs.manager import LISTENERS, Jobs
+from deep_protection.service.jobs.tasks import Tasks
 from deep_protection.service.settings import Settings, share_of_one
-from deep_protection.service.store import Store
-from deep_protection.service.tasks import Tasks
 
 ID = 32 * "a"
 

@@ -44,7 +44,7 @@ def serve_command(
 ) -> int:
     """Serve restorations over HTTP, with a page at /. Jobs survive a crash: start it again and it goes on."""
     try:
-        from deep_protection.service.server import build_server, listen
+        from deep_protection.service.api.server import build_server, listen
         from deep_protection.service.settings import Settings
     except ImportError as error:
         raise MissingExtraError(

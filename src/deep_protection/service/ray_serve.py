@@ -5,6 +5,7 @@
 them to replicas, whose number follows the load.
 """
 
+import asyncio
 import os
 import secrets
 import tempfile
@@ -21,20 +22,20 @@ from starlette.responses import JSONResponse, Response
 
 from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.quiet import importing_quietly
-from deep_protection.service import problems
-from deep_protection.service.arriving import landing
-from deep_protection.service.described import described
-from deep_protection.service.job import Job
-from deep_protection.service.jobs import MOST_DEATHS
-from deep_protection.service.kinds import KINDS, Kind, offered
-from deep_protection.service.limits import upload_places
+from deep_protection.service.api import errors as problems
+from deep_protection.service.api.errors import Problem
+from deep_protection.service.api.landing import landing
+from deep_protection.service.api.openapi import described
+from deep_protection.service.api.security import Guard
+from deep_protection.service.api.submission import asks_for_picture, client_of, picture, status_of, taken
+from deep_protection.service.api.uploads import upload_places
+from deep_protection.service.jobs.job import Job
+from deep_protection.service.jobs.job_types import KINDS, Kind, offered
+from deep_protection.service.jobs.manager import MOST_DEATHS
+from deep_protection.service.jobs.worker_process import TOKEN_VARIABLE
 from deep_protection.service.metrics import Metrics
-from deep_protection.service.problems import Problem
-from deep_protection.service.replica import Ended, Replica
-from deep_protection.service.security import Guard
 from deep_protection.service.settings import Settings
-from deep_protection.service.submitting import asks_for_picture, client_of, picture, status_of, taken
-from deep_protection.service.workers import TOKEN_VARIABLE
+from deep_protection.service.workers.replica import Ended, Replica
 
 OFFERED = ("protect", "detect", "classify")
 RETRY_SECONDS = 5
@@ -165,7 +166,7 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
                 try:
                     async with landing(Path(tempfile.gettempdir())) as place:
                         options, paths = await taken(request, kind, settings, place)
-                        inputs = {name: path.read_bytes() for name, path in paths.items()}
+                        inputs = {name: await asyncio.to_thread(path.read_bytes) for name, path in paths.items()}
                 except OSError:
                     message = "the disk of this front is full, or refuses; try again later"
                     raise Problem(503, message, code="storage", retry_after=RETRY_SECONDS) from None

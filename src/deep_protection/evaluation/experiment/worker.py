@@ -31,8 +31,8 @@ from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.evaluation.views import probabilities
 from deep_protection.fitting import FitTask, fit
 from deep_protection.logits import as_probabilities
-from deep_protection.purification import Preset, find_device, find_preset
-from deep_protection.seeds import picture_seed
+from deep_protection.restoration import Preset, find_device, find_preset
+from deep_protection.seeds import image_seed
 from deep_protection.stopping import Fixed, Oracle, StopRule, Trajectory, parse_stop, psnr, replay
 
 BEST = 99.0
@@ -59,7 +59,7 @@ class Worker:
         clean = torch.from_numpy(unit.clean).to(self.device)
         begin = time.perf_counter()
         try:
-            seed = picture_seed(unit.seed, clean)
+            seed = image_seed(unit.seed, clean)
             if unit.attack in CORRUPTIONS:
                 return _corrupted(unit, seed)
             label = torch.tensor([unit.label]).to(self.device)
@@ -189,14 +189,14 @@ class Worker:
         length = fit_length(unit.stops, preset, unit.iterations)
         every = preset.recipe.checkpoint_every
         for rule in fixed_rules(unit.stops, preset):
-            every = gcd(every, rule.limit)
+            every = gcd(every, rule.max_iterations)
         trajectories = [
             fit(
                 FitTask(
                     target=given,
                     recipe=replace(preset.recipe, checkpoint_every=every),
                     rule=Fixed(length),
-                    seed=picture_seed(unit.seed, given, number),
+                    seed=image_seed(unit.seed, given, number),
                     device=self.device,
                     keep_outputs=True,
                     companions=companions(unit.stops, preset),
@@ -247,12 +247,12 @@ def find_rule(stop: str, preset: Preset, known: Tensor | None = None, label: int
     answers = iter(known if known is not None else ())
     if name != Oracle.name:
         # The logarithm is a logit: softmax gives the probability back.
-        return preset.rule(stop).with_classifier(lambda _: next(answers).log()[None]).for_picture(0)
+        return preset.rule(stop).with_classifier(lambda _: next(answers).log()[None]).for_image(0)
     k = {"": 5, "top5": 5, "top1": 1}.get(which)
     if k is None or known is None:
         parse_stop(stop if k is None else "oracle")
-    rule = Oracle(lambda _: next(answers)[None], [label], k=k or 5, limit=10**9)
-    return rule.for_picture(0)
+    rule = Oracle(lambda _: next(answers)[None], [label], k=k or 5, max_iterations=10**9)
+    return rule.for_image(0)
 
 
 def fixed_rules(stops: tuple[str, ...], preset: Preset) -> Iterator[Fixed]:
@@ -271,10 +271,10 @@ def companions(stops: tuple[str, ...], preset: Preset) -> tuple[str, ...]:
 
 def fit_length(stops: tuple[str, ...], preset: Preset, iterations: int | None) -> int:
     """As long as the longest rule may take and as ``iterations``; the preset's own for an oracle that has neither."""
-    limits = [find_rule(stop, preset).limit for stop in stops if not stop.startswith(Oracle.name)]
+    limits = [find_rule(stop, preset).max_iterations for stop in stops if not stop.startswith(Oracle.name)]
     if iterations is not None:
         limits.append(iterations)
-    return max(limits, default=preset.rule().limit)
+    return max(limits, default=preset.rule().max_iterations)
 
 
 def _mean(trajectories: list[Trajectory]) -> Trajectory:
