@@ -30,7 +30,7 @@ FINE = ("right", "refused")
 LARGE = 100_000
 """Pixels of a picture from which on it is only read: a fit of it would take the time of hundreds of others."""
 WRITTEN = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
-EACH_TEXT, EACH_WORDS, EACH_LITE0 = 4, 400, 100
+EACH_TEXT, EACH_WORDS, EACH_LITE0 = 6, 800, 200
 """Of how many files one has its text layer taken out, its words read, and lite0 instead of a tiny classifier."""
 _MODES = {
     "1": "L",

@@ -86,7 +86,9 @@ def _header(file: BinaryIO, what: str, most: int) -> ImageFile.ImageFile:
 
 def upright(image: Image.Image, what: str = "the picture") -> Image.Image:
     """``image`` decoded, and turned as its EXIF orientation says it is to be seen."""
-    sideways = _lies_sideways(image)  # a TIFF turns itself when it is decoded, and says no more of it
+    # A TIFF turns itself when it is decoded, and says no more of it. A PNG is not asked before: it decodes itself then,
+    # and what is wrong with it would be said there, and not again.
+    is_turned = image.format == "TIFF" and _lies_sideways(image)
     with _decoding(what):
         image.load()
     if image.mode in ("P", "PA") and image.palette is None:
@@ -94,6 +96,7 @@ def upright(image: Image.Image, what: str = "the picture") -> Image.Image:
     try:
         with warnings_silenced(), nothing_printed():
             turned = ImageOps.exif_transpose(image)
+            sideways = is_turned or _lies_sideways(image)
         if sideways and "dpi" in turned.info:
             turned.info["dpi"] = tuple(reversed(turned.info["dpi"]))
         return turned
