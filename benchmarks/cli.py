@@ -303,7 +303,7 @@ def service_fuzz(
 
 @app.command(name="file-fuzz")
 def file_fuzz(
-    files: Annotated[int, typer.Option(min=1, help="In all; the first hundred or so are sound.")] = 3_500,
+    files: Annotated[int, typer.Option(min=1, help="In all; the first hundred or so are sound.")] = 3_200,
     seed: int = 0,
     seconds: Annotated[float, typer.Option(min=1, help="After which a file counts as hanging.")] = 180.0,
     kept: Annotated[Path, typer.Option(help="Folder for files at fault, made where there are any.")] = Path("faults"),

@@ -30,7 +30,7 @@ FINE = ("right", "refused")
 LARGE = 100_000
 """Pixels of a picture from which on it is only read: a fit of it would take the time of hundreds of others."""
 WRITTEN = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
-EACH_TEXT, EACH_WORDS, EACH_LITE0 = 3, 250, 40
+EACH_TEXT, EACH_WORDS, EACH_LITE0 = 6, 800, 200
 """Of how many files one has its text layer taken out, its words read, and lite0 instead of a tiny classifier."""
 _MODES = {
     "1": "L",
@@ -48,6 +48,8 @@ _MODES = {
 _WHY = {
     "truncated or damaged": "damaged",
     "is not a picture of a known format": "unknown",
+    "damaged or of a sort": "unknown sort",
+    "no palette": "no palette",
     "has no pixels": "no pixels",
     "million pixels, the limit is": "too large",
     "too many pixels": "too large",

@@ -69,6 +69,19 @@ def test_a_palette_that_is_missing_is_no_palette_made_up() -> None:
         take_picture(data)
 
 
+@pytest.mark.parametrize("kind", ["bytes", "path", "opened"])
+def test_a_png_with_damaged_content_is_refused(kind: str, tmp_path: Path) -> None:
+    """Pillow tells of it once only, and a PNG decodes itself when it is asked for its EXIF data."""
+    buffer = BytesIO()
+    Image.effect_noise((24, 18), 90).save(buffer, "PNG")
+    content = bytearray(buffer.getvalue())
+    content[content.find(b"IDAT") + 4] ^= 1
+    path = tmp_path / "damaged.png"
+    path.write_bytes(content)
+    with Image.open(path) as opened, pytest.raises(ImageError, match="truncated or damaged"):
+        take_picture({"bytes": bytes(content), "path": path, "opened": opened}[kind])
+
+
 def cut_off() -> bytes:
     """A packed TIFF whose end is missing: libtiff says so on standard error by itself."""
     buffer = BytesIO()

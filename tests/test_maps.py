@@ -175,6 +175,32 @@ def test_chains_go_along_letters_set_wide_and_are_read(reader: Reader) -> None:
     assert strip.corners.shape == (4, 2)
 
 
+@pytest.mark.parametrize("is_tall", [False, True])
+def test_a_narrow_strip_is_read_and_takes_no_more_than_a_sheet(
+    reader: Reader, is_tall: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine enlarges the shorter side to hundreds of pixels: a strip of 10×960 took gigabytes."""
+    strip = Image.new("RGB", (480, 22), PAPER)
+    ImageDraw.Draw(strip).text((200, 11), "Castle", BLACK, ImageFont.load_default(18), anchor="lm")
+    shown = strip.transpose(Image.Transpose.ROTATE_270) if is_tall else strip
+    asked: list[tuple[int, ...]] = []
+    engine = reader._engine
+
+    def watched(picture: NDArray[np.uint8], **options: bool) -> object:
+        asked.append(picture.shape)
+        return engine(picture, **options)
+
+    monkeypatch.setattr(reader, "_engine", watched)
+    (line,) = reader.read_sheet(np.asarray(shown))
+    assert line.text == "Castle"
+    along, across = line.corners.T[::-1] if is_tall else line.corners.T
+    assert 190 < along.min() < 210
+    assert 240 < along.max() < 280
+    assert -4 <= across.min() < across.max() <= 26
+    reader.read_sheet(np.asarray(shown.resize((1, 960) if is_tall else (960, 1))))
+    assert all(max(height, width) <= 4 * min(height, width) for height, width, _ in asked)
+
+
 def street(bend: float, *, has_sides: bool) -> Image.Image:
     """CHURCH set wide along a falling, bent line, and the sides of its street, which cut into heads and feet."""
     sheet = Image.new("RGB", (380, 260), PAPER)

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from deep_protection.errors import ImageError, ImageTooLargeError, MissingExtraError
 from deep_protection.images import dicom
 from deep_protection.images.depth import bits_a_value, check_planes, in_full_range, signed_notes
-from deep_protection.images.kinds import HEAD, TIFF, unread_kind
+from deep_protection.images.kinds import HEAD, read_kind, unread_kind
 from deep_protection.images.limits import MAX_BYTES, MAX_PIXELS, check_size
 from deep_protection.images.pillow import SIXTEEN_BIT
 from deep_protection.images.unprinted import nothing_printed
@@ -46,7 +46,7 @@ def read_image(source: Source, name: str = "") -> tuple[Image.Image, str, tuple[
         with _decoding(what):
             image, notes = dicom.opened(data, what)
         return image, dicom.FORMAT, notes
-    with _decoding(what, unread_kind(data[:HEAD])):
+    with _decoding(what, data[:HEAD]):
         opened = _header(BytesIO(data), what, MAX_PIXELS)
         frames = getattr(opened, "n_frames", 1)  # TIFF has to walk through the file to know
         bits = bits_a_value(opened, data)
@@ -71,7 +71,7 @@ def check_header(data: bytes | BinaryIO, most: int = MAX_PIXELS) -> tuple[str, i
     if size == 0:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
     file.seek(0)
-    with _decoding(what, unread_kind(file.read(HEAD))):
+    with _decoding(what, file.read(HEAD)):
         opened = _header(file, what, most)
     return opened.format or "", opened.width, opened.height
 
@@ -86,7 +86,9 @@ def _header(file: BinaryIO, what: str, most: int) -> ImageFile.ImageFile:
 
 def upright(image: Image.Image, what: str = "the picture") -> Image.Image:
     """``image`` decoded, and turned as its EXIF orientation says it is to be seen."""
-    sideways = _lies_sideways(image)  # a TIFF turns itself when it is decoded, and says no more of it
+    # A TIFF turns itself when it is decoded, and says no more of it. A PNG is not asked before: it decodes itself then,
+    # and what is wrong with it would be said there, and not again.
+    is_turned = image.format == "TIFF" and _lies_sideways(image)
     with _decoding(what):
         image.load()
     if image.mode in ("P", "PA") and image.palette is None:
@@ -94,6 +96,7 @@ def upright(image: Image.Image, what: str = "the picture") -> Image.Image:
     try:
         with warnings_silenced(), nothing_printed():
             turned = ImageOps.exif_transpose(image)
+            sideways = is_turned or _lies_sideways(image)
         if sideways and "dpi" in turned.info:
             turned.info["dpi"] = tuple(reversed(turned.info["dpi"]))
         return turned
@@ -129,8 +132,8 @@ def file_bytes(source: str | os.PathLike[str]) -> bytes:
 
 
 @contextmanager
-def _decoding(what: str, kind: str | None = None) -> Iterator[None]:
-    """Turn everything Pillow says of a bad file, or of one of a ``kind`` that is not read, into one clear error."""
+def _decoding(what: str, head: bytes = b"") -> Iterator[None]:
+    """Turn everything Pillow says of a bad file that begins with ``head`` into one clear error."""
     try:
         # Half-broken metadata warns; a picture that decodes is good enough.
         with warnings_silenced(), nothing_printed():
@@ -138,13 +141,13 @@ def _decoding(what: str, kind: str | None = None) -> Iterator[None]:
     except (ImageError, MissingExtraError):
         raise
     except UnidentifiedImageError:
-        if kind == TIFF:
-            raise ImageError(
-                f"{what} is a TIFF that is damaged, or of a kind that is not read (by its bits, numbers or channels); "
-                "save it as PNG, or as TIFF of 8 or 16 bits, grey or RGB"
-            ) from None
-        if kind is not None:
+        if kind := unread_kind(head):
             raise ImageError(f"{what} is {kind}, which is not read; save it as JPEG or PNG") from None
+        if kind := read_kind(head):
+            raise ImageError(
+                f"{what} is {kind}, but damaged or of a sort that is not read (by its bits, numbers or channels); get "
+                "it again, or save it as PNG, or as TIFF of 8 or 16 bits, grey or RGB"
+            ) from None
         raise ImageError(f"{what} is not a picture of a known format; give PNG, JPEG, WebP, TIFF, BMP or GIF") from None
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(

@@ -40,7 +40,7 @@ def take(images: Any) -> Taken:
         return Taken(
             [from_array(image) for image in images],
             single=False,
-            join=lambda parts: np.stack(parts) if parts else arrays.copy(),
+            join=lambda parts: np.stack(parts).astype(arrays.dtype) if parts else arrays.copy(),  # its order of bytes
         )
     if isinstance(images, Tensor) and not images.is_nested and images.ndim == 4:
         check_dense(images, "the batch")
