@@ -30,15 +30,15 @@ class Client:
     Args:
         url: where the service listens.
         token: what it was started with, if it was.
-        patience: seconds to go on trying when the service is busy, or cannot be reached after a job was accepted.
+        retry_timeout: seconds to go on trying when the service is busy, or cannot be reached after a job was accepted.
     """
 
     def __init__(
-        self, url: str = "http://127.0.0.1:8000", *, token: str | None = None, patience: float = 300.0
+        self, url: str = "http://127.0.0.1:8000", *, token: str | None = None, retry_timeout: float = 300.0
     ) -> None:
         if not url.startswith(("http://", "https://")):
             raise OptionError(f"{url} is no address of a service; give one as http://127.0.0.1:8000")
-        self.patience = patience
+        self.retry_timeout = retry_timeout
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=60.0, trust_env=False)
 
@@ -60,7 +60,7 @@ class Client:
         """Send a picture and give the job. A full queue is waited for."""
         files = {"image": ("image", image)} | ({} if mask is None else {"mask": ("mask", mask)})
         fields = {name: _text(value) for name, value in options.items() if value is not None}
-        end = time.monotonic() + self.patience
+        end = time.monotonic() + self.retry_timeout
         while True:
             try:
                 answer = self._http.post(f"/v1/{kind}", files=files, data=fields)
@@ -120,7 +120,7 @@ class Client:
 
     def _read(self, path: str) -> httpx.Response:
         """Reading changes nothing, so it is tried again while the service starts anew."""
-        end = time.monotonic() + self.patience
+        end = time.monotonic() + self.retry_timeout
         while True:
             try:
                 answer = self._http.get(path)
