@@ -3,7 +3,7 @@
 # make test-integrations   tests inside deepinv, timm, torchvision and RobustBench, which `make test` leaves out
 # make lint   formatting, lint rules, types, and which room may import which
 # make docs   builds the site into site/, warnings are errors
-# make check  lint, docs and all tests, as CI does
+# make check  lint, docs, their tables and all tests, as CI does
 # make bench  measures speed and recovery; IMAGES=DIR for a folder with one folder a class (WordNet id)
 
 VENV ?= .venv
@@ -14,7 +14,7 @@ EXTRAS := dev
 IMAGES ?= samples
 HOSTS := $(VENV)/hosts
 
-.PHONY: demo test test-integrations lint docs check bench format setup clean
+.PHONY: demo test test-integrations lint docs tables check bench format setup clean
 
 demo: $(READY)
 	$(BIN)/deep-protection demo --out demo
@@ -47,7 +47,11 @@ lint: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-check: lint docs test test-integrations
+check: lint docs tables test test-integrations
+
+# Every table of the documents, from the committed results; the tests look at the main ones only.
+tables: $(READY)
+	$(BIN)/python -m benchmarks documents --check
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'

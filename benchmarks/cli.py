@@ -1,12 +1,13 @@
 """``python -m benchmarks``: one command a question, and ``all`` of them."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from benchmarks.rows import RESULTS
-from benchmarks.summary import ATTACKS
+from benchmarks.studies.performance.summary import ATTACKS
 from deep_protection.attacks import POSTER
 from deep_protection.evaluation import BASELINES
 
@@ -19,37 +20,39 @@ app = typer.Typer(
     add_completion=False,
 )
 Images = Annotated[
-    Path, typer.Option(help="Folder with one folder a class (WordNet id), or 'samples' for foolbox's 20 photographs.")
+    str, typer.Option(help="Folder with one folder a class (WordNet id), or 'samples' for foolbox's 20 photographs.")
 ]
 Attacks = Annotated[str, typer.Option(help="Names, joined by commas; 'none' is the clean picture.")]
-Out = Annotated[Path, typer.Option(help="File of rows.")]
+Out = Annotated[Path, typer.Option(help="File of rows, or folder of tables.")]
 Rounds = Annotated[int, typer.Option(min=1, help="Rounds over everything that is compared; medians are reported.")]
 Inputs = Annotated[Path, typer.Option(help="Folder of attacked pictures; what is missing is made.")]
-SAMPLES, MADE = Path("samples"), Path("inputs")
+SAMPLES, MADE = "samples", Path("inputs")
 ALL_ATTACKS = ",".join([*POSTER, "pgd8"])
-DETECTION = Path("docs/results/detection/evidence.jsonl")
+DETECTION = Path("docs/results/detection")
 EIGHT = ",".join(POSTER)
-SEVERAL_FITS = Path("docs/results/stopping/several-fits.jsonl")
-MAPS = Path("docs/results/maps/words.jsonl")
+SEVERAL_FITS = Path("docs/results/stopping")
+MAPS = Path("docs/results/maps")
 INTEGRATIONS = Path("docs/results/integrations/rows.jsonl")
 RESTORED = Path("docs/results/restoration/rows.jsonl")
 SERVICE = Path("docs/results/service")
-HARDER = Path("docs/results/adaptive/harder.jsonl")
+HARDER = Path("docs/results/harder")
+FILE_FUZZ = Path("docs/results/inputs/file_fuzz.jsonl")
 
 
 @app.command()
 def recovery(
     images: Images = SAMPLES,
+    inputs: Inputs = MADE,
     methods: Annotated[str, typer.Option(help="Baselines and presets.")] = DEFENCES,
     attacks: Attacks = DEFAULT_ATTACKS,
     pictures: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
     iterations: Annotated[int, typer.Option(min=1, help="Of every fit, recorded every 10.")] = 100,
-    out: Out = RESULTS / "recovery.jsonl",
+    out: Out = RESULTS,
 ) -> None:
     """Right answers given back and CPU seconds, of baselines and presets."""
-    from benchmarks import recovery as measured
+    from benchmarks.studies.performance import recovery as measured
 
-    measured.run(images, out, methods.split(","), attacks.split(","), pictures, iterations)
+    measured.run(images, inputs, out, methods.split(","), attacks.split(","), pictures, iterations)
 
 
 @app.command(name="several-fits")
@@ -61,9 +64,9 @@ def several_fits(
     out: Out = SEVERAL_FITS,
 ) -> None:
     """One fit, or several of different seeds together: pictures averaged, or the classifier's answers."""
-    from benchmarks import several_fits as measured
+    from benchmarks.studies.stopping import several_fits as measured
 
-    measured.run(str(images), inputs, attacks.split(","), limit, out)
+    measured.run(images, inputs, attacks.split(","), limit, out)
 
 
 @app.command()
@@ -73,7 +76,7 @@ def maps(
     out: Out = MAPS,
 ) -> None:
     """Words on maps: by the reader alone, behind the usual filters, with the Deep Image Residual."""
-    from benchmarks import maps as measured
+    from benchmarks.studies.maps import words as measured
 
     measured.run(folder, out, limit)
 
@@ -81,7 +84,7 @@ def maps(
 @app.command(name="maps-score")
 def maps_score(folder: Annotated[Path, typer.Option("--maps", help="Folder with ground_truth.json.")]) -> None:
     """Count what `maps` read against the truth."""
-    from benchmarks import maps_score as counted
+    from benchmarks.studies.maps import score as counted
 
     counted.score(folder)
 
@@ -89,6 +92,7 @@ def maps_score(folder: Annotated[Path, typer.Option("--maps", help="Folder with 
 @app.command()
 def long(
     images: Images = SAMPLES,
+    inputs: Inputs = MADE,
     method: Annotated[str, typer.Option(help="published or dipdefend.")] = "published",
     attacks: Attacks = "pgd",
     pictures: Annotated[int, typer.Option(min=1)] = 4,
@@ -96,9 +100,9 @@ def long(
     out: Out = RESULTS / "long.jsonl",
 ) -> None:
     """Fits of a slow peer to its published end: up to an hour a picture, resumable at any moment."""
-    from benchmarks import long_fits
+    from benchmarks.studies.performance import long_fits
 
-    long_fits.run(images, out, method, attacks.split(","), pictures, every)
+    long_fits.run(images, inputs, out, method, attacks.split(","), pictures, every)
 
 
 @app.command()
@@ -110,9 +114,9 @@ def detection(
     out: Out = DETECTION,
 ) -> None:
     """What the detector and others see in clean and in attacked pictures."""
-    from benchmarks import detection as measured
+    from benchmarks.studies.detection import evidence as measured
 
-    measured.run(str(images), inputs, attacks.split(","), pictures, out)
+    measured.run(images, inputs, attacks.split(","), pictures, out)
 
 
 @app.command("contrast-collect")
@@ -124,10 +128,10 @@ def contrast_collect(
     limit: Annotated[int, typer.Option(min=1)] = 1000,
     classifier: str = "lite0",
 ) -> None:
-    """Ask about everything that the answer by contrast could be made of. Attacked images must be there already."""
-    from benchmarks import contrast as measured
+    """Ask about everything that the answer by contrast could be made of. Attacked images that are missing are made."""
+    from benchmarks.studies import contrast as measured
 
-    measured.collect(str(images), inputs, out, attacks.split(","), limit, classifier)
+    measured.collect(images, inputs, out, attacks.split(","), limit, classifier)
 
 
 @app.command("contrast-search")
@@ -137,7 +141,7 @@ def contrast_search(
     classifier: str = "lite0",
 ) -> None:
     """Count right answers of every variant of the answer by contrast."""
-    from benchmarks import contrast as measured
+    from benchmarks.studies import contrast as measured
 
     measured.search(answers, attacks.split(","), classifier)
 
@@ -145,17 +149,9 @@ def contrast_search(
 @app.command("detection-costs")
 def detection_costs() -> None:
     """What detectors and the restoration cost, side by side. Wants a quiet machine."""
-    from benchmarks import detection_costs as measured
+    from benchmarks.studies.detection import costs as measured
 
     measured.run()
-
-
-@app.command("detection-plot")
-def detection_plot() -> None:
-    """ROC curves from the committed rows."""
-    from benchmarks import detection_plot as drawn
-
-    drawn.plot()
 
 
 @app.command()
@@ -166,29 +162,30 @@ def harder(
     out: Out = HARDER,
 ) -> None:
     """What would be harder for an attacker who knows, and its price."""
-    from benchmarks import harder as measured
+    from benchmarks.studies import harder as measured
 
-    measured.run(str(images), inputs, pictures, out)
+    measured.run(images, inputs, pictures, out)
 
 
 @app.command()
 def ideas(
     images: Images = SAMPLES,
+    inputs: Inputs = MADE,
     attacks: Attacks = "none,pgd8,fgsm,saltpepper",
     pictures: Annotated[int, typer.Option(min=1)] = 12,
     iterations: Annotated[int, typer.Option(min=1)] = 80,
-    out: Out = RESULTS / "ideas.jsonl",
+    out: Out = RESULTS,
 ) -> None:
     """Variants of `fast`, one choice changed at a time."""
-    from benchmarks import ideas as tried
+    from benchmarks.studies.performance import ideas as tried
 
-    tried.run(images, out, attacks.split(","), pictures, iterations)
+    tried.run(images, inputs, out, attacks.split(","), pictures, iterations)
 
 
 @app.command()
 def speed(rounds: Rounds = 7, out: Out = RESULTS / "speed.jsonl") -> None:
     """Seconds an iteration of every peer and preset, interleaved. Measured anew each time."""
-    from benchmarks import speed as measured
+    from benchmarks.studies.performance import speed as measured
 
     measured.run(out, rounds)
 
@@ -200,10 +197,18 @@ def scale(
     out: Annotated[Path | None, typer.Option(help="File of rows; scale.jsonl, or scale-cuda.jsonl.")] = None,
 ) -> None:
     """Cost against number of pictures, size and cores, and peak memory. Measured anew each time."""
-    from benchmarks import scale as measured
+    from benchmarks.studies.performance import scale as measured
 
     name = "scale.jsonl" if device == "cpu" else f"scale-{device.partition(':')[0]}.jsonl"
     measured.run(out or RESULTS / name, device, rounds)
+
+
+@app.command(name="scale-point", hidden=True)
+def scale_point(point: str) -> None:
+    """One point of `scale`, in a process of its own."""
+    from benchmarks.studies.performance import scale as measured
+
+    typer.echo(json.dumps(measured.measure(json.loads(point))))
 
 
 @app.command()
@@ -214,7 +219,7 @@ def gpu(
     out: Out = RESULTS / "gpu.jsonl",
 ) -> None:
     """Pictures a second of fits and of the protection in batches, and whether a GPU answers as the CPU does."""
-    from benchmarks import gpu as measured
+    from benchmarks.studies.performance import gpu as measured
 
     measured.run(out, device, tuple(int(each) for each in batches.split(",")), seconds)
 
@@ -227,7 +232,7 @@ def restore(
     out: Out = RESTORED,
 ) -> None:
     """Our restorations beside the cheap ones."""
-    from benchmarks import restoration as measured
+    from benchmarks.studies.restoration import methods as measured
 
     measured.run(pictures, tasks.split(","), side or None, out)
 
@@ -241,7 +246,7 @@ def restore_peer(
     out: Out = RESTORED,
 ) -> None:
     """The published recipe of every restoration, or deepinv's, to its own end: hours."""
-    from benchmarks import restoration_peer as measured
+    from benchmarks.studies.restoration import peers as measured
 
     measured.run(pictures, tasks.split(","), side, out, peer)
 
@@ -253,7 +258,7 @@ def service_load(
     out: Out = SERVICE / "load.jsonl",
 ) -> None:
     """Clients that post pictures, and the bare engine in between: errors, throughput, latency, memory."""
-    from benchmarks import service_load as measured
+    from benchmarks.studies.service import load as measured
 
     measured.run(out, minutes, clients)
 
@@ -265,7 +270,7 @@ def service_faults(
     out: Out = SERVICE / "faults.jsonl",
 ) -> None:
     """Server and workers killed at random moments under load: what became of every job."""
-    from benchmarks import service_faults as measured
+    from benchmarks.studies.service import faults as measured
 
     measured.run(out, kills, seed)
 
@@ -291,9 +296,23 @@ def service_fuzz(
     out: Out = SERVICE / "fuzz.jsonl",
 ) -> None:
     """Requests made up from the OpenAPI description, and damaged pictures: no server error, no growth."""
-    from benchmarks import service_fuzz as measured
+    from benchmarks.studies.service import fuzz as measured
 
     measured.run(out, requests, seconds, minutes, seed)
+
+
+@app.command(name="file-fuzz")
+def file_fuzz(
+    files: Annotated[int, typer.Option(min=1, help="In all; the first hundred or so are sound.")] = 3_500,
+    seed: int = 0,
+    seconds: Annotated[float, typer.Option(min=1, help="After which a file counts as hanging.")] = 180.0,
+    kept: Annotated[Path, typer.Option(help="Folder for files at fault, made where there are any.")] = Path("faults"),
+    out: Out = FILE_FUZZ,
+) -> None:
+    """Damaged files of every kind through purify, inpaint, detect and extract_text: right, or one clear error."""
+    from benchmarks import file_fuzz as measured
+
+    measured.run(out, range(files), seed, seconds, kept)
 
 
 @app.command()
@@ -303,9 +322,32 @@ def gallery(
     ] = "purify,denoise,dejpeg,inpaint,upscale,extract-text",
 ) -> None:
     """The pictures of docs/gallery.md: every command on foolbox's photographs and a drawn map."""
-    from benchmarks import gallery as shown
+    from benchmarks.pages import gallery as shown
 
     shown.make(only.split(","))
+
+
+@app.command()
+def screenshots() -> None:
+    """The pictures of docs/page.md: the page in Chromium, before a real service."""
+    from benchmarks.pages import screenshots as taken
+
+    taken.take()
+
+
+@app.command(name="paper-run")
+def paper_run(
+    out: Annotated[Path, typer.Option(help="Folder for rows and figure.")] = Path("docs/results/paper-run"),
+    sample: Annotated[int, typer.Option(help="Which of foolbox's 20 photographs.")] = 0,
+    iterations: Annotated[int, typer.Option(min=1)] = 1750,
+    plot_only: Annotated[bool, typer.Option("--plot-only", help="Draw the figure again.")] = False,
+) -> None:
+    """One full fit of the published recipe, recorded at every checkpoint: about 30 minutes."""
+    from benchmarks.studies import paper_run as measured
+
+    if not plot_only:
+        measured.run(out, sample, iterations)
+    measured.plot(out)
 
 
 @app.command()
@@ -314,7 +356,7 @@ def profile(
     out: Annotated[Path, typer.Option(help="Folder for the table.")] = RESULTS,
 ) -> None:
     """Where the time of a fit goes, by PyTorch's profiler."""
-    from benchmarks import profile as measured
+    from benchmarks.studies.performance import profile as measured
 
     measured.run(preset, out)
 
@@ -328,19 +370,31 @@ def integrations(
     out: Out = INTEGRATIONS,
 ) -> None:
     """Other libraries' attacks, our defence, their measures: what the scripts of examples/ find."""
-    from benchmarks import integrations as measured
+    from benchmarks.studies import integrations as measured
 
     measured.run(pictures, hosts.split(","), out)
 
 
 @app.command()
-def documents() -> None:
-    """Fill README.md, docs/performance.md and the figure from the committed rows."""
-    from benchmarks import documents as written
-    from benchmarks import plots
+def documents(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail where a document is not up to date.")
+    ] = False,
+) -> None:
+    """Fill README.md, the documents and their figures from the committed rows."""
+    from benchmarks.documents import render
+    from benchmarks.studies.detection import plot as roc
+    from benchmarks.studies.performance import plot
 
-    plots.plot()
-    written.fill_all()
+    if check:
+        stale = [name for name in render.DOCUMENTS if not render.is_up_to_date(name)]
+        if stale:
+            typer.echo(f"not up to date: {', '.join(stale)}; run: python -m benchmarks documents", err=True)
+            raise typer.Exit(1)
+        return
+    plot.plot()
+    roc.plot()
+    render.fill_all()
 
 
 @app.command(name="all")
@@ -351,7 +405,7 @@ def everything(images: Images = SAMPLES) -> None:
     profile()
     recovery(images)
     ideas(images)
-    documents()
+    documents(check=False)
 
 
 def main() -> None:

@@ -22,11 +22,11 @@ from typing import Any
 import httpx2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from served import Served
 
 from benchmarks import rows
 from benchmarks.machine import describe
 from benchmarks.rows import Row
-from benchmarks.served import Served
 from deep_protection import purify
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.service.api.server import build_server, listen

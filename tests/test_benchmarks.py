@@ -3,21 +3,24 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from benchmarks import gpu, pictures, recovery, rows, scale
-from benchmarks.fingerprint import of_recipe
-from benchmarks.long_fits import LONG
+from benchmarks import rows
 from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
 from benchmarks.peers.published_restoration import NOTEBOOKS, PublishedRestoration
-from benchmarks.restoration_cases import FACTOR, Case, shrunk
+from benchmarks.studies.performance import gpu, recovery, scale
+from benchmarks.studies.performance.ideas import IDEAS
+from benchmarks.studies.performance.long_fits import LONG
+from benchmarks.studies.restoration.cases import FACTOR, Case, shrunk
 from PIL import Image
 from torch import Tensor
 
 import deep_protection as dp
 from deep_protection.attacks import find_attack
-from deep_protection.fitting import Detail, Recipe
+from deep_protection.evaluation.experiment import Subjects, make_settings
+from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.fitting.networks import Networks
 from deep_protection.generators import PaperGenerator
 from deep_protection.images import take_picture
@@ -45,7 +48,7 @@ def test_paper_and_the_published_recipe_do_the_same_maths(square: Tensor) -> Non
     places = [(name, which) for name, layer in generator.layers().items() for which in ("weight", "bias")]
     given = {place: laid_out(weights.detach()) for place, weights in zip(places, theirs, strict=True)}
     ours = Networks(generator, 1, torch.float32, torch.device("cpu"))
-    ours.put(0, square, seed=0)
+    ours.init_row(0, square, seed=0)
     drawn, expected = ours(), published.network(published.noise)
     assert torch.allclose(drawn, expected, atol=1e-4)
     gradient = ours.gradient((drawn - square).square().mean())
@@ -105,13 +108,16 @@ def test_a_line_cut_off_in_writing_is_measured_again(tmp_path: Path) -> None:
 
 
 def test_recovery_is_measured_once(tmp_path: Path) -> None:
-    out = tmp_path / "recovery.jsonl"
+    before = b""
     for _ in range(2):
-        recovery.run(Path("samples"), out, ["none", "fast"], ["none"], pictures=2, iterations=10)
-    found = rows.read(out)
-    assert [(row["method"], row["iteration"]) for row in found] == [("none", 0)] * 2 + [("fast", 10)] * 2
-    assert all(row["top1"] and row["psnr_clean"] == 99 for row in found[:2])
-    assert all(15 < row["psnr_clean"] < 40 and row["cpu_seconds"] > 0 for row in found[2:])
+        recovery.run("samples", tmp_path / "inputs", tmp_path, ["none", "fast"], ["none"], limit=2, iterations=10)
+        written = (tmp_path / "recovery.parquet").read_bytes()
+        assert written == (before or written)
+        before = written
+    found = read_table(tmp_path / "recovery.parquet")
+    assert [(row["method"], row["iteration"]) for row in found] == [("fast", 10)] * 2 + [("none", 0)] * 2
+    assert all(row["top1_correct"] and row["psnr_clean"] == 99 for row in found[2:])
+    assert all(15 < row["psnr_clean"] < 40 and row["cpu_seconds"] > 0 for row in found[:2])
 
 
 def test_a_point_of_scale_is_measured_in_processes_of_its_own() -> None:
@@ -146,27 +152,21 @@ def test_programs_that_run_together_are_counted_together() -> None:
     }
 
 
-def test_a_fingerprint_tells_recipes_apart_but_not_checkpoints() -> None:
-    recipe = Recipe(generator="fast")
-    assert of_recipe(replace(recipe, checkpoint_every=7)) == of_recipe(recipe)
-    others = [
-        replace(recipe, huber=0.1),
-        replace(recipe, detail=Detail(above=0.1, below=0.2)),
-        Recipe(generator="paper"),
-    ]
-    assert len({of_recipe(other) for other in [recipe, *others]}) == 4
+def test_an_idea_says_what_it_was_measured_of() -> None:
+    assert len({idea.settings for idea in IDEAS if not idea.views}) == len(IDEAS) - 1
 
 
-def test_attacked_pictures_are_kept_by_what_the_attack_does(
-    recognised: tuple[Tensor, Tensor], lite0: dp.Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_subjects_are_attacked_once_and_again_where_the_attack_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of another strength was given out for the attack of today, as long as both had one name."""
-    monkeypatch.setattr(pictures, "CACHE", tmp_path)
-    subject = pictures.Subject("it", recognised[0][0], int(recognised[1][0]))
-    before = pictures.attacked(subject, "fgsm", lite0)
-    assert torch.equal(pictures.attacked(subject, "fgsm", lite0), before)
-    assert len(list(tmp_path.iterdir())) == 1
-    weaker = replace(find_attack("fgsm"), epsilon=2 / 255)
-    monkeypatch.setitem(dp.attacks.ATTACKS, "fgsm", weaker)
-    after = pictures.attacked(subject, "fgsm", lite0)
-    assert (after - subject.clean).abs().max() < 2.1 / 255 < (before - subject.clean).abs().max()
+    subjects = Subjects(make_settings({"attacks": "fgsm", "limit": 1, "recognised": True}), tmp_path)
+    [unit] = subjects
+    assert unit.clean_correct
+    before = subjects.under(unit, "fgsm").adversarial
+    assert np.array_equal(subjects.under(unit, "fgsm").adversarial, before)
+    assert len(list(tmp_path.rglob("*.npz"))) == 1
+    monkeypatch.setitem(dp.attacks.ATTACKS, "fgsm", replace(find_attack("fgsm"), epsilon=2 / 255))
+    after = subjects.under(unit, "fgsm").adversarial
+    assert abs(after - unit.clean).max() < 2.1 / 255 < abs(before - unit.clean).max()
+    assert len(list(tmp_path.rglob("*.npz"))) == 2

@@ -3,6 +3,8 @@
 import re
 import runpy
 import shutil
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -64,9 +66,20 @@ def test_the_script_of_torchvision(lite0: dp.Classifier, monkeypatch: pytest.Mon
     assert len(names["run"]("torchvision:resnet18", count=1)["restored"]) == 1
 
 
+def test_the_script_of_an_own_defence(tmp_path: Path) -> None:
+    """As a script: its worker processes have to find a function of the main module."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "own_defence.py")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4 * 2 * 3
+    assert sum("__main__:blur" in line for line in lines) == 8
+    assert any(line.endswith("pgd __main__:blur right") for line in lines)
+
+
 def test_every_script_is_run_and_short() -> None:
     names = {path.name for path in EXAMPLES.glob("*.py")}
-    assert names == {*MEASURED, *OF_OTHER_ENVIRONMENTS, "transformers_pipeline.py"}
+    assert names == {*MEASURED, *OF_OTHER_ENVIRONMENTS, "transformers_pipeline.py", "own_defence.py"}
     assert all(len((EXAMPLES / name).read_text().splitlines()) <= 60 for name in names)
 
 

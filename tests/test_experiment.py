@@ -1,12 +1,13 @@
 """Experiments end to end: real attacks, real fits, real processes that are really killed."""
 
+import json
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,16 @@ import pytest
 import torch
 
 import deep_protection as dp
-from deep_protection.evaluation.experiment import make_settings, run_experiment
+from deep_protection.evaluation.experiment import Experiment, make_settings, run_experiment
 from deep_protection.evaluation.experiment.black_box import Asking, NoneLeftError, Questions
 from deep_protection.evaluation.experiment.inputs import InputStore
+from deep_protection.evaluation.experiment.judging import as_array
 from deep_protection.evaluation.experiment.pictures import labelled_pictures, recognised
 from deep_protection.evaluation.experiment.record import commit_of
-from deep_protection.evaluation.experiment.store import RESULT_KEY, Store, read_table
+from deep_protection.evaluation.experiment.store import RESULT_KEY, Store, read_rows, read_table
 from deep_protection.evaluation.experiment.tune import Setting
 from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, AttackUnit, DefenceUnit, Judged
-from deep_protection.evaluation.experiment.worker import Worker, as_array
+from deep_protection.evaluation.experiment.worker import Worker
 from deep_protection.evaluation.report import Rows, write_report, write_tuning
 from deep_protection.evaluation.report.stops import fault, oracle_stops
 from deep_protection.stopping import replay
@@ -119,53 +121,68 @@ def test_two_runs_with_one_seed_give_the_same_rows_whatever_the_number_of_worker
         assert untimed(read_table(tmp_path / "again" / name)) == untimed(read_table(finished / name))
 
 
+RUN = """
+import sys
+from deep_protection.evaluation.experiment import Experiment, make_settings, run_experiment
+
+run_experiment(make_settings(eval(sys.argv[1])), sys.argv[2], lambda *now: print(*now, flush=True))
+"""
+"""Tells each unit when its rows are on disk."""
+
+
+def started(settings: dict[str, Any], out: Path) -> "subprocess.Popen[str]":
+    """An experiment in a process of its own, to be killed."""
+    command = [sys.executable, "-c", RUN.replace("sys.argv[2]", "__import__('pathlib').Path(sys.argv[2])")]
+    return subprocess.Popen([*command, repr(settings), str(out)], stdout=subprocess.PIPE, text=True)
+
+
+def wait_for(process: "subprocess.Popen[str]", count: int, what: str) -> None:
+    """Until so many units have been told whose title has ``what`` in it."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        count -= what in line
+        if count == 0:
+            return
+    raise AssertionError("the run ended before it could be killed")
+
+
 def test_kill_9_at_random_moments_loses_nothing_and_doubles_nothing(finished: Path, tmp_path: Path) -> None:
     out, generator = tmp_path / "killed", random.Random(7)  # noqa: S311
-    command = [sys.executable, "-m", "deep_protection", "experiment", "run", "--out", str(out), "--quiet"]
-    command += ["--limit", "2", "--attacks", "fgsm", "--defences", "fast,jpeg25,none", "--stop", "fixed:4,oracle:top1"]
-    command += ["--iterations", "8", "--workers", "2"]
     kept = 0
-    for _ in range(4):
-        process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        time.sleep(3 + 5 * generator.random())
-        process.send_signal(signal.SIGKILL)
+    for _ in range(3):
+        process = started(SMALL, out)
+        wait_for(process, generator.randint(1, 3), " of ")  # defences, which leave rows
+        process.kill()
         process.communicate()
-        if out.exists() and process.returncode == -signal.SIGKILL:
-            with Store(out) as store:  # what a kill left is whole, and no less than before
-                assert len(store.results()) >= kept
-                kept = len(store.results())
-    subprocess.run(command, check=True)
+        assert process.returncode == -signal.SIGKILL
+        assert not (out / "results.parquet").exists() or kept
+        now = read_rows(out, "results")
+        assert len(now) > kept
+        kept = len(now)
+        assert len({tuple(row[name] for name in RESULT_KEY) for row in now}) == kept
+    assert Rows(out).results  # a report can be made of what there is
+    run_experiment(make_settings(SMALL), out)
     assert untimed(read_table(out / "results.parquet")) == untimed(read_table(finished / "results.parquet"))
     assert untimed(read_table(out / "trajectories.parquet")) == untimed(read_table(finished / "trajectories.parquet"))
+    assert {path.name for path in out.iterdir()} == {path.name for path in finished.iterdir()}
 
 
 def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deep_protection", "experiment", "run", "--out", str(tmp_path / "o"), "--quiet"]
-    process = subprocess.Popen([*command, "--attacks", "pgd16", "--defences", "fast", "--workers", "1"])
+    process = started({"attacks": "pgd16", "defences": "fast", "workers": 1}, tmp_path / "out")
+    wait_for(process, 1, " of ")  # a worker works
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    if not children.exists():
+    if not children.exists() or not hasattr(os, "pidfd_open"):
         process.kill()
-        process.wait()
+        process.communicate()
         pytest.skip("needs Linux's list of child processes")
-    deadline = time.monotonic() + 60
-    while not children.read_text().split() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    born = [int(each) for each in children.read_text().split()]
-    time.sleep(4)
+    born = [os.pidfd_open(int(each)) for each in children.read_text().split()]
     process.kill()
-    process.wait()
-    deadline = time.monotonic() + 30
-    while any(_is_running(each) for each in born) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    process.communicate()
     assert born
-    assert not any(_is_running(each) for each in born)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    for each in born:
+        ended, _, _ = select.select([each], [], [], 60)
+        os.close(each)
+        assert ended, "a worker outlived the run"
 
 
 def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, finished: Path) -> None:
@@ -206,15 +223,23 @@ def test_ray_gives_the_same_rows_even_when_a_worker_is_killed(tmp_path: Path, fi
     assert untimed(read_table(out / "trajectories.parquet")) == untimed(read_table(finished / "trajectories.parquet"))
 
 
-def test_a_torn_journal_line_is_dropped_and_what_is_in_both_is_taken_once(tmp_path: Path) -> None:
+def test_what_is_in_sqlite_and_in_parquet_is_taken_once_and_old_journals_are_read(tmp_path: Path) -> None:
     row = {"image": "a", "attack": "none", "defence": "none", "stop": "none", "seed": 0, "views": False, "label": 1}
     with Store(tmp_path) as store:
-        store.add(Judged([row], []))
-        journal = (tmp_path / "journal.jsonl").read_text()
-    assert len(read_table(tmp_path / "results.parquet")) == 1
-    (tmp_path / "journal.jsonl").write_text(journal + journal.replace('"a"', '"b"')[:40])
-    with Store(tmp_path) as store:
-        assert [each["image"] for each in store.results()] == ["a"]
+        store.add(results=[row])
+    assert [path.name for path in tmp_path.iterdir()] == ["results.parquet"]
+    before = (tmp_path / "results.parquet").read_bytes()
+    line = json.dumps({"results": [{**row, "image": "b"}], "checkpoints": []})
+    (tmp_path / "journal.jsonl").write_text(f"{line}\n{line.replace('b', 'c')[:40]}")  # cut off by a kill
+    store = Store(tmp_path)
+    store.add(results=[row])  # as a kill between the export and the end leaves it
+    for found in (store.rows("results"), read_rows(tmp_path, "results")):
+        assert sorted(each["image"] for each in found) == ["a", "b"]
+    with store:
+        pass
+    assert [each["image"] for each in read_table(tmp_path / "results.parquet")] == ["a", "b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["results.parquet"]
+    assert before != (tmp_path / "results.parquet").read_bytes()
 
 
 def test_a_folder_takes_one_run_at_a_time_and_one_experiment(
@@ -516,3 +541,99 @@ def test_the_commit_is_that_of_the_packages_own_checkout(tmp_path: Path, monkeyp
     changed = git("rev-parse", "--short=12", "HEAD") + "-dirty"
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))  # as in a hook of another repository
     assert commit_of(own) == changed
+
+
+OWN = """
+import torch
+from types import SimpleNamespace
+from dataclasses import replace
+from deep_protection.restoration import PRESETS
+
+def grainy(images):
+    assert images.shape[0] == 1
+    return (images + 0.01 * torch.randn(images.shape)).clamp(0, 1)
+
+class Sure:
+    def __init__(self, classifier):
+        self.classifier = classifier
+
+    def explain(self, images):
+        return [SimpleNamespace(logits=each) for each in self.classifier(images)]
+
+SHORT = replace(PRESETS["fast"], stop="fixed:3")
+
+def smaller(images):
+    return images[..., :-1]
+
+def brighter(images):
+    return images + 0.5
+
+def broken(images):
+    raise RuntimeError("no such thing")
+
+NUMBER = 5
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of a module with defences, in the folder that we are in."""
+    name = f"own_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def test_your_own_defences_are_run_beside_the_others(own: str, tmp_path: Path) -> None:
+    defences = [import_module(own).grainy, f"{own}:Sure", f"{own}:SHORT", "none"]
+    experiment = Experiment(attacks="fgsm", adaptive="bpda", adaptive_steps=1, defences=defences, limit=1, judgements=1)
+    rows = experiment.run(tmp_path / "out")
+    of = {(row["defence"].partition(":")[2] or row["defence"], row["attack"]): row for row in rows}
+    assert {name for name, _ in of} == {"grainy", "Sure", "SHORT", "none"}
+    assert {attack for _, attack in of} == {"none", "fgsm", "bpda"}
+    assert all(row["error"] is None for row in rows)
+    for attack in ("none", "fgsm"):  # Sure answers what the classifier does
+        assert of["Sure", attack]["predicted"] == of["none", attack]["predicted"]
+        assert of["grainy", attack]["probability_true"] != of["none", attack]["probability_true"]
+    assert of["SHORT", "none"]["stop"] == "fixed:3"
+    assert of["SHORT", "none"]["iterations_run"] == 3
+    assert all(0 < of[name, "bpda"]["linf"] <= 4 / 255 + 1e-6 for name in ("grainy", "Sure", "SHORT"))
+    again = Experiment(attacks="fgsm", defences=[f"{own}:grainy"], limit=1).run(tmp_path / "again")
+    assert untimed(again) == untimed([row for row in rows if "grainy" in row["defence"] and row["attack"] != "bpda"])
+    write_report(tmp_path / "out")
+    assert f"`{own}:grainy`" in (tmp_path / "out/report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("smaller", r"has to give images of shape \(1, 3, 224, 224\), got \(1, 3, 224, 223\)"),
+        ("brighter", "has to give values from 0 to 1, got 0.5"),
+        ("broken", "failed: RuntimeError: no such thing"),
+        ("NUMBER", "is neither a function of images"),
+        ("missing", "cannot be imported"),
+    ],
+)
+def test_a_defence_that_cannot_defend_is_refused_before_anything_is_computed(
+    name: str, message: str, own: str, tmp_path: Path
+) -> None:
+    with pytest.raises(dp.OptionError, match=message):
+        Experiment(attacks="fgsm", defences=f"{own}:{name}", limit=1).run(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_defence_that_has_changed_does_not_go_on_under_its_name(own: str, tmp_path: Path) -> None:
+    experiment = Experiment(attacks="", defences=f"{own}:grainy", limit=1)
+    experiment.run(tmp_path / "out")
+    record = tmp_path / "out/experiment.json"
+    kept = json.loads(record.read_text())
+    kept["own"] = dict.fromkeys(kept["own"], "another")
+    record.write_text(json.dumps(kept))
+    with pytest.raises(dp.OptionError, match=r"holds rows of own_.*:grainy with other settings"):
+        experiment.run(tmp_path / "out")
+
+
+def test_a_function_that_worker_processes_cannot_find_is_refused() -> None:
+    with pytest.raises(dp.OptionError, match="cannot be found by worker processes"):
+        Experiment(defences=[lambda images: images])

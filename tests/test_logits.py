@@ -55,7 +55,7 @@ WRONG: dict[str, Callable[[Tensor], Any]] = {
 }
 
 
-SHORT = replace(dp.PRESETS["fast"], longest=2)
+SHORT = replace(dp.PRESETS["fast"], max_iterations=2)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_logits_are_found_wherever_networks_put_them(form: str, pixels: Tensor) 
         assert torch.equal(*answers)
     assert torch.equal(*(dp.attack(each, pixels, labels, "fgsm").adversarial for each in (plain, wrapped)))
     assert torch.equal(*(look(list(pixels[:1]), each, iterations=0)[0].mean for each in (plain, wrapped)))
-    for rule in (dp.Oracle(wrapped, [0], k=1, limit=2), Stability(limit=2, classifier=wrapped)):
+    for rule in (dp.Oracle(wrapped, [0], k=1, max_iterations=2), Stability(max_iterations=2, classifier=wrapped)):
         assert dp.purify(pixels[0], stop=rule, return_details=True).iterations_run <= 2
 
 
@@ -91,7 +91,7 @@ def test_what_holds_no_logits_is_said_before_anything_is_fitted(said: str, pixel
         lambda: dp.protect(network, progress=fitted)(pixels[:1]),
         lambda: dp.protect(network, progress=fitted).explain(pixels[:1]),
         lambda: dp.protect(network, answer="restored", stop="fixed:9", progress=fitted)(pixels[:1]),
-        lambda: look(list(pixels[:1]), network, progress=fitted),
+        lambda: look(list(pixels[:1]), network, options=dp.FitOptions(progress=fitted)),
         lambda: dp.load_classifier(network).top(pixels[:1]),
         lambda: dp.attack(network, pixels[:1], [0], "fgsm"),
     ):

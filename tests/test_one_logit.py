@@ -96,10 +96,10 @@ def test_the_detector_and_stop_rules_hear_one_logit(both: Tensor) -> None:
     found = [dp.detect(each, model, calibration=calibration) for each in both]
     assert [each.label_before.label for each in found] == ["0", "1"]
     assert all(0.9 < each.label_before.probability < 1 for each in found)
-    rule = Stability(limit=4, classifier=Bright(), runs=2)
+    rule = Stability(max_iterations=4, classifier=Bright(), consecutive=2)
     chances = dp.purify(both[0], stop=rule, return_details=True)
     assert "same answer" in chances.stop_reason or "surest" in chances.stop_reason
-    oracle = dp.Oracle(Bright(), [1], k=1, limit=2)
+    oracle = dp.Oracle(Bright(), [1], k=1, max_iterations=2)
     assert "not in the top" in dp.purify(both[0], stop=oracle, return_details=True).stop_reason
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.served import Served
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
 from playwright.sync_api import Browser, FilePayload, Page, ViewportSize, expect, sync_playwright
+from served import Served
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}

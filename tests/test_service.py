@@ -15,8 +15,8 @@ import httpx2
 import numpy as np
 import pytest
 import torch
-from benchmarks.served import Served
 from PIL import Image
+from served import Served
 from torch import Tensor
 
 import deep_protection as dp

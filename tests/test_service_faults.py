@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from benchmarks.served import Served
 from PIL import Image
+from served import Served
 
 from deep_protection.service.client import ServiceError
 from deep_protection.service.settings import Settings

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from benchmarks.served import Served
 from PIL import Image
+from served import Served
 
 from deep_protection.errors import DeepProtectionError, OptionError
 from deep_protection.service.api.server import listen

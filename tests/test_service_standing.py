@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from benchmarks.served import Served
 from fastapi import FastAPI
 from PIL import Image
+from served import Served
 
 from deep_protection.service.api.app import create_app
 from deep_protection.service.client import ServiceError

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from deep_protection.attacks.library import Attacked, class_logits, foolbox
 from deep_protection.attacks.table import ATTACKS, AttackSpec
-from deep_protection.classifiers import evaluating, refuse_multi_label
-from deep_protection.errors import OptionError
-from deep_protection.images import check_unit_range
+from deep_protection.classifiers import evaluating, name_of, refuse_multi_label, try_out
+from deep_protection.errors import ClassifierError, OptionError
+from deep_protection.images import check_dense, check_unit_range
 from deep_protection.quiet import warnings_silenced
 from deep_protection.seeds import checked_seed
 
@@ -78,6 +78,7 @@ def _attack(
     pixels = _checked(pixels)
     labels = _classes(labels, pixels)
     targets = None if targets is None else _classes(targets, pixels)
+    try_out(model, pixels)
     library = foolbox()
     run = spec.build()
     silenced = warnings_silenced() if spec.is_noisy else nullcontext()
@@ -95,6 +96,13 @@ def _attack(
             if targets is None or not any(word in str(error) for word in ("unsupported criterion", "'labels'")):
                 raise
             raise OptionError(f"{spec.name} cannot aim; leave targets out, or use an attack such as pgd") from error
+        except RuntimeError as error:
+            if "does not require grad" not in str(error):
+                raise
+            raise ClassifierError(
+                f"{name_of(model)} gives no gradient: it detaches its answer, or computes it outside of PyTorch; use "
+                "an attack that only asks (saltpepper, hopskipjump, boundary)"
+            ) from error
     adversarial = adversarial.detach()
     change = (adversarial - pixels).flatten(1)
     return AttackResult(
@@ -125,6 +133,7 @@ def _checked(pixels: Tensor) -> Tensor:
             f"an attack takes a tensor of N×3×H×W pixels and N whole-numbered labels, got {got}; use unsqueeze(0) for "
             "a single picture"
         )
+    check_dense(pixels, "the batch")
     if not pixels.dtype.is_floating_point:
         raise OptionError(f"an attack takes pixels as floats in [0, 1], got {pixels.dtype}; divide uint8 by 255")
     return check_unit_range(pixels.detach().clone().float(), "the batch")
@@ -133,16 +142,15 @@ def _checked(pixels: Tensor) -> Tensor:
 def _classes(given: Tensor | Sequence[int], pixels: Tensor) -> Tensor:
     """``N`` labels or targets for ``N×3×H×W`` pixels, as int64 on their device."""
     try:
-        classes = torch.as_tensor(given, device=pixels.device)
+        numbers = given.numpy(force=True) if isinstance(given, Tensor) else np.array(given)
     except (TypeError, ValueError, RuntimeError) as error:
         raise OptionError(f"labels are N whole numbers, got {type(given).__name__} ({error})") from None
-    kind = classes.dtype
-    if classes.shape != pixels.shape[:1] or kind.is_floating_point or kind.is_complex or kind == torch.bool:
+    if numbers.shape != tuple(pixels.shape[:1]) or numbers.dtype.kind not in "iu":
         raise OptionError(
             f"an attack takes N×3×H×W pixels and N whole-numbered labels, got {tuple(pixels.shape)} and "
-            f"{kind} of shape {tuple(classes.shape)}; give a label a picture"
+            f"{numbers.dtype} of shape {numbers.shape}; give a label a picture"
         )
-    whole = classes.long()
+    whole = torch.from_numpy(numbers.astype(np.int64)).to(pixels.device)
     if int(whole.min()) < 0:
         raise OptionError(f"labels and targets are classes from 0 on, got {int(whole.min())}")
     return whole

@@ -29,7 +29,7 @@ from deep_protection.detection import (
 )
 from deep_protection.detection.detect import ITERATIONS
 from deep_protection.errors import ImageError, OptionError, OutputError
-from deep_protection.purification import find_device
+from deep_protection.restoration import FitOptions, find_device
 
 FLAGGED = 3
 """Exit code when a picture is suspicious and none was bad."""
@@ -46,6 +46,7 @@ class _PicturesByDefault(TyperGroup):
 
 
 detect_app = typer.Typer(
+    add_completion=False,
     cls=_PicturesByDefault,
     help="Say which pictures were tampered with to fool a classifier: deep-protection detect IN…",
     no_args_is_help=True,
@@ -169,6 +170,7 @@ def calibrate_command(
     say_notes(found_in.notes, quiet=quiet)
     model = load_classifier(classifier).to(where)
     iterations = 0 if quick else ITERATIONS
+    given = FitOptions(seed=seed, device=where, workers=workers)
     evidence: list[dict[str, float]] = []
     failures = 0
     with counting_bar("calibrating", shown=not quiet) as report:
@@ -176,7 +178,7 @@ def calibrate_command(
             pixels, failed = _read(names[start : start + CHUNK], [model])
             failures += len(failed)
             pictures = [each[0] for each in pixels.values()]
-            seen = look(pictures, model, iterations=iterations, seed=seed, device=where, workers=workers)
+            seen = look(pictures, model, iterations=iterations, options=given)
             evidence += [gather(picture, answers) for picture, answers in zip(pictures, seen, strict=True)]
             report(min(start + CHUNK, len(names)), len(names), "")
     described = about or f"{len(evidence)} pictures in {folder.name}"

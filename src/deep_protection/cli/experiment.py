@@ -11,6 +11,7 @@ from deep_protection.cli.console import counting_bar, stdout
 from deep_protection.errors import MissingExtraError
 
 experiment_app = typer.Typer(
+    add_completion=False,
     help="Attack pictures, defend them, and write down what a classifier says: rows, tables, figures.",
     no_args_is_help=True,
 )
@@ -31,7 +32,10 @@ def run_command(
         str | None,
         typer.Option(help="Joined by commas; 'poster' means eight, 'corruptions' 21; pgd@lite2 is made on lite2."),
     ] = None,
-    defences: Annotated[str | None, typer.Option(help="protected, presets and filters, joined by commas.")] = None,
+    defences: Annotated[
+        str | None,
+        typer.Option(help="protected, presets, filters and your own as module:function, joined by commas."),
+    ] = None,
     stop: Annotated[str | None, typer.Option(help="Joined by commas: preset, auto, fixed:N, oracle:top1 …")] = None,
     iterations: Annotated[int | None, typer.Option(help="Length of a fit, for the oracle to look at.")] = None,
     black_box: Annotated[

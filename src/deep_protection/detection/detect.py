@@ -4,10 +4,9 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Unpack
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from deep_protection.classifiers import (
@@ -25,10 +24,9 @@ from deep_protection.detection.calibration import Calibration
 from deep_protection.detection.evidence import gather
 from deep_protection.detection.responses import MILD_QUALITY, STRONG_QUALITY, Responses, compress_range, respond
 from deep_protection.detection.specks import repair_specks
-from deep_protection.fitting import ProgressCallback
 from deep_protection.generators.fast import low_pass
-from deep_protection.images import take_picture, to_pillow
-from deep_protection.purification import find_preset, purify
+from deep_protection.images import Picture, take_picture, to_pillow
+from deep_protection.restoration import FitKeywords, FitOptions, find_preset, purify_each
 
 Apply = Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]
 """From a tensor and a function of it to what the function gives."""
@@ -67,10 +65,7 @@ def detect(
     false_positive_rate: float = 0.05,
     quick: bool = False,
     calibration: Calibration | str | os.PathLike[str] | None = None,
-    seed: int | None = 0,
-    device: str | torch.device = "auto",
-    workers: int | None = None,
-    progress: ProgressCallback | None = None,
+    **options: Unpack[FitKeywords],
 ) -> Any:
     """Say of a picture, or of each of several, whether it was tampered with to fool ``classifier``.
 
@@ -78,18 +73,16 @@ def detect(
     >>> dp.detect("photo.jpg").is_suspicious                # doctest: +SKIP
 
     Args:
-        images: what :func:`deep_protection.purify` takes. Files and Pillow images are resized as the classifier wants
-            them; arrays and tensors are taken for pixels that it has been given.
+        images: what :func:`deep_protection.purify` takes. Files, Pillow images, arrays and tensors of integers are
+            pictures, resized as the classifier wants them; a tensor of floats is the pixels that it has been given.
         classifier: a :class:`Classifier` or what :func:`deep_protection.load_classifier` takes.
         false_positive_rate: how many clean pictures may be flagged.
         quick: fit nothing; a low-pass copy stands for the restoration. Of a calibration that is given, its own kind
             counts.
         calibration: a :class:`Calibration` or its file; None takes the one that comes with the package, if there is
             one for this classifier.
-        seed: with the picture's content it decides what the fit draws at random; None draws a fresh one.
-        device: "auto", "cpu", "cuda" or any device of PyTorch's, for the fits.
-        workers: pictures fitted at once on the CPU; None is one a core.
-        progress: called in this thread with a :class:`Progress`.
+        options: ``seed``, ``device``, ``seconds``, ``workers``, ``progress`` and ``is_cancelled`` of the fits:
+            :class:`deep_protection.FitOptions`.
 
     An attacker who knows of the detector can attack it along with the classifier; see the documentation for how far
     they get.
@@ -103,15 +96,7 @@ def detect(
     calibration.check_rate(false_positive_rate)
     pixels, single = classifier_pixels(images, model)
     begin = time.perf_counter()
-    seen = look(
-        pixels,
-        model,
-        iterations=calibration.iterations,
-        seed=seed,
-        device=device,
-        workers=workers,
-        progress=progress,
-    )
+    seen = look(pixels, model, iterations=calibration.iterations, options=FitOptions(**options))
     seconds = (time.perf_counter() - begin) / max(1, len(pixels))
     found = []
     for picture, responses in zip(pixels, seen, strict=True):
@@ -138,19 +123,14 @@ def look(
     classifier: torch.nn.Module,
     *,
     iterations: int = ITERATIONS,
-    seed: int | None = 0,
-    device: str | torch.device = "auto",
-    workers: int | None = None,
-    progress: ProgressCallback | None = None,
+    options: FitOptions | None = None,
 ) -> list[Responses]:
     """The classifier's answers to every ``3×H×W`` picture in ``[0, 1]`` and what was made of it."""
     refuse_multi_label(classifier, "the detector")
     if pixels:
         try_out(classifier, pixels[0][None])
     repaired = [repair_specks(picture) for picture in pixels]
-    restored = partial_restorations(
-        repaired, iterations=iterations, seed=seed, device=device, workers=workers, progress=progress
-    )
+    restored = partial_restorations(repaired, iterations=iterations, options=options)
     asked = Asked(classifier, lambda given: log_probabilities(classifier, ask(classifier, given)))
     with evaluating(classifier):
         return [
@@ -179,24 +159,15 @@ def partial_restorations(
     pixels: Sequence[Tensor],
     *,
     iterations: int,
-    seed: int | None = 0,
-    device: str | torch.device = "auto",
-    workers: int | None = None,
-    progress: ProgressCallback | None = None,
+    options: FitOptions | None = None,
 ) -> list[Tensor]:
     """What ``fast`` has drawn of every picture after ``iterations``; 0 is the low-pass copy and its detail."""
     if not iterations:
         return [_low(picture) for picture in pixels]
-    restored: list[Tensor] = purify(
-        list(pixels),
-        preset="fast",
-        stop=f"fixed:{iterations}",
-        seed=seed,
-        device=device,
-        workers=workers,
-        progress=progress,
-    )
-    return restored
+    fast = find_preset("fast")
+    records = (Picture(picture.float(), rebuild=lambda pixels: pixels) for picture in pixels)
+    results = purify_each(records, len(pixels), fast, fast.rule(f"fixed:{iterations}"), options or FitOptions())
+    return [result.image for result in results]
 
 
 def classifier_pixels(images: Any, classifier: Classifier) -> tuple[list[Tensor], bool]:
@@ -207,15 +178,15 @@ def classifier_pixels(images: Any, classifier: Classifier) -> tuple[list[Tensor]
 
 def _pixels(image: Any, classifier: Classifier) -> Tensor:
     pixels = take_picture(image).pixels
-    if isinstance(image, Image.Image | str | bytes | bytearray | memoryview | os.PathLike):
-        pixels = classifier.preprocess(to_pillow(pixels)).clamp(0, 1)
-    return pixels
+    if isinstance(image, Tensor) and image.dtype.is_floating_point:
+        return pixels
+    return classifier.preprocess(to_pillow(pixels)).clamp(0, 1)
 
 
 def _low(picture: Tensor) -> Tensor:
     copy = low_pass(picture[None], BASE_FACTOR)[0]
     detail = find_preset("fast").recipe.detail
-    return copy if detail is None else detail.brought_back(copy, picture)
+    return copy if detail is None else detail.restore_detail(copy, picture)
 
 
 def _best(classifier: Classifier, chances: Tensor) -> Prediction:

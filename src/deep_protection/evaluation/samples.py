@@ -4,8 +4,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
 
 from deep_protection.errors import MissingExtraError
+from deep_protection.images import take_picture
 
 
 def sample_files() -> list[Path]:
@@ -25,3 +28,9 @@ def imagenet_samples() -> list[tuple[Image.Image, int]]:
         with Image.open(file) as picture:
             samples.append((picture.convert("RGB"), int(file.stem.rsplit("_", 1)[1])))
     return samples
+
+
+def sample_pixels(count: int, side: int = 224) -> list[Tensor]:
+    """The first ``count``, ``3×side×side`` each, for what is timed and not judged."""
+    pixels = (take_picture(picture).pixels[None] for picture, _ in imagenet_samples()[:count])
+    return [F.interpolate(each, size=(side, side), mode="area")[0] for each in pixels]

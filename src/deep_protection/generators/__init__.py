@@ -1,12 +1,26 @@
-"""Networks that draw one picture from noise. A new generator is one file here and one row of ``GENERATORS``."""
+"""Networks that draw one image from noise. A new generator is one file here and one row of ``GENERATORS``."""
 
+from deep_protection.errors import OptionError
 from deep_protection.generators.fast import FastGenerator as FastGenerator
-from deep_protection.generators.fine import EnlargingGenerator as EnlargingGenerator
-from deep_protection.generators.fine import FineGenerator as FineGenerator
-from deep_protection.generators.fine import WholeGenerator as WholeGenerator
+from deep_protection.generators.full_resolution import EnlargingGenerator as EnlargingGenerator
+from deep_protection.generators.full_resolution import FineGenerator as FineGenerator
+from deep_protection.generators.full_resolution import WholeGenerator as WholeGenerator
 from deep_protection.generators.generator import ImageGenerator as ImageGenerator
 from deep_protection.generators.paper import PaperGenerator as PaperGenerator
 
 GENERATORS: dict[str, type[ImageGenerator]] = {
     kind.name: kind for kind in (PaperGenerator, FastGenerator, FineGenerator, WholeGenerator, EnlargingGenerator)
 }
+
+
+def find_generator(generator: str | type[ImageGenerator]) -> type[ImageGenerator]:
+    """A generator's class as it is, or the one that a name means.
+
+    Raises:
+        OptionError: there is none of that name.
+    """
+    if not isinstance(generator, str):
+        return generator
+    if generator not in GENERATORS:
+        raise OptionError(f"unknown generator {generator!r}; there are: {', '.join(sorted(GENERATORS))}")
+    return GENERATORS[generator]

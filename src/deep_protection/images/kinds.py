@@ -4,15 +4,14 @@ import re
 
 HEAD = 512
 """Bytes that are enough to tell."""
+TIFF = "TIFF"
+_TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BEGINNINGS = (
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",
     b"GIF87a",
     b"GIF89a",
-    b"II*\0",
-    b"MM\0*",
-    b"II+\0",
-    b"MM\0+",
+    *_TIFF_MARKS,
     b"\0\0\0\x0cjP  \r\n\x87\n",
     b"\xff\x4f\xff\x51",
 )
@@ -37,7 +36,9 @@ def is_picture(head: bytes) -> bool:
 
 
 def unread_kind(head: bytes) -> str | None:
-    """The name of a kind of picture that is known, but not read."""
+    """The name of a kind of picture that is known, but not read; of TIFF, not everything is."""
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
         return "HEIC"
+    if head.startswith(_TIFF_MARKS):
+        return TIFF
     return "JPEG XL" if head.startswith(_JPEG_XL) else None

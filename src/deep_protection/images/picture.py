@@ -11,7 +11,7 @@ from deep_protection.images.alpha import on_white, visible
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """``pixels`` is ``3×H×W`` float32 RGB in ``[0, 1]``, on the CPU.
+    """``pixels`` is ``3×H×W`` float32 RGB in ``[0, 1]``, on the device of the tensor that they came as, or the CPU.
 
     ``rebuild`` turns restored pixels into the caller's own type, with everything that was kept aside (alpha, colour
     profile, grey, bit depth, layout, device) put back. They have the same shape, or are of a larger picture of the same

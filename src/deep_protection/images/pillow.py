@@ -71,7 +71,7 @@ def to_pillow(pixels: Tensor) -> Image.Image:
 
 def to_rgb(pixels: Tensor) -> NDArray[np.uint8]:
     """``3×H×W`` in ``[0, 1]`` to ``H×W×3`` in 0–255, rounded."""
-    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def to_grey(pixels: Tensor, largest: int) -> NDArray[Any]:

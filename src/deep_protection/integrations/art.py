@@ -21,7 +21,7 @@ from deep_protection.detection import Calibration, Detection, calibrate, detect,
 from deep_protection.detection.detect import ITERATIONS
 from deep_protection.optional import import_optional
 from deep_protection.protection import straight_through
-from deep_protection.purification import Preset, find_preset, purify
+from deep_protection.restoration import FitOptions, Preset, find_preset, purify
 from deep_protection.seeds import checked_seed
 from deep_protection.stopping import StopRule
 
@@ -193,7 +193,9 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
         iterations = 0 if self.quick else ITERATIONS
         for part in self._pixels(x).split(batch_size):
             pictures = list(part)
-            seen = look(pictures, model, iterations=iterations, seed=self.seed, workers=self.workers)
+            seen = look(
+                pictures, model, iterations=iterations, options=FitOptions(seed=self.seed, workers=self.workers)
+            )
             evidence += [gather(*both) for both in zip(pictures, seen, strict=True)]
         self.calibration = calibrate(
             evidence, classifier="calibrated", iterations=iterations, pictures=f"{len(x)} pictures given to fit"

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from deep_protection.errors import CancelledError
-from deep_protection.fitting import ProgressCallback, Recipe
+from deep_protection.fitting import Recipe
 from deep_protection.images import Picture, read_image, take_picture
 from deep_protection.images.pillow import to_rgb
 from deep_protection.maps.legibility import dark_ink
@@ -22,8 +22,8 @@ from deep_protection.maps.reader import Reader
 from deep_protection.maps.residual import deep_image_residual
 from deep_protection.maps.window import Window, tile_of
 from deep_protection.maps.words import Word, covers, letters_of
-from deep_protection.purification import Preset, purify_each, with_holes
-from deep_protection.purification.tiles import Patches, Tile, cut
+from deep_protection.restoration import FitKeywords, FitOptions, Preset, purify_each, with_holes
+from deep_protection.restoration.tiles import Patches, Tile, cut_tiles
 from deep_protection.stopping import StopRule
 
 WINDOW, OVERLAP = 960, 240
@@ -31,7 +31,7 @@ WINDOW, OVERLAP = 960, 240
 and a word shorter than the overlap is whole in one of them."""
 WITHOUT_TEXT = Preset(
     name="without-text",
-    recipe=Recipe(generator="fast", precision="bfloat16", averaging=0.95, checkpoint_every=25),
+    recipe=Recipe(generator="fast", precision="bfloat16", ema_decay=0.95, checkpoint_every=25),
     stop="fixed:40",
 )
 
@@ -67,12 +67,8 @@ def extract_text(
     *,
     ocr: bool = True,
     stop: str | StopRule | None = None,
-    seed: int = 0,
-    device: str | torch.device = "auto",
-    workers: int | None = None,
-    progress: ProgressCallback | None = None,
     on_window: Callable[[int, int], None] = lambda *_: None,
-    is_cancelled: Callable[[], bool] = lambda: False,
+    **options: Unpack[FitKeywords],
 ) -> ExtractedText:
     """Separate the lettering of a map from the rest, and read it.
 
@@ -80,31 +76,29 @@ def extract_text(
         image: a path, bytes, Pillow image, array or tensor, as for :func:`deep_protection.purify`.
         ocr: whether to read words; without, only the layer and the map are made, and all lettering is painted over.
         stop: when to end the fit whose residual is taken; None takes the rule of its own.
-        seed: as for :func:`deep_protection.purify`, and so are the others that follow.
-        device: where the fit runs.
-        workers: tiles fitted at once on the CPU.
-        progress: called while the residual is made.
         on_window: called after every window of the sheet, with how many are done and how many there are.
-        is_cancelled: asked at every iteration and before every window that is read.
+        options: ``seed``, ``device``, ``seconds``, ``workers``, ``progress`` and ``is_cancelled``:
+            :class:`deep_protection.FitOptions`. Progress is that of the residual; each fit has so many seconds; reading
+            can be cancelled too.
 
     Raises:
         ImageError: the picture cannot be used. MissingExtraError: the extra ``ocr`` is not installed.
     """
+    given = FitOptions(**options)
     opencv()
     reader = Reader() if ocr else None
     if isinstance(image, str | os.PathLike):
         image = read_image(image)[0]  # once: it may be a pipe
     # A sheet's pixels as floats take gigabytes. They are made twice rather than kept while it is read.
-    paper = take_picture(image).on_paper  # what is drawn on transparent ground is read as on paper
-    settings: dict[str, Any] = {"seed": seed, "device": device, "workers": workers, "is_cancelled": is_cancelled}
-    ink = dark_ink(deep_image_residual(paper, stop=stop, progress=progress, **settings)).numpy()
+    paper = _on_cpu(take_picture(image)).on_paper  # what is drawn on transparent ground is read as on paper
+    ink = dark_ink(deep_image_residual(paper, stop=stop, **options)).numpy()
     sheet = to_rgb(paper)
     del paper
     letters = np.zeros(ink.shape, np.float32)
     words: list[Word] = []
-    tiles = cut(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
+    tiles = cut_tiles(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
     for number, tile in enumerate(tiles):
-        if is_cancelled():
+        if given.is_cancelled():
             raise CancelledError("reading was cancelled")
         window = Window.of(tile, sheet, ink)
         for shown in window.layers:
@@ -115,10 +109,18 @@ def extract_text(
     words.sort(key=lambda word: (word.box[1], word.box[0]))
     del ink, reader
     text_layer = _as_layer(sheet, letters)
-    picture = take_picture(image)
+    picture = _on_cpu(take_picture(image))
     known = _known(picture, letters, words if ocr else None)
     del letters
-    return ExtractedText(words, text_layer, _without(picture, known, settings), Image.fromarray(sheet))
+    return ExtractedText(
+        words, text_layer, _without(picture, known, replace(given, progress=None)), Image.fromarray(sheet)
+    )
+
+
+def _on_cpu(picture: Picture) -> Picture:
+    """OpenCV and the reader know no other place; ``rebuild`` brings a tensor back to its own."""
+    alpha = None if picture.alpha is None else picture.alpha.cpu()
+    return replace(picture, pixels=picture.pixels.cpu(), alpha=alpha)
 
 
 def merged(words: list[Word], more: list[Word]) -> list[Word]:
@@ -154,13 +156,13 @@ def _known(picture: Picture, letters: Ink, words: list[Word] | None) -> Tensor:
     return torch.from_numpy(cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0)
 
 
-def _without(picture: Picture, known: Tensor, settings: dict[str, Any]) -> Any:
+def _without(picture: Picture, known: Tensor, options: FitOptions) -> Any:
     """The sheet with what is not known painted over by the prior.
 
     Only tiles with something to paint are fitted, each as a picture of its own, and only what is painted is kept.
     """
     height, width = known.shape
-    cuts = cut(height, width, WITHOUT_TEXT.tile, WITHOUT_TEXT.overlap)
+    cuts = cut_tiles(height, width, WITHOUT_TEXT.tile, WITHOUT_TEXT.overlap)
     tiles = [tile for tile in cuts if not bool(tile.of(known).all())]
     if not tiles:
         return picture.rebuild(picture.pixels)
@@ -170,7 +172,7 @@ def _without(picture: Picture, known: Tensor, settings: dict[str, Any]) -> Any:
     def holed(tile: Tile) -> Picture:
         return with_holes(Picture(tile.of(paper), lambda pixels: pixels), tile.of(known))
 
-    drawn = purify_each((holed(tile) for tile in tiles), total=len(tiles), preset=WITHOUT_TEXT, **settings)
+    drawn = purify_each((holed(tile) for tile in tiles), len(tiles), WITHOUT_TEXT, WITHOUT_TEXT.rule(), options)
     for tile, result in zip(tiles, drawn, strict=True):
         painted.add(tile, result.image)
     pixels = picture.pixels.clone()

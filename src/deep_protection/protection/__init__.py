@@ -7,6 +7,5 @@ from deep_protection.protection.explanation import Explanation as Explanation
 from deep_protection.protection.protect import AnswerBy as AnswerBy
 from deep_protection.protection.protect import ProtectedClassifier as ProtectedClassifier
 from deep_protection.protection.protect import When as When
-from deep_protection.protection.protect import fits_of as fits_of
 from deep_protection.protection.protect import protect as protect
 from deep_protection.protection.straight_through import straight_through as straight_through

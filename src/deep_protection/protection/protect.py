@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, get_args
+from dataclasses import replace
+from typing import Any, ClassVar, Literal, Unpack, get_args
 
 import torch
 from torch import Tensor, nn
@@ -35,14 +36,12 @@ from deep_protection.detection import (
     respond,
 )
 from deep_protection.errors import ImageError, OptionError
-from deep_protection.fitting import ProgressCallback
 from deep_protection.logits import as_outputs
 from deep_protection.protection.bounds import within_bounds
 from deep_protection.protection.contrast import decide, is_agreement
 from deep_protection.protection.explanation import Explanation
 from deep_protection.protection.straight_through import straight_through
-from deep_protection.purification import Preset, Purified, find_preset, purify
-from deep_protection.seeds import checked_seed
+from deep_protection.restoration import FitKeywords, FitOptions, Preset, find_preset, purify_batch
 from deep_protection.stopping import Auto, StopRule
 
 AnswerBy = Literal["contrast", "restored"]
@@ -64,6 +63,8 @@ class ProtectedClassifier(nn.Module):
 
     takes_any_floats: ClassVar[bool] = True
     """Pixels are not rounded to the weights' type before they are restored."""
+    checks_itself: ClassVar[bool] = True
+    """Trying it out would be a fit; it tries the classifier."""
 
     def __init__(
         self,
@@ -73,14 +74,11 @@ class ProtectedClassifier(nn.Module):
         quick: bool = False,
         preset: str | Preset = "fast",
         stop: str | StopRule | None = None,
-        seed: int | None = 0,
-        device: str | torch.device = "auto",
-        workers: int | None = None,
-        progress: ProgressCallback | None = None,
         views: bool | None = None,
         when: When | None = None,
         false_positive_rate: float = 0.05,
         calibration: Calibration | str | os.PathLike[str] | None = None,
+        **options: Unpack[FitKeywords],
     ) -> None:
         super().__init__()
         if not isinstance(classifier, nn.Module):
@@ -119,9 +117,7 @@ class ProtectedClassifier(nn.Module):
         self.iterations = self._iterations(quick) if by_contrast and stop is None else None
         """Of the fits behind an answer by contrast; 0: nothing is fitted; None: as ``stop`` says."""
         self.stop = self.preset.rule(f"fixed:{self.iterations}" if self.iterations else stop)
-        checked_seed(seed)
-        self.seed = seed
-        self.device, self.workers, self.progress = device, workers, progress
+        self.options = FitOptions(**options)
         super().train(False)
 
     @property
@@ -226,7 +222,7 @@ class ProtectedClassifier(nn.Module):
         elif self.calibration is None:
             is_suspicious = is_agreement(seen)
         else:
-            measured = gather(image.detach().float().cpu(), seen)
+            measured = gather(image.detach().float(), seen)
             evidence = self.calibration.deviations(measured)
             p_value = self.calibration.p_value(self.calibration.score(measured))
             is_suspicious = p_value <= self.false_positive_rate
@@ -265,40 +261,30 @@ class ProtectedClassifier(nn.Module):
         return straight_through(pixels.repeat_interleave(fits, dim=0), lambda repeated: self._restore(repeated[::fits]))
 
     def _restore(self, pixels: Tensor) -> Tensor:
-        device = pixels.device if self.device == "auto" and pixels.device.type != "cpu" else self.device
+        options = self.options
+        if options.device == "auto" and pixels.device.type != "cpu":
+            options = replace(options, device=pixels.device)
         if self.iterations == 0:
-            made = partial_restorations([each.float().cpu() for each in pixels], iterations=0)
+            made = partial_restorations([each.float() for each in pixels], iterations=0)
             return torch.cat([pixels[:0], *(each[None].to(pixels) for each in made)])
         if self.answer == "contrast" or self.calibration is None:
-            return self._restored(pixels, device)
-        flagged = self._suspicious(pixels, self.calibration, device).repeat_interleave(self.fits)
+            return self._restored(pixels, options)
+        flagged = self._suspicious(pixels, self.calibration, options).repeat_interleave(self.fits)
         result = pixels.repeat_interleave(self.fits, dim=0)
         if flagged.any():
-            result[flagged] = self._restored(pixels[flagged[:: self.fits]], device)
+            result[flagged] = self._restored(pixels[flagged[:: self.fits]], options)
         return result
 
-    def _suspicious(self, pixels: Tensor, calibration: Calibration, device: str | torch.device) -> Tensor:
+    def _suspicious(self, pixels: Tensor, calibration: Calibration, options: FitOptions) -> Tensor:
         """``N`` booleans: which images the detector flags."""
-        own = [image.detach().float().cpu() for image in pixels]
-        seen = look(
-            own, self.classifier, iterations=calibration.iterations, seed=self.seed, device=device, workers=self.workers
-        )
+        own = [image.detach().float() for image in pixels]
+        seen = look(own, self.classifier, iterations=calibration.iterations, options=options)
         scores = [calibration.score(gather(*both)) for both in zip(own, seen, strict=True)]
         flags = [calibration.p_value(score) <= self.false_positive_rate for score in scores]
         return torch.tensor(flags, dtype=torch.bool, device=pixels.device)
 
-    def _restored(self, pixels: Tensor, device: str | torch.device) -> Tensor:
-        results: list[Purified] = purify(
-            pixels,
-            preset=self.preset,
-            stop=self._rule(max(pixels.shape[-2:])),
-            seed=self.seed,
-            device=device,
-            workers=self.workers,
-            progress=self.progress,
-            return_details=True,
-        )
-        return torch.cat([pixels[:0], *(fit[None].to(pixels) for result in results for fit in fits_of(result))])
+    def _restored(self, pixels: Tensor, options: FitOptions) -> Tensor:
+        return purify_batch(pixels, self.preset, self._rule(max(pixels.shape[-2:])), options).flatten(0, 1)
 
     def _rule(self, side: int) -> StopRule:
         # `auto` would ask at every checkpoint. Where questions are paid for, or there is no first answer that could
@@ -309,7 +295,7 @@ class ProtectedClassifier(nn.Module):
 
 
 def _repaired(pixels: Tensor) -> Tensor:
-    whole = [repair_specks(image.float().cpu()).to(image) for image in pixels]
+    whole = [repair_specks(image.float()).to(image) for image in pixels]
     return torch.stack(whole) if whole else pixels
 
 
@@ -323,15 +309,6 @@ def _labels_only(classifier: nn.Module, found: Responses) -> bool:
         return False
     every = torch.cat([found.image, found.restored, found.compressed, found.mild])
     return bool(((every.exp() > 2 * FLOOR).sum(dim=-1) <= 1).all())
-
-
-def fits_of(result: Purified) -> list[Tensor]:
-    """The ``3×H×W`` images that the fits of such a tensor ended with, one by one; of one in tiles only their mean is
-    kept.
-    """
-    if result.tiles > 1:
-        return [result.image] * result.fits
-    return [trajectory.restored for trajectory in result.trajectories]
 
 
 def _calibration(
@@ -364,16 +341,13 @@ def protect(
     quick: bool = False,
     preset: str | Preset = "fast",
     stop: str | StopRule | None = None,
-    seed: int | None = 0,
-    device: str | torch.device = "auto",
-    workers: int | None = None,
-    progress: ProgressCallback | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     views: bool | None = None,
     when: When | None = None,
     false_positive_rate: float = 0.05,
     calibration: Calibration | str | os.PathLike[str] | None = None,
+    **options: Unpack[FitKeywords],
 ) -> ProtectedClassifier:
     """Put the protection in front of ``classifier`` (a module that takes pixels in ``[0, 1]``, or a name).
 
@@ -395,11 +369,6 @@ def protect(
         preset: ``"fast"``, ``"thorough"``, ``"paper"`` or a :class:`Preset`. Of several fits, each is asked about.
         stop: when to end a fit; None is where the answer by contrast is best, and the preset's rule with
             ``answer="restored"``.
-        seed: with the image's content it decides all that is drawn at random; None draws afresh at every call, which an
-            attacker cannot foresee.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or any device of PyTorch's, for the fits.
-        workers: images fitted at once on the CPU; None is one a core.
-        progress: called in this thread with a :class:`Progress`.
         mean: of a bare network that expects normalised pixels: normalisation belongs after the restoration.
         std: as ``mean``.
         views: with ``answer="restored"``, average the answer over the restored image, its mirror image and two sizes of
@@ -411,6 +380,8 @@ def protect(
             package. Of one that is given, its own kind counts, with a fit or ``quick``. Where there is none, a fixed
             threshold on the agreement decides, which finds attacks that least change the image less often; make one
             with ``deep-protection detect calibrate``.
+        options: ``seed``, ``device``, ``seconds`` (of every call), ``workers``, ``progress`` and ``is_cancelled`` of
+            the fits: :class:`deep_protection.FitOptions`. What ``seed=None`` draws an attacker cannot foresee.
 
     Raises:
         OptionError, ClassifierError: an argument cannot be used.
@@ -423,12 +394,9 @@ def protect(
         quick=quick,
         preset=preset,
         stop=stop,
-        seed=seed,
-        device=device,
-        workers=workers,
-        progress=progress,
         views=views,
         when=when,
         false_positive_rate=false_positive_rate,
         calibration=calibration,
+        **options,
     )

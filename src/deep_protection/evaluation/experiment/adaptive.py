@@ -16,9 +16,11 @@ from deep_protection.attacks import AttackSpec
 from deep_protection.attacks.library import foolbox
 from deep_protection.classifiers import Classifier
 from deep_protection.detection import Responses
-from deep_protection.evaluation.baselines import BASELINES
-from deep_protection.evaluation.protections import PROTECTIONS
+from deep_protection.evaluation.baselines import Baseline
+from deep_protection.evaluation.defences import OwnProtection, find_defence
+from deep_protection.evaluation.protections import Protection
 from deep_protection.protection import protect, straight_through
+from deep_protection.restoration import Preset
 from deep_protection.seeds import LARGEST_SEED
 
 STEP = 0.25
@@ -87,22 +89,25 @@ class Defended(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         if self.low:
             pixels = _LowGradient.apply(pixels)  # type: ignore[no-untyped-call]
-        if self.defence in BASELINES:
-            filtered = straight_through(pixels, lambda given: BASELINES[self.defence](given.cpu()).to(given.device))
+        defence = find_defence(self.defence)
+        if isinstance(defence, Baseline):
+            filtered = straight_through(pixels, lambda given: defence(given.cpu()).to(given.device))
             logits: Tensor = self.classifier(filtered)
             return logits
         # Each picture with its own randomness, also where they are the same picture.
-        return torch.cat([self._answer(picture[None]) for picture in pixels])
+        return torch.cat([self._answer(defence, picture[None]) for picture in pixels])
 
-    def _answer(self, pixels: Tensor) -> Tensor:
+    def _answer(self, defence: Protection | Preset, pixels: Tensor) -> Tensor:
         seed = (self.seed * 1_000_003 + next(self._draws)) & LARGEST_SEED
-        if self.defence in PROTECTIONS:
-            model = PROTECTIONS[self.defence].build(self.classifier, seed, self.device)
+        if isinstance(defence, Protection):
+            model = defence.build(self.classifier, seed, self.device)
+            if isinstance(defence, OwnProtection):
+                return torch.stack([each.logits for each in model.explain(pixels)])
             if self.match:
                 return _all_answers(model.respond(pixels)[0])[None]
         else:
             model = protect(
-                self.classifier, answer="restored", preset=self.defence, seed=seed, device=self.device, workers=1
+                self.classifier, answer="restored", preset=defence, seed=seed, device=self.device, workers=1
             )
         logits: Tensor = model(pixels)
         return logits

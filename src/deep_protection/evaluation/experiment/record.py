@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from deep_protection.errors import OptionError, OutputError
+from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.defences import DEFENCES, source_of
 from deep_protection.evaluation.experiment.settings import Settings
 from deep_protection.evaluation.experiment.units import Row
 from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.images import write_atomically
-from deep_protection.purification import PRESETS, Preset
+from deep_protection.restoration import PRESETS, Preset
 
 ANSWERED = "contrast 2"
 """How protections answer; another number for another way, so that attacks through it are made anew."""
+PARTS = ("attacks", "presets", "own")
+"""What must not change from one run to the next, name by name."""
 PACKAGES = ("deep-protection", "torch", "foolbox", "scikit-image", "torchmetrics", "numpy", "pillow")
 
 
@@ -39,7 +43,8 @@ def keep_settings(settings: Settings, out: Path) -> None:
         **settings.identity,
         "seed": settings.seed,
         "attacks": {name: settings.parameters(name) for name in _attacks(settings)},
-        "presets": {name: _fitting(PRESETS[name]) for name in settings.defences if name in PRESETS},
+        "presets": {name: fitting(PRESETS[name]) for name in settings.defences if name in PRESETS},
+        "own": {name: source_of(name) for name in settings.defences if name not in DEFENCES},
     }
     if path.exists():
         before = {"labels": "folders", **_read(path)}  # as all were before there was a choice
@@ -48,14 +53,15 @@ def keep_settings(settings: Settings, out: Path) -> None:
                 raise OptionError(
                     f"{out} holds an experiment with {name} {before.get(name)!r}, not {value!r}; choose another --out"
                 )
-        for part in ("attacks", "presets"):
+        for part in PARTS:
             changed = [name for name, value in record[part].items() if before.get(part, {}).get(name, value) != value]
             if changed:
                 raise OptionError(
                     f"{out} holds rows of {', '.join(changed)} with other settings than today's; choose another --out"
                 )
-        record["attacks"] = {**before.get("attacks", {}), **record["attacks"]}
-        record["presets"] = {**before.get("presets", {}), **record["presets"]}
+        record |= {part: {**before.get(part, {}), **record[part]} for part in PARTS}
+    if not record["own"]:
+        del record["own"]
     write_atomically((json.dumps(record, indent=1) + "\n").encode(), path)
 
 
@@ -63,7 +69,7 @@ def _attacks(settings: Settings) -> tuple[str, ...]:
     return (*settings.attacks, *settings.black_box, *settings.adaptive)
 
 
-def _fitting(preset: Preset) -> str:
+def fitting(preset: Preset) -> str:
     """All that decides a preset's fits. When they end is a column of its own."""
     return f"{preset.fits} × {preset.recipe!r}"
 
@@ -72,9 +78,11 @@ def defended_by(defence: str | None) -> str:
     """All that decides what a defence does by itself: a preset's fits and its own stop, a filter's name."""
     if defence in PRESETS:
         preset = PRESETS[defence]
-        return f"{_fitting(preset)}, {preset.rule()!r}"
+        return f"{fitting(preset)}, {preset.rule()!r}"
     if defence in PROTECTIONS:
-        return f"{PROTECTIONS[defence].options!r}, {ANSWERED}, {_fitting(PRESETS['fast'])}"
+        return f"{PROTECTIONS[defence].options!r}, {ANSWERED}, {fitting(PRESETS['fast'])}"
+    if defence is not None and defence not in BASELINES:
+        return f"{defence} {source_of(defence)}"
     return defence or ""
 
 

@@ -1,20 +1,25 @@
 """Running an experiment: which units there are, in which order, and what is done already."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.evaluation.baselines import Baseline
+from deep_protection.evaluation.defences import DEFENCES, find_defence
 from deep_protection.evaluation.experiment.engine import Engine, LocalEngine
 from deep_protection.evaluation.experiment.inputs import InputStore
+from deep_protection.evaluation.experiment.judging import as_array
 from deep_protection.evaluation.experiment.pictures import Labelled, answer_to, labelled_pictures, recognised
 from deep_protection.evaluation.experiment.plan import CLEAN, Job, jobs
 from deep_protection.evaluation.experiment.record import defended_by, environment, keep_settings
-from deep_protection.evaluation.experiment.settings import Settings
-from deep_protection.evaluation.experiment.store import Store
+from deep_protection.evaluation.experiment.settings import Settings, make_settings
+from deep_protection.evaluation.experiment.store import Store, read_rows
 from deep_protection.evaluation.experiment.units import (
     UNTOUCHED,
     Attacked,
@@ -25,7 +30,6 @@ from deep_protection.evaluation.experiment.units import (
     Row,
     Unit,
 )
-from deep_protection.evaluation.experiment.worker import as_array
 
 Report = Callable[[int, int, str], None]
 """Units done, units in all, what was done last."""
@@ -45,7 +49,7 @@ class Run:
     @torch.no_grad()
     def __call__(self, pictures: list[Labelled]) -> None:
         """Work on everything that is not in the tables yet."""
-        todo = jobs(self.settings, pictures, self.store.results())
+        todo = jobs(self.settings, pictures, self.store.rows("results"))
         total, done = sum(job.units for job in todo), 0
         # An attack's picture is defended as soon as it is there, so ready units go first.
         ready: deque[Unit] = deque()
@@ -96,7 +100,8 @@ class Run:
             self.inputs.save(unit, outcome)
             ready.extendleft(reversed(list(self._defences(unit, outcome, pending.pop(unit)))))
         elif isinstance(outcome, Judged):
-            self.store.add(replace(outcome, results=[{**row, **self.about} for row in outcome.results]))
+            results = [{**row, **self.about} for row in outcome.results]
+            self.store.add(results=results, trajectories=outcome.checkpoints)
 
     def _defences(self, unit: AttackUnit, attacked: Attacked, job: Job) -> Iterator[DefenceUnit]:
         for defence, seed in job.defences:
@@ -115,6 +120,32 @@ class Run:
             )
 
 
+class Experiment:
+    """An experiment in Python: images × attacks × defences × stop rules, your own defences among them.
+
+    ::
+
+        experiment = Experiment(images="photographs", attacks="pgd", defences=[my_defence, "jpeg25", "none"])
+        rows = experiment.run("results")
+    """
+
+    def __init__(self, config: str | None = None, **settings: Any) -> None:
+        """``settings`` are those of :class:`Settings`, over the named configuration or TOML file ``config``.
+
+        Raises:
+            OptionError: one is unknown or out of range.
+        """
+        self.settings = make_settings(settings, config)
+
+    def run(self, out: str | os.PathLike[str], report: Report = lambda *_: None) -> list[Row]:
+        """Run it, or go on with it, in the folder ``out``; all rows that are there, one an image and way of ending.
+
+        Workers are processes, so a script calls this under ``if __name__ == "__main__":``.
+        """
+        run_experiment(self.settings, Path(out), report)
+        return read_rows(Path(out), "results")
+
+
 def run_experiment(settings: Settings, out: Path, report: Report = lambda *_: None) -> None:
     """Run, or go on with, an experiment whose rows are in ``out``."""
     for attack in (*settings.attacks, *settings.black_box, *settings.adaptive):
@@ -126,6 +157,9 @@ def run_experiment(settings: Settings, out: Path, report: Report = lambda *_: No
     pictures = labelled_pictures(settings.images, classifier, limit, settings.labels)
     if settings.recognised:
         pictures = recognised(pictures, classifier, settings.limit)
+    for name in settings.defences:
+        if name not in DEFENCES and isinstance(own := find_defence(name), Baseline):
+            own.apply(pictures[0].pixels(classifier))  # what it gets wrong is said before anything is computed
     with Store(out) as store:
         keep_settings(settings, out)
         inputs = InputStore(settings.inputs or out / "inputs", settings.classifier, settings.parameters)

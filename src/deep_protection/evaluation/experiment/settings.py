@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from deep_protection.attacks import POSTER, AttackSpec, find_attack
 from deep_protection.errors import OptionError
-from deep_protection.evaluation.baselines import BASELINES
+from deep_protection.evaluation.baselines import BASELINES, Baseline
 from deep_protection.evaluation.corruptions import CORRUPTIONS
+from deep_protection.evaluation.defences import find_defence, name_of
 from deep_protection.evaluation.experiment.adaptive import ADAPTIVE, Knowing
 from deep_protection.evaluation.experiment.black_box import BLACK_BOX, Asking
-from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.fitting import usable_cores
-from deep_protection.purification import PRESETS, find_device
+from deep_protection.restoration import Preset, find_device
 from deep_protection.seeds import checked_seed
 from deep_protection.stopping import parse_stop
 
@@ -22,10 +22,6 @@ ATTACK_SETS = {"poster": POSTER, "corruptions": tuple(CORRUPTIONS)}
 """Names that mean several attacks."""
 
 ORACLES = ("oracle", "oracle:top5", "oracle:top1")
-
-
-DEFENCES = (*PROTECTIONS, *PRESETS, *BASELINES)
-"""Names of all that can stand between an image and its answer."""
 
 
 class Settings(BaseModel):
@@ -41,6 +37,7 @@ class Settings(BaseModel):
     attacks: tuple[str, ...] = POSTER
     """Of attackers who do not ask the defended classifier; common corruptions too, such as "noise-1"."""
     defences: tuple[str, ...] = ("protected", "fast", *BASELINES)
+    """Names, functions and classes; your own as ``module:name``: :mod:`deep_protection.evaluation.defences`."""
     stops: tuple[str, ...] = ("preset", "oracle")
     """Stop rules for what is fitted; "preset" is the preset's own."""
     iterations: int | None = Field(None, ge=1)
@@ -76,7 +73,9 @@ class Settings(BaseModel):
     @classmethod
     def _names(cls, value: Any) -> Any:
         """Names may be joined by commas; a set's name means all that are in it; twice is once."""
-        names = [name.strip() for name in value.split(",")] if isinstance(value, str) else list(value)
+        names = (
+            [name.strip() for name in value.split(",")] if isinstance(value, str) else [name_of(each) for each in value]
+        )
         return tuple(dict.fromkeys(each for name in names if name for each in ATTACK_SETS.get(name, (name,))))
 
     @model_validator(mode="after")
@@ -92,8 +91,9 @@ class Settings(BaseModel):
                 if attack not in known:
                     raise OptionError(f"unknown {kind} attack {attack!r}; there are: {', '.join(known)}")
         for defence in self.defences:
-            if defence not in DEFENCES:
-                raise OptionError(f"unknown defence {defence!r}; there are: {', '.join(DEFENCES)}")
+            find_defence(defence)
+            if self.engine == "ray" and defence.startswith("__main__:"):
+                raise OptionError(f"{defence!r} is in no module that a cluster could import; give it one of its own")
         if not self.defences or not self.stops:
             raise OptionError("an experiment needs at least one defence and one stop rule")
         for stop in self.stops:
@@ -108,14 +108,15 @@ class Settings(BaseModel):
 
     def stops_of(self, defence: str) -> tuple[str, ...]:
         """The rules that a defence is judged by, under the names that its rows bear; "none" for what is not fitted."""
-        if defence not in PRESETS:
+        found = find_defence(defence)
+        if not isinstance(found, Preset):
             return ("none",)
-        own = PRESETS[defence].stop
+        own = found.stop
         return tuple(dict.fromkeys(own if stop == "preset" else stop for stop in self.stops))
 
     def fresh_seeds(self, defence: str) -> list[int]:
         """Seeds that an attacker who knows the defence has not seen; filters draw nothing at random."""
-        count = 1 if defence in BASELINES else self.judgements
+        count = 1 if isinstance(find_defence(defence), Baseline) else self.judgements
         return [self.seed + 1 + number for number in range(count)]
 
     def through_the_defence(self, attack: str) -> AttackSpec | None:

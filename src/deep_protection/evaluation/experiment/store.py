@@ -1,27 +1,28 @@
-"""The rows of an experiment on disk: nothing lost when the process is killed, nothing twice.
+"""Rows on disk: nothing lost when the process is killed, nothing twice, one writer at a time.
 
-Every finished unit is a line of ``journal.jsonl``, appended and flushed at once. From time to time, and at the end, the
-lines go into ``results.parquet`` and ``trajectories.parquet``, which are written beside and renamed, and the journal is
-emptied. Wherever a kill falls, each row is in one of them or in both, and what is in both is taken once.
+While a run lasts every finished unit is one transaction of an SQLite file. When it ends, the rows go into Parquet
+tables and the SQLite file goes away. A run that was killed leaves it behind: the next one goes on from both, and
+reports read both.
 """
 
 import json
-import os
-import time
-from collections.abc import Iterable
-from contextlib import suppress
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from deep_protection.errors import MissingExtraError, OutputError
-from deep_protection.evaluation.experiment.units import Judged, Row
+from deep_protection.evaluation.experiment.units import Row
 from deep_protection.images import write_atomically
 
 RESULT_KEY = ("image", "attack", "defence", "stop", "seed", "views")
 CHECKPOINT_KEY = ("image", "attack", "defence", "seed", "views", "iteration")
-MERGE_SECONDS = 60.0
-"""The journal goes into the tables about so often."""
+EXPERIMENT: Mapping[str, tuple[str, ...]] = {"trajectories": CHECKPOINT_KEY, "results": RESULT_KEY}
+"""The tables of an experiment and the columns that name a row. Checkpoints first: a result promises its trajectory."""
+PATIENCE = 60.0
+"""Seconds that a writer waits for a report to have read."""
 
 
 def parquet() -> Any:
@@ -36,60 +37,95 @@ def parquet() -> Any:
 
 
 class Store:
-    """The tables of one folder. Opened by one process at a time."""
+    """Tables of one folder, opened by one process at a time."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._results, self._trajectories = folder / "results.parquet", folder / "trajectories.parquet"
-        self._journal, self._lock = folder / "journal.jsonl", folder / ".lock"
+    def __init__(self, folder: Path, tables: Mapping[str, tuple[str, ...]] = EXPERIMENT) -> None:
+        """``tables`` names each with the columns of its key.
+
+        Raises:
+            OutputError: the folder cannot be made, or another run is writing to these tables.
+        """
+        self.folder, self.tables = folder, tables
         parquet()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the folder {folder} ({error.strerror}); choose another --out") from None
-        self._merged = time.monotonic()
-        self._locked = _lock(self._lock)
-        self.merge()
-        self._file = self._journal.open("a", encoding="utf-8")
+        self._path = _database(folder, tables)
+        self._lock = self._locked(self._path.with_suffix(".lock"))
+        self._file = sqlite3.connect(self._path, timeout=PATIENCE)
+        with self._file:
+            self._file.execute("CREATE TABLE IF NOT EXISTS rows (of_table TEXT, row TEXT)")
+        self._take_journal()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
-        self.merge()
-        os.close(self._locked)
-        with suppress(OSError):
-            self._lock.unlink()
-
-    def results(self) -> list[Row]:
-        """All rows that are in the table already."""
-        return read_table(self._results)
-
-    def add(self, judged: Judged) -> None:
-        """Keep a unit's rows; on disk when this returns."""
-        self._file.write(json.dumps({"results": judged.results, "checkpoints": judged.checkpoints}) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        if time.monotonic() - self._merged > MERGE_SECONDS:
+        try:
+            self._export()
+        finally:
             self._file.close()
-            self.merge()
-            self._file = self._journal.open("a", encoding="utf-8")
+            with suppress(OSError):  # Windows keeps a file that is open
+                self._path.with_suffix(".lock").unlink()
+            self._lock.close()
 
-    def merge(self) -> None:
-        """Move what the journal holds into the tables."""
-        lines = list(_lines(self._journal))
-        if lines:
-            # Checkpoints first: a result's row promises that its trajectory is there.
-            for path, part, key in (
-                (self._trajectories, "checkpoints", CHECKPOINT_KEY),
-                (self._results, "results", RESULT_KEY),
-            ):
-                new = [row for line in lines for row in line[part]]
-                if new:
-                    write_table(path, read_table(path) + new, key)
-        self._journal.unlink(missing_ok=True)
-        self._merged = time.monotonic()
+    def rows(self, table: str) -> list[Row]:
+        """All that is known, of this run and of those before."""
+        found = [*read_table(self.folder / f"{table}.parquet"), *_rows(self._file, table)]
+        return list(_unique(found, self.tables[table]).values())
+
+    def add(self, **tables: Iterable[Row]) -> None:
+        """Keep a unit's rows, all of them or none; on disk when this returns."""
+        with self._file:
+            self._file.executemany(
+                "INSERT INTO rows VALUES (?, ?)",
+                [(name, json.dumps(row)) for name, rows in tables.items() for row in rows],
+            )
+
+    def _export(self) -> None:
+        for name, key in self.tables.items():
+            if new := _rows(self._file, name):
+                path = self.folder / f"{name}.parquet"
+                write_table(path, [*read_table(path), *new], key)
+        self._file.close()
+        self._path.unlink()
+
+    def _take_journal(self) -> None:
+        """Rows of a run that an earlier version began and that was killed; its last line may have been cut off."""
+        journal = self.folder / "journal.jsonl"
+        if journal.exists() and self.tables is EXPERIMENT:
+            for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
+                with suppress(json.JSONDecodeError):
+                    unit = json.loads(line)
+                    self.add(results=unit["results"], trajectories=unit["checkpoints"])
+            journal.unlink()
+
+    def _locked(self, path: Path) -> sqlite3.Connection:
+        """Hold the tables until the process ends, however it ends: the operating system lets go of a file's lock."""
+        lock = sqlite3.connect(path, timeout=0, isolation_level=None)
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            lock.close()
+            raise OutputError(f"another run is writing to {self.folder}; wait for it or choose another --out") from None
+        return lock
+
+
+def read_rows(folder: Path, table: str) -> list[Row]:
+    """The rows of an experiment's table, also while a run is writing and after one that was killed."""
+    path, found = _database(folder, EXPERIMENT), []
+    if path.exists():
+        try:
+            # To be written to: what a kill has left half done is undone.
+            with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", timeout=PATIENCE, uri=True)) as file:
+                found = _rows(file, table)
+        except sqlite3.OperationalError as error:
+            # Begun this moment, or exported since, which is why Parquet is read after this.
+            if "no such table" not in str(error) and path.exists():
+                raise OutputError(f"{path} cannot be read ({error})") from None
+    found += read_table(folder / f"{table}.parquet")
+    return list(_unique(found, EXPERIMENT[table]).values())
 
 
 def read_table(path: Path) -> list[Row]:
@@ -107,9 +143,7 @@ def write_table(path: Path, rows: Iterable[Row], key: tuple[str, ...]) -> None:
     """Sorted by ``key``, of rows with the same key the first, so that equal experiments give equal files."""
     import pyarrow as pa
 
-    unique: dict[tuple[Any, ...], Row] = {}
-    for row in rows:
-        unique.setdefault(tuple(row[name] for name in key), row)
+    unique = _unique(rows, key)
     ordered = [unique[each] for each in sorted(unique)]
     columns = dict.fromkeys(name for row in ordered for name in row)  # rows of an earlier version may lack some
     table = pa.Table.from_pylist([{name: row.get(name) for name in columns} for row in ordered])
@@ -118,25 +152,19 @@ def write_table(path: Path, rows: Iterable[Row], key: tuple[str, ...]) -> None:
     write_atomically(buffer.getvalue().to_pybytes(), path)
 
 
-def _lines(journal: Path) -> Iterable[dict[str, list[Row]]]:
-    """Every whole line. The last may have been cut off by a kill: that unit is computed again."""
-    if not journal.exists():
-        return
-    for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
-        with suppress(json.JSONDecodeError):
-            yield json.loads(line)
+def _unique(rows: Iterable[Row], key: tuple[str, ...]) -> dict[tuple[Any, ...], Row]:
+    """By key, of rows with the same one the first: a kill may have left some both in SQLite and in Parquet."""
+    found: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in key), row)
+    return found
 
 
-def _lock(path: Path) -> int:
-    """Hold the folder until the process ends, however it ends."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT)
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such locks; two runs there are the user's own care
-        return handle
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise OutputError(f"another run is writing to {path.parent}; wait for it or choose another --out") from None
-    return handle
+def _database(folder: Path, tables: Iterable[str]) -> Path:
+    return folder / f"{'-'.join(tables)}.sqlite"
+
+
+def _rows(file: sqlite3.Connection, table: str) -> list[Row]:
+    return [
+        json.loads(row) for (row,) in file.execute("SELECT row FROM rows WHERE of_table = ? ORDER BY rowid", (table,))
+    ]

@@ -12,21 +12,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.errors import OptionError
-from deep_protection.evaluation.experiment.inputs import InputStore
+from deep_protection.evaluation.experiment.judging import judged
 from deep_protection.evaluation.experiment.optimisers import OPTIMISERS, RATES
-from deep_protection.evaluation.experiment.pictures import answer_to, labelled_pictures
 from deep_protection.evaluation.experiment.record import environment, keep_settings
 from deep_protection.evaluation.experiment.run import Report
 from deep_protection.evaluation.experiment.settings import Settings
 from deep_protection.evaluation.experiment.store import Store
-from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, Judged, Row
-from deep_protection.evaluation.experiment.worker import Worker, as_array, judged
-from deep_protection.fitting import FitTask, Seat, Stack, opened, usable_cores, use_threads
-from deep_protection.generators import GENERATORS, FastGenerator
-from deep_protection.purification import PRESETS
-from deep_protection.seeds import picture_seed
+from deep_protection.evaluation.experiment.subjects import Subjects
+from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, Row
+from deep_protection.evaluation.experiment.worker import Worker
+from deep_protection.fitting import BatchedFit, FitRequest, FitTask, result_or_raise, usable_cores, use_threads
+from deep_protection.generators import FastGenerator
+from deep_protection.restoration import PRESETS
+from deep_protection.seeds import image_seed
 from deep_protection.stopping import Fixed, Trajectory
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"swish": nn.SiLU, "relu": nn.ReLU, "leaky": nn.LeakyReLU}
@@ -52,12 +51,11 @@ class Setting:
         """What stands in the column ``defence``."""
         return f"{self.optimiser} {self.learning_rate:g}, {self.activation}, {self.width}×{self.depth}"
 
-    def register(self) -> str:
-        """A generator with these choices; its name in ``GENERATORS``."""
+    def generator(self) -> type[FastGenerator]:
+        """`fast`'s with these choices."""
         channels = (self.width, *(2 * self.width,) * (self.depth - 1))
         choices = {"name": self.name, "channels": channels, "activation": ACTIVATIONS[self.activation]}
-        kind: type[FastGenerator] = type("Tuned", (FastGenerator,), choices)
-        return GENERATORS.setdefault(kind.name, kind).name
+        return type("Tuned", (FastGenerator,), choices)
 
 
 def grid() -> list[Setting]:
@@ -84,38 +82,23 @@ def tune(settings: Settings, out: Path, report: Report = lambda *_: None, only: 
     What is in ``out`` already is not fitted again.
     """
     points = chosen(only or [])
-    classifier = load_classifier(settings.classifier)
-    worker = Worker(settings.classifier, settings.device)
-    inputs = InputStore(settings.inputs or out / "inputs", settings.classifier, settings.parameters)
+    subjects = Subjects(settings, settings.inputs or out / "inputs")
     about = environment(settings)
     with Store(out) as store:
         keep_settings(settings, out)
         length = settings.iterations or LENGTH
         done = {
             (row["image"], row["attack"], row["defence"])
-            for row in store.results()
+            for row in store.rows("results")
             if (row["seed"], row["views"], row["iterations_run"]) == (settings.seed, settings.views, length)
         }
-        units = list(_attacks(settings, classifier))
+        units = [replace(unit, attack=attack) for unit in subjects for attack in settings.attacks]
         todo = [(s, u) for u in units for s in points if (u.image, u.attack, s.name) not in done]
         for number, (setting, unit) in enumerate(todo):
-            given = inputs.load(unit)
-            if given is None:
-                made = worker(unit)
-                assert isinstance(made, Attacked)  # noqa: S101  (an attack's unit gives no other)
-                inputs.save(unit, made)
-                given = made
-            rows = [{**row, **about} for row in _rows(setting, unit, given, worker, settings)]
-            store.add(Judged(rows, []))
+            given = subjects.under(unit, unit.attack)
+            rows = [{**row, **about} for row in _rows(setting, unit, given, subjects.worker, settings)]
+            store.add(results=rows)
             report(number + 1, len(todo), f"{setting.name} of {unit.title}")
-
-
-def _attacks(settings: Settings, classifier: Classifier) -> Iterator[AttackUnit]:
-    for picture in labelled_pictures(settings.images, classifier, settings.limit):
-        clean = picture.pixels(classifier)
-        right = answer_to(classifier, clean) == picture.label
-        for attack in settings.attacks:
-            yield AttackUnit(picture.name, picture.label, attack, settings.seed, right, as_array(clean))
 
 
 def _rows(setting: Setting, unit: AttackUnit, given: Attacked, worker: Worker, settings: Settings) -> Iterator[Row]:
@@ -148,17 +131,17 @@ def _rows(setting: Setting, unit: AttackUnit, given: Attacked, worker: Worker, s
 
 def _fit(setting: Setting, pixels: Tensor, settings: Settings) -> Trajectory:
     recipe = replace(
-        PRESETS["fast"].recipe, generator=setting.register(), learning_rate=setting.learning_rate, checkpoint_every=10
+        PRESETS["fast"].recipe, generator=setting.generator(), learning_rate=setting.learning_rate, checkpoint_every=10
     )
     rule = Fixed(settings.iterations or LENGTH)
-    seed = picture_seed(settings.seed, pixels)
-    kind: type[Stack] = type("Tuned", (Stack,), {"optimiser": OPTIMISERS[setting.optimiser]})
-    stack = kind([Seat(0, FitTask(target=pixels, recipe=recipe, rule=rule, seed=seed, keep_outputs=True))])
+    seed = image_seed(settings.seed, pixels)
+    kind: type[BatchedFit] = type("Tuned", (BatchedFit,), {"optimiser": OPTIMISERS[setting.optimiser]})
+    stack = kind([FitRequest(0, FitTask(target=pixels, recipe=recipe, rule=rule, seed=seed, keep_outputs=True))])
     cores = usable_cores()
     use_threads(1, cores)  # as every fit of an experiment, for rows that do not depend on the machine's cores
     try:
         while True:
             for _, outcome in stack.advance():
-                return opened(outcome)
+                return result_or_raise(outcome)
     finally:
         use_threads(cores, cores)

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation.experiment.inputs import InputStore
+from deep_protection.evaluation.experiment.judging import as_array
 from deep_protection.evaluation.experiment.pictures import labelled_pictures
 from deep_protection.evaluation.experiment.units import AttackUnit
-from deep_protection.evaluation.experiment.worker import as_array
 from deep_protection.evaluation.panel import figure_class
 from deep_protection.evaluation.report.document import Figure
 from deep_protection.evaluation.report.rows import CLEAN, Rows, attack_title
 from deep_protection.evaluation.report.stops import Fault, fault, is_right
 from deep_protection.images import to_pillow
-from deep_protection.purification import PRESETS, purify
+from deep_protection.restoration import PRESETS, purify
 from deep_protection.stopping import Fixed
 
 K = 5
@@ -41,10 +41,12 @@ class Wrong:
 
 def examples(rows: Rows, defence: str, count: int, inputs: Path | None = None) -> list[Figure]:
     """A figure of up to ``count`` overfit and ``count`` underfit pictures, fitted once more; none without inputs."""
-    rule = PRESETS[defence].rule()
-    chosen = list(_chosen(rows, defence, rule.limit, count)) if isinstance(rule, Fixed) else []
+    rule = PRESETS[defence].rule() if defence in PRESETS else None
+    if not isinstance(rule, Fixed):
+        return []
+    chosen = _chosen(rows, defence, rule.max_iterations, count)
     found = _Found(rows.folder, inputs or rows.folder / "inputs")
-    lines = [line for wrong in chosen if (line := found.line(wrong, defence, rule.limit)) is not None]
+    lines = [line for wrong in chosen if (line := found.line(wrong, defence, rule.max_iterations)) is not None]
     if not lines:
         return []
     caption = f"Wrong at a fixed count: {defence}, {rule!r}; green is the true class among the first {K}"

@@ -12,7 +12,7 @@ from deep_protection.errors import OptionError
 from deep_protection.evaluation.accuracy import wilson_interval
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.corruptions import CORRUPTIONS
-from deep_protection.evaluation.experiment.store import read_table
+from deep_protection.evaluation.experiment.store import read_rows
 from deep_protection.evaluation.protections import PROTECTIONS
 
 Row = dict[str, Any]
@@ -33,6 +33,8 @@ class Defence:
         known = BASELINES.get(self.name) or PROTECTIONS.get(self.name)
         if known is not None:
             return known.title
+        if self.stop == "none":  # somebody's own
+            return f"`{self.name}`"
         return f"{self.name}, {self.stop}"
 
     @property
@@ -75,7 +77,7 @@ class Rows:
         self.folder = folder
         everything = [
             row
-            for row in read_table(folder / "results.parquet")
+            for row in read_rows(folder, "results")
             if (attacks is None or row["attack"] in (CLEAN, *attacks))
             and (defences is None or row["defence"] in defences)
         ]
@@ -90,9 +92,7 @@ class Rows:
         recognised = {row["image"] for row in everything if row["clean_correct"] and row["tier"] == OBLIVIOUS}
         known = {row["attack"] for row in self.all}
         self.checkpoints = [
-            row
-            for row in read_table(folder / "trajectories.parquet")
-            if row["image"] in recognised and row["attack"] in known
+            row for row in read_rows(folder, "trajectories") if row["image"] in recognised and row["attack"] in known
         ]
 
     @cached_property

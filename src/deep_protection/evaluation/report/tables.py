@@ -4,7 +4,7 @@ from collections.abc import Collection
 from statistics import median
 
 from deep_protection.evaluation.baselines import BASELINES
-from deep_protection.evaluation.experiment.worker import BEST
+from deep_protection.evaluation.experiment.judging import BEST
 from deep_protection.evaluation.report.document import Table
 from deep_protection.evaluation.report.rows import CLEAN, Defence, Row, Rows, Score, attack_title, score
 from deep_protection.evaluation.report.stops import best_count, courses, faults, oracle_stops

@@ -6,15 +6,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import numpy as np
-
 from deep_protection.errors import OptionError
-from deep_protection.evaluation.experiment.store import read_table
+from deep_protection.evaluation.accuracy import bootstrap_interval
+from deep_protection.evaluation.experiment.store import read_rows
 from deep_protection.evaluation.panel import figure_class
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.images import write_atomically
 
-DRAWS = 5000
 SHIPPED = "adam 0.01, swish, 16×3"
 COLOURS = {"adam": "#c62828", "rmsprop": "#1565c0", "momentum": "#2e7d32"}
 STYLES = {"swish": "-", "relu": "--", "leaky": ":"}
@@ -44,7 +42,7 @@ class Course:
 
 def courses(folder: Path) -> dict[str, Course]:
     """Setting to its course, on pictures that the classifier gets right untouched."""
-    rows = [row for row in read_table(folder / "results.parquet") if row["clean_correct"]]
+    rows = [row for row in read_rows(folder, "results") if row["clean_correct"]]
     if not rows:
         raise OptionError(f"{folder} holds no results yet; run: deep-protection experiment tune --out {folder}")
     found: dict[str, dict[int, list[Row]]] = {}
@@ -74,10 +72,9 @@ def _lead(course: Course, shipped: Course | None) -> str:
     if shipped is None or course is shipped:
         return ""
     own, other = course.right[course.best], shipped.right[shipped.best]
-    gains = np.array([100 * (own[image] - other[image]) for image in own if image in other])
-    draws = np.random.default_rng(0).choice(gains, (DRAWS, len(gains))).mean(axis=1)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return f"{round(gains.mean()):+d} ({round(low):+d} to {round(high):+d})"
+    gains = [100 * (own[image] - other[image]) for image in own if image in other]
+    low, high = bootstrap_interval(gains)
+    return f"{round(mean(gains)):+d} ({round(low):+d} to {round(high):+d})"
 
 
 def _over_attacks(rows: list[Row], what: str) -> float:
@@ -122,8 +119,8 @@ def table(folder: Path) -> Table:
 def write_tuning(folder: Path) -> list[Path]:
     """``tune.md`` and ``tune.png`` from the rows in ``folder``."""
     found = courses(folder)
-    images = {row["image"] for row in read_table(folder / "results.parquet") if row["clean_correct"]}
-    attacks = {row["attack"] for row in read_table(folder / "results.parquet")}
+    images = {row["image"] for row in read_rows(folder, "results") if row["clean_correct"]}
+    attacks = {row["attack"] for row in read_rows(folder, "results")}
     text = (
         "# Optimiser, activation, learning rate, width and depth of `fast`\n\n"
         f"{len(images)} pictures under {', '.join(sorted(attacks))}, oblivious; mean over the attacks. Maps of the "

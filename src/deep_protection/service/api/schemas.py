@@ -64,7 +64,7 @@ class AboutDocument(BaseModel):
 
     version: str
     classifier: str
-    answer: AnswerBy = Field(description="How protect answers unless it is asked otherwise.")
+    answer: AnswerBy = Field(description="How protect answers unless it is asked fallback.")
     kinds: list[str]
     attacks: list[AttackDocument]
     limits: dict[str, int]

@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from deep_protection.attacks import ATTACKS
 from deep_protection.errors import OptionError
 from deep_protection.protection import AnswerBy, When
-from deep_protection.purification import find_preset
-from deep_protection.restoration import check_factor
+from deep_protection.restoration import check_factor, find_preset
 from deep_protection.stopping import parse_stop
 
 LONGEST_STOP = 5000
@@ -38,8 +37,10 @@ def check_stop(stop: str | None, longest: int) -> None:
     """That ``stop`` can be read and does not go on for ever."""
     if stop is not None:
         rule = parse_stop(stop, longest)
-        if not 1 <= rule.limit <= LONGEST_STOP:
-            raise OptionError(f"stop={stop} asks for {rule.limit} iterations; from 1 to {LONGEST_STOP} are possible")
+        if not 1 <= rule.max_iterations <= LONGEST_STOP:
+            raise OptionError(
+                f"stop={stop} asks for {rule.max_iterations} iterations; from 1 to {LONGEST_STOP} are possible"
+            )
 
 
 class ProtectOptions(Options):
@@ -70,7 +71,7 @@ class ProtectOptions(Options):
     )
 
     def check(self) -> None:
-        check_stop(self.stop, find_preset(self.preset).longest)
+        check_stop(self.stop, find_preset(self.preset).max_iterations)
         if self.quick and self.answer == "restored":
             raise OptionError("quick fits nothing, so there is no restored picture to answer to; use answer=contrast")
 

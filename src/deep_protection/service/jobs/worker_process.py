@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from deep_protection.fitting.threads import usable_cores
-from deep_protection.purification import find_device
+from deep_protection.fitting.devices import usable_cores
+from deep_protection.restoration import find_device
 from deep_protection.service.jobs.job import Job
 from deep_protection.service.settings import Settings
 

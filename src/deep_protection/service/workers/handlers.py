@@ -11,8 +11,7 @@ from deep_protection.fitting import Progress
 from deep_protection.images import read_image, to_pillow
 from deep_protection.logits import as_classes
 from deep_protection.maps import as_record, extract_text
-from deep_protection.purification import Preset
-from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, inpaint, stop_for, upscale
+from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, inpaint, stop_for, upscale
 from deep_protection.service.workers.observed_rule import ObservedRule
 from deep_protection.service.workers.progress import ProgressReporter, budget_of, fit_jobs, fitted
 from deep_protection.service.workers.protect import protect_all
@@ -137,7 +136,7 @@ def _drawn(context: WorkerContext, job: JobInput, preset: Preset, draw: Callable
 
 def _extract_text(context: WorkerContext, job: JobInput) -> JobOutput:
     def report(progress: Progress) -> None:
-        job.tell({"iteration": progress.iteration, "limit": progress.iterations_limit})
+        job.tell({"iteration": progress.iteration, "limit": progress.max_iterations})
 
     image, _, _ = read_image(job.inputs["image"])
     found = extract_text(

@@ -34,12 +34,12 @@ class ObservedRule(StopRule):
         self._tell: Tell | None = None
 
     def _become(self, index: int, inner: StopRule) -> None:
-        self.index, self.inner, self.limit = index, inner, inner.limit
+        self.index, self.inner, self.max_iterations = index, inner, inner.max_iterations
         self.asks_classifier, self.companion = inner.asks_classifier, inner.companion  # type: ignore[misc]
 
-    def for_picture(self, index: int) -> "ObservedRule":
+    def for_image(self, index: int) -> "ObservedRule":
         rule = copy.copy(self)
-        rule._become(index, self._inner_of(index).for_picture(0))
+        rule._become(index, self._inner_of(index).for_image(0))
         rule._tell = None
         return rule
 
@@ -52,9 +52,9 @@ class ObservedRule(StopRule):
             self._fits[self.index] = number + 1  # the copies share it
             self._tell = self._tell_of(self.index, number)
         decision = self.inner.decide(trajectory)
-        self._tell(trajectory, self.limit, trajectory.latest_output)
+        self._tell(trajectory, self.max_iterations, trajectory.latest_output)
         reason = self._ended_of(self.index)
-        return decision if reason is None else Decision(True, decision.take, reason)
+        return decision if reason is None else Decision(True, decision.select, reason)
 
     def __repr__(self) -> str:
         return repr(self.inner)

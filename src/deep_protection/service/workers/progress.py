@@ -10,8 +10,8 @@ from torch import Tensor
 from deep_protection import classifiers
 from deep_protection.fitting import Progress
 from deep_protection.images import Picture
-from deep_protection.purification import Preset, Purified, purify_each
-from deep_protection.purification.tiles import cut
+from deep_protection.restoration import FitOptions, Preset, Purified, purify_each
+from deep_protection.restoration.tiles import cut_tiles
 from deep_protection.service.workers.observed_rule import ObservedRule, Tell, Throttle, json_safe
 from deep_protection.service.workers.worker_context import JobInput, WorkerContext, preview
 from deep_protection.stopping import StopRule, Trajectory
@@ -34,7 +34,7 @@ class ProgressReporter:
         factor: int = 1,
     ) -> None:
         # As the fit cuts it: what is bounded is the side of what is drawn, ``factor`` times that of the picture.
-        tiles = len(cut(*_side(picture), preset.tile // factor, preset.overlap // factor))
+        tiles = len(cut_tiles(*_side(picture), preset.tile // factor, preset.overlap // factor))
         self.job, self.parts, self.whole = job, tiles * preset.fits, tiles == 1
         self._every = preset.recipe.checkpoint_every
         self.course: list[dict[str, Any]] = []
@@ -73,7 +73,7 @@ class ProgressReporter:
     def report(self, progress: Progress) -> None:
         """Between checkpoints: only how far it is."""
         if progress.iteration % self._every and self._pace_between.allows():
-            self.job.tell(self._place(progress.iteration, progress.iterations_limit))
+            self.job.tell(self._place(progress.iteration, progress.max_iterations))
 
     def _place(self, iteration: int, limit: int) -> dict[str, Any]:
         return {"iteration": self._part * limit + iteration, "limit": self.parts * limit}
@@ -111,15 +111,17 @@ def fit_jobs(
     return list(
         purify_each(
             pictures,
-            total=len(pictures),
-            preset=preset,
-            stop=ObservedRule(rule_of, lambda index, part: reporters[index].tell(part), ended),
-            seed=seed,
-            device=context.device,
-            seconds=context.budget,
-            workers=1,
-            progress=report,
-            is_cancelled=lambda: all(each.job.is_cancelled() for each in reporters),
+            len(pictures),
+            preset,
+            ObservedRule(rule_of, lambda index, part: reporters[index].tell(part), ended),
+            FitOptions(
+                seed=seed,
+                device=context.device,
+                seconds=context.budget,
+                workers=1,
+                progress=report,
+                is_cancelled=lambda: all(each.job.is_cancelled() for each in reporters),
+            ),
         )
     )
 

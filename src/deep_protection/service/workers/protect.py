@@ -10,7 +10,7 @@ from torch import Tensor
 from deep_protection.detection import Responses, repair_specks
 from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.images import Picture, to_pillow
-from deep_protection.protection import Explanation, ProtectedClassifier, fits_of
+from deep_protection.protection import Explanation, ProtectedClassifier
 from deep_protection.service.jobs.options import ProtectOptions
 from deep_protection.service.workers.observed_rule import json_safe
 from deep_protection.service.workers.progress import ProgressReporter, fit_jobs, fitted, mean_answer
@@ -133,7 +133,7 @@ def _by_contrast(
             chosen.seed,
         )
         facts = [{**fitted(result), "trajectory": each.course} for each, result in zip(reporters, results, strict=True)]
-        restored = [torch.stack(fits_of(result))[None] for result in results]
+        restored = [torch.stack(result.restored_by_fit)[None] for result in results]
     outcomes: dict[str, Outcome] = {}
     for job, picture, about, fit, made in zip(jobs, pictures, abouts, facts, restored, strict=True):
         if job.is_cancelled():

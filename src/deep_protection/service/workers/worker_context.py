@@ -17,7 +17,7 @@ from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.fitting import Progress
 from deep_protection.images import Picture, encode, from_pillow, read_image, to_pillow
 from deep_protection.protection import ProtectedClassifier, protect
-from deep_protection.purification import find_device
+from deep_protection.restoration import find_device
 from deep_protection.service.errors import TimeUpError
 from deep_protection.service.jobs.job_types import calibration_of
 from deep_protection.service.jobs.options import ProtectOptions
@@ -130,7 +130,7 @@ class WorkerContext:
         def report(progress: Progress) -> None:
             if job.is_cancelled():
                 raise CancelledError("the job was cancelled")
-            job.tell({"iteration": progress.iteration, "limit": progress.iterations_limit})
+            job.tell({"iteration": progress.iteration, "limit": progress.max_iterations})
 
         found: Detection = detect(
             self.seen(pixels),

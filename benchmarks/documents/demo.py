@@ -1,0 +1,31 @@
+"""The demo's numbers as a table, from ``deep-protection demo --out docs/results/demo``."""
+
+from typing import Any
+
+from deep_protection.evaluation.demonstration import PROTECTED, shown
+from deep_protection.evaluation.report.document import Table, block_markdown
+
+
+def table(report: dict[str, Any]) -> str:
+    """The demo's numbers as Markdown."""
+    results, pictures = report["results"], report["pictures"]
+    heading = ["defence", *(f"{row['title']} (n = {row['n']})" for row in results), "s an image"]
+    images = sum(row["n"] for row in results)
+    lines = []
+    for name, title in shown(results).items():
+        scores = [row["defences"][name] for row in results]
+        seconds = f"{sum(score['seconds'] for score in scores) / images:.2f}"
+        lines.append([f"**{title}**" if name == PROTECTED else title, *map(cell, scores), seconds])
+    about = (
+        f"The {pictures['recognised']} of {pictures['taken']} photographs that `{report['classifier']}` gets right; "
+        "attacked ones only where the attack changed the answer. Right answers in percent, top-1 / top-5, with the "
+        "95 % interval of top-1; seconds on one core, the classifier's own time among them:"
+    )
+    return f"{about}\n\n{block_markdown(Table(heading, lines))}"
+
+
+def cell(score: dict[str, Any]) -> str:
+    if not score["n"]:
+        return "–"
+    low, high = score["top1_interval"]
+    return f"{100 * score['top1']:.0f} / {100 * score['top5']:.0f} ({100 * low:.0f}–{100 * high:.0f})"

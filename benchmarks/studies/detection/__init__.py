@@ -1,0 +1,1 @@
+"""How well attacked images are told from clean ones."""

@@ -1,0 +1,1 @@
+"""What a fit costs and what it gives for that, beside peers."""

@@ -1,0 +1,1 @@
+"""Noise, blocks, holes and size: our restorations beside cheap ones and peers."""

@@ -1,0 +1,212 @@
+"""Our restorations and the cheap ones, on the very pictures that the published recipes are followed on.
+
+    python -m benchmarks restore --pictures DIR [--side 128]
+
+Rows that exist are not made again.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+import deep_protection as dp
+from benchmarks import ROOT, rows
+from benchmarks.peers.published_restoration import NOTEBOOKS
+from benchmarks.studies.restoration.cases import FACTOR, SIGMA, Case, cases
+from benchmarks.studies.restoration.peers import DEEPINV, fidelity
+from deep_protection.evaluation.report.document import Table, block_markdown
+from deep_protection.fitting import Downsampling
+from deep_protection.generators.full_resolution import EnlargingGenerator
+from deep_protection.images import take_picture, to_pillow
+from deep_protection.restoration import UPSCALE, FitOptions, enlargeable, purify_each
+from deep_protection.restoration.observation import back_project
+
+RESULTS = Path("docs/results/restoration/rows.jsonl")
+Method = Callable[[Case], Tensor]
+
+
+def run(folder: Path, tasks: list[str], side: int | None, out: Path) -> None:
+    torch.set_num_threads(1)
+    for case in cases(folder, tasks, side):
+        for name, restore in METHODS[case.task].items():
+            key = {"task": case.task, "picture": case.name, "side": side, "method": name}
+            if any(key.items() <= row.items() for row in rows.read(out)):
+                continue
+            begin = time.process_time()
+            restored = restore(case)
+            spent = round(time.process_time() - begin, 3)
+            rows.append(out, [{**key, "cpu_seconds": spent, **fidelity(restored, case)}])
+        sys.stderr.write(f"restored: {case.task} {case.name}\n")
+
+
+def _seen(case: Case) -> Tensor:
+    return case.seen
+
+
+def _bicubic(case: Case) -> Tensor:
+    return F.interpolate(case.seen[None], scale_factor=FACTOR, mode="bicubic", align_corners=False)[0]
+
+
+def _lanczos(case: Case) -> Tensor:
+    picture = to_pillow(case.seen)
+    size = (FACTOR * picture.width, FACTOR * picture.height)
+    return take_picture(picture.resize(size, Image.Resampling.LANCZOS)).pixels
+
+
+def _projected(case: Case) -> Tensor:
+    """Bicubic, and then made to agree with what was seen, as our own result is at its end (Irani & Peleg 1991)."""
+    return back_project(_bicubic(case), case.seen, Downsampling(FACTOR))
+
+
+def _non_local_means(sigma: float) -> Method:
+    """Fast mode, 5 px patches, strength 0.8 σ, as scikit-image's gallery has it (Buades et al. 2005)."""
+
+    def restore(case: Case) -> Tensor:
+        from skimage.restoration import denoise_nl_means
+
+        settings = {"patch_size": 5, "patch_distance": 6, "h": 0.8 * sigma, "sigma": sigma, "fast_mode": True}
+        smooth = denoise_nl_means(case.seen.numpy(), channel_axis=0, **settings)
+        return torch.from_numpy(smooth).float()
+
+    return restore
+
+
+def _total_variation(weight: float) -> Method:
+    def restore(case: Case) -> Tensor:
+        from skimage.restoration import denoise_tv_chambolle
+
+        smooth = denoise_tv_chambolle(case.seen.numpy(), weight=weight, channel_axis=0)
+        return torch.from_numpy(smooth).float()
+
+    return restore
+
+
+def _biharmonic(case: Case) -> Tensor:
+    """Damelin & Hoang 2018."""
+    from skimage.restoration import inpaint_biharmonic
+
+    assert case.mask is not None  # noqa: S101  (only pictures with holes come here)
+    return torch.from_numpy(inpaint_biharmonic(case.seen.numpy(), case.mask.numpy(), channel_axis=0)).float()
+
+
+def _ours(function: Callable[..., Any], **settings: Any) -> Method:
+    def restore(case: Case) -> Tensor:
+        extra = () if case.mask is None else (case.mask,)
+        restored: Tensor = function(case.seen, *extra, device="cpu", workers=1, **settings)
+        return restored
+
+    return restore
+
+
+class _Still(EnlargingGenerator):
+    name = "enlarging-still"
+    reg_noise_std = 0.0
+
+
+class _Closed(EnlargingGenerator):
+    name = "enlarging-closed"
+    skip = 0
+
+
+class _Neither(_Still):
+    name = "enlarging-neither"
+    skip = 0
+
+
+def _enlarged_by(generator: type[EnlargingGenerator]) -> Method:
+    """One fit of another generator."""
+
+    def restore(case: Case) -> Tensor:
+        preset = replace(UPSCALE, recipe=replace(UPSCALE.recipe, generator=generator), fits=1)
+        seen = enlargeable(take_picture(case.seen), FACTOR)
+        made: Tensor = next(purify_each([seen], 1, preset, preset.rule(), FitOptions(device="cpu", workers=1))).image
+        return made
+
+    return restore
+
+
+METHODS: dict[str, dict[str, Method]] = {
+    "denoise": {
+        "nothing": _seen,
+        "non-local means": _non_local_means(SIGMA / 255),
+        "total variation": _total_variation(0.1),
+        "denoise, one fit": _ours(dp.denoise, fits=1),
+        "denoise": _ours(dp.denoise),
+    },
+    "dejpeg": {
+        "nothing": _seen,
+        "non-local means": _non_local_means(10 / 255),
+        "total variation": _total_variation(0.05),
+        "dejpeg, one fit": _ours(dp.dejpeg, fits=1),
+        "dejpeg": _ours(dp.dejpeg),
+    },
+    "upscale": {
+        "bicubic": _bicubic,
+        "Lanczos": _lanczos,
+        "bicubic, back-projected": _projected,
+        "upscale, one fit, neither fresh noise nor maps at full size": _enlarged_by(_Neither),
+        "upscale, one fit, no fresh noise": _enlarged_by(_Still),
+        "upscale, one fit, no maps at full size": _enlarged_by(_Closed),
+        "upscale, one fit": _ours(dp.upscale, factor=FACTOR, fits=1),
+        "upscale": _ours(dp.upscale, factor=FACTOR),
+    },
+    "inpaint": {
+        "nothing": _seen,
+        "biharmonic": _biharmonic,
+        "inpaint, one fit": _ours(dp.inpaint, fits=1),
+        "inpaint": _ours(dp.inpaint),
+    },
+}
+
+
+def table(task: str, side: int | None, peers: tuple[str, ...] = ()) -> str:
+    """Means over the pictures that all methods of the task, and ``peers``, have been through; the published recipe at
+    its own end, and at the best of its iterations, which only the truth can tell.
+    """
+    of = [row for row in rows.read(ROOT / RESULTS) if (row["task"], row["side"]) == (task, side)]
+    done = {name: {row["picture"]: row for row in of if row["method"] == name} for name in (*METHODS[task], *peers)}
+    if "published" in done:
+        del done["published"]
+        courses: dict[str, list[dict[str, Any]]] = {}
+        for row in of:
+            if row["method"] == "published":
+                courses.setdefault(row["picture"], []).append(row)
+        # Followed to the end, or not at all.
+        courses = {name: course for name, course in courses.items() if course[-1]["iteration"] == ENDS[task]}
+        done["published recipe, at its end"] = {name: course[-1] for name, course in courses.items()}
+        done["*published recipe, at its best (oracle)*"] = {
+            name: max(course, key=lambda row: float(row["psnr"])) for name, course in courses.items()
+        }
+    done = {name: each for name, each in done.items() if each}  # what has not been measured at all is left out
+    pictures = sorted(set.intersection(*(set(each) for each in done.values()))) if done else []
+    if not pictures:
+        return "No rows yet.\n"
+    lines = []
+    for name, each in done.items():
+        mean = {what: sum(each[picture][what] for picture in pictures) / len(pictures) for what in FIGURES}
+        lines.append([name, f"{mean['psnr']:.2f}", f"{mean['ssim']:.3f}", f"{mean['cpu_seconds']:.3g}"])
+    count = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
+    made = block_markdown(Table([f"{task}, {count}", "PSNR, dB", "SSIM", "CPU s"], lines))
+    return f"{made.rstrip()}\n"
+
+
+FIGURES = ("psnr", "ssim", "cpu_seconds")
+ENDS = {task: notebook.iterations for task, notebook in NOTEBOOKS.items()}
+BOTH = ("published", DEEPINV)
+TABLES: dict[str, Callable[[], str]] = {
+    "denoise_middles": partial(table, "denoise", 128, ("published",)),
+    "denoise_peers": partial(table, "denoise", 128, BOTH),
+    "dejpeg_middles": partial(table, "dejpeg", 128, ("published",)),
+    "upscale_middles": partial(table, "upscale", 128, ("published",)),
+    "inpaint_middles": partial(table, "inpaint", 128),
+    "inpaint_peers": partial(table, "inpaint", 128, BOTH),
+}

@@ -1,0 +1,1 @@
+"""When to end a fit, and whether several together are better than one."""
