@@ -19,7 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from served import Served
@@ -96,9 +96,9 @@ def watched(url: Callable[[], str]) -> Iterator[list[str]]:
     def look() -> None:
         while not ended.wait(0.02):
             try:
-                answer = httpx.get(f"{url()}/readyz", trust_env=False, timeout=10.0)
+                answer = httpx2.get(f"{url()}/readyz", trust_env=False, timeout=10.0)
                 word = "ready" if answer.status_code == 200 else answer.json()["error"]["code"]
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 word = "no answer"
             if said[-1:] != [word]:
                 said.append(word)
@@ -265,7 +265,7 @@ def _backup(table: Path, copy: Path) -> None:
         live.backup(to)
 
 
-def _refused(http: httpx.Client, sent: Sent) -> str:
+def _refused(http: httpx2.Client, sent: Sent) -> str:
     answer = http.post("/v1/protect", content=sent.data, headers={"Content-Type": "image/png"})
     return f"{answer.status_code} {answer.json()['error']['code']}" if answer.is_error else "accepted"
 
@@ -309,7 +309,7 @@ def scan_by_service(folder: Path, side: int) -> Row:
     options = ("--workers", "1", "--max-pixels", str(max(side * side, 16_000_000)), "--budget", "7200")
     with Served(folder / "data", *options) as served, watched(lambda: served.url) as said:
         (worker,) = served.workers()
-        with Client(served.url, patience=60) as client:
+        with Client(served.url, retry_timeout=60) as client:
             job = client.run("extract-text", image=scan(side))
         assert served.process is not None  # noqa: S101
         if served.workers() != [worker]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
+import httpx2
 
 from deep_protection.service.client import Client
 
@@ -70,8 +70,8 @@ class Served:
             found = re.search(r"listening on http://[^ ]*:(\d+)", self.log()[before:])
             if found is not None:
                 self.url = f"http://127.0.0.1:{found[1]}"
-                with suppress(httpx.TransportError):
-                    if httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
+                with suppress(httpx2.TransportError):
+                    if httpx2.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
                         return
             time.sleep(0.1)
         raise RuntimeError(f"the service was not ready in {START_SECONDS:.0f} s:\n{self.log()}")
@@ -95,10 +95,10 @@ class Served:
         self._log.flush()
         return os.pread(self._log.fileno(), 2**24, 0).decode(errors="replace")
 
-    def http(self, **settings: float) -> httpx.Client:
+    def http(self, **settings: float) -> httpx2.Client:
         """A plain HTTP client, with the token."""
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=settings.get("timeout", 60.0), trust_env=False)
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=settings.get("timeout", 60.0), trust_env=False)
 
     def client(self) -> Client:
         return Client(self.url, token=self.token)

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from PIL import Image
 from served import Served
@@ -44,7 +44,7 @@ def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         assert "Traceback" not in served.log()
 
 
-def submit(http: httpx.Client, data: bytes, client: str = "one", **options: str) -> httpx.Response:
+def submit(http: httpx2.Client, data: bytes, client: str = "one", **options: str) -> httpx2.Response:
     return http.post("/v1/protect", params=options, content=data, headers={**PNG, "X-Client": client})
 
 
@@ -278,7 +278,7 @@ def test_time_that_is_up_and_results_that_are_old(tmp_path: Path, data: bytes) -
             events = client.events(client.submit("protect", image=data, stop=LONG))
             assert json.loads(next(events)[1])["state"] in ("queued", "running")
             assert served.stop() == 0, "an open stream does not hold it up"
-        served.options = (*served.options, "--keep", "1")
+        served.options = (*served.options, "--retention", "1")
         served.start()
         with served.http() as http:
             until("it expires", lambda: http.get(f"/v1/jobs/{job['id']}").json().get("state") != "done")

@@ -64,7 +64,9 @@ class TileBlender:
 
     def finish(self) -> Tensor:
         """The image, ``3×H×W``, made of the sums themselves: nothing can be added any more."""
-        return self._sum.div_(self._weight)
+        self._sum.div_(self._weight)
+        del self._weight
+        return self._sum
 
 
 class Patches:

@@ -1,30 +1,35 @@
 """The routes. One ASGI application is one service."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-import anyio
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 
 from deep_protection.attacks import ATTACKS
 from deep_protection.classifiers import is_remote
-from deep_protection.service.api import errors as problems
-from deep_protection.service.api.errors import Problem
-from deep_protection.service.api.following import Following
-from deep_protection.service.api.openapi import described, docs_page
-from deep_protection.service.api.samples import sample, sample_names
+from deep_protection.errors import MissingExtraError
+from deep_protection.evaluation import sample_files
+from deep_protection.service.api.errors import install_error_handlers
+from deep_protection.service.api.openapi import describe_errors, docs_page, openapi_extra
 from deep_protection.service.api.schemas import AboutDocument, ErrorDocument, JobDocument
-from deep_protection.service.api.security import Guard
-from deep_protection.service.api.submission import client_of, picture, submitted
-from deep_protection.service.api.uploads import upload_places
-from deep_protection.service.jobs.job_types import KINDS, Kind, offered
-from deep_protection.service.jobs.manager import Jobs
+from deep_protection.service.api.security import SecurityMiddleware
+from deep_protection.service.api.submission import client_of, picture, submit_job
+from deep_protection.service.errors import Problem
+from deep_protection.service.jobs.admission import upload_limit
+from deep_protection.service.jobs.events import Event
+from deep_protection.service.jobs.job import FINAL
+from deep_protection.service.jobs.job_types import JOB_TYPES, JobType, offered
+from deep_protection.service.jobs.manager import JobManager
 from deep_protection.service.jobs.options import OFFERED
 from deep_protection.service.metrics import Metrics
 from deep_protection.service.settings import Settings
@@ -32,10 +37,12 @@ from deep_protection.service.settings import Settings
 PAGE = Path(__file__).parents[1] / "page"
 JobId = Annotated[str, InPath(pattern="^[0-9a-f]{32}$", description="As given when the job was accepted.")]
 FileName = Annotated[str, InPath(pattern="^[a-z_]{1,30}$")]
-Answers = dict[int | str, dict[str, Any]]
+Subscription = tuple[Event, asyncio.Queue[Event | None]]
+"""The state of a job at first, and what happens to it from then on."""
+Responses = dict[int | str, dict[str, Any]]
 
 
-def _errors(*statuses: int) -> Answers:
+def _errors(*statuses: int) -> Responses:
     return {status: {"model": ErrorDocument} for status in (401, 403, *statuses)}
 
 
@@ -47,10 +54,10 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = Metrics()
     kinds = offered(settings)
 
-    jobs = Jobs(settings, metrics)
+    jobs = JobManager(settings, metrics)
 
     @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await jobs.start()
         try:
             yield
@@ -63,22 +70,22 @@ def create_app(settings: Settings) -> FastAPI:
         description="Restores pictures that may have been perturbed to fool a classifier. All work is done in jobs.",
         docs_url=None,
         redoc_url=None,
-        lifespan=life,
+        lifespan=lifespan,
         redirect_slashes=False,
     )
     app.state.jobs = jobs
-    uploads = upload_places(settings.max_uploads)
-    problems.install(app)
+    uploads = upload_limit(settings.max_uploads)
+    install_error_handlers(app)
 
-    def submitter(kind: Kind) -> Callable[[Request], Awaitable[Response]]:
+    def submitter(kind: JobType) -> Callable[[Request], Awaitable[Response]]:
         async def submit(request: Request) -> Response:
             if kind.name not in kinds:
                 raise Problem(404, f"{kind.name} is not offered here; {kind.lacking}", code="not_offered")
-            return await submitted(request, kind, jobs, uploads, settings)
+            return await submit_job(request, kind, jobs, uploads, settings)
 
         return submit
 
-    for kind in KINDS.values():
+    for kind in JOB_TYPES.values():
         app.add_api_route(
             f"/v1/{kind.name}",
             submitter(kind),
@@ -92,7 +99,7 @@ def create_app(settings: Settings) -> FastAPI:
                 202: {"model": JobDocument, "description": "Accepted"},
                 **_errors(400, 404, 408, 409, 413, 415, 422, 429, 503),
             },
-            openapi_extra=described(kind),
+            openapi_extra=openapi_extra(kind),
         )
 
     @app.get("/v1/jobs/{job_id}", tags=["jobs"], response_model=JobDocument, responses=_errors(404, 422, 503))
@@ -108,7 +115,7 @@ def create_app(settings: Settings) -> FastAPI:
         job = await jobs.remove(job_id)
         return Response(status_code=204) if job is None else JSONResponse(jobs.document(job))
 
-    pictures: Answers = {200: {"content": {"image/png": {}}}, **_errors(404, 409, 410, 422, 503)}
+    pictures: Responses = {200: {"content": {"image/png": {}}}, **_errors(404, 409, 410, 422, 503)}
 
     @app.get("/v1/jobs/{job_id}/result", tags=["jobs"], response_class=Response, responses=pictures)
     async def result(job_id: JobId) -> Response:
@@ -120,15 +127,25 @@ def create_app(settings: Settings) -> FastAPI:
         """Another picture that was made, PNG."""
         return picture(await jobs.file(await jobs.get(job_id), name), job_id, name)
 
+    async def subscription(request: Request, job_id: JobId) -> AsyncIterator[Subscription]:
+        # Before the answer begins, so that its errors are answers; until the answer has ended, however it does.
+        with jobs.listening(job_id, client_of(request, settings)) as queue:
+            job = await jobs.get(job_id)
+            jobs.watch(job_id)
+            yield ("state", jobs.document(job)), queue
+
     @app.get(
         "/v1/jobs/{job_id}/events",
         tags=["jobs"],
-        response_class=Response,
-        responses={200: {"content": {"text/event-stream": {}}}, **_errors(404, 422, 429, 503)},
+        response_class=EventSourceResponse,
+        responses=_errors(404, 422, 429, 503),
     )
-    async def follow(request: Request, job_id: JobId) -> Response:
+    async def follow(
+        subscribed: Annotated[Subscription, Depends(subscription)],
+    ) -> AsyncIterator[ServerSentEvent]:
         """Server-sent events: `progress` along the fit, `state` on every change; ends with the job."""
-        return Following(jobs, job_id, client_of(request, settings))
+        async for event in event_stream(*subscribed):
+            yield event
 
     @app.get("/v1/about", tags=["about"], response_model=AboutDocument, responses=_errors())
     async def about() -> Any:
@@ -153,7 +170,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     async def sample_picture(name: Annotated[str, InPath(pattern=r"^[\w.]{1,60}$")]) -> Response:
         """One of foolbox's sample photographs."""
-        found = await anyio.to_thread.run_sync(sample, name)
+        found = await asyncio.to_thread(sample, name)
         if found is None:
             raise Problem(404, "there is no such sample; /v1/about lists them")
         return Response(found[0], media_type=found[1])
@@ -166,7 +183,7 @@ def create_app(settings: Settings) -> FastAPI:
     @app.get("/readyz", tags=["operation"], responses={503: {"model": ErrorDocument}})
     async def ready() -> dict[str, str]:
         """A worker can take work, and will be given it."""
-        jobs.check_ready()
+        jobs.admission.check_ready()
         return {"status": "ready"}
 
     @app.get("/metrics", tags=["operation"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
@@ -185,5 +202,37 @@ def create_app(settings: Settings) -> FastAPI:
         async def page() -> Response:
             return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
-    app.add_middleware(Guard, settings=settings, metrics=metrics)
+    describe_errors(app.openapi())  # which is made once
+    app.add_middleware(SecurityMiddleware, settings=settings, metrics=metrics)
     return app
+
+
+async def event_stream(first: Event, queue: asyncio.Queue[Event | None]) -> AsyncIterator[ServerSentEvent]:
+    """Until a final state, or the end of the service."""
+    event: Event | None = first
+    while event is not None:
+        name, data = event
+        yield ServerSentEvent(event=name, raw_data=json.dumps(data, allow_nan=False))
+        event = None if name == "state" and data["state"] in FINAL else await queue.get()
+
+
+_SAMPLE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+
+
+@cache
+def _samples() -> dict[str, Path]:
+    try:
+        return {file.name: file for file in sample_files() if file.suffix.lower() in _SAMPLE_TYPES}
+    except MissingExtraError:
+        return {}
+
+
+def sample_names() -> list[str]:
+    """Foolbox's sample photographs, for trying things out; none where foolbox is not installed."""
+    return list(_samples())
+
+
+def sample(name: str) -> tuple[bytes, str] | None:
+    """Content and type of one of them."""
+    file = _samples().get(name)
+    return None if file is None else (file.read_bytes(), _SAMPLE_TYPES[file.suffix.lower()])

@@ -1,6 +1,7 @@
-"""Answers that are errors: a status, a code for programs, a sentence for people. Never a trace, never a path."""
+"""Every error as an answer."""
 
 import logging
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,50 +12,17 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from deep_protection.errors import DeepProtectionError
-from deep_protection.service.errors import told
+from deep_protection.service.errors import CODES, Problem, to_problem
 
+PROBLEM = "application/problem+json"
 log = logging.getLogger("deep_protection.service")
-
-CODES = {
-    400: "bad_request",
-    401: "no_token",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
-    408: "too_slow",
-    409: "not_ready",
-    410: "gone",
-    413: "too_large",
-    415: "unsupported",
-    422: "bad_option",
-    429: "busy",
-    500: "internal",
-    503: "unavailable",
-}
-
-
-class Problem(Exception):  # noqa: N818  (as HTTPException)
-    """Raised anywhere in a request; becomes ``{"error": {"code", "message"}}``."""
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        code: str | None = None,
-        retry_after: int | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status, self.message, self.code = status, message, code or CODES.get(status, "error")
-        self.headers = {**(headers or {}), **({} if retry_after is None else {"Retry-After": str(retry_after)})}
-
-    def response(self) -> JSONResponse:
-        return problem_response(self.status, self.code, self.message, self.headers)
 
 
 def problem_response(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+    """A problem document (RFC 9457), in which ``error`` is what clients of earlier versions read."""
+    about = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": message}
+    error = {"code": code, "message": message}
+    return JSONResponse({**about, "code": code, "error": error}, status, headers, media_type=PROBLEM)
 
 
 def explained(errors: Any) -> str:
@@ -67,13 +35,13 @@ def explained(errors: Any) -> str:
     return "; ".join(parts)[:500]
 
 
-def install(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI) -> None:
     """Let every error of ``app`` end as one of these."""
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)  # noqa: S101  (registered for it)
-        return error.response()
+        return problem_response(error.status, error.code, error.message, error.headers)
 
     @app.exception_handler(RequestValidationError)
     @app.exception_handler(ValidationError)
@@ -84,7 +52,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(DeepProtectionError)
     async def refused(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, DeepProtectionError)  # noqa: S101
-        return problem_response(422, *told(error))
+        return problem_response(422, *to_problem(error))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: Exception) -> JSONResponse:

@@ -3,10 +3,11 @@
 from html import escape
 from typing import Any
 
-from deep_protection.service.jobs.job_types import Kind
+from deep_protection.service.api.errors import PROBLEM
+from deep_protection.service.jobs.job_types import JobType
 
 
-def described(kind: Kind) -> dict[str, Any]:
+def openapi_extra(kind: JobType) -> dict[str, Any]:
     """Query, bodies and examples of ``POST /v1/{kind}``."""
     schema = kind.options.model_json_schema()
     properties: dict[str, Any] = schema["properties"]
@@ -40,6 +41,18 @@ def described(kind: Kind) -> dict[str, Any]:
         ],
         "requestBody": {"required": True, "content": bodies},
     }
+
+
+def describe_errors(openapi: dict[str, Any]) -> None:
+    """Have every error described with the type that it has; FastAPI takes it for plain JSON."""
+    for methods in openapi["paths"].values():
+        for method, about in methods.items():
+            for status, response in about.get("responses", {}).items():
+                content = response.get("content", {})
+                if status >= "400" and "application/json" in content:
+                    content[PROBLEM] = content.pop("application/json")
+                    if method == "post" and status in ("409", "422", "503"):  # a job that was waited for, and failed
+                        content["application/json"] = {"schema": {"$ref": "#/components/schemas/JobDocument"}}
 
 
 def docs_page(openapi: dict[str, Any]) -> str:

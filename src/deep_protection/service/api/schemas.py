@@ -15,9 +15,14 @@ class ErrorBody(BaseModel):
 
 
 class ErrorDocument(BaseModel):
-    """Every answer that is not a success."""
+    """Every answer that is not a success: a problem document (RFC 9457)."""
 
-    error: ErrorBody
+    type: Literal["about:blank"]
+    title: str
+    status: int = Field(examples=[413])
+    detail: str
+    code: str = Field(examples=["too_large"])
+    error: ErrorBody = Field(description="Code and detail once more.")
 
 
 class ProgressDocument(BaseModel):

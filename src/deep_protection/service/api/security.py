@@ -28,7 +28,7 @@ LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 DRAIN_SECONDS = 5.0
 
 
-class Guard:
+class SecurityMiddleware:
     """The outermost layer. No answer allows other sites to read it (CORS is off)."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:

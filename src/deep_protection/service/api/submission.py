@@ -4,18 +4,28 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.request import parse_http_list
 
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import JSONResponse, Response
 
-from deep_protection.service.api.accept import wants_picture
-from deep_protection.service.api.errors import Problem
-from deep_protection.service.api.landing import Landing, file_of, landing, parse_form
-from deep_protection.service.api.uploads import FORM_EXTRA, Places, body_of, check_mask, check_picture
+from deep_protection.service.api.uploads import (
+    FORM_EXTRA,
+    UploadFolder,
+    body_of,
+    check_mask,
+    check_picture,
+    file_of,
+    parse_form,
+    upload_folder,
+)
+from deep_protection.service.errors import Problem
+from deep_protection.service.jobs.admission import ClientLimit
 from deep_protection.service.jobs.job import Job
-from deep_protection.service.jobs.job_types import Kind
-from deep_protection.service.jobs.manager import Jobs
+from deep_protection.service.jobs.job_types import JobType
+from deep_protection.service.jobs.manager import JobManager
 from deep_protection.service.jobs.options import Options
 from deep_protection.service.settings import Settings
 
@@ -23,22 +33,26 @@ PLAIN = ("application/octet-stream", "")
 BAD_REQUESTS = frozenset({"bad_image", "bad_option", "too_large", "not_installed", "timeout"})
 
 
-async def submitted(request: Request, kind: Kind, jobs: Jobs, uploads: Places, settings: Settings) -> Response:
+async def submit_job(
+    request: Request, kind: JobType, jobs: JobManager, uploads: ClientLimit, settings: Settings
+) -> Response:
     """Take a job in, and answer with it, or with its result where the client waits for it."""
     client = client_of(request, settings)
-    jobs.check_room(client)  # before anything is read
+    jobs.admission.check_room(client)  # before anything is read
     with uploads.one_of(client):
         try:
-            async with landing(jobs.files.coming) as place:
-                options, inputs = await taken(request, kind, settings, place)
+            async with upload_folder(jobs.files.coming) as place:
+                options, inputs = await read_request(request, kind, settings, place)
                 asked = options.model_dump(exclude={"wait"})
                 job = await jobs.submit(kind.name, client, asked, place.folder, inputs)
         except OSError as error:
-            raise jobs.storage_problem(error) from None
-    return await answered(request, job, jobs, options, client)
+            raise jobs.table.problem(error) from None
+    return await answer_job(request, job, jobs, options, client)
 
 
-async def taken(request: Request, kind: Kind, settings: Settings, place: Landing) -> tuple[Options, dict[str, Path]]:
+async def read_request(
+    request: Request, kind: JobType, settings: Settings, place: UploadFolder
+) -> tuple[Options, dict[str, Path]]:
     """Options of a request, and where its pictures lie, checked against all limits; nothing is decoded."""
     given = query_of(request)
     # What a query says wrong is said before a body is read, which may be long.
@@ -52,7 +66,7 @@ async def taken(request: Request, kind: Kind, settings: Settings, place: Landing
     return options, inputs
 
 
-async def answered(request: Request, job: Job, jobs: Jobs, options: Options, client: str) -> Response:
+async def answer_job(request: Request, job: Job, jobs: JobManager, options: Options, client: str) -> Response:
     """202 and the job, or what became of it."""
     where = {"Location": f"/v1/jobs/{job.id}"}
     if options.wait:
@@ -114,7 +128,7 @@ def query_of(request: Request) -> dict[str, Any]:
 
 
 async def _parts(
-    request: Request, kind: Kind, settings: Settings, given: dict[str, Any], place: Landing
+    request: Request, kind: JobType, settings: Settings, given: dict[str, Any], place: UploadFolder
 ) -> tuple[dict[str, Path], dict[str, Any]]:
     """The pictures, and the options with those of the form."""
     check_plain(request.headers.get("content-encoding", ""), "the body", "Content-Encoding")
@@ -143,7 +157,7 @@ async def _parts(
     return inputs, given
 
 
-def _of_form(form: FormData, kind: Kind, given: dict[str, Any]) -> tuple[dict[str, BinaryIO], dict[str, Any]]:
+def _of_form(form: FormData, kind: JobType, given: dict[str, Any]) -> tuple[dict[str, BinaryIO], dict[str, Any]]:
     """The same for a form."""
     inputs = {name: file_of(form, name) for name in kind.inputs}
     files = 0
@@ -161,3 +175,40 @@ def _of_form(form: FormData, kind: Kind, given: dict[str, Any]) -> tuple[dict[st
     if files != len(inputs):
         raise Problem(422, "a file is given twice; give each once")
     return inputs, given
+
+
+PICTURE = ("image", "png")
+DOCUMENT = ("application", "json")
+
+
+def wants_picture(accept: str) -> bool:
+    """Whether a picture is wanted rather than the document, which is what everything else gets.
+
+    >>> [wants_picture(each) for each in ("image/png", "IMAGE/*", "*/*", "application/json, image/png;q=0")]
+    [True, True, False, False]
+    """
+    picture, document = _wish(accept, PICTURE), _wish(accept, DOCUMENT)
+    weight, closeness = picture
+    # Of two that are wanted alike, the picture: who would be content with anything does not name it.
+    return weight > 0 and (picture > document or (picture == document and closeness > 0))
+
+
+def _wish(accept: str, kind: tuple[str, str]) -> tuple[float, int]:
+    """How much a kind is wanted, and how closely it is named: 2, as one of a group 1, as any 0, not at all -1."""
+    weight, closest = 0.0, -1
+    for each in parse_http_list(accept):
+        name, parameters = parse_options_header(each)
+        group, _, one = name.decode("latin-1").strip().lower().partition("/")
+        closeness = {kind: 2, (kind[0], "*"): 1, ("*", "*"): 0}.get((group, one), -1)
+        if closeness > closest:
+            weight, closest = _weight(parameters.get(b"q", b"1")), closeness
+    return weight, closest
+
+
+def _weight(given: bytes) -> float:
+    """What is no weight is as if it were not there."""
+    try:
+        weight = float(given)
+    except ValueError:
+        return 1.0
+    return weight if 0 <= weight <= 1 else 1.0

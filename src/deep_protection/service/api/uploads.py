@@ -1,53 +1,113 @@
-"""What is looked at before a picture is taken: size and pace of the body, size and kind of the picture. No decoding."""
+"""Pictures on their way in: written to the disk as they come, and looked at before they are taken. No decoding.
+
+Size and pace of the body, size and kind of the picture are checked; memory holds no more than a piece of each.
+"""
 
 import asyncio
 import os
+import secrets
+import shutil
 import struct
-from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from fastapi import Request
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from deep_protection.errors import ImageError, ImageTooLargeError
 from deep_protection.images import check_header
-from deep_protection.service.api.errors import Problem
-from deep_protection.service.errors import told
-from deep_protection.service.settings import share_of_one
+from deep_protection.service.errors import Problem, to_problem
 
 FORM_EXTRA = 100_000
 """Bytes that the frame of a form may take beside the pictures."""
-MOST_FIELDS = 20
+MAX_FIELDS = 20
 _HEAD, _TAIL = 4096, 22 + 65535
 """Bytes at the edges of a file that are looked at."""
 
 
-class Places:
-    """Counts what clients do at once: bodies that are read, streams that are open."""
+class UploadFolder:
+    """A folder for the pictures of one request. Raises ``OSError`` where the disk is full or refuses."""
 
-    def __init__(self, most: int, message: str, retry_after: int) -> None:
-        self._most, self._now = most, Counter[str]()
-        self._message, self._retry_after = message, retry_after
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._opened: list[BinaryIO] = []
 
-    @contextmanager
-    def one_of(self, client: str) -> Iterator[None]:
-        """Raises :class:`Problem` 429 where there are too many; one client leaves room for others."""
-        if self._now.total() >= self._most or self._now[client] >= share_of_one(self._most):
-            raise Problem(429, self._message, retry_after=self._retry_after)
-        self._now[client] += 1
-        try:
-            yield
-        finally:
-            self._now[client] -= 1
-            self._now += Counter()  # forget who sends nothing any more
+    def open(self) -> BinaryIO:
+        """A new file to write to; :meth:`keep` gives it its name."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (self.folder / f"part{len(self._opened)}").open("xb")
+        self._opened.append(file)
+        return file
+
+    async def take(self, pieces: AsyncIterator[bytes]) -> BinaryIO:
+        """A body that is the file."""
+        file = self.open()
+        async for piece in pieces:
+            await asyncio.to_thread(file.write, piece)
+        return file
+
+    async def keep(self, name: str, file: BinaryIO) -> Path:
+        """Where the file lies now, as a picture of a job."""
+        await asyncio.to_thread(file.close)
+        return await asyncio.to_thread(Path(file.name).replace, self.folder / f"in.{name}")
+
+    def remove(self) -> None:
+        for file in self._opened:
+            file.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def upload_places(most: int) -> Places:
-    """For bodies on their way."""
-    return Places(most, "too many pictures are being sent at once; try again in a moment", 1)
+@asynccontextmanager
+async def upload_folder(where: Path) -> AsyncIterator[UploadFolder]:
+    """What nobody has taken from it is deleted at the end."""
+    made = UploadFolder(where / secrets.token_hex(16))
+    try:
+        yield made
+    finally:
+        await asyncio.to_thread(made.remove)
+
+
+class _ToDisk(MultiPartParser):
+    """Puts files where they are to lie, and not into the system's temporary folder, which may be small or closed."""
+
+    def __init__(self, headers: Headers, stream: AsyncGenerator[bytes], place: UploadFolder) -> None:
+        super().__init__(headers, stream, max_files=2, max_fields=MAX_FIELDS, max_part_size=FORM_EXTRA)
+        self._place = place
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        if self._current_part.file is not None:
+            self._current_part.file.file.close()
+            self._current_part.file.file = self._place.open()
+
+
+async def parse_form(headers: Headers, pieces: AsyncGenerator[bytes], place: UploadFolder) -> FormData:
+    """The parts of a ``multipart/form-data`` body."""
+    try:
+        return await _ToDisk(headers, pieces, place).parse()
+    except (MultiPartException, KeyError, ValueError, AssertionError) as error:
+        raise Problem(
+            400, f"the form is malformed ({_reason(error)}); send multipart/form-data with a part 'image'"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    message: str = getattr(error, "message", "")
+    said = (str(error.__cause__) if error.__cause__ is not None else message).rstrip(".")
+    if "header size" in said:
+        return "the name of a file, or another header of a part, is too long: give a shorter one"
+    return said or "it cannot be read"
+
+
+def file_of(form: FormData, name: str) -> BinaryIO:
+    part = form.get(name)
+    if not isinstance(part, UploadFile):
+        raise Problem(422, f"the form has no file {name!r}; add it, as in curl -F {name}=@picture.png")
+    return part.file
 
 
 async def body_of(request: Request, most: int, seconds: float) -> AsyncGenerator[bytes]:
@@ -108,9 +168,9 @@ def _size(file: BinaryIO, most: int) -> tuple[int, int]:
     try:
         return check_header(file, most)[1:]
     except ImageTooLargeError as error:
-        raise Problem(413, told(error)[1]) from None
+        raise Problem(413, to_problem(error)[1]) from None
     except ImageError as error:
-        raise Problem(422, told(error)[1], code="bad_image") from None
+        raise Problem(422, to_problem(error)[1], code="bad_image") from None
 
 
 def _edges(file: BinaryIO) -> bytes:

@@ -24,7 +24,7 @@ class DamagedError(Exception):
     """A file is gone or is not what was written."""
 
 
-class Files:
+class JobFiles:
     """``jobs/ID/in.NAME`` is what came, ``jobs/ID/out.NAME`` what was made."""
 
     def __init__(self, folder: Path) -> None:
@@ -113,3 +113,10 @@ def _sync(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def sealed(path: Path) -> str:
+    """Force a file to the disk and give its SHA-256."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()

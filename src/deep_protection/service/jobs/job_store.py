@@ -39,7 +39,7 @@ DROP TABLE IF EXISTS transitions;
 """Changes of state were kept there too, though nothing read them."""
 
 
-class Store:
+class JobStore:
     """One connection, used by one thread at a time. Raises ``sqlite3.Error`` where the table cannot be used."""
 
     def __init__(self, path: Path) -> None:

@@ -12,7 +12,7 @@ from deep_protection.service.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class JobType:
     """One kind of job, submitted to ``/v1/NAME``."""
 
     name: str
@@ -32,7 +32,7 @@ class Asked(Protocol):
     options: dict[str, Any]
 
 
-def done_together(one: Asked, other: Asked) -> bool:
+def can_batch(one: Asked, other: Asked) -> bool:
     """Whether two pieces of work can be: fits with the same options share operations, nothing else does."""
     return one.kind == other.kind == "protect" and one.options == other.options
 
@@ -55,27 +55,27 @@ def _installed(*modules: str) -> bool:
 
 
 _ROWS = (
-    Kind("protect", options.ProtectOptions, example="preset=fast&seed=0"),
-    Kind(
+    JobType("protect", options.ProtectOptions, example="preset=fast&seed=0"),
+    JobType(
         "detect",
         options.DetectOptions,
         _calibrated,
         "give the service a calibration made by deep-protection detect calibrate",
         example="false_positive_rate=0.05",
     ),
-    Kind("classify", options.ClassifyOptions, example="top=5"),
-    Kind(
+    JobType("classify", options.ClassifyOptions, example="top=5"),
+    JobType(
         "attack",
         options.AttackOptions,
         lambda settings: settings.offers_attacks and _installed("foolbox"),
         "it needs the extra attacks, and --attacks where others can connect",
         example="attack=pgd&epsilon_255=4",
     ),
-    Kind("denoise", options.DenoiseOptions, example="sigma=25"),
-    Kind("dejpeg", options.RestoreOptions),
-    Kind("inpaint", options.RestoreOptions, inputs=("image", "mask")),
-    Kind("upscale", options.UpscaleOptions, example="factor=2"),
-    Kind(
+    JobType("denoise", options.DenoiseOptions, example="sigma=25"),
+    JobType("dejpeg", options.RestoreOptions),
+    JobType("inpaint", options.RestoreOptions, inputs=("image", "mask")),
+    JobType("upscale", options.UpscaleOptions, example="factor=2"),
+    JobType(
         "extract-text",
         options.ExtractTextOptions,
         lambda _: _installed("cv2", "rapidocr", "onnxruntime"),
@@ -83,9 +83,9 @@ _ROWS = (
     ),
 )
 
-KINDS: dict[str, Kind] = {row.name: row for row in _ROWS}
+JOB_TYPES: dict[str, JobType] = {row.name: row for row in _ROWS}
 
 
-def offered(settings: Settings) -> dict[str, Kind]:
+def offered(settings: Settings) -> dict[str, JobType]:
     """The kinds that this service can do."""
-    return {name: kind for name, kind in KINDS.items() if kind.is_offered(settings)}
+    return {name: kind for name, kind in JOB_TYPES.items() if kind.is_offered(settings)}

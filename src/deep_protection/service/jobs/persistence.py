@@ -7,8 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from deep_protection.service.api.errors import Problem
-from deep_protection.service.jobs.job_store import Store
+from deep_protection.service.errors import Problem
+from deep_protection.service.jobs.job_store import JobStore
 from deep_protection.service.metrics import Metrics
 
 P = ParamSpec("P")
@@ -25,11 +25,11 @@ MOVED = (
 DAMAGED = "the job table is damaged; stop the service, put a backup in its place and start it again"
 
 
-class Table:
-    """Runs what a :class:`~deep_protection.service.jobs.job_store.Store` does."""
+class JobTable:
+    """Runs what a :class:`~deep_protection.service.jobs.job_store.JobStore` does."""
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
-        self._store, self._metrics = store, metrics
+    def __init__(self, store: JobStore, metrics: Metrics) -> None:
+        self.store, self._metrics = store, metrics
         self._thread = ThreadPoolExecutor(1, "job-table")
         self._stuck, self._locked = 0, False
         self.is_damaged = False
@@ -38,17 +38,17 @@ class Table:
     @property
     def trouble(self) -> str | None:
         """Why nothing can be written down now."""
-        if self._store.is_moved:
+        if self.store.is_moved:
             return MOVED
         if self.is_damaged:
             return DAMAGED
         return UNUSABLE if self._stuck or self._locked else None
 
-    async def care(self, on_mended: Callable[[], None]) -> None:
+    async def watch(self, on_mended: Callable[[], None]) -> None:
         """Look after the table for as long as the service runs: a broken one is to be said before a job is lost."""
         while True:
             try:
-                await self.run(self._store.check, thoroughly=self.is_damaged)
+                await self.run(self.store.check, thoroughly=self.is_damaged)
                 self._locked = False
                 if self.is_damaged:
                     log.warning("the job table is whole again")
@@ -69,14 +69,14 @@ class Table:
             self.is_damaged |= _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
             raise
 
-    async def ask(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def for_request(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """For a request. Raises :class:`Problem` 503 when the table cannot be used."""
         try:
             return await self.run(work, *args, **kwargs)
         except sqlite3.Error as error:
             raise self.problem(error) from None
 
-    async def surely(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def with_retry(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Until it can be used: what is locked, full or not there may pass. Anything else is raised, or it would last
         for ever.
         """
@@ -116,7 +116,7 @@ class Table:
 
     def close(self) -> None:
         self._thread.shutdown()
-        self._store.close()
+        self.store.close()
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -16,10 +16,10 @@ class FairQueue:
         """How many jobs of this client wait."""
         return len(self._clients.get(client, ()))
 
-    def put(self, client: str, job: str, *, first: bool = False) -> None:
-        """``first``: before the client's other jobs, for one that has waited already."""
+    def put(self, client: str, job: str, *, priority: bool = False) -> None:
+        """``priority``: before the client's other jobs, for one that has waited already."""
         jobs = self._clients.setdefault(client, deque())
-        if first:
+        if priority:
             jobs.appendleft(job)
             self._clients.move_to_end(client, last=False)
         else:

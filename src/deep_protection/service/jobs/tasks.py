@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 log = logging.getLogger("deep_protection.service")
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 
 
-class Tasks:
+class TaskSupervisor:
     """For one event loop."""
 
     def __init__(self, pause: float = FIRST_PAUSE) -> None:
@@ -19,8 +20,11 @@ class Tasks:
         self.failing: set[str] = set()
         """Names of those that ended and have not run well since."""
 
-    def start(self, work: Awaitable[None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Something with an end of its own."""
+        if self._closing:
+            work.close()
+            return
 
         async def once() -> None:
             try:
@@ -30,9 +34,9 @@ class Tasks:
 
         self._add(once(), None)
 
-    def keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    def supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Something that goes on for as long as the service: when it ends, however it does, it is begun anew."""
-        self._add(self._kept(name, work), name)
+        self._add(self._supervised(name, work), name)
 
     async def stop(self) -> None:
         self._closing = True
@@ -40,7 +44,7 @@ class Tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _kept(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def _supervised(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         loop, pause = asyncio.get_running_loop(), self._pause
         while not self._closing:
             begun = loop.time()

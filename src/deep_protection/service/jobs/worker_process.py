@@ -67,7 +67,7 @@ class WorkerProcess:
         while not self._closing:
             was_ready = False
             try:
-                was_ready = await self._live()
+                was_ready = await self._run_once()
             except OSError as error:
                 log.error("worker %d cannot be started: %s", self.number, error)
             if self._closing:
@@ -76,7 +76,7 @@ class WorkerProcess:
             pause = 0.1 if was_ready else min(LONGEST_PAUSE, 2 * pause)
             await asyncio.sleep(pause)
 
-    async def _live(self) -> bool:
+    async def _run_once(self) -> bool:
         """One process from beginning to end; whether it ever became ready."""
         environment = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
         environment["OMP_NUM_THREADS"] = "1"
@@ -91,19 +91,19 @@ class WorkerProcess:
             env=environment,
         )
         try:
-            return await self._converse(process)
+            return await self._read_messages(process)
         finally:
             # However it ended, what it had in hand has to be seen to.
             self.is_idle = self.is_ready = False
             self.kill()
             await process.wait()
             lost, late = self.jobs, self._late
-            self._rest()
+            self._clear()
             if not self._closing:
                 log.warning("worker %d died (exit code %s)", self.number, process.returncode)
                 self._on_death(self, lost, late)
 
-    async def _converse(self, process: asyncio.subprocess.Process) -> bool:
+    async def _read_messages(self, process: asyncio.subprocess.Process) -> bool:
         """Hear what it says until it ends; whether it ever became ready."""
         self._send(
             {
@@ -123,7 +123,7 @@ class WorkerProcess:
                 except ValueError:
                     break  # cut off in the middle by its death
                 if message["say"] in ("ready", "idle"):
-                    self._rest()
+                    self._clear()
                     self.is_idle = self.is_ready = was_ready = True
                     self._failures = 0
                 self._on_message(self, message)
@@ -152,7 +152,7 @@ class WorkerProcess:
     def end(self) -> None:
         """Begin no process any more."""
         self._closing = True
-        self._rest()
+        self._clear()
         self.kill()  # it holds nothing that would have to be saved
 
     async def close(self) -> None:
@@ -165,7 +165,7 @@ class WorkerProcess:
         self._late = True
         self.kill()
 
-    def _rest(self) -> None:
+    def _clear(self) -> None:
         self.jobs = {}
         if self._alarm is not None:
             self._alarm.cancel()
@@ -177,7 +177,7 @@ class WorkerProcess:
                 self._process.stdin.write(json.dumps(command).encode() + b"\n")
 
 
-def places(settings: Settings) -> list[str]:
+def worker_devices(settings: Settings) -> list[str]:
     """The device of every worker: one a core, or one a GPU. None uses more than one core."""
     device = find_device(settings.device)
     if device.type == "cpu":

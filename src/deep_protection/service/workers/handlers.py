@@ -12,96 +12,105 @@ from deep_protection.images import read_image, to_pillow
 from deep_protection.logits import as_classes
 from deep_protection.maps import as_record, extract_text
 from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, inpaint, stop_for, upscale
-from deep_protection.service.workers.observed_rule import Watched
-from deep_protection.service.workers.progress import Told, budget_of, fit_jobs, fitted
+from deep_protection.service.workers.observed_rule import ObservedRule
+from deep_protection.service.workers.progress import ProgressReporter, budget_of, fit_jobs, fitted
 from deep_protection.service.workers.protect import protect_all
-from deep_protection.service.workers.worker_context import Made, Outcome, Work, Workshop, opened, png
+from deep_protection.service.workers.worker_context import (
+    JobInput,
+    JobOutput,
+    Outcome,
+    WorkerContext,
+    decode_image,
+    png,
+)
 
 
-def make(shop: Workshop, works: Sequence[Work]) -> list[Outcome]:
+def run_jobs(context: WorkerContext, jobs: Sequence[JobInput]) -> list[Outcome]:
     """Do jobs that share kind and options; one that cannot be done does not touch the others."""
-    if works[0].kind == "protect":
-        return protect_all(shop, works)
+    if jobs[0].kind == "protect":
+        return protect_all(context, jobs)
     outcomes: list[Outcome] = []
-    for work in works:
+    for job in jobs:
         try:
-            outcomes.append(MAKERS[work.kind](shop, work))
+            outcomes.append(HANDLERS[job.kind](context, job))
         except DeepProtectionError as error:
             outcomes.append(error)
     return outcomes
 
 
-def _detect(shop: Workshop, work: Work) -> Made:
-    pixels = opened(work.inputs["image"]).pixels
-    return Made(
-        shop.detection(work, pixels, work.options["false_positive_rate"], quick=work.options["quick"]),
+def _detect(context: WorkerContext, job: JobInput) -> JobOutput:
+    pixels = decode_image(job.inputs["image"]).pixels
+    return JobOutput(
+        context.detection(job, pixels, job.options["false_positive_rate"], quick=job.options["quick"]),
     )
 
 
-def _classify(shop: Workshop, work: Work) -> Made:
-    return Made({"top": shop.top(shop.logits(opened(work.inputs["image"]).pixels), work.options["top"])})
+def _classify(context: WorkerContext, job: JobInput) -> JobOutput:
+    return JobOutput({"top": context.top(context.logits(decode_image(job.inputs["image"]).pixels), job.options["top"])})
 
 
-def _attack(shop: Workshop, work: Work) -> Made:
-    spec = ATTACKS[work.options["attack"]]
-    if work.options["epsilon_255"] is not None:
-        spec = replace(spec, epsilon=work.options["epsilon_255"] / 255)
-    pixels = shop.seen(opened(work.inputs["image"]).pixels)
-    logits = shop.logits(pixels)
+def _attack(context: WorkerContext, job: JobInput) -> JobOutput:
+    spec = ATTACKS[job.options["attack"]]
+    if job.options["epsilon_255"] is not None:
+        spec = replace(spec, epsilon=job.options["epsilon_255"] / 255)
+    pixels = context.seen(decode_image(job.inputs["image"]).pixels)
+    logits = context.logits(pixels)
     answered = as_classes(logits).argmax(dim=-1)
-    given = pixels[None].to(shop.device)
-    with shop.interruptible(work):
-        found = attack(shop.model, given, answered[None].to(shop.device), spec, seed=work.options["seed"] % 2**32)
+    given = pixels[None].to(context.device)
+    with context.interruptible(job):
+        found = attack(context.model, given, answered[None].to(context.device), spec, seed=job.options["seed"] % 2**32)
     image = png(to_pillow(found.adversarial[0].float().cpu()))
-    made = opened(image).pixels
-    after = shop.logits(made)
+    made = decode_image(image).pixels
+    after = context.logits(made)
     change = made - pixels
     answer = {
-        "before": shop.top(logits),
-        "after": shop.top(after),
+        "before": context.top(logits),
+        "after": context.top(after),
         "fooled": bool(as_classes(after).argmax() != answered),
         "attack": spec.name,
         "epsilon_255": None if spec.epsilon is None or spec.norm != "Linf" else round(spec.epsilon * 255, 3),
         "linf": round(change.abs().max().item(), 6),
         "l2": round(change.norm().item(), 6),
-        "size": list(shop.size),
+        "size": list(context.size),
     }
-    return Made(answer, {"result": image, "clean": png(to_pillow(pixels.cpu()))})
+    return JobOutput(answer, {"result": image, "clean": png(to_pillow(pixels.cpu()))})
 
 
-def _denoise(shop: Workshop, work: Work) -> Made:
-    return _restore(shop, work, DENOISE, stop_for(work.options["sigma"], work.options["stop"]))
+def _denoise(context: WorkerContext, job: JobInput) -> JobOutput:
+    return _restore(context, job, DENOISE, stop_for(job.options["sigma"], job.options["stop"]))
 
 
-def _dejpeg(shop: Workshop, work: Work) -> Made:
-    return _restore(shop, work, DEJPEG, work.options["stop"])
+def _dejpeg(context: WorkerContext, job: JobInput) -> JobOutput:
+    return _restore(context, job, DEJPEG, job.options["stop"])
 
 
-def _restore(shop: Workshop, work: Work, preset: Preset, stop: Any) -> Made:
-    picture = opened(work.inputs["image"])
-    told = Told(shop, work, preset, picture, classified=False)
-    seed = work.options["seed"]
-    result = fit_jobs(shop, [told], [picture], preset, lambda _: preset.rule(stop), seed)[0]
-    if work.is_cancelled():
+def _restore(context: WorkerContext, job: JobInput, preset: Preset, stop: Any) -> JobOutput:
+    picture = decode_image(job.inputs["image"])
+    reporter = ProgressReporter(context, job, preset, picture, classified=False)
+    seed = job.options["seed"]
+    result = fit_jobs(context, [reporter], [picture], preset, lambda _: preset.rule(stop), seed)[0]
+    if job.is_cancelled():
         raise CancelledError("the job was cancelled")
-    return Made({**fitted(result), "seed": seed}, {"result": png(result.image)})
+    return JobOutput({**fitted(result), "seed": seed}, {"result": png(result.image)})
 
 
-def _inpaint(shop: Workshop, work: Work) -> Made:
-    mask, _, _ = read_image(work.inputs["mask"])
-    return _drawn(shop, work, INPAINT, partial(inpaint, mask=mask))
+def _inpaint(context: WorkerContext, job: JobInput) -> JobOutput:
+    mask, _, _ = read_image(job.inputs["mask"])
+    return _drawn(context, job, INPAINT, partial(inpaint, mask=mask))
 
 
-def _upscale(shop: Workshop, work: Work) -> Made:
-    return _drawn(shop, work, UPSCALE, partial(upscale, factor=work.options["factor"]))
+def _upscale(context: WorkerContext, job: JobInput) -> JobOutput:
+    return _drawn(context, job, UPSCALE, partial(upscale, factor=job.options["factor"]))
 
 
-def _drawn(shop: Workshop, work: Work, preset: Preset, draw: Callable[..., Any]) -> Made:
+def _drawn(context: WorkerContext, job: JobInput, preset: Preset, draw: Callable[..., Any]) -> JobOutput:
     """What a function of the library draws of a picture that was not seen whole."""
-    image, _, _ = read_image(work.inputs["image"])
-    factor = work.options.get("factor", 1)
-    told = Told(shop, work, preset, opened(work.inputs["image"]), classified=False, factor=factor)
-    spent = budget_of(shop.budget)
+    image, _, _ = read_image(job.inputs["image"])
+    factor = job.options.get("factor", 1)
+    reporter = ProgressReporter(
+        context, job, preset, decode_image(job.inputs["image"]), classified=False, factor=factor
+    )
+    spent = budget_of(context.budget)
     reasons: list[str] = []
 
     def ended(_: int) -> str | None:
@@ -109,41 +118,43 @@ def _drawn(shop: Workshop, work: Work, preset: Preset, draw: Callable[..., Any])
         reasons.extend([reason] if reason else [])
         return reason
 
-    rule = Watched(lambda _: preset.rule(work.options["stop"]), lambda _, part: told.tell(part), ended)
+    rule = ObservedRule(lambda _: preset.rule(job.options["stop"]), lambda _, part: reporter.tell(part), ended)
     restored = draw(
         image,
         stop=rule,
-        seed=work.options["seed"],
-        device=shop.device,
+        seed=job.options["seed"],
+        device=context.device,
         workers=1,
-        progress=told.report,
-        is_cancelled=work.is_cancelled,
+        progress=reporter.report,
+        is_cancelled=job.is_cancelled,
     )
-    course = told.course
+    course = reporter.course
     run = course[-1]["iteration"] if course else 0
-    answer = {"iterations_run": run, "stop_reason": reasons[0] if reasons else None, "seed": work.options["seed"]}
-    return Made(answer, {"result": png(restored)})
+    answer = {"iterations_run": run, "stop_reason": reasons[0] if reasons else None, "seed": job.options["seed"]}
+    return JobOutput(answer, {"result": png(restored)})
 
 
-def _extract_text(shop: Workshop, work: Work) -> Made:
+def _extract_text(context: WorkerContext, job: JobInput) -> JobOutput:
     def report(progress: Progress) -> None:
-        work.tell({"iteration": progress.iteration, "limit": progress.max_iterations})
+        job.tell({"iteration": progress.iteration, "limit": progress.max_iterations})
 
-    image, _, _ = read_image(work.inputs["image"])
+    image, _, _ = read_image(job.inputs["image"])
     found = extract_text(
         image,
-        ocr=work.options["ocr"],
-        seed=work.options["seed"],
-        device=shop.device,
+        ocr=job.options["ocr"],
+        seed=job.options["seed"],
+        device=context.device,
         workers=1,
         progress=report,
-        is_cancelled=work.is_cancelled,
+        is_cancelled=job.is_cancelled,
     )
     files = {"layer": found.text_layer, "without_text": found.without_text, "result": found.overlay}
-    return Made({"words": [as_record(word) for word in found.words]}, {name: png(each) for name, each in files.items()})
+    return JobOutput(
+        {"words": [as_record(word) for word in found.words]}, {name: png(each) for name, each in files.items()}
+    )
 
 
-MAKERS: dict[str, Callable[[Workshop, Work], Made]] = {
+HANDLERS: dict[str, Callable[[WorkerContext, JobInput], JobOutput]] = {
     "detect": _detect,
     "classify": _classify,
     "attack": _attack,

@@ -13,7 +13,7 @@ Tell = Callable[[Trajectory, int, Tensor], None]
 """Trajectory so far, iterations at most, the ``3×H×W`` picture of the moment."""
 
 
-class Watched(StopRule):
+class ObservedRule(StopRule):
     """Decides as ``inner`` does, and stops early where ``ended`` says why.
 
     Every fit of the call gets the number of its picture and of its fit or tile with it, so that what is told can be
@@ -37,7 +37,7 @@ class Watched(StopRule):
         self.index, self.inner, self.max_iterations = index, inner, inner.max_iterations
         self.asks_classifier, self.companion = inner.asks_classifier, inner.companion  # type: ignore[misc]
 
-    def for_image(self, index: int) -> "Watched":
+    def for_image(self, index: int) -> "ObservedRule":
         rule = copy.copy(self)
         rule._become(index, self._inner_of(index).for_image(0))
         rule._tell = None
@@ -60,7 +60,7 @@ class Watched(StopRule):
         return repr(self.inner)
 
 
-class Pace:
+class Throttle:
     """At most so many a second."""
 
     def __init__(self, a_second: float) -> None:
@@ -74,12 +74,12 @@ class Pace:
         return True
 
 
-def plain(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     """Numbers fit for JSON: no infinities, six digits."""
     if isinstance(value, float):
         return round(value, 6) if abs(value) < float("inf") else None
     if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items()}
+        return {key: json_safe(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
+        return [json_safe(each) for each in value]
     return value

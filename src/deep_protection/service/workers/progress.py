@@ -13,20 +13,20 @@ from deep_protection.fitting import Progress
 from deep_protection.images import Picture
 from deep_protection.restoration import FitOptions, Preset, Purified, purify_each
 from deep_protection.restoration.tiles import cut_tiles
-from deep_protection.service.workers.observed_rule import Pace, Tell, Watched, plain
-from deep_protection.service.workers.worker_context import Work, Workshop, preview
+from deep_protection.service.workers.observed_rule import ObservedRule, Tell, Throttle, json_safe
+from deep_protection.service.workers.worker_context import JobInput, WorkerContext, preview
 from deep_protection.stopping import StopRule, Trajectory
 
 REPORTS_A_SECOND = 10
 
 
-class Told:
+class ProgressReporter:
     """One job's fits as they go on: what is reported of them, and what its answer tells of them."""
 
     def __init__(
         self,
-        shop: Workshop,
-        work: Work,
+        context: WorkerContext,
+        job: JobInput,
         preset: Preset,
         picture: Picture,
         *,
@@ -36,13 +36,13 @@ class Told:
     ) -> None:
         # As the fit cuts it: what is bounded is the side of what is drawn, ``factor`` times that of the picture.
         tiles = len(cut_tiles(*_side(picture), preset.tile // factor, preset.overlap // factor))
-        self.work, self.parts, self.whole = work, tiles * preset.fits, tiles == 1
+        self.job, self.parts, self.whole = job, tiles * preset.fits, tiles == 1
         self._every = preset.recipe.checkpoint_every
         self.course: list[dict[str, Any]] = []
         """Of the first fit of a picture that was fitted whole."""
-        self._shop, self._classified = shop, classified and self.whole
+        self._context, self._classified = context, classified and self.whole
         self._views = views
-        self._pace, self._pace_between = Pace(REPORTS_A_SECOND), Pace(REPORTS_A_SECOND)
+        self._pace, self._pace_between = Throttle(REPORTS_A_SECOND), Throttle(REPORTS_A_SECOND)
         self._asked: tuple[Tensor, Tensor] | None = None
         self._part = 0
         self._saying = threading.Lock()  # checkpoints come from the fit's thread, what lies between from another
@@ -52,7 +52,7 @@ class Told:
         """``1×3×H×W`` to logits, remembered so that the same picture is not classified twice."""
         if self._asked is not None and self._asked[0].data_ptr() == pixels.data_ptr():
             return self._asked[1]
-        logits = self._shop.logits(pixels[0], views=self._views)[None]
+        logits = self._context.logits(pixels[0], views=self._views)[None]
         self._asked = (pixels, logits)  # holding the picture keeps its address from being used again
         return logits
 
@@ -61,14 +61,14 @@ class Told:
             self._part = part
             point = trajectory[-1]
             seen: dict[str, Any] = {"label": None, "probability": None}
-            if self._classified and (part == 0 or self.work.is_watched()):
-                best = self._shop.top(self.ask(picture[None])[0], 1)[0]
+            if self._classified and (part == 0 or self.job.is_watched()):
+                best = self._context.top(self.ask(picture[None])[0], 1)[0]
                 seen = {"label": best["label"], "probability": best["probability"]}
-            known = {"psnr": plain(float(point.psnr)), **seen}
+            known = {"psnr": json_safe(float(point.psnr)), **seen}
             if part == 0 and self.whole:
                 self.course.append({"iteration": point.iteration, **known})
             if self._pace.allows():
-                shown = preview(picture) if self.whole and self.work.is_watched() else None
+                shown = preview(picture) if self.whole and self.job.is_watched() else None
                 self._say({**self._place(point.iteration, limit), **known, "preview": shown})
 
         return told
@@ -83,7 +83,7 @@ class Told:
         with self._saying:
             if progress["iteration"] >= self._furthest:
                 self._furthest = progress["iteration"]
-                self.work.tell(progress)
+                self.job.tell(progress)
 
     def _place(self, iteration: int, limit: int) -> dict[str, Any]:
         return {"iteration": self._part * limit + iteration, "limit": self.parts * limit}
@@ -101,36 +101,36 @@ def budget_of(seconds: float) -> Callable[[], str | None]:
 
 
 def fit_jobs(
-    shop: Workshop,
-    told: Sequence[Told],
+    context: WorkerContext,
+    reporters: Sequence[ProgressReporter],
     pictures: Sequence[Picture],
     preset: Preset,
     rule_of: Callable[[int], StopRule],
     seed: int,
 ) -> list[Purified]:
     """Restore the pictures of jobs, which all have one size. A cancelled one ends early and is given all the same."""
-    spent = budget_of(shop.budget)
+    spent = budget_of(context.budget)
 
     def ended(index: int) -> str | None:
-        return "cancelled" if told[index].work.is_cancelled() else spent()
+        return "cancelled" if reporters[index].job.is_cancelled() else spent()
 
     def report(progress: Progress) -> None:
-        if len(told) == 1:  # of several, nobody can say whose progress it is
-            told[0].report(progress)
+        if len(reporters) == 1:  # of several, nobody can say whose progress it is
+            reporters[0].report(progress)
 
     return list(
         purify_each(
             pictures,
             len(pictures),
             preset,
-            Watched(rule_of, lambda index, part: told[index].tell(part), ended),
+            ObservedRule(rule_of, lambda index, part: reporters[index].tell(part), ended),
             FitOptions(
                 seed=seed,
-                device=shop.device,
-                seconds=shop.budget,
+                device=context.device,
+                seconds=context.budget,
                 workers=1,
                 progress=report,
-                is_cancelled=lambda: all(each.work.is_cancelled() for each in told),
+                is_cancelled=lambda: all(each.job.is_cancelled() for each in reporters),
             ),
         )
     )
@@ -142,14 +142,14 @@ def fitted(result: Purified) -> dict[str, Any]:
         "iterations_run": result.iterations_run,
         "iteration_chosen": result.iteration_chosen,
         "stop_reason": result.stop_reason,
-        "psnr": plain(float(result.psnr_input)),
+        "psnr": json_safe(float(result.psnr_input)),
         "seconds": round(result.seconds, 3),
     }
 
 
-def mean_answer(shop: Workshop, result: Purified, restored: Tensor, *, views: bool) -> Tensor:
+def mean_answer(context: WorkerContext, result: Purified, restored: Tensor, *, views: bool) -> Tensor:
     """Logits for a restored picture; of several fits of a whole picture, the mean of their answers."""
     if result.tiles > 1 or result.fits == 1:
-        return shop.logits(restored, views=views)
-    each = [shop.logits(trajectory.restored, views=views) for trajectory in result.trajectories]
-    return classifiers.mean_answer(shop.model, torch.stack(each), dim=0, least=1e-12)
+        return context.logits(restored, views=views)
+    each = [context.logits(trajectory.restored, views=views) for trajectory in result.trajectories]
+    return classifiers.mean_answer(context.model, torch.stack(each), dim=0, least=1e-12)

@@ -12,11 +12,18 @@ from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.images import Picture, to_pillow
 from deep_protection.protection import Explanation, ProtectedClassifier
 from deep_protection.service.jobs.options import ProtectOptions
-from deep_protection.service.workers.observed_rule import plain
-from deep_protection.service.workers.progress import Told, fit_jobs, fitted, mean_answer
-from deep_protection.service.workers.worker_context import Made, Outcome, Work, Workshop, opened, png
+from deep_protection.service.workers.observed_rule import json_safe
+from deep_protection.service.workers.progress import ProgressReporter, fit_jobs, fitted, mean_answer
+from deep_protection.service.workers.worker_context import (
+    JobInput,
+    JobOutput,
+    Outcome,
+    WorkerContext,
+    decode_image,
+    png,
+)
 
-Job = tuple[Work, Picture, dict[str, Any]]
+Pending = tuple[JobInput, Picture, dict[str, Any]]
 """With what is to be fitted for it, and what its answer holds so far."""
 
 _NOTHING_FITTED: dict[str, Any] = {
@@ -29,142 +36,144 @@ _NOTHING_FITTED: dict[str, Any] = {
 }
 
 
-def protect_all(shop: Workshop, works: Sequence[Work]) -> list[Outcome]:
+def protect_all(context: WorkerContext, jobs: Sequence[JobInput]) -> list[Outcome]:
     """Answer and restore; all have the same options, and pictures of one size are fitted together."""
-    chosen = ProtectOptions.model_validate(works[0].options)
+    chosen = ProtectOptions.model_validate(jobs[0].options)
     try:
-        protected = shop.protected(chosen)
+        protected = context.protected(chosen)
     except DeepProtectionError as error:
-        return [error] * len(works)
+        return [error] * len(jobs)
     is_by_contrast = protected.answer == "contrast"
     outcomes: dict[str, Outcome] = {}
-    groups: defaultdict[tuple[int, ...], list[Job]] = defaultdict(list)
-    for work in works:
+    groups: defaultdict[tuple[int, ...], list[Pending]] = defaultdict(list)
+    for job in jobs:
         try:
-            picture = opened(work.inputs["image"])
+            picture = decode_image(job.inputs["image"])
             if is_by_contrast:
-                picture = Picture(shop.seen(picture.pixels), rebuild=lambda pixels: pixels)
+                picture = Picture(context.seen(picture.pixels), rebuild=lambda pixels: pixels)
                 about: dict[str, Any] = {"suspicious": None}
             else:
-                about = _looked_at(shop, work, picture, chosen)
+                about = _detected(context, job, picture, chosen)
                 if about["suspicious"] and not about["suspicious"]["is_suspicious"]:
                     same = png(picture.rebuild(picture.pixels))
                     told = {**about, **_NOTHING_FITTED, "stop_reason": "not suspicious"}
-                    outcomes[work.id] = Made({**told, **_asked(chosen)}, {"result": same})
+                    outcomes[job.id] = JobOutput({**told, **_echoed(chosen)}, {"result": same})
                     continue
-            groups[tuple(picture.pixels.shape)].append((work, picture, about))
+            groups[tuple(picture.pixels.shape)].append((job, picture, about))
         except DeepProtectionError as error:
-            outcomes[work.id] = error
+            outcomes[job.id] = error
     answer = _by_contrast if is_by_contrast else _restored
     for group in groups.values():
         try:
-            outcomes |= answer(shop, group, chosen, protected)
+            outcomes |= answer(context, group, chosen, protected)
         except DeepProtectionError as error:
-            outcomes |= {work.id: error for work, *_ in group}
-    return [outcomes[work.id] for work in works]
+            outcomes |= {job.id: error for job, *_ in group}
+    return [outcomes[job.id] for job in jobs]
 
 
-def _asked(chosen: ProtectOptions) -> dict[str, Any]:
+def _echoed(chosen: ProtectOptions) -> dict[str, Any]:
     return {"seed": chosen.seed, "preset": chosen.preset}
 
 
-def _looked_at(shop: Workshop, work: Work, picture: Picture, chosen: ProtectOptions) -> dict[str, Any]:
+def _detected(context: WorkerContext, job: JobInput, picture: Picture, chosen: ProtectOptions) -> dict[str, Any]:
     """The answer to a picture before it is restored, and the detector's verdict where that decides."""
-    before = shop.top(shop.logits(picture.pixels))
+    before = context.top(context.logits(picture.pixels))
     about: dict[str, Any] = {"before": before, "after": before, "restored": False}
     is_asked = chosen.when == "suspicious" or (chosen.only_if_suspicious and chosen.when is None)
-    verdict = shop.detection(work, picture.pixels, chosen.false_positive_rate) if is_asked else None
+    verdict = context.detection(job, picture.pixels, chosen.false_positive_rate) if is_asked else None
     return {**about, "suspicious": verdict, "explanation": None}
 
 
 def _restored(
-    shop: Workshop, group: list[Job], chosen: ProtectOptions, protected: ProtectedClassifier
+    context: WorkerContext, group: list[Pending], chosen: ProtectOptions, protected: ProtectedClassifier
 ) -> dict[str, Outcome]:
     """The answers to the restored pictures alone."""
-    works, pictures, abouts = zip(*group, strict=True)
+    jobs, pictures, abouts = zip(*group, strict=True)
     preset, views = protected.preset, chosen.views
-    told = [Told(shop, work, preset, pictures[0], views=views) for work in works]
+    reporters = [ProgressReporter(context, job, preset, pictures[0], views=views) for job in jobs]
     side = max(pictures[0].pixels.shape[-2:])
     results = fit_jobs(
-        shop,
-        told,
+        context,
+        reporters,
         pictures,
         preset,
-        lambda index: preset.rule_asking(told[index].ask, side, protected.stop),
+        lambda index: preset.rule_asking(reporters[index].ask, side, protected.stop),
         chosen.seed,
     )
     outcomes: dict[str, Outcome] = {}
-    for each, about, result in zip(told, abouts, results, strict=True):
-        if each.work.is_cancelled():
-            outcomes[each.work.id] = CancelledError("the job was cancelled")
+    for each, about, result in zip(reporters, abouts, results, strict=True):
+        if each.job.is_cancelled():
+            outcomes[each.job.id] = CancelledError("the job was cancelled")
             continue
         image = png(result.image)
-        restored = opened(image).pixels  # as whoever gets the file will see it
-        after = shop.top(mean_answer(shop, result, restored, views=views))
+        restored = decode_image(image).pixels  # as whoever gets the file will see it
+        after = context.top(mean_answer(context, result, restored, views=views))
         answer = {**about, **fitted(result), "after": after, "restored": True, "trajectory": each.course}
-        outcomes[each.work.id] = Made({**answer, **_asked(chosen)}, {"result": image})
+        outcomes[each.job.id] = JobOutput({**answer, **_echoed(chosen)}, {"result": image})
     return outcomes
 
 
 def _by_contrast(
-    shop: Workshop, group: list[Job], chosen: ProtectOptions, protected: ProtectedClassifier
+    context: WorkerContext, group: list[Pending], chosen: ProtectOptions, protected: ProtectedClassifier
 ) -> dict[str, Outcome]:
     """As ``protected`` explains them, with fits that are told of as they go on."""
-    works, pictures, abouts = zip(*group, strict=True)
-    facts: list[dict[str, Any]] = [_NOTHING_FITTED] * len(works)
-    restored: list[Tensor | None] = [None] * len(works)
+    jobs, pictures, abouts = zip(*group, strict=True)
+    facts: list[dict[str, Any]] = [_NOTHING_FITTED] * len(jobs)
+    restored: list[Tensor | None] = [None] * len(jobs)
     if protected.iterations != 0:
         whole = [Picture(repair_specks(picture.pixels), picture.rebuild) for picture in pictures]
-        told = [Told(shop, work, protected.preset, whole[0], views=True) for work in works]
+        reporters = [ProgressReporter(context, job, protected.preset, whole[0], views=True) for job in jobs]
         side = max(whole[0].pixels.shape[-2:])
         results = fit_jobs(
-            shop,
-            told,
+            context,
+            reporters,
             whole,
             protected.preset,
-            lambda index: protected.preset.rule_asking(told[index].ask, side, protected.stop),
+            lambda index: protected.preset.rule_asking(reporters[index].ask, side, protected.stop),
             chosen.seed,
         )
-        facts = [{**fitted(result), "trajectory": each.course} for each, result in zip(told, results, strict=True)]
+        facts = [{**fitted(result), "trajectory": each.course} for each, result in zip(reporters, results, strict=True)]
         restored = [torch.stack(result.restored_by_fit)[None] for result in results]
     outcomes: dict[str, Outcome] = {}
-    for work, picture, about, fit, made in zip(works, pictures, abouts, facts, restored, strict=True):
-        if work.is_cancelled():
-            outcomes[work.id] = CancelledError("the job was cancelled")
+    for job, picture, about, fit, made in zip(jobs, pictures, abouts, facts, restored, strict=True):
+        if job.is_cancelled():
+            outcomes[job.id] = CancelledError("the job was cancelled")
             continue
         try:
-            found = _explained(shop, protected, picture.pixels, made)
+            found = _explained(context, protected, picture.pixels, made)
         except DeepProtectionError as error:
-            outcomes[work.id] = error
+            outcomes[job.id] = error
             continue
-        before = shop.top(found.responses.original)
+        before = context.top(found.responses.original)
         answer = {
             "before": before,
-            "after": before if found.answer == "own" else shop.top(found.logits),
+            "after": before if found.answer == "own" else context.top(found.logits),
             "restored": True,
             **about,
-            "explanation": _told(shop, found),
+            "explanation": _explanation_document(context, found),
             **fit,
         }
         files = {"result": found.restored, "seen": picture.pixels}
-        outcomes[work.id] = Made(
-            {**answer, **_asked(chosen)}, {name: png(to_pillow(pixels.cpu())) for name, pixels in files.items()}
+        outcomes[job.id] = JobOutput(
+            {**answer, **_echoed(chosen)}, {name: png(to_pillow(pixels.cpu())) for name, pixels in files.items()}
         )
     return outcomes
 
 
 @torch.no_grad()
-def _explained(shop: Workshop, protected: ProtectedClassifier, pixels: Tensor, restored: Tensor | None) -> Explanation:
-    made = None if restored is None else restored.to(shop.device)
-    return protected.explain(pixels[None].to(shop.device), made)[0]
+def _explained(
+    context: WorkerContext, protected: ProtectedClassifier, pixels: Tensor, restored: Tensor | None
+) -> Explanation:
+    made = None if restored is None else restored.to(context.device)
+    return protected.explain(pixels[None].to(context.device), made)[0]
 
 
-def _told(shop: Workshop, found: Explanation) -> dict[str, Any]:
+def _explanation_document(context: WorkerContext, found: Explanation) -> dict[str, Any]:
     """Which answer was taken, why, and the first answers that it was made of."""
     names = ("answer", "reason", "is_suspicious", "p_value", "agreement", "strength", "evidence")
-    told = {name: plain(getattr(found, name)) for name in names}
+    told = {name: json_safe(getattr(found, name)) for name in names}
     references = [
-        {"name": name, **shop.first(rows.exp().mean(dim=0))} for name, rows in _references(found.responses).items()
+        {"name": name, **context.first(rows.exp().mean(dim=0))} for name, rows in _references(found.responses).items()
     ]
     return {**told, "references": references}
 

@@ -14,11 +14,11 @@ import torch
 
 from deep_protection.errors import DeepProtectionError
 from deep_protection.fitting import usable_cores, use_threads
-from deep_protection.service.errors import told
-from deep_protection.service.jobs.job_types import done_together
-from deep_protection.service.workers.handlers import make
-from deep_protection.service.workers.observed_rule import plain
-from deep_protection.service.workers.worker_context import Outcome, Work, Workshop
+from deep_protection.service.errors import to_problem
+from deep_protection.service.jobs.job_types import can_batch
+from deep_protection.service.workers.handlers import run_jobs
+from deep_protection.service.workers.observed_rule import json_safe
+from deep_protection.service.workers.worker_context import JobInput, Outcome, WorkerContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +40,19 @@ class Replica:
     """
 
     def __init__(self, classifier: str, calibration: str | None, device: str, budget: float, batch: int) -> None:
-        self._shop = Workshop(classifier, calibration, device, budget)
+        self._context = WorkerContext(classifier, calibration, device, budget)
         self._batch = batch
-        self._waiting: deque[tuple[Work, Future[Ended]]] = deque()
+        self._waiting: deque[tuple[JobInput, Future[Ended]]] = deque()
         self._hand = ThreadPoolExecutor(1, "replica", use_threads, (1, usable_cores()))  # one core was given
 
-    async def make(self, kind: str, options: dict[str, Any], inputs: dict[str, bytes]) -> Ended:
+    async def run(self, kind: str, options: dict[str, Any], inputs: dict[str, bytes]) -> Ended:
         """Do one request. When it is cancelled, as it is when its client goes away, the fit ends."""
         cancelled = threading.Event()
-        work = Work(id=secrets.token_hex(16), kind=kind, options=options, inputs=inputs, is_cancelled=cancelled.is_set)
+        job = JobInput(
+            id=secrets.token_hex(16), kind=kind, options=options, inputs=inputs, is_cancelled=cancelled.is_set
+        )
         ended: Future[Ended] = Future()
-        self._waiting.append((work, ended))
+        self._waiting.append((job, ended))
         self._hand.submit(self._next)
         try:
             return await asyncio.wrap_future(ended)
@@ -60,19 +62,19 @@ class Replica:
 
     def _next(self) -> None:
         """Do the first that waits and those like it just behind; nothing, when it was done with another."""
-        taken: list[tuple[Work, Future[Ended]]] = []
+        taken: list[tuple[JobInput, Future[Ended]]] = []
         while self._waiting and len(taken) < self._batch:
-            work, ended = self._waiting[0]
-            if taken and not done_together(taken[0][0], work):
+            job, ended = self._waiting[0]
+            if taken and not can_batch(taken[0][0], job):
                 break
             self._waiting.popleft()
             if ended.set_running_or_notify_cancel():
-                taken.append((work, ended))
+                taken.append((job, ended))
         if not taken:
             return
         started = time.time()
         try:
-            outcomes = make(self._shop, [work for work, _ in taken])
+            outcomes = run_jobs(self._context, [job for job, _ in taken])
         except (MemoryError, torch.OutOfMemoryError):
             os._exit(1)  # as a death: Ray starts a fresh one, and the front tries once more
         except Exception as error:  # a mistake of ours: every client is told so, and the next gets its turn
@@ -85,6 +87,6 @@ class Replica:
 
 def as_ended(outcome: Outcome, started: float) -> Ended:
     if isinstance(outcome, DeepProtectionError):
-        code, message = told(outcome)
+        code, message = to_problem(outcome)
         return Ended(started=started, ended=time.time(), error={"code": code, "message": message})
-    return Ended(started=started, ended=time.time(), answer=plain(outcome.answer), files=outcome.files)
+    return Ended(started=started, ended=time.time(), answer=json_safe(outcome.answer), files=outcome.files)

@@ -17,11 +17,11 @@ from typing import Any, TextIO
 import torch
 
 from deep_protection.errors import CancelledError, DeepProtectionError, OutputError
-from deep_protection.service.errors import told
-from deep_protection.service.jobs.job_files import DamagedError, Files
-from deep_protection.service.workers.handlers import make
-from deep_protection.service.workers.observed_rule import plain
-from deep_protection.service.workers.worker_context import Outcome, Work, Workshop
+from deep_protection.service.errors import to_problem
+from deep_protection.service.jobs.job_files import DamagedError, JobFiles
+from deep_protection.service.workers.handlers import run_jobs
+from deep_protection.service.workers.observed_rule import json_safe
+from deep_protection.service.workers.worker_context import JobInput, Outcome, WorkerContext
 
 
 class Worker:
@@ -38,16 +38,16 @@ class Worker:
     def run(self) -> None:
         setup = json.loads(self._commands.readline())
         torch.set_num_threads(1)  # there is one worker a core
-        files = Files(Path(setup["data"]))
+        files = JobFiles(Path(setup["data"]))
         threading.Thread(target=self._listen, daemon=True).start()
-        shop = Workshop(setup["classifier"], setup["calibration"], setup["device"], setup["budget"])
+        context = WorkerContext(setup["classifier"], setup["calibration"], setup["device"], setup["budget"])
         self._say("ready")
         while True:
             with self._waiting:
                 self._waiting.wait_for(lambda: self._work is not None)
                 jobs, self._work = self._work or [], None
             begin = time.process_time()
-            self._do(shop, files, jobs)
+            self._do(context, files, jobs)
             self._cancelled -= {job["id"] for job in jobs}
             self._watched -= {job["id"] for job in jobs}
             self._say("idle", cpu_seconds=round(time.process_time() - begin, 3))
@@ -65,47 +65,47 @@ class Worker:
                     self._waiting.notify()
         os._exit(0)  # the service is gone; a fit in the other thread has nobody to give its result to
 
-    def _do(self, shop: Workshop, files: Files, jobs: list[dict[str, Any]]) -> None:
-        works = []
+    def _do(self, context: WorkerContext, files: JobFiles, jobs: list[dict[str, Any]]) -> None:
+        job_inputs = []
         for job in jobs:
             try:
                 inputs = {name: files.read(job["id"], "in", name, digest) for name, digest in job["inputs"].items()}
             except DamagedError as error:
                 self._say("failed", id=job["id"], code="damaged", message=f"{error}; send it again")
                 continue
-            works.append(self._as_work(job, inputs))
-        if not works:
+            job_inputs.append(self._job_input(job, inputs))
+        if not job_inputs:
             return
         try:
-            outcomes = make(shop, works)
+            outcomes = run_jobs(context, job_inputs)
         except (MemoryError, torch.OutOfMemoryError):
             raise  # as a death: a fresh process tries once more
         except Exception:  # a mistake of ours: the log has it, the client a clear state, and the next job its turn
             traceback.print_exc()
-            for work in works:
-                self._say("failed", id=work.id, code="internal", message="something went wrong; the log says what")
+            for job_input in job_inputs:
+                self._say("failed", id=job_input.id, code="internal", message="something went wrong; the log says what")
             return
-        for work, outcome in zip(works, outcomes, strict=True):
-            self._settle(files, work, outcome)
+        for job_input, outcome in zip(job_inputs, outcomes, strict=True):
+            self._settle(files, job_input, outcome)
 
-    def _settle(self, files: Files, work: Work, outcome: Outcome) -> None:
+    def _settle(self, files: JobFiles, job_input: JobInput, outcome: Outcome) -> None:
         if isinstance(outcome, CancelledError):
-            self._say("cancelled", id=work.id)
+            self._say("cancelled", id=job_input.id)
         elif isinstance(outcome, DeepProtectionError):
-            code, message = told(outcome)
-            self._say("failed", id=work.id, code=code, message=message)
+            code, message = to_problem(outcome)
+            self._say("failed", id=job_input.id, code=code, message=message)
         else:
             try:
-                written = {name: files.write(work.id, "out", name, data) for name, data in outcome.files.items()}
+                written = {name: files.write(job_input.id, "out", name, data) for name, data in outcome.files.items()}
             except (OutputError, OSError):
                 message = "the result could not be written: no space is left, or the disk refuses; try again later"
-                self._say("failed", id=work.id, code="storage_full", message=message)
+                self._say("failed", id=job_input.id, code="storage_full", message=message)
                 return
-            self._say("done", id=work.id, answer=outcome.answer, files=written)
+            self._say("done", id=job_input.id, answer=outcome.answer, files=written)
 
-    def _as_work(self, job: dict[str, Any], inputs: dict[str, bytes]) -> Work:
+    def _job_input(self, job: dict[str, Any], inputs: dict[str, bytes]) -> JobInput:
         name = job["id"]
-        return Work(
+        return JobInput(
             id=name,
             kind=job["kind"],
             options=job["options"],
@@ -117,7 +117,7 @@ class Worker:
 
     def _say(self, what: str, **more: Any) -> None:
         # A classifier of others may answer with no number; that is no reason to die.
-        line = json.dumps({"say": what, **plain(more)}, allow_nan=False)
+        line = json.dumps({"say": what, **json_safe(more)}, allow_nan=False)
         with self._writing:
             self._answers.write(line + "\n")
             self._answers.flush()

@@ -18,20 +18,17 @@ from deep_protection.fitting import Progress
 from deep_protection.images import Picture, encode, from_pillow, read_image, to_pillow
 from deep_protection.protection import ProtectedClassifier, protect
 from deep_protection.restoration import find_device
+from deep_protection.service.errors import TimeUpError
 from deep_protection.service.jobs.job_types import calibration_of
 from deep_protection.service.jobs.options import ProtectOptions
-from deep_protection.service.workers.observed_rule import plain
+from deep_protection.service.workers.observed_rule import json_safe
 
 PREVIEW_SIDE = 320
 """Pixels of the longer side of a preview."""
 
 
-class TimeUpError(DeepProtectionError):
-    """A job's time budget is spent, and there is nothing to show for it."""
-
-
 @dataclass(slots=True, kw_only=True)
-class Work:
+class JobInput:
     """One job in a worker's hands."""
 
     id: str
@@ -46,17 +43,17 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class JobOutput:
     """What came of it."""
 
     answer: dict[str, Any]
     files: dict[str, bytes] = field(default_factory=dict)
 
 
-Outcome = Made | DeepProtectionError
+Outcome = JobOutput | DeepProtectionError
 
 
-class Workshop:
+class WorkerContext:
     """Loads the classifier once, for all jobs."""
 
     def __init__(self, classifier: str, calibration: str | None, device: str, budget: float) -> None:
@@ -79,12 +76,12 @@ class Workshop:
         return self.model.preprocess(to_pillow(pixels.cpu())).clamp(0, 1)
 
     @contextmanager
-    def interruptible(self, work: Work) -> Iterator[None]:
+    def interruptible(self, job: JobInput) -> Iterator[None]:
         """What asks the classifier inside ends when the job is cancelled or its budget is spent."""
         end = time.monotonic() + self.budget
 
         def look(*_: object) -> None:
-            if work.is_cancelled():
+            if job.is_cancelled():
                 raise CancelledError("the job was cancelled")
             if time.monotonic() > end:
                 raise TimeUpError(f"it did not end within its time budget of {self.budget:.0f} s; ask for less")
@@ -127,13 +124,13 @@ class Workshop:
             calibration=Calibration.load(self.calibration_file) if self.calibration_file else None,
         )
 
-    def detection(self, work: Work, pixels: Tensor, rate: float, *, quick: bool = False) -> dict[str, Any]:
+    def detection(self, job: JobInput, pixels: Tensor, rate: float, *, quick: bool = False) -> dict[str, Any]:
         """The detector's verdict on a ``3×H×W`` picture."""
 
         def report(progress: Progress) -> None:
-            if work.is_cancelled():
+            if job.is_cancelled():
                 raise CancelledError("the job was cancelled")
-            work.tell({"iteration": progress.iteration, "limit": progress.max_iterations})
+            job.tell({"iteration": progress.iteration, "limit": progress.max_iterations})
 
         found: Detection = detect(
             self.seen(pixels),
@@ -144,7 +141,7 @@ class Workshop:
             workers=1,
             progress=report,
         )
-        answer = plain(asdict(found))
+        answer = json_safe(asdict(found))
         return {**answer, "false_positive_rate": rate}
 
 
@@ -153,7 +150,7 @@ def as_answer(prediction: Prediction) -> dict[str, Any]:
     return {"index": prediction.index, "label": prediction.label, "probability": probability}
 
 
-def opened(data: bytes) -> Picture:
+def decode_image(data: bytes) -> Picture:
     """The picture in a file; restored, it comes back as a Pillow image."""
     image, _, notes = read_image(data)
     return from_pillow(image, notes)
