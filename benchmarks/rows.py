@@ -7,9 +7,9 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from deep_protection.evaluation.experiment.units import Row as Row
-
+Row = dict[str, Any]
 RESULTS = Path("docs/results/speed")
 """Where they are kept, from the repository's root."""
 
