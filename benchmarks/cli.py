@@ -328,6 +328,16 @@ def gallery(
 
 
 @app.command()
+def webp(files: Annotated[list[Path], typer.Argument(help="PNG files, such as a demo's.")]) -> None:
+    """Turn figures into WebP, a tenth of the bytes, as the documents have them."""
+    from benchmarks.pages.webp import as_webp
+
+    for file in files:
+        file.with_suffix(".webp").write_bytes(as_webp(file.read_bytes()))
+        file.unlink()
+
+
+@app.command()
 def screenshots() -> None:
     """The pictures of docs/page.md: the page in Chromium, before a real service."""
     from benchmarks.pages import screenshots as taken

@@ -1,4 +1,7 @@
-"""Measurements as lines of JSON: appended as they come, so that a run that is stopped loses nothing that it wrote."""
+"""Small measurements as lines of JSON, which several processes may append to and people may read.
+
+What has many rows is a table of :mod:`deep_protection.evaluation.experiment.store`.
+"""
 
 import json
 import os
@@ -16,11 +19,6 @@ def read(path: Path) -> list[Row]:
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
-
-
-def matching(path: Path, key: Row) -> list[Row]:
-    """The rows that agree with all of ``key``."""
-    return [row for row in read(path) if all(row.get(field) == value for field, value in key.items())]
 
 
 def append(path: Path, rows: Iterable[Row]) -> None:

@@ -1,4 +1,7 @@
-"""The demo's numbers as a table, from ``deep-protection demo --out docs/results/demo``."""
+"""The demo's numbers as a table.
+
+From ``deep-protection demo --out docs/results/demo``; ``python -m benchmarks webp`` makes its figure small.
+"""
 
 from typing import Any
 

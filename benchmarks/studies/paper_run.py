@@ -9,6 +9,7 @@ the figure again from them.
 import json
 import platform
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from benchmarks.pages.webp import as_webp
 from deep_protection.attacks import attack
 from deep_protection.classifiers.classifier import Classifier
 from deep_protection.classifiers.lite import load_lite
@@ -130,7 +132,7 @@ def run(out: Path, number: int, iterations: int) -> None:
 
 
 def plot(out: Path) -> None:
-    """Write ``trajectory.png`` next to ``trajectory.jsonl``, ``run.json`` and ``pictures.npz``."""
+    """Write ``trajectory.webp`` next to ``trajectory.jsonl``, ``run.json`` and ``pictures.npz``."""
     rows: list[dict[str, Any]] = [json.loads(line) for line in (out / "trajectory.jsonl").read_text().splitlines()]
     run: dict[str, Any] = json.loads((out / "run.json").read_text())
     iterations = [row["iteration"] for row in rows]
@@ -169,4 +171,5 @@ def plot(out: Path) -> None:
         f"{rows[-1]['seconds'] / 60:.0f} min on {run['threads']} threads",
         fontsize=11,
     )
-    figure.savefig(out / "trajectory.png")
+    figure.savefig(buffer := BytesIO(), format="png")
+    (out / "trajectory.webp").write_bytes(as_webp(buffer.getvalue()))

@@ -142,13 +142,28 @@ def read_table(path: Path) -> list[Row]:
 def write_table(path: Path, rows: Iterable[Row], key: tuple[str, ...]) -> None:
     """Sorted by ``key``, of rows with the same key the first, so that equal experiments give equal files."""
     import pyarrow as pa
+    import pyarrow.compute
 
     unique = _unique(rows, key)
     ordered = [unique[each] for each in sorted(unique)]
     columns = dict.fromkeys(name for row in ordered for name in row)  # rows of an earlier version may lack some
     table = pa.Table.from_pylist([{name: row.get(name) for name in columns} for row in ordered])
     buffer = pa.BufferOutputStream()
-    parquet().write_table(table, buffer, compression="zstd")
+    # Measured values hardly ever repeat: byte by byte they take a third less than in a dictionary.
+    measured = [
+        name
+        for name in table.column_names
+        if pa.types.is_floating(table.schema.field(name).type)
+        and 2 * pa.compute.count_distinct(table[name]).as_py() > len(table)
+    ]
+    parquet().write_table(
+        table,
+        buffer,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=[name for name in table.column_names if name not in measured],
+        use_byte_stream_split=measured,
+    )
     write_atomically(buffer.getvalue().to_pybytes(), path)
 
 
