@@ -86,8 +86,8 @@ def test_a_row_says_what_purify_gives(finished: Path, lite0: dp.Classifier) -> N
     [[best]] = lite0.top(restored[None], 1)
     assert best.index == row["predicted"]
     with torch.no_grad():
-        chances = lite0(restored[None]).softmax(-1)[0]
-    assert chances[picture.label].item() == pytest.approx(row["probability_true"], abs=2e-3)
+        probabilities = lite0(restored[None]).softmax(-1)[0]
+    assert probabilities[picture.label].item() == pytest.approx(row["probability_true"], abs=2e-3)
 
 
 @pytest.mark.parametrize("stop", ["auto", "fixed:4"])
@@ -100,9 +100,11 @@ def test_a_row_of_several_fits_says_what_protect_answers(stop: str, lite0: dp.Cl
     assert isinstance(judged, Judged)
     [row] = judged.results
     with torch.no_grad():
-        chances = dp.protect(lite0, preset="thorough", stop=stop, seed=5, workers=1)(pixels[None]).softmax(dim=-1)[0]
-    assert row["predicted"] == chances.argmax()
-    assert row["probability_true"] == pytest.approx(chances[3].item(), rel=1e-3)
+        probabilities = dp.protect(lite0, preset="thorough", stop=stop, seed=5, workers=1)(pixels[None]).softmax(
+            dim=-1
+        )[0]
+    assert row["predicted"] == probabilities.argmax()
+    assert row["probability_true"] == pytest.approx(probabilities[3].item(), rel=1e-3)
 
 
 def test_running_again_computes_nothing_and_a_new_stop_only_what_is_new(finished: Path) -> None:

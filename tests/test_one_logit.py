@@ -97,8 +97,8 @@ def test_the_detector_and_stop_rules_hear_one_logit(both: Tensor) -> None:
     assert [each.label_before.label for each in found] == ["0", "1"]
     assert all(0.9 < each.label_before.probability < 1 for each in found)
     rule = Stability(max_iterations=4, classifier=Bright(), consecutive=2)
-    chances = dp.purify(both[0], stop=rule, return_details=True)
-    assert "same answer" in chances.stop_reason or "surest" in chances.stop_reason
+    probabilities = dp.purify(both[0], stop=rule, return_details=True)
+    assert "same answer" in probabilities.stop_reason or "surest" in probabilities.stop_reason
     oracle = dp.Oracle(Bright(), [1], k=1, max_iterations=2)
     assert "not in the top" in dp.purify(both[0], stop=oracle, return_details=True).stop_reason
 

@@ -300,8 +300,8 @@ def test_functions_may_answer_in_many_ways(answer: Any, expected: dict[str, floa
 def test_a_function_may_take_pictures_or_pixels(lite0: dp.Classifier, photograph: Image.Image, picture: Tensor) -> None:
     @torch.no_grad()
     def by_pixels(pixels: Tensor) -> Tensor:
-        chances: Tensor = lite0(pixels).softmax(dim=-1)
-        return chances
+        probabilities: Tensor = lite0(pixels).softmax(dim=-1)
+        return probabilities
 
     def by_picture(image: Image.Image) -> list[tuple[str, float]]:
         assert image.mode == "RGB"

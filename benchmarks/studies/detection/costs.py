@@ -14,7 +14,7 @@ from torch import Tensor
 import benchmarks
 from benchmarks.machine import describe
 from benchmarks.studies.detection.evidence import OTHERS, second_opinions
-from deep_protection.classifiers import Asked, Classifier, load_classifier
+from deep_protection.classifiers import Classifier, ClassifierAdapter, load_classifier
 from deep_protection.detection import classifier_responses, compute_evidence
 from deep_protection.detection._detect import ITERATIONS
 from deep_protection.evaluation.samples import imagenet_samples
@@ -28,7 +28,7 @@ def run(out: Path = RESULTS) -> None:
     """Median CPU seconds a picture."""
     torch.set_num_threads(1)
     classifier = load_classifier("lite0")
-    rule = find_preset("fast").rule_asking(Asked(classifier), 224)
+    rule = find_preset("fast").rule_asking(ClassifierAdapter(classifier), 224)
     with torch.no_grad():
         pictures = [classifier.preprocess(picture) for picture, _ in imagenet_samples()[:PICTURES]]
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from benchmarks import rows
 from benchmarks.machine import describe
 from deep_protection import Classifier, load_classifier, purify
-from deep_protection.classifiers import Asked
+from deep_protection.classifiers import ClassifierAdapter
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.images import encode, to_pillow
 from deep_protection.restoration import find_preset
@@ -63,7 +63,7 @@ def bare(model: Classifier, pixels: list[Tensor], number: int) -> dict[str, Any]
     """The engine alone on a batch, by the rule that the service uses, on all cores."""
     first = number * BARE_PICTURES
     batch = torch.stack([pixels[(first + i) % len(pixels)] for i in range(BARE_PICTURES)])
-    rule = find_preset("fast").rule_asking(Asked(model), 224)
+    rule = find_preset("fast").rule_asking(ClassifierAdapter(model), 224)
     begin, cpu = time.perf_counter(), time.process_time()
     purify(batch, preset="fast", stop=rule)
     return _row("bare", BARE_PICTURES, time.perf_counter() - begin, time.process_time() - cpu)

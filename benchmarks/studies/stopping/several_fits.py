@@ -87,8 +87,8 @@ def _stop(fitted: Trajectory, answers: Tensor, runs: int) -> tuple[int, int]:
     return ended.chosen, ended.iterations_run
 
 
-def _best(chances: Tensor) -> Any:
-    return chances.topk(5).indices.tolist()
+def _best(probabilities: Tensor) -> Any:
+    return probabilities.topk(5).indices.tolist()
 
 
 Right = dict[tuple[str, str], bool]

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from deep_protection.classifiers.answers import Answer, Listed
 from deep_protection.classifiers.classifier import Classifier, Prediction, Preprocess
+from deep_protection.classifiers.responses import Answer, ClassProbabilities
 from deep_protection.errors import ClassifierError
 
 Ask = Callable[[Tensor], Sequence[Answer]]
@@ -60,7 +60,7 @@ class BlackBox(Classifier):
         logits: Tensor = _NoGradient.apply(pixels, self)  # type: ignore[no-untyped-call]
         return logits
 
-    def chances(self, logits: Tensor) -> Tensor:
+    def probabilities(self, logits: Tensor) -> Tensor:
         """The probabilities as they were answered, whatever they sum to."""
         return logits.exp()
 
@@ -83,7 +83,7 @@ class BlackBox(Classifier):
         rows = [self._row(each) for each in answers]
         if len({len(row) for row in rows}) > 1:
             raise ClassifierError(f"{self.name} answers now with probabilities of all classes, now with labels")
-        if any(isinstance(each, Listed) and len(each.chances) == 1 for each in answers):
+        if any(isinstance(each, ClassProbabilities) and len(each.probabilities) == 1 for each in answers):
             raise ClassifierError(
                 f"{self.name} answers with one probability a picture; for yes or no give both, [1 - p, p]"
             )
@@ -105,22 +105,22 @@ class BlackBox(Classifier):
         return SLOTS if self._is_open else len(self.labels)
 
     def _row(self, answer: Answer) -> Tensor:
-        if isinstance(answer, Listed):
-            if self.labels and len(answer.chances) != len(self.labels):
+        if isinstance(answer, ClassProbabilities):
+            if self.labels and len(answer.probabilities) != len(self.labels):
                 raise ClassifierError(
-                    f"{self.name} answered with {len(answer.chances)} probabilities for {len(self.labels)} labels; "
-                    "they must be as many"
+                    f"{self.name} answered with {len(answer.probabilities)} probabilities for {len(self.labels)} "
+                    "labels; they must be as many"
                 )
-            chances = torch.tensor(answer.chances, dtype=torch.float32, device="cpu")
+            probabilities = torch.tensor(answer.probabilities, dtype=torch.float32, device="cpu")
             # However small, they tell which way an answer moves; only 0 has no logarithm.
-            least = min([FLOOR, *chances[chances > 0].tolist()])
+            least = min([FLOOR, *probabilities[probabilities > 0].tolist()])
         else:
             least = FLOOR
-            chances = torch.zeros(self._width, dtype=torch.float32, device="cpu")
-            named = answer.chances or ({NOTHING: 1.0} if self._is_open else {})
+            probabilities = torch.zeros(self._width, dtype=torch.float32, device="cpu")
+            named = answer.probabilities or ({NOTHING: 1.0} if self._is_open else {})
             for label, value in named.items():
-                chances[self._index(label)] = value
-        return chances.clamp(min=least).log()
+                probabilities[self._index(label)] = value
+        return probabilities.clamp(min=least).log()
 
     def _index(self, label: str) -> int:
         with self._lock:

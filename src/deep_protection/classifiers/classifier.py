@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from deep_protection.arguments import whole
-from deep_protection.classifiers.asked import ask, name_of
+from deep_protection.classifiers.adapter import ask, name_of
 from deep_protection.errors import ClassifierError, ImageError, OptionError
 from deep_protection.images import in_rgb, refuse_far, upright
 from deep_protection.logits import as_log_probabilities, as_outputs, as_probabilities, check_numbers
@@ -114,14 +114,14 @@ class Classifier(nn.Module):
         """The ``k`` most probable classes by ``N×classes`` logits, this classifier's or those behind a defence."""
         k = whole(k, "k")
         check_numbers(logits, self.name)
-        probabilities = self.chances(logits)
+        probabilities = self.probabilities(logits)
         values, indices = probabilities.topk(min(k, probabilities.shape[-1]), dim=-1)
         return [
-            [Prediction(index, self.label(index), value) for index, value in zip(row, chances, strict=True)]
-            for row, chances in zip(indices.tolist(), values.tolist(), strict=True)
+            [Prediction(index, self.label(index), value) for index, value in zip(row, probabilities, strict=True)]
+            for row, probabilities in zip(indices.tolist(), values.tolist(), strict=True)
         ]
 
-    def chances(self, logits: Tensor) -> Tensor:
+    def probabilities(self, logits: Tensor) -> Tensor:
         """``N×classes`` probabilities from logits: two classes for one output."""
         return as_probabilities(logits, multi_label=self.is_multi_label)
 
@@ -141,15 +141,15 @@ def _are_numbers(values: object) -> bool:
     return all(isinstance(each, Real) and math.isfinite(each) for each in values)
 
 
-def chances(classifier: object, logits: Tensor) -> Tensor:
+def probabilities(classifier: object, logits: Tensor) -> Tensor:
     """Probabilities from the ``N×classes`` logits of any network: by its own rule if it is a :class:`Classifier`."""
     if isinstance(classifier, Classifier):
-        return classifier.chances(logits)
+        return classifier.probabilities(logits)
     return as_probabilities(logits, multi_label=is_multi_label(classifier))
 
 
 def log_probabilities(classifier: object, logits: Tensor) -> Tensor:
-    """Logarithms of :func:`chances`, exact where a probability would be rounded to 0."""
+    """Logarithms of :func:`probabilities`, exact where a probability would be rounded to 0."""
     if isinstance(classifier, Classifier):
         return classifier.log_probabilities(logits)
     return as_log_probabilities(logits, multi_label=is_multi_label(classifier))
@@ -163,7 +163,7 @@ def mean_answer(classifier: object, logits: Tensor, *, dim: int, least: float) -
 
     if is_multi_label(classifier):
         return logs(logits.sigmoid()) - logs((-logits).sigmoid())
-    return as_outputs(logs(chances(classifier, logits)), logits.shape[-1])
+    return as_outputs(logs(probabilities(classifier, logits)), logits.shape[-1])
 
 
 def is_multi_label(classifier: object) -> bool:

@@ -6,9 +6,9 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from deep_protection.classifiers.answers import Answer, read_answer
 from deep_protection.classifiers.black_box import BlackBox
 from deep_protection.classifiers.preprocessing import ResizeAndCrop, ShrinkToFit
+from deep_protection.classifiers.responses import Answer, read_answer
 from deep_protection.errors import ClassifierError
 from deep_protection.images import to_pillow
 

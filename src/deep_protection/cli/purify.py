@@ -7,7 +7,7 @@ import typer
 
 from deep_protection.classifiers import load_classifier
 from deep_protection.cli import options
-from deep_protection.cli.job import Left, restore_all
+from deep_protection.cli.batch import Left, restore_all
 from deep_protection.cli.plan import Item, plan
 from deep_protection.detection import Calibration, detect
 from deep_protection.errors import OptionError

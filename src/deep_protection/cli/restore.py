@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from deep_protection.cli import options
-from deep_protection.cli.job import Left, Missing, Prepare, restore_all
+from deep_protection.cli.batch import Left, Missing, Prepare, restore_all
 from deep_protection.cli.masks import Masks
 from deep_protection.cli.plan import Item, plan
 from deep_protection.images import Picture

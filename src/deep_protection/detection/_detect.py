@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from deep_protection.classifiers import (
-    Asked,
     Classifier,
+    ClassifierAdapter,
     Prediction,
     ask,
     evaluating,
@@ -174,7 +174,7 @@ def classifier_responses(
         try_out(classifier, pixels[0][None])
     repaired = [repair_specks(picture) for picture in pixels]
     restored = partial_restorations(repaired, iterations=iterations, options=options)
-    asked = Asked(classifier, lambda given: log_probabilities(classifier, ask(classifier, given)))
+    asked = ClassifierAdapter(classifier, lambda given: log_probabilities(classifier, ask(classifier, given)))
     with evaluating(classifier):
         return [
             respond(asked, picture, reference_images(whole, made[None]))
@@ -232,6 +232,6 @@ def _low(picture: Tensor) -> Tensor:
     return copy if detail is None else detail.restore_detail(copy, picture)
 
 
-def _best(classifier: Classifier, chances: Tensor) -> Prediction:
-    value, index = chances.max(dim=-1)
+def _best(classifier: Classifier, probabilities: Tensor) -> Prediction:
+    value, index = probabilities.max(dim=-1)
     return Prediction(int(index), classifier.label(int(index)), value.item())

@@ -20,11 +20,11 @@ LENGTH_WEIGHT, MARGIN_WEIGHT = 0.3, 0.1
 """Of the shift's length and of the margin, beside the agreement: docs/contrast.md has what others give."""
 
 
-def odds_against(answer: int, chances: Tensor) -> float:
+def odds_against(answer: int, probabilities: Tensor) -> float:
     """Logarithm of how much more probable the best of the other classes is than ``answer``."""
-    others = chances.clone()
+    others = probabilities.clone()
     others[answer] = 0
-    return math.log((others.max().item() + 1e-4) / (chances[answer].item() + 1e-4))
+    return math.log((others.max().item() + 1e-4) / (probabilities[answer].item() + 1e-4))
 
 
 def margin(answer: Tensor) -> float:

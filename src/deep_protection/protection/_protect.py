@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from deep_protection.arguments import real
 from deep_protection.classifiers import (
     FLOOR,
-    Asked,
     BlackBox,
     Classifier,
+    ClassifierAdapter,
     ask,
     evaluating,
     is_multi_label,
@@ -291,7 +291,7 @@ class ProtectedClassifier(nn.Module):
         # settle, it ends as it does without a classifier.
         if isinstance(self.stop, Auto) and (_is_paid_for(self.classifier) or self.is_multi_label):
             return self.stop
-        return self.preset.rule_asking(Asked(self.classifier, self._ask), side, self.stop)
+        return self.preset.rule_asking(ClassifierAdapter(self.classifier, self._ask), side, self.stop)
 
 
 def _repaired(pixels: Tensor) -> Tensor:

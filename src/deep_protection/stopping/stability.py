@@ -65,8 +65,8 @@ class Stability(StopRule):
         assert self.classifier is not None  # noqa: S101  (checked)
         with torch.no_grad():
             said = self.classifier(trajectory.latest_output[None])
-        chances = as_probabilities(read_logits(said, 1, "the classifier of the stop rule"))[0]
-        sure, answer = chances.max(dim=-1)
+        probabilities = as_probabilities(read_logits(said, 1, "the classifier of the stop rule"))[0]
+        sure, answer = probabilities.max(dim=-1)
         self._run = self._run + 1 if answer.item() == self._answer else 1
         self._answer = int(answer)
         newest, last = len(trajectory) - 1, trajectory[-1].iteration >= self.max_iterations

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from deep_protection.classifiers.remote.fault import Fault, Kind, by_status
+from deep_protection.classifiers.remote.errors import Fault, Kind, by_status
 from deep_protection.classifiers.remote.service import IMAGE, Body, Reading, Service, faults_of, short
 from deep_protection.errors import ClassifierError
 

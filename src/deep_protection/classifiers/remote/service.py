@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import jmespath
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from deep_protection.classifiers.answers import Answer, Listed, Named, probability, read_answer
 from deep_protection.classifiers.function import LONGEST_SIDE
-from deep_protection.classifiers.remote.fault import Fault, by_status
+from deep_protection.classifiers.remote.errors import Fault, by_status
+from deep_protection.classifiers.responses import Answer, ClassProbabilities, LabelScores, probability, read_answer
 from deep_protection.errors import ClassifierError
 
 IMAGE = "{image}"
@@ -156,7 +156,7 @@ class Service(_Part):
             assert find.probabilities is not None  # noqa: S101  (validated)
             said = self._found(find.probabilities, document)
             answer = read_answer(said, f"{who} at {find.probabilities}")
-            if isinstance(answer, Listed) or answer.chances:
+            if isinstance(answer, ClassProbabilities) or answer.probabilities:
                 return answer
             raise ClassifierError(f"{who}: nothing is at {find.probabilities} in the answer {short(document)}")
         labels = self._found(find.labels, document)
@@ -169,7 +169,7 @@ class Service(_Part):
                 f"{short(document)}"
             )
         if not labels:
-            return Named({})
+            return LabelScores({})
         for value in values:
             probability(value, f"{who} at {find.probabilities}")
         return read_answer(list(zip(labels, values, strict=True)), f"{who} at {find.labels}")

@@ -14,7 +14,7 @@ BEST = 99.0
 """PSNR of a picture to itself, which is infinite, in dB."""
 
 
-def judged(unit: AttackUnit, attacked: Attacked, output: Tensor, chances: Tensor) -> Row:
+def judged(unit: AttackUnit, attacked: Attacked, output: Tensor, probabilities: Tensor) -> Row:
     """What every row holds of a picture under an attack and of what a defence made of it."""
     return {
         "image": unit.image,
@@ -23,18 +23,18 @@ def judged(unit: AttackUnit, attacked: Attacked, output: Tensor, chances: Tensor
         "tier": tier_of(unit.attack),
         "clean_correct": unit.clean_correct,
         **attacked.measured,
-        **answer_columns(chances, unit.label),
+        **answer_columns(probabilities, unit.label),
         **distance_columns(output, torch.from_numpy(unit.clean)),
     }
 
 
-def answer_columns(chances: Tensor, label: int) -> Row:
-    best = chances.topk(min(5, len(chances))).indices.tolist()
+def answer_columns(probabilities: Tensor, label: int) -> Row:
+    best = probabilities.topk(min(5, len(probabilities))).indices.tolist()
     return {
         "predicted": best[0],
         "top1_correct": best[0] == label,
         "top5_correct": label in best,
-        "probability_true": chances[label].item(),
+        "probability_true": probabilities[label].item(),
     }
 
 
@@ -51,8 +51,8 @@ def distance_columns(output: Tensor, clean: Tensor) -> Row:
 
 
 def checkpoint_rows(about: Row, trajectory: Trajectory, known: Tensor, label: int, clean: Tensor) -> Iterator[Row]:
-    for index, (point, chances) in enumerate(zip(trajectory, known, strict=True)):
-        values, best = chances.topk(min(5, len(chances)))
+    for index, (point, probabilities) in enumerate(zip(trajectory, known, strict=True)):
+        values, best = probabilities.topk(min(5, len(probabilities)))
         yield {
             **about,
             "iteration": point.iteration,
@@ -60,7 +60,7 @@ def checkpoint_rows(about: Row, trajectory: Trajectory, known: Tensor, label: in
             "psnr_input": min(point.psnr, BEST),
             "psnr_clean": min(psnr(trajectory.outputs[index], clean), BEST),
             "seconds": point.seconds,
-            "probability_true": chances[label].item(),
+            "probability_true": probabilities[label].item(),
             "predicted": best.tolist(),
             "probabilities": [round(value, 6) for value in values.tolist()],
         }

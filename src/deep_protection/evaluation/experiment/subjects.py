@@ -63,6 +63,6 @@ class Subjects:
     def judge(self, unit: AttackUnit, output: Tensor, *, views: bool = False) -> Row:
         """What the classifier says of ``output``, which a defence made of the image, and its PSNR to the clean one."""
         output = output.clamp(0, 1)
-        chances = self.worker.probabilities(output[None], views)[0]
+        probabilities = self.worker.probabilities(output[None], views)[0]
         distance = min(psnr(output, torch.from_numpy(unit.clean)), BEST)
-        return {**answer_columns(chances, unit.label), "psnr_clean": distance}
+        return {**answer_columns(probabilities, unit.label), "psnr_clean": distance}

@@ -107,11 +107,11 @@ def _rows(setting: Setting, unit: AttackUnit, given: Attacked, worker: Worker, s
     trajectory = _fit(setting, pixels, settings)
     cpu = time.process_time() - begin
     outputs = torch.stack([trajectory.outputs[index] for index in range(len(trajectory))])
-    chances = worker.probabilities(outputs, settings.views)
+    probabilities = worker.probabilities(outputs, settings.views)
     last = trajectory[-1].iteration
     for index, point in enumerate(trajectory):
         yield {
-            **judged(unit, given, outputs[index], chances[index]),
+            **judged(unit, given, outputs[index], probabilities[index]),
             "defence": setting.name,
             "stop": f"fixed:{point.iteration}",
             "stop_reason": trajectory.reason,

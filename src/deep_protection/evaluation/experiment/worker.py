@@ -152,7 +152,7 @@ class Worker:
             if taken not in distances:  # many rules take the same checkpoint
                 distances[taken] = distance_columns(torch.stack([each.restored for each in ended]).mean(dim=0), clean)
             longest = max(ended, key=lambda each: each.iteration_chosen)
-            chances = torch.stack([own[each.chosen] for own, each in zip(known, ended, strict=True)]).mean(dim=0)
+            probabilities = torch.stack([own[each.chosen] for own, each in zip(known, ended, strict=True)]).mean(dim=0)
             asked = sum(len(each) for each in ended) / len(fits) if rule.asks_classifier else 0.0
             results.append(
                 {
@@ -161,15 +161,15 @@ class Worker:
                     "stop_reason": longest.reason,
                     "iterations_run": max(each.iterations_run for each in ended),
                     "iteration_chosen": longest.iteration_chosen,
-                    **answer_columns(chances, unit.label),
+                    **answer_columns(probabilities, unit.label),
                     "cpu_seconds": cpu * share + asking * asked,
                     "seconds": sum(each[-1].seconds for each in fits) * share,
                     **distances[taken],
                 }
             )
         together = mean_of(fits)
-        chances = torch.stack(known).mean(dim=0)
-        return Judged(results, list(checkpoint_rows(about, together, chances, unit.label, clean)))
+        probabilities = torch.stack(known).mean(dim=0)
+        return Judged(results, list(checkpoint_rows(about, together, probabilities, unit.label, clean)))
 
     @torch.no_grad()
     def _answered(self, defence: Protection, given: Tensor, unit: DefenceUnit, clean: Tensor) -> Row:

@@ -102,9 +102,9 @@ class WorkerContext:
     def top(self, logits: Tensor, count: int = 5) -> list[dict[str, Any]]:
         return [as_answer(each) for each in self.model.best(logits[None], count)[0]]
 
-    def first(self, chances: Tensor) -> dict[str, Any]:
+    def first(self, probabilities: Tensor) -> dict[str, Any]:
         """The best of ``classes`` probabilities."""
-        probability, index = chances.max(dim=-1)
+        probability, index = probabilities.max(dim=-1)
         return as_answer(Prediction(int(index), self.model.label(int(index)), probability.item()))
 
     def protected(self, chosen: ProtectOptions) -> ProtectedClassifier:

@@ -14,20 +14,20 @@ ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class LabelScores:
     """Labels with their probabilities, in any order and of any number: each in ``[0, 1]``, of whatever sum."""
 
-    chances: dict[str, float]
+    probabilities: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ClassProbabilities:
     """A probability for every class, in the order of the classes."""
 
-    chances: tuple[float, ...]
+    probabilities: tuple[float, ...]
 
 
-Answer = Named | Listed
+Answer = LabelScores | ClassProbabilities
 
 
 def read_answer(said: Any, who: str) -> Answer:
@@ -40,20 +40,20 @@ def read_answer(said: Any, who: str) -> Answer:
     if hasattr(said, "tolist"):  # arrays and tensors of any library
         said = said.tolist()
     if isinstance(said, str):
-        return Named({_label(said): 1.0})
+        return LabelScores({_label(said): 1.0})
     if isinstance(said, Mapping):
         return _named(said.items(), who)
     if not isinstance(said, Sequence):
         raise _unreadable(said, who)
     if not said:
-        return Named({})
+        return LabelScores({})
     if all(isinstance(each, str) for each in said):
-        return Named({_label(said[0]): 1.0})
+        return LabelScores({_label(said[0]): 1.0})
     if all(isinstance(each, Mapping) and {"label", "score"} <= each.keys() for each in said):
         return _named(((each["label"], each["score"]) for each in said), who)
     if all(isinstance(each, list | tuple) and len(each) == 2 and isinstance(each[0], str) for each in said):
         return _named(said, who)
-    return Listed(tuple(probability(each, who) for each in said))
+    return ClassProbabilities(tuple(probability(each, who) for each in said))
 
 
 def probability(value: Any, who: str) -> float:
@@ -68,14 +68,14 @@ def probability(value: Any, who: str) -> float:
     return min(1.0, max(0.0, float(value)))
 
 
-def _named(pairs: Iterable[tuple[Any, Any]], who: str) -> Named:
-    chances: dict[str, float] = {}
+def _named(pairs: Iterable[tuple[Any, Any]], who: str) -> LabelScores:
+    probabilities: dict[str, float] = {}
     for name, value in pairs:
         if not isinstance(name, str):
             raise _unreadable(name, who)
         label = _label(name)
-        chances[label] = max(chances.get(label, 0.0), probability(value, who))
-    return Named(chances)
+        probabilities[label] = max(probabilities.get(label, 0.0), probability(value, who))
+    return LabelScores(probabilities)
 
 
 def _label(name: str) -> str:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from deep_protection.classifiers.asked import ask
+from deep_protection.classifiers.adapter import ask
 from deep_protection.classifiers.classifier import mean_answer
 
 ZOOM = 0.9

@@ -88,7 +88,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             each.training = True
 
 
-class Asked:
+class ClassifierAdapter:
     """A network as stop rules and the detector ask it: float pixels anywhere in, float32 logits on the CPU out."""
 
     def __init__(self, network: nn.Module, answer: Callable[[Tensor], Tensor] | None = None) -> None:

@@ -22,11 +22,11 @@ from tenacity import (
 )
 from torch import Tensor
 
-from deep_protection.classifiers.answers import Answer
 from deep_protection.classifiers.black_box import BlackBox
 from deep_protection.classifiers.preprocessing import ShrinkToFit
-from deep_protection.classifiers.remote.fault import Kind
+from deep_protection.classifiers.remote.errors import Kind
 from deep_protection.classifiers.remote.service import Service, short
+from deep_protection.classifiers.responses import Answer
 from deep_protection.classifiers.retry_after import retry_after
 from deep_protection.errors import ClassifierError
 from deep_protection.images import encode, to_pillow
