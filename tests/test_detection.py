@@ -246,7 +246,10 @@ def test_the_command_tells_what_is_wrong(files: Sequence[Path], tmp_path: Path) 
     assert b"bad.png" in result.stderr
     assert b"ok" in result.stdout
     refused(run("detect", files[1], "--false-positive-rate", "0"), "false-positive rate must be from")
-    refused(run("purify", files[1], "-o", tmp_path / "o.png", "--if-needed", "--seconds", "9"), "cannot go together")
+    refused(
+        run("purify", files[1], "-o", tmp_path / "o.png", "--when", "suspicious", "--seconds", "9"),
+        "cannot go together",
+    )
     refused(run("detect", files[1], "--calibration", tmp_path / "none.json"), "cannot be read")
     refused(run("detect", "calibrate", files[1].parent, "-o", tmp_path / "new.json"), "at least 20 clean pictures")
     assert not (tmp_path / "new.json").exists()
@@ -267,7 +270,7 @@ def test_a_calibration_is_made_and_used(files: Sequence[Path], tmp_path: Path) -
 
 
 def test_purify_leaves_alone_what_is_not_suspicious(files: Sequence[Path], tmp_path: Path) -> None:
-    result = run("purify", *files, "-o", tmp_path / "out", "--if-needed", "--stop", "fixed:4", "--json")
+    result = run("purify", *files, "-o", tmp_path / "out", "--when", "suspicious", "--stop", "fixed:4", "--json")
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert report["summary"] == {"restored": 1, "left": 1, "skipped": 0, "failed": 0}
@@ -275,7 +278,7 @@ def test_purify_leaves_alone_what_is_not_suspicious(files: Sequence[Path], tmp_p
     with Image.open(tmp_path / "out" / "attacked.png") as restored, Image.open(files[0]) as before:
         assert restored.size == before.size
         assert restored.tobytes() != before.tobytes()
-    other = run("purify", files[1], "-o", tmp_path / "clean.webp", "--if-needed")
+    other = run("purify", files[1], "-o", tmp_path / "clean.webp", "--when", "suspicious")
     assert other.returncode == 0
     assert b"1 left as they were" in other.stderr
     with Image.open(tmp_path / "clean.webp") as converted:

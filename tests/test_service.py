@@ -249,10 +249,8 @@ def test_a_batch_gives_every_job_its_own(client: Client, data: bytes, small: Ima
 
 def test_only_what_is_suspicious_is_restored(client: Client, photograph: Image.Image) -> None:
     picture = as_png(photograph.resize((256, 256)))
-    named = client.run("protect", image=picture, answer="restored", when="suspicious", stop="fixed:2")
-    job = client.run("protect", image=picture, answer="restored", only_if_suspicious=True, stop="fixed:2")
+    job = client.run("protect", image=picture, answer="restored", when="suspicious", stop="fixed:2")
     made = job["answer"]
-    assert {**made, "suspicious": None} == {**named["answer"], "suspicious": None}
     assert (made["suspicious"]["is_suspicious"], made["restored"], made["iterations_run"]) == (False, False, 0)
     assert made["before"] == made["after"]
     assert (np.array(opened(client.file(job))) == np.array(opened(picture))).all()

@@ -1,17 +1,18 @@
 """``deep-protection purify``: files and folders in, restored files out."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import torch
 import typer
 
 from deep_protection.classifiers import load_classifier
 from deep_protection.cli import options
-from deep_protection.cli.batch import Left, restore_all
+from deep_protection.cli.batch import Left, Prepare, restore_all
 from deep_protection.cli.plan import Item, plan
 from deep_protection.detection import Calibration, detect
 from deep_protection.errors import OptionError
 from deep_protection.images import Picture, to_pillow
+from deep_protection.protection import When
 from deep_protection.restoration import find_device, find_preset
 
 
@@ -26,9 +27,10 @@ def purify_command(
         float | None, typer.Option(help="Wall time for everything; each picture ends with what it has by then.")
     ] = None,
     workers: options.Workers = None,
-    if_needed: Annotated[
-        bool, typer.Option("--if-needed", help="Restore only what the detector flags; write the others as they are.")
-    ] = False,
+    when: Annotated[
+        str,
+        typer.Option(help="always, or suspicious: restore only what the detector flags; write the others as they are."),
+    ] = "always",
     classifier: options.ClassifierName = "lite0",
     false_positive_rate: options.FalsePositiveRate = 0.05,
     calibration: options.CalibrationFile = None,
@@ -40,14 +42,20 @@ def purify_command(
 
     The format of a result follows its suffix. Folders keep their tree; results that exist are skipped, so an
     interrupted run goes on where it was. One bad file does not stop the rest. --classifier, --false-positive-rate and
-    --calibration are for --if-needed: what may have been fooled, and how sure the detector has to be.
+    --calibration are for --when suspicious: what may have been fooled, and how sure the detector has to be.
     """
     settings, where = find_preset(preset), find_device(device)
     rule = settings.rule(stop)
     work = plan(inputs, output, as_json=as_json)
-    if if_needed and seconds is not None:
-        raise OptionError("--if-needed and --seconds cannot go together: how many need restoring is not known before")
-    needed = _IfNeeded(classifier, false_positive_rate, calibration, seed, where) if if_needed else _always
+    if when not in get_args(When):
+        raise OptionError(f"--when must be one of {', '.join(get_args(When))}, got {when!r}")
+    needed: Prepare = _always
+    if when == "suspicious":
+        if seconds is not None:
+            raise OptionError(
+                "--when suspicious and --seconds cannot go together: how many need restoring is not known before"
+            )
+        needed = _Suspicious(classifier, false_positive_rate, calibration, seed, where)
     return restore_all(
         work,
         settings,
@@ -67,7 +75,7 @@ def _always(_: Item, picture: Picture) -> Picture | Left:
     return picture
 
 
-class _IfNeeded:
+class _Suspicious:
     """Leaves what the detector does not flag."""
 
     def __init__(self, classifier: str, rate: float, calibration: str | None, seed: int, device: torch.device) -> None:

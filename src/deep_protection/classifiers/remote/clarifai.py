@@ -23,13 +23,13 @@ KEY_VARIABLE = "CLARIFAI_PAT"
 
 SUCCESS = 10000
 KINDS: dict[int, Kind] = {
-    10030: Kind.AGAIN,  # try again
+    10030: Kind.RETRYABLE,  # try again
     11000: Kind.QUOTA,  # account issues
     11001: Kind.KEY,
     11002: Kind.KEY,
     11003: Kind.QUOTA,  # hourly limit
     11004: Kind.QUOTA,  # monthly limit
-    11005: Kind.AGAIN,  # throttled
+    11005: Kind.RETRYABLE,  # throttled
     11006: Kind.QUOTA,  # limits exceeded
     11007: Kind.KEY,  # insufficient scopes
     11008: Kind.KEY,
@@ -38,11 +38,11 @@ KINDS: dict[int, Kind] = {
     11200: Kind.KEY,
     21200: Kind.MODEL,
     21201: Kind.MODEL,  # no permission for it
-    21351: Kind.AGAIN,  # deploying
-    21352: Kind.AGAIN,  # queued for deployment
-    40030: Kind.AGAIN,  # queue full
-    40031: Kind.AGAIN,  # server unavailable
-    40032: Kind.AGAIN,  # timeout
+    21351: Kind.RETRYABLE,  # deploying
+    21352: Kind.RETRYABLE,  # queued for deployment
+    40030: Kind.RETRYABLE,  # queue full
+    40031: Kind.RETRYABLE,  # server unavailable
+    40032: Kind.RETRYABLE,  # timeout
 }
 
 

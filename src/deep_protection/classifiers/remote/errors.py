@@ -10,7 +10,7 @@ class Kind(Enum):
     KEY = "the key in {variables} is not accepted; check it, and what it may do"
     QUOTA = "the account may ask no more for now; see its plan and its limits, or wait until they are renewed"
     MODEL = "there is no such model or address; check its name, and whether this key may use it"
-    AGAIN = "it cannot answer now; try again later"
+    RETRYABLE = "it cannot answer now; try again later"
     REFUSED = "the request was refused"
 
 
@@ -27,6 +27,6 @@ def by_status(status: int, said: str) -> Fault | None:
     """What HTTP's own status code means; None for success."""
     if 200 <= status < 300:
         return None
-    kinds = {401: Kind.KEY, 403: Kind.KEY, 402: Kind.QUOTA, 404: Kind.MODEL, 408: Kind.AGAIN, 429: Kind.AGAIN}
-    kind = Kind.AGAIN if status >= 500 else kinds.get(status, Kind.REFUSED)
+    kinds = {401: Kind.KEY, 403: Kind.KEY, 402: Kind.QUOTA, 404: Kind.MODEL, 408: Kind.RETRYABLE, 429: Kind.RETRYABLE}
+    kind = Kind.RETRYABLE if status >= 500 else kinds.get(status, Kind.REFUSED)
     return Fault(kind, f"HTTP {status}{f', {said}' if said else ''}")

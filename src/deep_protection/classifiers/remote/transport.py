@@ -118,7 +118,7 @@ def _exchange(service: Service, client: httpx2.Client, content: dict[str, Any]) 
     except httpx2.HTTPError as error:
         failure = f"the connection failed ({short(error) or type(error).__name__})"
     if failure:
-        raise _BusyError(f"{service.name} at {service.address}: {failure}; {Kind.AGAIN.value}")
+        raise _BusyError(f"{service.name} at {service.address}: {failure}; {Kind.RETRYABLE.value}")
     text = service.redacted(data.decode("utf-8", "replace"))  # before anything is cut short, the key with it
     try:
         document = json.loads(text)
@@ -127,7 +127,7 @@ def _exchange(service: Service, client: httpx2.Client, content: dict[str, Any]) 
     if (fault := service.fault(status, document, short(text))) is not None:
         remedy = fault.kind.value.format(variables=" and ".join(service.variables) or "the headers")
         told = f"{service.name} at {service.address}: {remedy} ({fault.said})"
-        if fault.kind is Kind.AGAIN:
+        if fault.kind is Kind.RETRYABLE:
             after = retry_after(headers.get("Retry-After"))
             raise _BusyError(told if after is None else f"{told}; it asks to wait {after:g} s", after)
         raise ClassifierError(told)

@@ -63,7 +63,6 @@ class ProtectOptions(Options):
     preset: Literal["fast", "thorough", "paper"] = "fast"
     stop: Stop = None
     seed: Seed = 0
-    only_if_suspicious: bool = Field(False, description="With answer=restored the same as when=suspicious.")
     views: bool = Field(
         False,
         description="With answer=restored, average the answer over the picture, its mirror image and two sizes of it; "

@@ -339,11 +339,11 @@ export class Protect {
 }
 
 function optionsOf(form) {
-  const { answer, preset, stop, seed, only_if_suspicious: suspicious, views } = form.elements;
+  const { answer, preset, stop, seed, when, views } = form.elements;
   const isRestored = answer.value === "restored";
   return {
     answer: answer.value, preset: preset.value, stop: stop.value, seed: seed.value,
-    only_if_suspicious: (isRestored && suspicious.checked) || null, views: (isRestored && views.checked) || null,
+    when: (isRestored && when.checked && "suspicious") || null, views: (isRestored && views.checked) || null,
   };
 }
 

@@ -79,7 +79,7 @@ def _detected(context: WorkerContext, job: JobInput, picture: Picture, chosen: P
     """The answer to a picture before it is restored, and the detector's verdict where that decides."""
     before = context.top(context.logits(picture.pixels))
     about: dict[str, Any] = {"before": before, "after": before, "restored": False}
-    is_asked = chosen.when == "suspicious" or (chosen.only_if_suspicious and chosen.when is None)
+    is_asked = chosen.when == "suspicious"
     verdict = context.detection(job, picture.pixels, chosen.false_positive_rate) if is_asked else None
     return {**about, "suspicious": verdict, "explanation": None}
 
