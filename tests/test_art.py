@@ -215,7 +215,7 @@ def test_fit_calibrates_on_clean_pictures_of_any_art_classifier(wrap: Callable[[
 
     classifier = art_classifier(Last(), (32, 32, 3), 5, channels_first=False, clip_values=(0, 255))
     detector = DeepPriorDetector(classifier, quick=True, false_positive_rate=0.2)
-    with pytest.raises(ValueError, match="call fit on at least 20 clean pictures"):
+    with pytest.raises(ValueError, match="call fit on at least 20 clean images"):
         detector.detect(clean)
     with pytest.raises(ValueError, match="at least 20 clean pictures, got 5"):
         detector.fit(clean[:5])

@@ -251,7 +251,7 @@ def test_the_command_tells_what_is_wrong(files: Sequence[Path], tmp_path: Path) 
         "cannot go together",
     )
     refused(run("detect", files[1], "--calibration", tmp_path / "none.json"), "cannot be read")
-    refused(run("detect", "calibrate", files[1].parent, "-o", tmp_path / "new.json"), "at least 20 clean pictures")
+    refused(run("detect", "calibrate", files[1].parent, "-o", tmp_path / "new.json"), "at least 20 clean images")
     assert not (tmp_path / "new.json").exists()
 
 
