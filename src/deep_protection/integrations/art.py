@@ -187,7 +187,7 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
         """
         del y, batch_size, nb_epochs, kwargs
         if len(x) < 20:
-            raise ValueError(f"A calibration needs at least 20 clean pictures, got {len(x)}.")
+            raise ValueError(f"A calibration needs at least 20 clean images, got {len(x)}.")
         self.calibration = calibrate(
             list(self._pixels(x)),
             self._model("calibrated"),
@@ -215,7 +215,7 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
         given = self._given_classifier()
         name = self.calibration.classifier if self.calibration is not None else given.name if given else None
         if name is None:
-            raise ValueError("There is no calibration for this classifier; call fit on at least 20 clean pictures.")
+            raise ValueError("There is no calibration for this classifier; call fit on at least 20 clean images.")
         model = self._model(name)
         found: list[Detection] = []
         for part in self._pixels(x).split(batch_size):
