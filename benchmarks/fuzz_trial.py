@@ -21,7 +21,7 @@ import deep_protection as dp
 from deep_protection import Calibration, Classifier, Detection, ExtractedText
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
 from deep_protection.detection import calibrate, gather, look
-from deep_protection.errors import DeepProtectionError, MissingExtraError
+from deep_protection.errors import DeepProtectionError, ImageError, MissingExtraError
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.images import bytes_format, encode, read_image, take_picture
 from deep_protection.images.decode import FORMATS
@@ -50,6 +50,7 @@ _WHY = {
     "is not a picture of a known format": "unknown",
     "damaged or of a sort": "unknown sort",
     "no palette": "no palette",
+    "in planes of their own": "planes",
     "has no pixels": "no pixels",
     "million pixels, the limit is": "too large",
     "too many pixels": "too large",
@@ -149,7 +150,8 @@ class Trial:
             except MissingExtraError:
                 raise
             except DeepProtectionError as error:
-                outcome = f"refused: {type(error).__name__}, {_why(str(error))}"
+                kind = "" if isinstance(error, ImageError) else f"{type(error).__name__}, "
+                outcome = f"refused: {kind}{_why(str(error))}"
             except BaseException as error:
                 outcome = f"raw: {type(error).__name__}: {str(error)[:120]}"
         # Ours are notes for whoever called, which is this file.
@@ -220,7 +222,7 @@ def _seen_dicom(data: bytes) -> Seen:
     import pydicom
 
     dataset = pydicom.dcmread(BytesIO(data), force=True)
-    coloured = int(dataset.get("SamplesPerPixel") or 1) == 3 or dataset.PhotometricInterpretation == "PALETTE COLOR"
+    coloured = int(dataset.get("SamplesPerPixel") or 1) == 3 or dataset.get(kind) == "PALETTE COLOR"
     return Seen((int(dataset.Columns), int(dataset.Rows)), "RGB" if coloured else "I;16")
 
 
