@@ -222,7 +222,8 @@ def _seen_dicom(data: bytes) -> Seen:
     import pydicom
 
     dataset = pydicom.dcmread(BytesIO(data), force=True)
-    coloured = int(dataset.get("SamplesPerPixel") or 1) == 3 or dataset.get(kind) == "PALETTE COLOR"
+    is_table = dataset.get("PhotometricInterpretation") == "PALETTE COLOR"
+    coloured = is_table or int(dataset.get("SamplesPerPixel") or 1) == 3
     return Seen((int(dataset.Columns), int(dataset.Rows)), "RGB" if coloured else "I;16")
 
 
