@@ -20,8 +20,7 @@ from torch import nn
 import deep_protection as dp
 from deep_protection import Calibration, Classifier, Detection, ExtractedText
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
-from deep_protection.detection import classifier_responses, compute_evidence
-from deep_protection.errors import DeepProtectionError, MissingExtraError
+from deep_protection.errors import DeepProtectionError, ImageError, MissingExtraError
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.images import bytes_format, encode, read_image, take_picture
 from deep_protection.images.decode import FORMATS
@@ -50,6 +49,7 @@ _WHY = {
     "is not a picture of a known format": "unknown",
     "damaged or of a sort": "unknown sort",
     "no palette": "no palette",
+    "in planes of their own": "planes",
     "has no pixels": "no pixels",
     "million pixels, the limit is": "too large",
     "too many pixels": "too large",
@@ -149,7 +149,8 @@ class Trial:
             except MissingExtraError:
                 raise
             except DeepProtectionError as error:
-                outcome = f"refused: {type(error).__name__}, {_why(str(error))}"
+                kind = "" if isinstance(error, ImageError) else f"{type(error).__name__}, "
+                outcome = f"refused: {kind}{_why(str(error))}"
             except BaseException as error:
                 outcome = f"raw: {type(error).__name__}: {str(error)[:120]}"
         # Ours are notes for whoever called, which is this file.
@@ -175,10 +176,8 @@ def tiny_classifier() -> tuple[Classifier, Calibration]:
             nn.Linear(128, 10),
         )
     model = Classifier(network, name="tiny", preprocess=ResizeAndCrop(resize=32, crop=32))
-    pixels = [model.preprocess(picture) for picture, _ in imagenet_samples()[:20]]
-    answers = classifier_responses(pixels, model, iterations=0, options=dp.FitOptions(workers=1))
-    evidence = [compute_evidence(picture, each) for picture, each in zip(pixels, answers, strict=True)]
-    return model, Calibration.from_evidence(evidence, classifier="tiny", iterations=0, description="samples")
+    samples = [model.preprocess(image) for image, _ in imagenet_samples()[:20]]
+    return model, dp.calibrate(samples, model, quick=True, description="samples", workers=1)
 
 
 def _seen(data: bytes, suffix: str) -> Seen | None:
@@ -220,7 +219,8 @@ def _seen_dicom(data: bytes) -> Seen:
     import pydicom
 
     dataset = pydicom.dcmread(BytesIO(data), force=True)
-    coloured = int(dataset.get("SamplesPerPixel") or 1) == 3 or dataset.PhotometricInterpretation == "PALETTE COLOR"
+    is_table = dataset.get("PhotometricInterpretation") == "PALETTE COLOR"
+    coloured = is_table or int(dataset.get("SamplesPerPixel") or 1) == 3
     return Seen((int(dataset.Columns), int(dataset.Rows)), "RGB" if coloured else "I;16")
 
 
