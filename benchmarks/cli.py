@@ -310,7 +310,7 @@ def file_fuzz(
     out: Out = FILE_FUZZ,
 ) -> None:
     """Damaged files of every kind through purify, inpaint, detect and extract_text: right, or one clear error."""
-    from benchmarks import file_fuzz as measured
+    from benchmarks.studies.inputs import fuzz as measured
 
     measured.run(out, range(files), seed, seconds, kept)
 

@@ -9,10 +9,11 @@ import json
 import re
 from collections.abc import Callable
 
-from benchmarks import ROOT, file_fuzz
+from benchmarks import ROOT
 from benchmarks.documents import commands, demo, experiments, protection, targets
 from benchmarks.studies import contrast, integrations
 from benchmarks.studies.detection import tables as detection
+from benchmarks.studies.inputs import fuzz as inputs
 from benchmarks.studies.maps import tables as maps
 from benchmarks.studies.performance import tables as performance
 from benchmarks.studies.restoration import methods as restoration
@@ -69,7 +70,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "commands": commands.commands,
     **contrast.TABLES,
     **service.TABLES,
-    **file_fuzz.TABLES,
+    **inputs.TABLES,
     **integrations.TABLES,
     "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),
 }
