@@ -282,7 +282,7 @@ def service_breakdowns(
     out: Out = SERVICE / "breakdowns.jsonl",
 ) -> None:
     """One thing broken at a time, a worker, the dispatcher, the job table: what becomes of every job."""
-    from benchmarks import service_breakdowns as measured
+    from benchmarks.studies.service import breakdowns as measured
 
     measured.run(out, only.split(";") if only else [], side)
 

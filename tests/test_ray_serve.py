@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 import torch
 from PIL import Image
 from pydantic import ValidationError
+from served import children
 
 import deep_protection as dp
 from deep_protection.errors import MissingExtraError, OptionError
@@ -91,17 +93,14 @@ def opened(data: bytes) -> Any:
 
 
 def replicas() -> set[int]:
-    """Processes of replicas."""
-    found = set()
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                is_own = process.stat().st_uid == os.getuid()
-                command = (process / "cmdline").read_bytes()
-            except OSError:  # it has just ended
-                continue
-            if is_own and command.startswith(b"ray::ServeReplica:default:Replica"):
-                found.add(int(process.name))
+    """Processes of replicas, of this test's own cluster: others may run on the machine."""
+    found, family = set(), [os.getpid()]
+    while family:
+        family += (below := children(family.pop()))
+        for process in below:
+            with suppress(OSError):  # it has just ended
+                if Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"ray::ServeReplica:default:Replica"):
+                    found.add(process)
     return found
 
 

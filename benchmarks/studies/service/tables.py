@@ -126,6 +126,8 @@ def breakdowns() -> str:
 def scans() -> str:
     """Peak memory of a stippled scan."""
     found = [row for row in rows.read(FOLDER / "breakdowns.jsonl") if "dots" in row]
+    if not found:
+        return "Not measured to its end yet.\n"
     head = ["", "pixels", "dots", "most memory, MiB", "files made", "minutes"]
     lines = [
         [
