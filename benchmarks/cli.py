@@ -36,6 +36,7 @@ INTEGRATIONS = Path("docs/results/integrations/rows.jsonl")
 RESTORED = Path("docs/results/restoration/rows.jsonl")
 SERVICE = Path("docs/results/service")
 HARDER = Path("docs/results/harder")
+FILE_FUZZ = Path("docs/results/inputs/file_fuzz.jsonl")
 
 
 @app.command()
@@ -274,6 +275,18 @@ def service_faults(
     measured.run(out, kills, seed)
 
 
+@app.command(name="service-breakdowns")
+def service_breakdowns(
+    only: Annotated[str, typer.Option(help="Trials, joined by ';'. Default: all.")] = "",
+    side: Annotated[int, typer.Option(min=300, help="Of the stippled scan, in pixels.")] = 6000,
+    out: Out = SERVICE / "breakdowns.jsonl",
+) -> None:
+    """One thing broken at a time, a worker, the dispatcher, the job table: what becomes of every job."""
+    from benchmarks import service_breakdowns as measured
+
+    measured.run(out, only.split(";") if only else [], side)
+
+
 @app.command(name="service-fuzz")
 def service_fuzz(
     requests: Annotated[int, typer.Option(min=1, help="In all, at least.")] = 10_000,
@@ -286,6 +299,20 @@ def service_fuzz(
     from benchmarks.studies.service import fuzz as measured
 
     measured.run(out, requests, seconds, minutes, seed)
+
+
+@app.command(name="file-fuzz")
+def file_fuzz(
+    files: Annotated[int, typer.Option(min=1, help="In all; the first hundred or so are sound.")] = 3_200,
+    seed: int = 0,
+    seconds: Annotated[float, typer.Option(min=1, help="After which a file counts as hanging.")] = 180.0,
+    kept: Annotated[Path, typer.Option(help="Folder for files at fault, made where there are any.")] = Path("faults"),
+    out: Out = FILE_FUZZ,
+) -> None:
+    """Damaged files of every kind through purify, inpaint, detect and extract_text: right, or one clear error."""
+    from benchmarks import file_fuzz as measured
+
+    measured.run(out, range(files), seed, seconds, kept)
 
 
 @app.command()

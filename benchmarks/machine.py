@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from deep_protection.fitting.precision import cpu_has_bfloat16
+from deep_protection.fitting.devices import cpu_has_bfloat16
 
 
 def describe() -> dict[str, Any]:

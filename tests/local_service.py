@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import deep_protection as dp
-from deep_protection.fitting.threads import usable_cores, use_threads
+from deep_protection.fitting.devices import usable_cores, use_threads
 from deep_protection.images import take_picture
 
 KEY = "pat-0123456789abcdef"

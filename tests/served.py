@@ -3,20 +3,26 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
+import httpx2
 
 from deep_protection.service.client import Client
 
 START_SECONDS = 300.0
+_RECORDER = """
+CREATE TABLE IF NOT EXISTS recorded_ends (job TEXT NOT NULL);
+CREATE TRIGGER IF NOT EXISTS record_end AFTER UPDATE OF state ON jobs
+WHEN new.state IN ('done', 'failed', 'cancelled') BEGIN INSERT INTO recorded_ends VALUES (new.id); END;
+"""
 
 
 class Served:
@@ -64,21 +70,35 @@ class Served:
             found = re.search(r"listening on http://[^ ]*:(\d+)", self.log()[before:])
             if found is not None:
                 self.url = f"http://127.0.0.1:{found[1]}"
-                with suppress(httpx.TransportError):
-                    if httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
+                with suppress(httpx2.TransportError):
+                    if httpx2.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
                         return
             time.sleep(0.1)
         raise RuntimeError(f"the service was not ready in {START_SECONDS:.0f} s:\n{self.log()}")
+
+    def record_ends(self) -> None:
+        """Have the job table note from now on how often each job ends, over all restarts."""
+        with closing(sqlite3.connect(self.data / "jobs.db", timeout=30)) as table:
+            table.executescript(_RECORDER)
+
+    def ends(self) -> dict[str, int]:
+        """Job to how often it ended since :meth:`record_ends`."""
+        with closing(sqlite3.connect(f"file:{self.data / 'jobs.db'}?mode=ro", uri=True, timeout=30)) as table:
+            found = table.execute(
+                "SELECT jobs.id, count(recorded_ends.job) FROM jobs LEFT JOIN recorded_ends ON recorded_ends.job = "
+                "jobs.id GROUP BY jobs.id"
+            ).fetchall()
+        return dict(found)
 
     def log(self) -> str:
         """All that it has written, over all starts."""
         self._log.flush()
         return os.pread(self._log.fileno(), 2**24, 0).decode(errors="replace")
 
-    def http(self, **settings: float) -> httpx.Client:
+    def http(self, **settings: float) -> httpx2.Client:
         """A plain HTTP client, with the token."""
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=settings.get("timeout", 60.0), trust_env=False)
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=settings.get("timeout", 60.0), trust_env=False)
 
     def client(self) -> Client:
         return Client(self.url, token=self.token)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import deep_protection as dp
-from deep_protection.attacks.library import foolbox, torchattacks
+from deep_protection.attacks.libraries import foolbox, torchattacks
 from deep_protection.fitting import FitTask, fit
 from deep_protection.protection import straight_through
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import deep_protection as dp
 from deep_protection.attacks import find_attack
-from deep_protection.attacks.library import AutoAttack, foolbox
+from deep_protection.attacks.libraries import AutoAttack, foolbox
 from deep_protection.attacks.patch import Patch
 from deep_protection.attacks.universal import Universal
 

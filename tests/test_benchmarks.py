@@ -48,7 +48,7 @@ def test_paper_and_the_published_recipe_do_the_same_maths(square: Tensor) -> Non
     places = [(name, which) for name, layer in generator.layers().items() for which in ("weight", "bias")]
     given = {place: laid_out(weights.detach()) for place, weights in zip(places, theirs, strict=True)}
     ours = Networks(generator, 1, torch.float32, torch.device("cpu"))
-    ours.put(0, square, seed=0)
+    ours.init_row(0, square, seed=0)
     drawn, expected = ours(), published.network(published.noise)
     assert torch.allclose(drawn, expected, atol=1e-4)
     gradient = ours.gradient((drawn - square).square().mean())

@@ -339,7 +339,7 @@ def test_doctor_proves_that_it_works() -> None:
     assert report["fit"]["works"]
     assert report["fit"]["iterations"] > 0
     assert report["classifiers"]["lite0"] == "here, works offline"
-    assert set(report["extras"]) == {"attacks", "baselines", "hub", "medical", "plots", "remote"}
+    assert set(report["extras"]) == {"attacks", "baselines", "hub", "lite", "medical", "plots", "remote"}
     assert b"short fit" in run("doctor").stdout
 
 

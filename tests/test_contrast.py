@@ -30,7 +30,7 @@ def answers(*rows: Sequence[float]) -> Tensor:
 
 
 def responses(original: Sequence[float], reference: Sequence[float], mild: Sequence[float] | None = None) -> Responses:
-    """Every reference says the same; mild changes too, unless they say otherwise."""
+    """Every reference says the same; mild changes too, unless they say fallback."""
     rows = answers(*[reference] * 4)
     first = answers(original)
     weak = rows if mild is None else answers(*[mild] * 4)

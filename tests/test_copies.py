@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import deep_protection as dp
 from deep_protection.attacks import AttackSpec
 from deep_protection.classifiers import BlackBox
-from deep_protection.detection import look
+from deep_protection.detection import classifier_responses
 
 
 def ask(pixels: Tensor) -> list[list[float]]:
@@ -107,7 +107,7 @@ def test_results_are_compared_and_put_into_sets(pixels: Tensor, lite0: dp.Classi
             details.trajectory.checkpoints[0],
             explained,
             explained.responses,
-            look(list(pixels[:1]), network, iterations=0)[0],
+            classifier_responses(list(pixels[:1]), network, iterations=0)[0],
             dp.attack(network, pixels, [0, 1], "fgsm"),
             dp.detect(photograph.resize((64, 64)), lite0, quick=True),
             dp.Calibration.shipped("lite0"),

@@ -8,7 +8,7 @@ import torch
 
 import deep_protection as dp
 from deep_protection.evaluation import BASELINES, demonstration
-from deep_protection.seeds import picture_seed
+from deep_protection.seeds import image_seed
 
 
 def _column(attack: str, n: int = 10, **right: float) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def test_a_case_says_what_protect_and_a_filter_answer(
     demonstration._prepare(0, {})
     case = demonstration._work(0, pixels[0].numpy(), label, "fgsm")
     assert case is not None
-    made = dp.attack(lite0, pixels, [label], "fgsm", seed=picture_seed(0, pixels[0]))
+    made = dp.attack(lite0, pixels, [label], "fgsm", seed=image_seed(0, pixels[0]))
     assert np.array_equal(case.given, made.adversarial[0].numpy())
     with torch.no_grad():
         [seen] = dp.protect(lite0, workers=1).explain(made.adversarial)

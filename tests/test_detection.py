@@ -15,7 +15,14 @@ from test_cli import refused, run
 from torch import Tensor
 
 import deep_protection as dp
-from deep_protection.detection import EVIDENCE, Responses, calibrate, classifier_pixels, gather, look
+from deep_protection.detection import (
+    EVIDENCE,
+    Calibration,
+    Responses,
+    classifier_pixels,
+    classifier_responses,
+    compute_evidence,
+)
 from deep_protection.detection.evidence import direction, odds_against, specks
 from deep_protection.detection.specks import find_specks
 from deep_protection.evaluation import imagenet_samples
@@ -24,9 +31,8 @@ from deep_protection.evaluation import imagenet_samples
 @pytest.fixture(scope="module")
 def known(lite0: dp.Classifier) -> dp.Calibration:
     """A quick calibration on foolbox's 20 photographs."""
-    pixels = [lite0.preprocess(picture) for picture, _ in imagenet_samples()]
-    evidence = [gather(*both) for both in zip(pixels, look(pixels, lite0, iterations=0), strict=True)]
-    return calibrate(evidence, classifier="lite0", iterations=0, pictures="foolbox's 20 photographs")
+    photographs = (picture for picture, _ in imagenet_samples())
+    return dp.calibrate(photographs, lite0, quick=True, description="foolbox's 20 photographs")
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +80,14 @@ def test_a_batch_is_judged_as_its_pictures_are(
 
 def test_it_takes_what_purify_takes(lite0: dp.Classifier, known: dp.Calibration, photograph: Image.Image) -> None:
     path_like = lite0.preprocess(photograph)
-    array = np.asarray(photograph.resize((224, 224)))
     expected = dp.detect(photograph, lite0, calibration=known)
     assert dp.detect(path_like, lite0, calibration=known).score == pytest.approx(expected.score, abs=1e-4)
     assert [each.score for each in dp.detect([photograph], lite0, calibration=known)] == [expected.score]
-    assert isinstance(dp.detect(array, lite0, calibration=known), dp.Detection)
-    pixels, single = classifier_pixels(array, lite0)
+    # The same photograph as an array is a picture too; floats are what the classifier has been given.
+    assert dp.detect(np.asarray(photograph), lite0, calibration=known).score == expected.score
+    pixels, single = classifier_pixels(path_like, lite0)
     assert single
-    assert torch.equal(pixels[0], torch.from_numpy(array.copy()).permute(2, 0, 1).div(255))
+    assert torch.equal(pixels[0], path_like)
 
 
 def test_no_more_clean_pictures_are_flagged_than_was_asked_for() -> None:
@@ -92,7 +98,7 @@ def test_no_more_clean_pictures_are_flagged_than_was_asked_for() -> None:
     for number in range(draws):
         values = draw.standard_t(4, size=(pictures + 50, len(EVIDENCE))).tolist()
         evidence = [dict(zip(EVIDENCE, each, strict=True)) for each in values]
-        made = calibrate(evidence[:pictures], classifier="any", iterations=0, pictures="drawn")
+        made = Calibration.from_evidence(evidence[:pictures], classifier="any", iterations=0, description="drawn")
         flagged[number] = np.mean([made.p_value(made.score(each)) <= 0.1 for each in evidence[pictures:]])
     # 0.1 for scores that do not depend on the calibration; by a scale that has seen the pictures it is 0.125, and one
     # that each picture is left out of errs on the safe side.
@@ -114,7 +120,7 @@ def test_a_calibration_is_the_same_from_its_file(known: dp.Calibration, tmp_path
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"version": 0}, "no calibration of version"), ({"centre": {}}, "another version"), ({"colour": 1}, "colour")],
+    [({"version": 0}, "no calibration of version"), ({"median": {}}, "another version"), ({"colour": 1}, "colour")],
 )
 def test_a_file_that_cannot_be_used_is_refused(
     change: dict[str, Any], message: str, known: dp.Calibration, tmp_path: Path
@@ -134,7 +140,7 @@ def test_what_cannot_be_kept_is_refused(known: dp.Calibration, recognised: tuple
     with pytest.raises(dp.OptionError, match="no calibration for classifier 'mine'"):
         dp.Calibration.shipped("mine")
     with pytest.raises(dp.DeepProtectionError, match="at least 20 clean pictures, got 1"):
-        calibrate([dict.fromkeys(EVIDENCE, 0.0)], classifier="any", iterations=0, pictures="one")
+        Calibration.from_evidence([dict.fromkeys(EVIDENCE, 0.0)], classifier="any", iterations=0, description="one")
     with pytest.raises(dp.OptionError, match="cannot be read"):
         dp.Calibration.load("nowhere.json")
 
@@ -152,11 +158,11 @@ def test_a_network_is_asked_in_its_own_type(recognised: tuple[Tensor, Tensor]) -
 
     picture = recognised[0][:1].double()
     assert dp.protect(Picky())(picture).dtype == torch.float64
-    assert len(look([picture[0].float()], Picky(), iterations=0)) == 1
+    assert len(classifier_responses([picture[0].float()], Picky(), iterations=0)) == 1
     broken = Picky()
     broken.weight.data.fill_(float("nan"))
     with pytest.raises(dp.ClassifierError, match="not finite"):
-        look([picture[0].float()], broken, iterations=0)
+        classifier_responses([picture[0].float()], broken, iterations=0)
 
 
 def test_the_figures_are_what_their_formulas_say() -> None:
@@ -166,7 +172,9 @@ def test_the_figures_are_what_their_formulas_say() -> None:
     rows = second.log().expand(4, 2)
     found = Responses(first.log(), torch.cat([first.log()[None], rows[1:]]), rows, rows, rows)
     assert found.agreement == pytest.approx(1, abs=1e-5)
-    assert gather(torch.zeros(3, 8, 8), found)["compression"] == pytest.approx(odds_against(0, second), abs=1e-5)
+    assert compute_evidence(torch.zeros(3, 8, 8), found)["compression"] == pytest.approx(
+        odds_against(0, second), abs=1e-5
+    )
     # The same shifts of a surer answer speak less for tampering; longer shifts of the same agreement speak more.
     surer = Responses(*(getattr(found, kind) for kind in ("original", "image", "restored", "compressed", "mild")))
     surer = replace(surer, original=torch.tensor([0.99, 0.01]).log())

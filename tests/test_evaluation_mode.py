@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 import deep_protection as dp
-from deep_protection.detection import look
+from deep_protection.detection import classifier_responses
 
 
 @pytest.fixture
@@ -54,10 +54,10 @@ def test_attacks_and_the_detector_ask_in_evaluation_mode_too(network: nn.Module,
     network.eval()
     labels = network(pixels).argmax(dim=1)
     expected = dp.attack(network, pixels, labels, "fgsm").adversarial
-    seen = look(list(pixels), network, iterations=0)
+    seen = classifier_responses(list(pixels), network, iterations=0)
     network.train()
     assert torch.equal(dp.attack(network, pixels, labels, "fgsm").adversarial, expected)
-    for first, again in zip(seen, look(list(pixels), network, iterations=0), strict=True):
+    for first, again in zip(seen, classifier_responses(list(pixels), network, iterations=0), strict=True):
         assert torch.equal(first.mean, again.mean)
     assert network.training
     assert network[1].training  # type: ignore[index]

@@ -547,7 +547,7 @@ OWN = """
 import torch
 from types import SimpleNamespace
 from dataclasses import replace
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 
 def grainy(images):
     assert images.shape[0] == 1

@@ -17,7 +17,7 @@ def networks(kind: type[ImageGenerator], *pictures: torch.Tensor, dtype: torch.d
     """Networks for the pictures, with seeds 0, 1, …"""
     made = Networks(kind(*pictures[0].shape[-2:]), len(pictures), dtype, torch.device("cpu"))
     for row, picture in enumerate(pictures):
-        made.put(row, picture, seed=row)
+        made.init_row(row, picture, seed=row)
     return made
 
 
@@ -46,7 +46,7 @@ def test_any_size_is_drawn_and_every_layer_learns(kind: type[ImageGenerator], si
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_gradient_is_right(kind: type[ImageGenerator], count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Along its own direction, against differences: some memory layouts make PyTorch's silently wrong."""
-    monkeypatch.setattr(kind, "jitter", 0.0)  # differences are taken of one picture
+    monkeypatch.setattr(kind, "reg_noise_std", 0.0)  # differences are taken of one picture
     pictures = torch.stack([target(64, 72).roll(shift, dims=2) for shift in range(count)])
     made = networks(kind, *pictures)
     for _ in range(3):
@@ -68,7 +68,7 @@ def test_the_gradient_is_right(kind: type[ImageGenerator], count: int, monkeypat
 def test_networks_side_by_side_are_the_networks_alone(
     kind: type[ImageGenerator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kind, "jitter", 0.0)  # which is a picture's own, but they are not asked equally often
+    monkeypatch.setattr(kind, "reg_noise_std", 0.0)  # which is a picture's own, but they are not asked equally often
     pictures = [target(40, 48), target(40, 48).flip(2), target(40, 48).flip(1)]
     together = networks(kind, *pictures)
     step(together, torch.stack(pictures))  # the last layer of `fast` starts at zero; from step two all layers count
@@ -76,19 +76,19 @@ def test_networks_side_by_side_are_the_networks_alone(
     gradient, drawn = step(together, torch.stack(pictures)), together().detach()
     for row, picture in enumerate(pictures):
         alone = Networks(kind(40, 48), 1, torch.float32, torch.device("cpu"))
-        alone.put(0, picture, seed=row)
+        alone.init_row(0, picture, seed=row)
         alone.matrix[0] = start[row]
         own = step(alone, picture)[0]
         assert (own - gradient[row]).norm() < 1e-3 * own.norm()
         assert torch.allclose(alone()[0], drawn[row], atol=1e-3)
-    together.keep([0, 2])
+    together.select_rows([0, 2])
     assert torch.allclose(together()[1], drawn[2], atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", GENERATORS.values(), ids=GENERATORS)
 def test_seed_decides_weights_and_noise(kind: type[ImageGenerator]) -> None:
     generator = kind(40, 40)
-    (first, noise), (again, noise_again), (other, other_noise) = (generator.draw(seed) for seed in (7, 7, 8))
+    (first, noise), (again, noise_again), (other, other_noise) = (generator.init_parameters(seed) for seed in (7, 7, 8))
     assert all(torch.equal(first[place], again[place]) for place in first)
     assert any(not torch.equal(first[place], other[place]) for place in first)
     assert torch.equal(noise, noise_again)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import deep_protection as dp
 
-SHORT = replace(dp.PRESETS["fast"], longest=20)
+SHORT = replace(dp.PRESETS["fast"], max_iterations=20)
 
 
 @contextmanager

@@ -410,6 +410,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "channels last tensor": (lambda: torch.zeros(8, 8, 3), r"permute\(2, 0, 1\)"),
     "int64": (lambda: np.zeros((8, 8, 3), np.int64), "use uint8"),
     "bool tensor": (lambda: torch.zeros(3, 8, 8, dtype=torch.bool), "use uint8"),
+    "a sort of TIFF that is not read": (lambda: b"II*\0" + bytes(99), "is TIFF, but damaged or of a sort"),
     "no rows": (lambda: np.zeros((0, 8, 3), np.uint8), "has no pixels"),
     "a number": (lambda: 7, "cannot use a int as a picture"),
     "five axes": (lambda: torch.zeros(1, 1, 3, 8, 8), "expected one picture"),

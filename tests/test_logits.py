@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import deep_protection as dp
-from deep_protection.detection import look
+from deep_protection.detection import classifier_responses
 from deep_protection.logits import read_logits
 from deep_protection.stopping import Stability
 
@@ -55,7 +55,7 @@ WRONG: dict[str, Callable[[Tensor], Any]] = {
 }
 
 
-SHORT = replace(dp.PRESETS["fast"], longest=2)
+SHORT = replace(dp.PRESETS["fast"], max_iterations=2)
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,10 @@ def test_logits_are_found_wherever_networks_put_them(form: str, pixels: Tensor) 
         answers = [dp.protect(each, **options)(pixels[:1]) for each in (plain, wrapped)]
         assert torch.equal(*answers)
     assert torch.equal(*(dp.attack(each, pixels, labels, "fgsm").adversarial for each in (plain, wrapped)))
-    assert torch.equal(*(look(list(pixels[:1]), each, iterations=0)[0].mean for each in (plain, wrapped)))
-    for rule in (dp.Oracle(wrapped, [0], k=1, limit=2), Stability(limit=2, classifier=wrapped)):
+    assert torch.equal(
+        *(classifier_responses(list(pixels[:1]), each, iterations=0)[0].mean for each in (plain, wrapped))
+    )
+    for rule in (dp.Oracle(wrapped, [0], k=1, max_iterations=2), Stability(max_iterations=2, classifier=wrapped)):
         assert dp.purify(pixels[0], stop=rule, return_details=True).iterations_run <= 2
 
 
@@ -91,7 +93,7 @@ def test_what_holds_no_logits_is_said_before_anything_is_fitted(said: str, pixel
         lambda: dp.protect(network, progress=fitted)(pixels[:1]),
         lambda: dp.protect(network, progress=fitted).explain(pixels[:1]),
         lambda: dp.protect(network, answer="restored", stop="fixed:9", progress=fitted)(pixels[:1]),
-        lambda: look(list(pixels[:1]), network, progress=fitted),
+        lambda: classifier_responses(list(pixels[:1]), network, options=dp.FitOptions(progress=fitted)),
         lambda: dp.load_classifier(network).top(pixels[:1]),
         lambda: dp.attack(network, pixels[:1], [0], "fgsm"),
     ):
@@ -126,4 +128,4 @@ def test_a_network_of_another_type_is_asked_in_it_and_pixels_are_not_rounded_bef
         made = dp.attack(protected, pixels, labels, "fgsm")
         assert made.adversarial.dtype == torch.float32
     assert dp.attack(network, pixels, labels, "pgd").linf.max() <= 4 / 255 + 1e-6
-    assert look(list(pixels[:1]), network, iterations=0)[0].mean.dtype == torch.float32
+    assert classifier_responses(list(pixels[:1]), network, iterations=0)[0].mean.dtype == torch.float32

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import deep_protection as dp
 from deep_protection.cli.app import app
-from deep_protection.fitting import FitTask, Holes, Recipe, Shrunk, fit
+from deep_protection.fitting import Downsampling, FitTask, Masking, Recipe, fit
 from deep_protection.images import take_picture
 from deep_protection.images.pillow import to_rgb
 from deep_protection.maps import (
@@ -173,6 +173,32 @@ def test_chains_go_along_letters_set_wide_and_are_read(reader: Reader) -> None:
         texts.append(reader.recognise(strip.picture)[0])
     assert "CHURCH" in texts
     assert strip.corners.shape == (4, 2)
+
+
+@pytest.mark.parametrize("is_tall", [False, True])
+def test_a_narrow_strip_is_read_and_takes_no_more_than_a_sheet(
+    reader: Reader, is_tall: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine enlarges the shorter side to hundreds of pixels: a strip of 10×960 took gigabytes."""
+    strip = Image.new("RGB", (480, 22), PAPER)
+    ImageDraw.Draw(strip).text((200, 11), "Castle", BLACK, ImageFont.load_default(18), anchor="lm")
+    shown = strip.transpose(Image.Transpose.ROTATE_270) if is_tall else strip
+    asked: list[tuple[int, ...]] = []
+    engine = reader._engine
+
+    def watched(picture: NDArray[np.uint8], **options: bool) -> object:
+        asked.append(picture.shape)
+        return engine(picture, **options)
+
+    monkeypatch.setattr(reader, "_engine", watched)
+    (line,) = reader.read_sheet(np.asarray(shown))
+    assert line.text == "Castle"
+    along, across = line.corners.T[::-1] if is_tall else line.corners.T
+    assert 190 < along.min() < 210
+    assert 240 < along.max() < 280
+    assert -4 <= across.min() < across.max() <= 26
+    reader.read_sheet(np.asarray(shown.resize((1, 960) if is_tall else (960, 1))))
+    assert all(max(height, width) <= 4 * min(height, width) for height, width, _ in asked)
 
 
 def street(bend: float, *, has_sides: bool) -> Image.Image:
@@ -385,25 +411,25 @@ def test_holes_are_drawn_from_around_them(photograph: Image.Image) -> None:
     pixels = take_picture(photograph.resize((96, 96))).pixels
     known = torch.ones(96, 96, dtype=torch.bool)
     known[40:48, 20:70] = False
-    holes = Holes(known)
-    guess = holes.guess(pixels * known)
+    holes = Masking(known)
+    guess = holes.initial_estimate(pixels * known)
     assert torch.allclose(guess * known, pixels * known)
     assert (guess[:, ~known] > 0).all()
-    recipe = Recipe(generator="fast", averaging=0.9)
-    task = FitTask(target=pixels * known, recipe=recipe, rule=Fixed(50), seed=0, degradation=holes)
+    recipe = Recipe(generator="fast", ema_decay=0.9)
+    task = FitTask(target=pixels * known, recipe=recipe, rule=Fixed(50), seed=0, operator=holes)
     trajectory = fit(task)
     restored = torch.where(known, pixels, trajectory.restored)
     grey = torch.where(known, pixels, torch.full_like(pixels, 0.5))
     assert psnr(restored, pixels) > psnr(grey, pixels) + 1
     assert trajectory[-1].psnr == pytest.approx(psnr(trajectory.restored * known, pixels * known), abs=1e-3)
-    assert Holes(torch.zeros(5, 7)).guess(torch.zeros(3, 5, 7)).shape == (3, 5, 7)
+    assert Masking(torch.zeros(5, 7)).initial_estimate(torch.zeros(3, 5, 7)).shape == (3, 5, 7)
 
 
 def test_a_picture_is_drawn_larger_than_it_was_seen(photograph: Image.Image) -> None:
     pixels = take_picture(photograph.resize((64, 48))).pixels
-    shrunk = Shrunk(2)
+    shrunk = Downsampling(2)
     recipe = Recipe(generator="fast")
-    trajectory = fit(FitTask(target=shrunk(pixels[None])[0], recipe=recipe, rule=Fixed(30), seed=0, degradation=shrunk))
+    trajectory = fit(FitTask(target=shrunk(pixels[None])[0], recipe=recipe, rule=Fixed(30), seed=0, operator=shrunk))
     assert trajectory.restored.shape == pixels.shape
     assert trajectory.target.shape == (3, 24, 32)
 
@@ -411,7 +437,7 @@ def test_a_picture_is_drawn_larger_than_it_was_seen(photograph: Image.Image) -> 
 def test_detail_and_a_degradation_exclude_each_other() -> None:
     recipe = dp.PRESETS["fast"].recipe
     with pytest.raises(dp.OptionError, match="degradation"):
-        FitTask(target=torch.zeros(3, 8, 8), recipe=recipe, rule=Fixed(1), seed=0, degradation=Shrunk(2))
+        FitTask(target=torch.zeros(3, 8, 8), recipe=recipe, rule=Fixed(1), seed=0, operator=Downsampling(2))
 
 
 def test_sizes_decide_what_is_a_letter(drawn_map: Image.Image) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import deep_protection as dp
 from deep_protection.classifiers import mean_logits
-from deep_protection.detection import calibrate, gather, look
+from deep_protection.detection import Calibration, classifier_responses, compute_evidence
 from deep_protection.evaluation import accuracy
 from deep_protection.evaluation.views import probabilities
 from deep_protection.logits import as_classes
@@ -89,17 +89,17 @@ def test_attacks_on_one_logit_know_two_labels(both: Tensor) -> None:
 def test_the_detector_and_stop_rules_hear_one_logit(both: Tensor) -> None:
     model = dp.load_classifier(Bright())
     clean = [torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(seed)) for seed in range(20)]
-    seen = look(clean, model, iterations=0)
+    seen = classifier_responses(clean, model, iterations=0)
     assert len({found.agreement for found in seen}) > 1
-    evidence = [gather(*each) for each in zip(clean, seen, strict=True)]
-    calibration = calibrate(evidence, classifier="Bright", iterations=0, pictures="noise")
+    evidence = [compute_evidence(*each) for each in zip(clean, seen, strict=True)]
+    calibration = Calibration.from_evidence(evidence, classifier="Bright", iterations=0, description="noise")
     found = [dp.detect(each, model, calibration=calibration) for each in both]
     assert [each.label_before.label for each in found] == ["0", "1"]
     assert all(0.9 < each.label_before.probability < 1 for each in found)
-    rule = Stability(limit=4, classifier=Bright(), runs=2)
+    rule = Stability(max_iterations=4, classifier=Bright(), consecutive=2)
     chances = dp.purify(both[0], stop=rule, return_details=True)
     assert "same answer" in chances.stop_reason or "surest" in chances.stop_reason
-    oracle = dp.Oracle(Bright(), [1], k=1, limit=2)
+    oracle = dp.Oracle(Bright(), [1], k=1, max_iterations=2)
     assert "not in the top" in dp.purify(both[0], stop=oracle, return_details=True).stop_reason
 
 
@@ -122,7 +122,7 @@ def test_labels_of_their_own_have_sigmoids_and_no_contrast(both: Tensor) -> None
         lambda: dp.protect(model, quick=True),
         lambda: dp.protect(model, when="suspicious"),
         lambda: dp.attack(model, both, [0, 1], "fgsm"),
-        lambda: look(list(both), model, iterations=0),
+        lambda: classifier_responses(list(both), model, iterations=0),
         lambda: dp.attack(protected, both, [0, 1], "fgsm"),
     ):
         with pytest.raises(dp.OptionError, match="each label by itself"):

@@ -164,16 +164,18 @@ def test_a_fit_ends_when_the_classifiers_answer_has_settled(
     )[0]
     answers = [int(lite0(output[None]).argmax()) for output in details.trajectory.outputs.values()]
     assert details.stop_rule == "auto"
-    assert len(set(answers[-4:])) == 1 or details.iterations_run == protected.preset.longest
+    assert len(set(answers[-4:])) == 1 or details.iterations_run == protected.preset.max_iterations
     assert not any(len(set(answers[end - 4 : end])) == 1 for end in range(4, len(answers)))
     assert torch.equal(protected.purify(picture)[0], details.image)
 
 
 def test_pictures_in_tiles_are_stopped_without_the_classifier(tiny: nn.Module) -> None:
-    preset = dp.Preset(name="tiled", recipe=dp.PRESETS["fast"].recipe, stop="auto", longest=20, tile=64, overlap=16)
+    preset = dp.Preset(
+        name="tiled", recipe=dp.PRESETS["fast"].recipe, stop="auto", max_iterations=20, tile=64, overlap=16
+    )
     large = torch.rand(1, 3, 70, 66, generator=torch.Generator().manual_seed(0))
     assert dp.protect(tiny, answer="restored", preset=preset)(large).shape == (1, 5)
-    with pytest.raises(dp.OptionError, match="classifies whole pictures"):
+    with pytest.raises(dp.OptionError, match="classifies whole images"):
         dp.protect(tiny, answer="restored", preset=preset, stop="stable:3")(large)
 
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 import deep_protection as dp
 from deep_protection.images import take, take_picture
-from deep_protection.purification.tiles import Mosaic, cut
-from deep_protection.seeds import LARGEST_SEED, picture_seed
+from deep_protection.restoration.tiles import Patches, TileBlender, cut_tiles
+from deep_protection.seeds import LARGEST_SEED, image_seed
 from deep_protection.stopping import psnr
 
 QUICK: dict[str, Any] = {"stop": "fixed:8"}
@@ -98,10 +98,10 @@ def test_the_seed_decides(small: Image.Image) -> None:
 
 def test_every_picture_has_a_seed_of_its_own(photograph: Image.Image) -> None:
     first, second = crops(photograph, 2)
-    seeds = {picture_seed(0, first), picture_seed(1, first), picture_seed(0, second)}
+    seeds = {image_seed(0, first), image_seed(1, first), image_seed(0, second)}
     assert len(seeds) == 3
     assert all(0 <= seed <= LARGEST_SEED for seed in seeds)
-    assert picture_seed(0, first) == picture_seed(0, first.clone())
+    assert image_seed(0, first) == image_seed(0, first.clone())
 
 
 def test_details_tell_how_it_came_about(small: Image.Image) -> None:
@@ -124,7 +124,7 @@ def test_the_oracle_stops_each_picture_at_its_own_label(
     lite0: dp.Classifier, recognised: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     pixels, labels = recognised[0][:2], recognised[1][:2]
-    rule = dp.Oracle(lite0, labels.tolist(), k=1000, limit=100)
+    rule = dp.Oracle(lite0, labels.tolist(), k=1000, max_iterations=100)
     results = dp.purify(pixels, stop=rule, return_details=True)
     assert [result.iteration_chosen for result in results] == [10, 10], "any class is among the top 1000"
     assert all("oracle" in result.stop_rule and "oracle" in result.stop_reason for result in results)
@@ -136,7 +136,7 @@ def test_the_oracle_stops_each_picture_at_its_own_label(
 @pytest.mark.parametrize("height", [1, 40, 64, 65, 100, 128, 333])
 @pytest.mark.parametrize("width", [30, 64, 200])
 def test_tiles_cover_the_picture_with_overlap(height: int, width: int) -> None:
-    tiles = cut(height, width, tile=64, overlap=16)
+    tiles = cut_tiles(height, width, tile=64, overlap=16)
     covered = torch.zeros(height, width)
     for tile in tiles:
         assert tile.bottom - tile.top == tiles[0].bottom - tiles[0].top <= min(height, 64)
@@ -149,17 +149,28 @@ def test_tiles_cover_the_picture_with_overlap(height: int, width: int) -> None:
 
 
 def test_a_picture_a_little_larger_than_a_tile_is_not_fitted_twice() -> None:
-    tiles = cut(65, 65, tile=64, overlap=16)
+    tiles = cut_tiles(65, 65, tile=64, overlap=16)
     assert len(tiles) == 4
     assert sum((tile.bottom - tile.top) * (tile.right - tile.left) for tile in tiles) < 1.6 * 65 * 65
 
 
 def test_a_mosaic_of_untouched_tiles_is_the_picture() -> None:
     picture = torch.rand(3, 150, 101, generator=torch.Generator().manual_seed(0))
-    mosaic = Mosaic(150, 101, overlap=16)
-    for tile in cut(150, 101, 64, 16):
+    mosaic = TileBlender(150, 101, overlap=16)
+    for tile in cut_tiles(150, 101, 64, 16):
         mosaic.add(tile, tile.of(picture))
-    assert torch.allclose(mosaic.pixels, picture, atol=1e-6)
+    assert torch.allclose(mosaic.finish(), picture, atol=1e-6)
+
+
+def test_patches_are_what_a_mosaic_has_there() -> None:
+    random = torch.Generator().manual_seed(0)
+    picture, wanted = torch.rand(3, 150, 101, generator=random), torch.rand(150, 101, generator=random) < 0.1
+    mosaic, patches = TileBlender(150, 101, overlap=16), Patches(wanted, overlap=16)
+    for tile in cut_tiles(150, 101, 64, 16):
+        drawn = tile.of(picture) + torch.rand(1, generator=random)
+        mosaic.add(tile, drawn)
+        patches.add(tile, drawn)
+    assert torch.equal(patches.finish(), mosaic.finish()[:, wanted])
 
 
 SMALL_TILES = dp.Preset(name="tiled", recipe=dp.PRESETS["fast"].recipe, stop="fixed:10", tile=64, overlap=16)
@@ -171,7 +182,7 @@ def test_a_large_picture_is_fitted_in_tiles(photograph: Image.Image) -> None:
     result = dp.purify(large, preset=SMALL_TILES, return_details=True, progress=seen.append)
     assert result.image.size == (150, 100)
     assert len(result.trajectories) == 6
-    assert (seen[-1].pictures_done, seen[-1].pictures_total) == (1, 1)
+    assert (seen[-1].images_done, seen[-1].images_total) == (1, 1)
     assert seen[-1].fraction == pytest.approx(1.0)
     assert np.array_equal(np.array(result.image), np.array(dp.purify(large, preset=SMALL_TILES, workers=1)))
     with pytest.raises(dp.OptionError, match=r"6 fits \(tiles: 6, fits of each: 1\), each with its own"):
@@ -183,22 +194,22 @@ def test_no_seam_shows_between_tiles(photograph: Image.Image) -> None:
     large = np.array(photograph.resize((150, 150)).convert("L"), np.float32) / 255
     restored = dp.purify(large, preset=SMALL_TILES, stop="fixed:60")
     error = np.abs(np.diff(restored - large, axis=1))
-    starts = {tile.left for tile in cut(150, 150, 64, 16)} - {0}
+    starts = {tile.left for tile in cut_tiles(150, 150, 64, 16)} - {0}
     at_joints = np.mean([error[:, start - 1].mean() for start in starts])
     assert at_joints < 1.5 * error.mean()
 
 
 def test_an_oracle_without_enough_labels_is_refused_before_any_work(small: Image.Image, lite0: dp.Classifier) -> None:
     seen: list[dp.Progress] = []
-    with pytest.raises(dp.OptionError, match="2 labels but asked for picture 3"):
+    with pytest.raises(dp.OptionError, match="2 labels but asked for image 3"):
         dp.purify([small] * 3, stop=dp.Oracle(lite0, [0, 1]), progress=seen.append)
     assert not seen
 
 
 def test_the_oracle_cannot_judge_tiles(photograph: Image.Image, lite0: dp.Classifier) -> None:
-    with pytest.raises(dp.OptionError, match="classifies whole pictures"):
+    with pytest.raises(dp.OptionError, match="classifies whole images"):
         dp.purify(photograph.resize((150, 100)), preset=SMALL_TILES, stop=dp.Oracle(lite0, [0]))
-    with pytest.raises(dp.OptionError, match="keeps whole pictures"):
+    with pytest.raises(dp.OptionError, match="keeps whole images"):
         dp.purify(photograph.resize((150, 100)), preset=SMALL_TILES, keep_outputs=True)
 
 

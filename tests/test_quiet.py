@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 import deep_protection as dp
-from deep_protection.attacks.library import foolbox
+from deep_protection.attacks.libraries import foolbox
 from deep_protection.images import read_image
 from deep_protection.quiet import importing_quietly, warnings_silenced
 

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 import torch
@@ -23,14 +23,14 @@ from pydantic import ValidationError
 import deep_protection as dp
 from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.quiet import warnings_silenced
-from deep_protection.service.kinds import KINDS
-from deep_protection.service.making import make
-from deep_protection.service.options import ProtectOptions
+from deep_protection.service.jobs.job_types import JOB_TYPES
+from deep_protection.service.jobs.options import ProtectOptions
+from deep_protection.service.jobs.worker_process import TOKEN_VARIABLE
 from deep_protection.service.ray_serve import Arguments, build, create_front, over
-from deep_protection.service.replica import Replica
 from deep_protection.service.settings import Settings
-from deep_protection.service.workers import TOKEN_VARIABLE
-from deep_protection.service.workshop import Made, Work, Workshop
+from deep_protection.service.workers.handlers import run_jobs
+from deep_protection.service.workers.replica import Ended, Replica
+from deep_protection.service.workers.worker_context import JobInput, JobOutput, WorkerContext
 
 TOKEN = "a token of this test"  # noqa: S105  (nothing is behind it)
 PATIENCE = 120.0
@@ -67,9 +67,9 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture
-def http(address: str) -> Iterator[httpx.Client]:
+def http(address: str) -> Iterator[httpx2.Client]:
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "image/png"}
-    with httpx.Client(base_url=address, headers=headers, timeout=PATIENCE, trust_env=False) as client:
+    with httpx2.Client(base_url=address, headers=headers, timeout=PATIENCE, trust_env=False) as client:
         yield client
 
 
@@ -81,8 +81,8 @@ def data(small: Image.Image) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def shop() -> Workshop:
-    return Workshop("lite0", None, "cpu", 600.0)
+def shop() -> WorkerContext:
+    return WorkerContext("lite0", None, "cpu", 600.0)
 
 
 def opened(data: bytes) -> Any:
@@ -125,7 +125,7 @@ def until(is_so: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
-def test_a_picture_is_restored_as_the_library_does(http: httpx.Client, data: bytes, small: Image.Image) -> None:
+def test_a_picture_is_restored_as_the_library_does(http: httpx2.Client, data: bytes, small: Image.Image) -> None:
     expected = np.array(dp.purify(small, stop="fixed:2", seed=3))
     answer = http.post("/v1/protect?answer=restored&stop=fixed:2&seed=3&wait=true", content=data)
     assert answer.status_code == 200, answer.text
@@ -137,7 +137,7 @@ def test_a_picture_is_restored_as_the_library_does(http: httpx.Client, data: byt
     assert begin == "data:image/png;base64"
     assert (opened(base64.b64decode(picture)) == expected).all()
     form = {"files": {"image": data}, "data": {"answer": "restored", "stop": "fixed:2", "seed": "3"}}
-    with httpx.Client(base_url=http.base_url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=PATIENCE) as plain:
+    with httpx2.Client(base_url=http.base_url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=PATIENCE) as plain:
         answer = plain.post("/v1/protect", headers={"Accept": "image/png"}, **form)  # type: ignore[arg-type]
     assert answer.headers["content-type"] == "image/png", answer.text
     assert (opened(answer.content) == expected).all()
@@ -153,22 +153,22 @@ def test_a_picture_is_restored_as_the_library_does(http: httpx.Client, data: byt
     ],
 )
 def test_answers_are_those_of_the_service(
-    http: httpx.Client, data: bytes, shop: Workshop, kind: str, options: dict[str, Any]
+    http: httpx2.Client, data: bytes, shop: WorkerContext, kind: str, options: dict[str, Any]
 ) -> None:
-    whole = KINDS[kind].options(**options).model_dump(exclude={"wait"})
+    whole = JOB_TYPES[kind].options(**options).model_dump(exclude={"wait"})
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as a replica has; sums of more threads differ in their last bits
     try:
-        expected = make(shop, [Work(id="it", kind=kind, options=whole, inputs={"image": data})])[0]
+        expected = run_jobs(shop, [JobInput(id="it", kind=kind, options=whole, inputs={"image": data})])[0]
     finally:
         torch.set_num_threads(threads)
-    assert isinstance(expected, Made)
+    assert isinstance(expected, JobOutput)
     answer = http.post(f"/v1/{kind}", params=options, content=data)
     assert answer.status_code == 200, answer.text
     assert {**answer.json()["answer"], "seconds": None} == {**expected.answer, "seconds": None}
 
 
-def test_what_cannot_be_done_is_refused_in_the_words_of_the_service(http: httpx.Client, data: bytes) -> None:
+def test_what_cannot_be_done_is_refused_in_the_words_of_the_service(http: httpx2.Client, data: bytes) -> None:
     def refused(path: str, content: bytes = data, **headers: str) -> tuple[int, str]:
         answer = http.post(path, content=content, headers=headers)
         error = answer.json()["error"]
@@ -190,8 +190,8 @@ def test_what_cannot_be_done_is_refused_in_the_words_of_the_service(http: httpx.
     assert health.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_client_that_goes_away_holds_up_nobody(http: httpx.Client, data: bytes) -> None:
-    with pytest.raises(httpx.ReadTimeout):
+def test_a_client_that_goes_away_holds_up_nobody(http: httpx2.Client, data: bytes) -> None:
+    with pytest.raises(httpx2.ReadTimeout):
         http.post("/v1/protect?stop=fixed:5000&preset=thorough", content=data, timeout=2.0)
     (replica,) = replicas()
 
@@ -205,7 +205,7 @@ def test_a_client_that_goes_away_holds_up_nobody(http: httpx.Client, data: bytes
 
 
 def test_a_replica_that_is_killed_is_replaced_and_its_request_done(
-    http: httpx.Client, data: bytes, small: Image.Image
+    http: httpx2.Client, data: bytes, small: Image.Image
 ) -> None:
     (victim,) = replicas()
     before = ticks(victim)
@@ -222,9 +222,9 @@ def test_a_replica_that_is_killed_is_replaced_and_its_request_done(
     assert victim not in replicas()
 
 
-def test_replicas_follow_the_load_and_what_is_too_much_is_refused(http: httpx.Client, data: bytes) -> None:
+def test_replicas_follow_the_load_and_what_is_too_much_is_refused(http: httpx2.Client, data: bytes) -> None:
     enough = threading.Event()
-    answers: list[httpx.Response] = []
+    answers: list[httpx2.Response] = []
 
     def ask() -> None:
         while not enough.is_set():
@@ -251,7 +251,7 @@ def test_a_request_that_kills_replicas_is_given_up(address: str) -> None:
     from ray import serve
 
     class Dying:
-        def make(self, *_: object) -> None:
+        def run(self, *_: object) -> None:
             os._exit(1)
 
     async def ask(handle: Any) -> None:
@@ -270,13 +270,13 @@ def test_requests_that_wait_are_done_together_and_each_for_itself(data: bytes, s
     async def ask() -> list[Any]:
         replica = Replica("lite0", None, "cpu", 600.0, batch=4)
         options = ProtectOptions.model_validate({"answer": "restored", "stop": "fixed:2"}).model_dump(exclude={"wait"})
-        long = asyncio.create_task(replica.make("protect", {**options, "stop": "fixed:5000"}, {"image": data}))
+        long = asyncio.create_task(replica.run("protect", {**options, "stop": "fixed:5000"}, {"image": data}))
         await asyncio.sleep(0.5)
         others = [
-            replica.make("protect", options, {"image": data}),
-            replica.make("protect", options, {"image": b"no picture"}),
-            replica.make("protect", {**options, "seed": 1}, {"image": data}),
-            replica.make("classify", {"top": 1}, {"image": data}),
+            replica.run("protect", options, {"image": data}),
+            replica.run("protect", options, {"image": b"no picture"}),
+            replica.run("protect", {**options, "seed": 1}, {"image": data}),
+            replica.run("classify", {"top": 1}, {"image": data}),
         ]
         waiting = [asyncio.create_task(each) for each in others]
         await asyncio.sleep(0)
@@ -296,17 +296,43 @@ def test_requests_that_wait_are_done_together_and_each_for_itself(data: bytes, s
 def test_a_token_is_asked_for_under_a_prefix_too(root: str) -> None:
     """Ray puts an application under any; ``root_path`` names it."""
 
-    async def ask() -> httpx.Response:
+    async def ask() -> httpx2.Response:
         async def never(*_: object) -> Any:
             raise AssertionError
 
-        door = httpx.ASGITransport(create_front(NEVER, never), root_path=root)
-        async with httpx.AsyncClient(transport=door, base_url="http://127.0.0.1") as client:
+        door = httpx2.ASGITransport(create_front(NEVER, never), root_path=root)
+        async with httpx2.AsyncClient(transport=door, base_url="http://127.0.0.1") as client:
             return await client.post(f"{root.rstrip('/')}/v1/classify", content=b"x")
 
     answer = asyncio.run(ask())
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "no_token")
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_pictures_are_read_beside_the_loop(monkeypatch: pytest.MonkeyPatch, small: Image.Image) -> None:
+    """Read in it, a slow disk kept every other request of a front waiting."""
+    small.save(buffer := BytesIO(), "PNG")
+    read = Path.read_bytes
+    readers: list[int] = []
+
+    def noting(path: Path) -> bytes:
+        readers.append(threading.get_ident())
+        return read(path)
+
+    async def fit(kind: str, options: dict[str, Any], inputs: dict[str, bytes]) -> Ended:
+        assert (kind, options["top"], inputs) == ("classify", 1, {"image": buffer.getvalue()})
+        return Ended(started=0.0, ended=0.0, answer={"top": []})
+
+    async def ask() -> httpx2.Response:
+        door = httpx2.ASGITransport(create_front(NEVER, fit))
+        async with httpx2.AsyncClient(transport=door, base_url="http://127.0.0.1") as client:
+            headers = {"Content-Type": "image/png", "Authorization": f"Bearer {TOKEN}"}
+            return await client.post("/v1/classify?top=1", content=buffer.getvalue(), headers=headers)
+
+    monkeypatch.setattr(Path, "read_bytes", noting)
+    assert asyncio.run(ask()).json()["answer"] == {"top": []}
+    assert readers
+    assert threading.get_ident() not in readers
 
 
 def test_arguments_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ import deep_protection as dp
 from deep_protection.classifiers import BlackBox, is_remote
 from deep_protection.classifiers.black_box import FLOOR, NOTHING, SLOTS
 from deep_protection.cli import main
-from deep_protection.detection import calibrate, gather, look, rate_each
+from deep_protection.detection import per_classifier_rate
 from deep_protection.evaluation import RealWorld, imagenet_samples, markdown
 from deep_protection.images import to_pillow
 
@@ -246,9 +246,7 @@ def test_it_detects_with_a_calibration(
 ) -> None:
     # The service names twenty labels and no more, which makes its answers jump: it needs a calibration of its own.
     clean = [lite0.preprocess(each) for each, _ in imagenet_samples()]
-    seen = look(clean, clarifai, iterations=0)
-    evidence = [gather(*each) for each in zip(clean, seen, strict=True)]
-    known = calibrate(evidence, classifier=clarifai.name, iterations=0, pictures="foolbox's photographs")
+    known = dp.calibrate(clean, clarifai, quick=True, description="foolbox's photographs")
     peppered = recognised[0][0].clone()
     peppered.view(3, -1)[:, ::200] = 1.0
     found = dp.detect([peppered, recognised[0][0]], clarifai, calibration=known, false_positive_rate=0.1)
@@ -724,7 +722,7 @@ def test_each_classifier_gets_an_equal_share_of_the_rate() -> None:
     """On clean pictures, whose p-values are uniform, all classifiers together keep to the rate, however they agree."""
     known = replace(dp.Calibration.shipped("lite0"), scores=[float(score) for score in range(199)])
     rate, draw = 0.1, np.random.default_rng(0)
-    share = rate_each(rate, [known] * 4)
+    share = per_classifier_rate(rate, [known] * 4)
     assert share == rate / 4
     own = draw.uniform(-1, 199, size=(4000, 4))
     for scores in (own, own[:, :1].repeat(4, axis=1)):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +19,9 @@ from torch import Tensor
 
 import deep_protection as dp
 from deep_protection import ImageError, OptionError
-from deep_protection.fitting import Shrunk
+from deep_protection.fitting import Downsampling
 from deep_protection.images import take_picture, to_pillow
-from deep_protection.purification import purify_each
-from deep_protection.restoration import UPSCALE, enlargeable, missing_pixels
+from deep_protection.restoration import UPSCALE, FitOptions, enlargeable, missing_pixels, purify_each
 from deep_protection.stopping import noise_deviation, parse_stop, psnr
 
 
@@ -120,7 +120,7 @@ def test_holes_are_filled_and_the_rest_is_left_alone(clean: Tensor, of: str) -> 
     missing = np.zeros((64, 64), bool)
     missing[20:24] = missing[:, 40:43] = True
     damaged = np.where(missing[..., None], 255, image).astype(np.uint8)
-    mask = {"array": missing, "tensor": torch.from_numpy(missing), "picture": Image.fromarray(missing)}[of]
+    mask: Any = {"array": missing, "tensor": torch.from_numpy(missing), "picture": Image.fromarray(missing)}[of]
     filled = dp.inpaint(damaged, mask, stop="fixed:150", fits=1)
     assert filled.dtype == np.uint8
     assert np.array_equal(filled[~missing], image[~missing])
@@ -177,7 +177,7 @@ def test_what_lies_under_a_mask_need_not_be_pixels(of: str, under: float) -> Non
     whole = np.random.default_rng(0).random((24, 24, 3)).astype(np.float32)
     holed = np.where(missing[..., None], np.float32(under), whole)
 
-    def given(values: NDArray[np.float32]) -> object:
+    def given(values: NDArray[np.float32]) -> Any:
         return {"array": values, "tensor": torch.from_numpy(values).permute(2, 0, 1), "grey": values[..., 0]}[of]
 
     expected, found = (dp.inpaint(given(each), missing, stop="fixed:2", fits=1) for each in (whole, holed))
@@ -189,14 +189,14 @@ def test_what_lies_under_a_mask_need_not_be_pixels(of: str, under: float) -> Non
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (lambda image: dp.upscale(image, 2.0), "factor"),  # type: ignore[arg-type]
+        (lambda image: dp.upscale(image, 2.0), "factor"),  # type: ignore[call-overload]
         (lambda image: dp.upscale(image, True), "factor"),
-        (lambda image: dp.denoise(image, fits=1.5), "fits"),  # type: ignore[arg-type]
-        (lambda image: dp.dejpeg(image, fits="2"), "fits"),  # type: ignore[arg-type]
-        (lambda image: dp.denoise(image, sigma="25"), "sigma"),  # type: ignore[arg-type]
-        (lambda image: dp.purify(image, workers=1.0), "workers"),  # type: ignore[arg-type]
-        (lambda image: dp.purify(image, seconds="5"), "seconds"),  # type: ignore[arg-type]
-        (lambda image: dp.purify(image, seed="0"), "seed"),  # type: ignore[arg-type]
+        (lambda image: dp.denoise(image, fits=1.5), "fits"),  # type: ignore[call-overload]
+        (lambda image: dp.dejpeg(image, fits="2"), "fits"),  # type: ignore[call-overload]
+        (lambda image: dp.denoise(image, sigma="25"), "sigma"),  # type: ignore[call-overload]
+        (lambda image: dp.purify(image, workers=1.0), "workers"),  # type: ignore[call-overload]
+        (lambda image: dp.purify(image, seconds="5"), "seconds"),  # type: ignore[call-overload]
+        (lambda image: dp.purify(image, seed="0"), "seed"),  # type: ignore[call-overload]
         (lambda image: dp.detect(image, false_positive_rate="0.05"), "rate"),  # type: ignore[arg-type]
     ],
 )
@@ -207,7 +207,7 @@ def test_arguments_of_a_near_type_are_refused(call: Callable[[object], object], 
 
 def test_numbers_of_numpy_are_numbers() -> None:
     grey = np.zeros((8, 8), np.uint8)
-    assert dp.upscale(grey, np.int64(2), stop="fixed:1", fits=np.int32(1)).shape == (16, 16)  # type: ignore[arg-type]
+    assert dp.upscale(grey, np.int64(2), stop="fixed:1", fits=np.int32(1)).shape == (16, 16)  # type: ignore[call-overload]
 
 
 def test_bytes_that_would_be_too_long_for_their_format_are_refused_before_the_fit() -> None:
@@ -221,13 +221,13 @@ def test_bytes_that_would_be_too_long_for_their_format_are_refused_before_the_fi
     ("mask", "message"),
     [
         (np.zeros((8, 9), bool), "one size"),
-        (np.ones((8, 8), bool), "whole picture"),
+        (np.ones((8, 8), bool), "whole image"),
         (torch.zeros(1, 8, 8, dtype=torch.bool), "H×W"),
         ("nowhere.png", "nowhere.png"),
     ],
     ids=["size", "all", "axes", "file"],
 )
-def test_a_mask_that_cannot_be_used_is_refused(mask: object, message: str) -> None:
+def test_a_mask_that_cannot_be_used_is_refused(mask: Any, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         dp.inpaint(np.zeros((8, 8, 3), np.uint8), mask)
 
@@ -260,16 +260,16 @@ def test_a_folder_goes_through_dejpeg_and_is_skipped_the_next_time(clean: Tensor
 def test_a_picture_is_made_small_as_pillow_does_it(photograph: Image.Image, factor: int) -> None:
     picture = photograph.resize((64, 48))
     small = take_picture(picture.resize((64 // factor, 48 // factor), Image.Resampling.LANCZOS)).pixels
-    made = Shrunk(factor)(take_picture(picture).pixels[None])[0].clamp(0, 1)
+    made = Downsampling(factor)(take_picture(picture).pixels[None])[0].clamp(0, 1)
     assert (made - small).abs().mean() * 255 < 0.5
 
 
 def test_what_is_drawn_larger_is_what_was_given_when_made_small(clean: Tensor) -> None:
-    small = Shrunk(4)(clean[None])[0].clamp(0, 1)
+    small = Downsampling(4)(clean[None])[0].clamp(0, 1)
     drawn = dp.upscale(small, 4, stop="fixed:200", fits=1)
     assert drawn.shape == clean.shape
-    assert psnr(Shrunk(4)(drawn[None])[0], small) > 40
-    bicubic = Shrunk(4).guess(small)
+    assert psnr(Downsampling(4)(drawn[None])[0], small) > 40
+    bicubic = Downsampling(4).initial_estimate(small)
     assert psnr(drawn, clean) > psnr(bicubic, clean)
 
 
@@ -295,7 +295,7 @@ def test_arrays_become_larger_with_their_alpha() -> None:
 def test_tiles_of_a_large_picture_are_drawn_larger_without_seams() -> None:
     seen = enlargeable(take_picture(Image.linear_gradient("L").resize((40, 24))), 2)
     preset = replace(UPSCALE, fits=1, tile=32, overlap=16)
-    result = next(purify_each([seen], total=1, preset=preset, stop="fixed:60"))
+    result = next(purify_each([seen], 1, preset, preset.rule("fixed:60"), FitOptions()))
     assert result.tiles > 1
     drawn = take_picture(result.image).pixels
     assert drawn.shape == (3, 48, 80)

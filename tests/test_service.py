@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 import torch
@@ -24,9 +24,9 @@ from deep_protection.cli.client import client_command
 from deep_protection.detection import ITERATIONS, repair_specks
 from deep_protection.errors import DeepProtectionError
 from deep_protection.images import take_picture
-from deep_protection.service.app import create_app
+from deep_protection.service.api.app import create_app
 from deep_protection.service.client import Client, ServiceError
-from deep_protection.service.kinds import KINDS
+from deep_protection.service.jobs.job_types import JOB_TYPES
 from deep_protection.service.settings import Settings
 
 PNG = {"Content-Type": "image/png"}
@@ -39,7 +39,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def http(served: Served) -> Iterator[httpx.Client]:
+def http(served: Served) -> Iterator[httpx2.Client]:
     with served.http() as client:
         yield client
 
@@ -67,7 +67,7 @@ def opened(data: bytes) -> Image.Image:
         return image.copy()
 
 
-def test_a_waiting_client_gets_what_the_library_makes(http: httpx.Client, data: bytes, small: Image.Image) -> None:
+def test_a_waiting_client_gets_what_the_library_makes(http: httpx2.Client, data: bytes, small: Image.Image) -> None:
     answer = http.post("/v1/protect?wait=true&answer=restored&stop=fixed:6&seed=3", content=data, headers=PNG)
     assert answer.status_code == 200, answer.text
     job = answer.json()
@@ -173,7 +173,7 @@ def dp_image(pixels: Any) -> Image.Image:
     return Image.fromarray((pixels.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
 
 
-def test_a_client_that_does_not_wait_gets_a_job(http: httpx.Client, client: Client, data: bytes) -> None:
+def test_a_client_that_does_not_wait_gets_a_job(http: httpx2.Client, client: Client, data: bytes) -> None:
     answer = http.post(
         "/v1/protect", files={"image": data}, data={"answer": "restored", "stop": "fixed:6", "preset": "thorough"}
     )
@@ -189,7 +189,7 @@ def test_a_client_that_does_not_wait_gets_a_job(http: httpx.Client, client: Clie
     assert http.get(done["files"]["result"]).status_code == 404
 
 
-def test_who_asks_for_a_picture_gets_it(http: httpx.Client, data: bytes) -> None:
+def test_who_asks_for_a_picture_gets_it(http: httpx2.Client, data: bytes) -> None:
     for accept in ("image/png", "image/*", "IMAGE/PNG", "application/json;q=0.5, image/png"):
         asked = {"Accept": accept, "Content-Type": "application/octet-stream"}
         answer = http.post("/v1/denoise?wait=true&stop=fixed:1", content=data, headers=asked)
@@ -200,7 +200,7 @@ def test_who_asks_for_a_picture_gets_it(http: httpx.Client, data: bytes) -> None
         assert answer.json()["state"] == "done"
 
 
-def test_events_tell_the_whole_story(http: httpx.Client, client: Client, data: bytes) -> None:
+def test_events_tell_the_whole_story(http: httpx2.Client, client: Client, data: bytes) -> None:
     job = client.submit("protect", image=data, answer="restored", stop="fixed:120")
     events = [(name, json.loads(text)) for name, text in client.events(job)]
     states = [each["state"] for name, each in events if name == "state"]
@@ -219,7 +219,7 @@ def test_events_tell_the_whole_story(http: httpx.Client, client: Client, data: b
     assert http.get("/v1/jobs/" + 32 * "0" + "/events").status_code == 404
 
 
-def test_cancelling(http: httpx.Client, client: Client, data: bytes) -> None:
+def test_cancelling(http: httpx2.Client, client: Client, data: bytes) -> None:
     long = client.submit("protect", image=data, stop="fixed:5000")
     waiting = client.submit("protect", image=data, stop="fixed:2")
     assert client.job(waiting)["position"] in (1, None)
@@ -323,15 +323,15 @@ def test_text_of_a_map(client: Client, small: Image.Image) -> None:
         ("wait=perhaps", "wait"),
     ],
 )
-def test_options_are_strict(http: httpx.Client, data: bytes, query: str, said: str) -> None:
+def test_options_are_strict(http: httpx2.Client, data: bytes, query: str, said: str) -> None:
     answer = http.post(f"/v1/protect?{query}", content=data, headers=PNG)
     assert answer.status_code == 422
     assert said in answer.json()["error"]["message"]
 
 
-def test_what_it_can_do(served: Served, http: httpx.Client) -> None:
+def test_what_it_can_do(served: Served, http: httpx2.Client) -> None:
     about = http.get("/v1/about").json()
-    assert about["kinds"] == list(KINDS)
+    assert about["kinds"] == list(JOB_TYPES)
     assert (about["classifier"], about["answer"]) == ("lite0", "contrast")
     assert not about["needs_token"]
     assert {"name": "pgd", "label": "PGD, 4/255, 40 steps", "has_epsilon": True} in about["attacks"]
@@ -341,7 +341,7 @@ def test_what_it_can_do(served: Served, http: httpx.Client) -> None:
     assert http.get("/healthz").json() == {"status": "ok"}
     assert "deep_protection_jobs_total" in http.get("/metrics").text
     schema = http.get("/openapi.json").json()
-    assert {f"/v1/{kind}" for kind in KINDS} <= set(schema["paths"])
+    assert {f"/v1/{kind}" for kind in JOB_TYPES} <= set(schema["paths"])
     docs = http.get("/docs").text
     assert "/v1/protect" in docs
     assert "src=" not in docs
@@ -355,7 +355,7 @@ def examples() -> list[str]:
 
 
 def test_an_example_of_every_kind() -> None:
-    assert {kind for line in examples() for kind in KINDS if f"/v1/{kind}" in line} == set(KINDS)
+    assert {kind for line in examples() for kind in JOB_TYPES if f"/v1/{kind}" in line} == set(JOB_TYPES)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -373,7 +373,7 @@ def test_the_examples_of_the_documentation(served: Served, data: bytes, tmp_path
         assert json.loads(result.stdout)["state"] == "done"
 
 
-def test_only_names_of_this_machine_are_answered_to(http: httpx.Client) -> None:
+def test_only_names_of_this_machine_are_answered_to(http: httpx2.Client) -> None:
     answer = http.get("/healthz", headers={"Host": "rebound.example.org"})
     assert answer.status_code == 403
     assert "localhost" in answer.json()["error"]["message"]

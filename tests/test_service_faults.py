@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from PIL import Image
 from served import Served
@@ -39,23 +39,13 @@ def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A short queue, and clients named by a header."""
     options = ("--queue", "8", "--client-header", "X-Client")
     with Served(tmp_path_factory.mktemp("bounded") / "data", *QUICK, *options) as served:
+        served.record_ends()
         yield served
         assert "Traceback" not in served.log()
 
 
-def submit(http: httpx.Client, data: bytes, client: str = "one", **options: str) -> httpx.Response:
+def submit(http: httpx2.Client, data: bytes, client: str = "one", **options: str) -> httpx2.Response:
     return http.post("/v1/protect", params=options, content=data, headers={**PNG, "X-Client": client})
-
-
-def ends(folder: Path) -> dict[str, int]:
-    """Job to how often it ended."""
-    with sqlite3.connect(f"file:{folder / 'jobs.db'}?mode=ro", uri=True) as table:
-        rows = table.execute(
-            "SELECT jobs.id, sum(transitions.state IN ('done', 'failed', 'cancelled')) FROM jobs "
-            "LEFT JOIN transitions ON transitions.job = jobs.id GROUP BY jobs.id"
-        ).fetchall()
-    table.close()
-    return dict(rows)
 
 
 def until(what: str, true: Any, seconds: float = 240.0) -> None:
@@ -118,8 +108,8 @@ def test_a_locked_table_is_said_and_survived(bounded: Served, data: bytes) -> No
         assert client.wait(running)["state"] == "done"
         assert http.get("/readyz").status_code == 200
         assert client.run("protect", image=data, stop="fixed:2")["state"] == "done"
-        assert max(ends(bounded.data).values()) == 1
-        assert len(list((bounded.data / "jobs").iterdir())) <= len(ends(bounded.data)), "what was refused left nothing"
+        assert max(bounded.ends().values()) == 1
+        assert len(list((bounded.data / "jobs").iterdir())) <= len(bounded.ends()), "what was refused left nothing"
 
 
 def test_a_worker_that_dies_is_replaced_and_its_job_tried_once_more(bounded: Served, data: bytes) -> None:
@@ -141,6 +131,7 @@ def test_killed_at_random_moments_every_job_ends_once(tmp_path: Path, data: byte
     served = Served(tmp_path / "data", *QUICK)
     accepted: list[str] = []
     with served:
+        served.record_ends()
         for victim in ("server", "worker", "server"):
             with served.client() as client:
                 accepted += [client.submit("protect", image=data, stop="fixed:30", seed=n)["id"] for n in range(3)]
@@ -155,7 +146,7 @@ def test_killed_at_random_moments_every_job_ends_once(tmp_path: Path, data: byte
             for job in done:
                 assert client.file(job)
         served.stop()
-        assert {job: ends(served.data)[job] for job in accepted} == dict.fromkeys(accepted, 1)
+        assert {job: served.ends()[job] for job in accepted} == dict.fromkeys(accepted, 1)
         assert {each.name for each in (served.data / "jobs").iterdir()} == set(accepted)
         assert not list(served.data.rglob("*.part")), "nothing half-written"
 
@@ -177,8 +168,6 @@ def test_damage_on_the_disk(tmp_path: Path, data: bytes) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (410, "damaged")
         assert served.stop() == 0, "a waiting client or an open stream does not hold it up"
         (served.data / "jobs.db").write_bytes(b"no table at all, not by any means" * 200)
-        for more in ("-wal", "-shm"):
-            (served.data / f"jobs.db{more}").unlink(missing_ok=True)
         with pytest.raises(RuntimeError, match="put a backup in its place"):
             served.start()
 
@@ -211,6 +200,45 @@ def test_results_that_the_table_does_not_know_are_kept_aside(tmp_path: Path, dat
         served.start()
         with served.client() as client:
             assert client.file(new) == made
+
+
+def test_a_table_that_is_taken_away_while_jobs_run(tmp_path: Path, data: bytes) -> None:
+    with Served(tmp_path / "data", *QUICK) as served, served.client() as client, served.http() as http:
+        table, away = served.data / "jobs.db", tmp_path / "away.db"
+        jobs = [client.submit("protect", image=data, stop="fixed:30", seed=seed) for seed in range(3)]
+        until("one runs", lambda: client.job(jobs[0])["state"] == "running")
+        table.rename(away)
+        for change in (lambda: None, lambda: sqlite3.connect(table).close(), lambda: table.write_bytes(b"no table")):
+            change()
+            answer = http.get("/readyz")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "storage")
+            assert "moved away" in answer.json()["error"]["message"]
+            assert submit(http, data, stop="fixed:2").json()["error"]["code"] == "storage"
+        away.replace(table)
+        until("it is ready again", lambda: http.get("/readyz").status_code == 200)
+        assert [client.wait(job)["state"] for job in jobs] == ["done"] * 3
+        assert len(list((served.data / "jobs").iterdir())) == 3, "what was refused left nothing"
+
+
+def test_a_table_that_is_overwritten_while_jobs_wait(tmp_path: Path, data: bytes) -> None:
+    """In its place, so that it is still the same file: what is in it is none any more, then an older one."""
+    with Served(tmp_path / "data", *QUICK) as served, served.client() as client, served.http() as http:
+        table = served.data / "jobs.db"
+        older = table.read_bytes()
+        jobs = [client.submit("protect", image=data, stop="fixed:30", seed=seed) for seed in range(3)]
+        until("one runs", lambda: client.job(jobs[0])["state"] == "running")
+        table.write_bytes(b"not what it was, not by any means" * 2000)
+        until("it says so", lambda: http.get("/readyz").json().get("error", {}).get("code") == "storage")
+        assert "damaged" in http.get("/readyz").json()["error"]["message"]
+        assert submit(http, data, stop="fixed:2").json()["error"]["code"] == "storage"
+        table.write_bytes(older)
+        until("it is ready again", lambda: http.get("/readyz").status_code == 200)
+        assert client.run("protect", image=data, stop="fixed:2")["state"] == "done"
+        assert all(http.get(f"/v1/jobs/{job['id']}").status_code == 404 for job in jobs)
+        assert all((served.data / "jobs" / job["id"] / "in.image").exists() for job in jobs), "they are kept"
+        served.stop()
+        served.start()
+        assert {each.name for each in (served.data / "unknown").iterdir()} == {job["id"] for job in jobs}
 
 
 def test_a_disk_that_is_full(tmp_path: Path, data: bytes, photograph: Image.Image) -> None:
@@ -250,7 +278,7 @@ def test_time_that_is_up_and_results_that_are_old(tmp_path: Path, data: bytes) -
             events = client.events(client.submit("protect", image=data, stop=LONG))
             assert json.loads(next(events)[1])["state"] in ("queued", "running")
             assert served.stop() == 0, "an open stream does not hold it up"
-        served.options = (*served.options, "--keep", "1")
+        served.options = (*served.options, "--retention", "1")
         served.start()
         with served.http() as http:
             until("it expires", lambda: http.get(f"/v1/jobs/{job['id']}").json().get("state") != "done")

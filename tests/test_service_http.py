@@ -9,10 +9,11 @@ import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 
-import httpx
+import httpx2
 import local_service
 import numpy as np
 import pytest
@@ -21,10 +22,10 @@ from PIL import Image
 
 import deep_protection as dp
 from deep_protection.classifiers.retry_after import retry_after
-from deep_protection.service.accept import wants_picture
-from deep_protection.service.app import create_app
+from deep_protection.service.api.app import create_app
+from deep_protection.service.api.submission import wants_picture
 from deep_protection.service.client import Client
-from deep_protection.service.job import Job
+from deep_protection.service.jobs.job import Job
 from deep_protection.service.settings import Settings
 
 PNG = {"Content-Type": "image/png"}
@@ -37,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def http(folder: Path) -> Iterator[httpx.Client]:
+def http(folder: Path) -> Iterator[httpx2.Client]:
     """The application behind a real server, with a job that waits for a worker."""
     app = create_app(Settings(data=folder, workers=1))
     app.state.jobs._store.add(
@@ -49,7 +50,7 @@ def http(folder: Path) -> Iterator[httpx.Client]:
     while not server.started:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
         yield client
     server.should_exit = True
     thread.join()
@@ -64,7 +65,7 @@ def data(small: Image.Image) -> bytes:
 @pytest.mark.parametrize(
     "path", ["/healthz", "/readyz", "/", "/v1/about", "/docs", "/metrics", f"/v1/jobs/{ID}", "/v1/jobs/no", "/nothing"]
 )
-def test_head_is_get_without_the_body(http: httpx.Client, path: str) -> None:
+def test_head_is_get_without_the_body(http: httpx2.Client, path: str) -> None:
     got, head = http.get(path), http.head(path)
     assert (head.status_code, head.content) == (got.status_code, b"")
     for name in ("content-type", "content-security-policy", "retry-after"):
@@ -73,7 +74,19 @@ def test_head_is_get_without_the_body(http: httpx.Client, path: str) -> None:
         assert head.headers["content-length"] == got.headers["content-length"]
 
 
-def test_head_of_a_stream_ends(http: httpx.Client) -> None:
+def test_errors_are_problem_documents(http: httpx2.Client) -> None:
+    answer = http.get("/v1/jobs/no")
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    problem = answer.json()
+    assert (problem["type"], problem["status"], problem["title"]) == ("about:blank", 422, HTTPStatus(422).phrase)
+    assert problem["error"] == {"code": problem["code"], "message": problem["detail"]}
+    paths = http.get("/openapi.json").json()["paths"]
+    assert list(paths["/v1/jobs/{job_id}"]["get"]["responses"]["422"]["content"]) == ["application/problem+json"]
+    waited_for = ["application/problem+json", "application/json"]
+    assert list(paths["/v1/protect"]["post"]["responses"]["422"]["content"]) == waited_for, "a job that failed is a job"
+
+
+def test_head_of_a_stream_ends(http: httpx2.Client) -> None:
     head = http.head(f"/v1/jobs/{ID}/events")
     assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     end = time.monotonic() + 10
@@ -82,7 +95,7 @@ def test_head_of_a_stream_ends(http: httpx.Client) -> None:
         time.sleep(0.05)
 
 
-def test_a_method_that_is_not_allowed_names_those_that_are(http: httpx.Client) -> None:
+def test_a_method_that_is_not_allowed_names_those_that_are(http: httpx2.Client) -> None:
     for method, path, allowed in (
         ("PUT", f"/v1/jobs/{ID}", "DELETE, GET, HEAD"),
         ("HEAD", "/v1/classify", "POST"),
@@ -121,14 +134,14 @@ def test_what_is_asked_for(accept: str, is_picture: bool) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "identity, br", "deflate"])
-def test_what_is_packed_is_refused_by_its_name(http: httpx.Client, data: bytes, encoding: str) -> None:
+def test_what_is_packed_is_refused_by_its_name(http: httpx2.Client, data: bytes, encoding: str) -> None:
     answer = http.post("/v1/classify", content=gzip.compress(data), headers={**PNG, "Content-Encoding": encoding})
     assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported")
     assert f"Content-Encoding: {encoding}" in answer.json()["error"]["message"]
     assert answer.headers["accept-encoding"] == "identity"
 
 
-def test_what_is_packed_within_a_form_is_too(http: httpx.Client, data: bytes) -> None:
+def test_what_is_packed_within_a_form_is_too(http: httpx2.Client, data: bytes) -> None:
     part = ("photo.png", data, "image/png", {"Content-Transfer-Encoding": "base64"})
     answer = http.post("/v1/classify", files={"image": part})
     assert (answer.status_code, "base64" in answer.json()["error"]["message"]) == (415, True)
@@ -137,14 +150,14 @@ def test_what_is_packed_within_a_form_is_too(http: httpx.Client, data: bytes) ->
     assert http.post("/v1/classify", content=data, headers={**PNG, "Content-Encoding": "identity"}).status_code == 202
 
 
-def test_a_name_that_is_too_long_is_said_to_be(http: httpx.Client, data: bytes) -> None:
+def test_a_name_that_is_too_long_is_said_to_be(http: httpx2.Client, data: bytes) -> None:
     answer = http.post("/v1/classify", files={"image": (5000 * "a" + ".png", data)})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
     assert "the name of a file" in answer.json()["error"]["message"]
     assert "a shorter one" in answer.json()["error"]["message"]
 
 
-def test_a_mask_of_another_size_is_not_accepted(http: httpx.Client, data: bytes) -> None:
+def test_a_mask_of_another_size_is_not_accepted(http: httpx2.Client, data: bytes) -> None:
     for size, status in (((20, 20), 422), ((40, 31), 422), ((1, 1), 422), ((40, 30), 202), ((30, 40), 202)):
         Image.new("L", size, 255).save(mask := BytesIO(), "PNG")  # turned: EXIF may put it right
         answer = http.post("/v1/inpaint", files={"image": data, "mask": mask.getvalue()})
@@ -160,7 +173,7 @@ def in_a_second() -> str:
 @pytest.mark.parametrize("said", [None, "0", "1", "soon", "-5", "nan", "1e9x", "", "date"])
 def test_a_client_comes_again_when_it_is_told(lite0: dp.Classifier, said: str | None) -> None:
     value = in_a_second() if said == "date" else said
-    with local_service.serving(lite0) as service, Client(service.base, patience=20) as client:
+    with local_service.serving(lite0) as service, Client(service.base, retry_timeout=20) as client:
         headers = {} if value is None else {"Retry-After": value}
         service.mishaps.append(local_service.status(429, 0, "busy", **headers))
         service.mishaps.append(local_service.said(json.dumps({"id": ID, "state": "queued"}).encode(), 202))
@@ -170,7 +183,7 @@ def test_a_client_comes_again_when_it_is_told(lite0: dp.Classifier, said: str | 
 
 def test_a_client_does_not_send_again_what_was_accepted(lite0: dp.Classifier) -> None:
     failed = {"id": ID, "state": "failed", "error": {"code": "worker_died", "message": "two workers died"}}
-    with local_service.serving(lite0) as service, Client(service.base, patience=20) as client:
+    with local_service.serving(lite0) as service, Client(service.base, retry_timeout=20) as client:
         service.mishaps.append(lambda handler: handler.say(503, failed, Location=f"/v1/jobs/{ID}"))
         with pytest.raises(dp.DeepProtectionError, match="two workers died"):
             client.submit("classify", image=b"a picture", wait=True)
@@ -202,9 +215,9 @@ def test_a_picture_on_its_way_lies_on_the_disk(as_form: bool, tmp_path: Path, li
         for place in range(0, len(body), 65_536):
             yield body[place : place + 65_536]
 
-    async def send() -> httpx.Response:
+    async def send() -> httpx2.Response:
         headers = {"Content-Type": kind if as_form else "image/bmp"}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://localhost") as client:
             return await client.post("/v1/classify", content=pieces(), headers=headers)
 
     tracemalloc.start()
@@ -219,7 +232,7 @@ def test_a_picture_on_its_way_lies_on_the_disk(as_form: bool, tmp_path: Path, li
     asyncio.run(app.state.jobs.stop())
 
 
-def test_what_was_refused_leaves_nothing(http: httpx.Client, data: bytes, folder: Path) -> None:
+def test_what_was_refused_leaves_nothing(http: httpx2.Client, data: bytes, folder: Path) -> None:
     before = sorted((folder / "jobs").iterdir())
     for sent in (data[:9], b"", b"no picture"):
         assert http.post("/v1/classify", content=sent, headers=PNG).status_code == 422

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from PIL import Image
 from served import Served
 
 from deep_protection.errors import DeepProtectionError, OptionError
-from deep_protection.service.server import listen
+from deep_protection.service.api.server import listen
 from deep_protection.service.settings import Settings
 
 TOKEN = "a-token-that-nobody-guesses"  # noqa: S105  (of a service that lives for a minute)
@@ -34,7 +34,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def http(served: Served) -> Iterator[httpx.Client]:
+def http(served: Served) -> Iterator[httpx2.Client]:
     with served.http() as client:
         yield client
 
@@ -46,7 +46,7 @@ def data(small: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def refused(answer: httpx.Response, status: int, code: str, said: str = "") -> None:
+def refused(answer: httpx2.Response, status: int, code: str, said: str = "") -> None:
     """An error as every error looks, which gives nothing of the machine away."""
     assert answer.status_code == status, answer.text
     error = answer.json()["error"]
@@ -77,7 +77,7 @@ def archived(data: bytes) -> bytes:
 
 
 def test_nobody_without_the_token(served: Served, data: bytes) -> None:
-    with httpx.Client(base_url=served.url, trust_env=False) as stranger:
+    with httpx2.Client(base_url=served.url, trust_env=False) as stranger:
         for token in ("", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", TOKEN):
             answer = stranger.post("/v1/classify", content=data, headers={**PNG, "Authorization": token})
             refused(answer, 401, "no_token", "Authorization")
@@ -89,7 +89,7 @@ def test_nobody_without_the_token(served: Served, data: bytes) -> None:
         assert stranger.get("/readyz").status_code == 200
 
 
-def test_whoever_has_the_token(http: httpx.Client, data: bytes) -> None:
+def test_whoever_has_the_token(http: httpx2.Client, data: bytes) -> None:
     assert http.get("/v1/about", headers={"Authorization": f"bearer  {TOKEN}"}).status_code == 200, "RFC 9110, 11.1"
     about = http.get("/v1/about").json()
     assert about["needs_token"]
@@ -99,7 +99,7 @@ def test_whoever_has_the_token(http: httpx.Client, data: bytes) -> None:
     assert http.post("/v1/classify?wait=true", content=data, headers=PNG).status_code == 200
 
 
-def test_every_answer_is_guarded(http: httpx.Client) -> None:
+def test_every_answer_is_guarded(http: httpx2.Client) -> None:
     for path in ("/v1/about", "/docs", "/nothing", "/v1/jobs/no"):
         headers = http.get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"]
@@ -109,7 +109,7 @@ def test_every_answer_is_guarded(http: httpx.Client) -> None:
         assert "server" not in headers
 
 
-def test_other_sites_are_refused(http: httpx.Client, data: bytes) -> None:
+def test_other_sites_are_refused(http: httpx2.Client, data: bytes) -> None:
     for other in ({"Origin": "https://example.org"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
         refused(http.post("/v1/classify", content=data, headers={**PNG, **other}), 403, "forbidden")
     own = {"Origin": str(http.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
@@ -119,8 +119,8 @@ def test_other_sites_are_refused(http: httpx.Client, data: bytes) -> None:
     assert "access-control-allow-origin" not in preflight.headers
 
 
-def test_pictures_that_are_none(http: httpx.Client, data: bytes) -> None:
-    def sent(content: bytes) -> httpx.Response:
+def test_pictures_that_are_none(http: httpx2.Client, data: bytes) -> None:
+    def sent(content: bytes) -> httpx2.Response:
         return http.post("/v1/classify?wait=true", content=content, headers=PNG)
 
     refused(sent(b""), 422, "bad_image", "empty")
@@ -131,7 +131,7 @@ def test_pictures_that_are_none(http: httpx.Client, data: bytes) -> None:
     refused(sent(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), 422, "bad_image")
 
 
-def test_bombs_and_giants(http: httpx.Client) -> None:
+def test_bombs_and_giants(http: httpx2.Client) -> None:
     for width, height in ((600, 600), (60_000, 60_000), (2**31 - 1, 2**31 - 1)):
         content = (
             bomb(width, height)
@@ -146,7 +146,7 @@ def test_bombs_and_giants(http: httpx.Client) -> None:
     refused(http.post("/v1/protect", content=chunks, headers=PNG), 413, "too_large")
 
 
-def test_files_that_are_something_else_too(http: httpx.Client, data: bytes, small: Image.Image) -> None:
+def test_files_that_are_something_else_too(http: httpx2.Client, data: bytes, small: Image.Image) -> None:
     refused(http.post("/v1/classify", content=archived(data), headers=PNG), 422, "bad_image", "ZIP")
     buffer = BytesIO()
     small.save(buffer, "GIF", comment=b"<script>alert(1)</script>")
@@ -155,7 +155,7 @@ def test_files_that_are_something_else_too(http: httpx.Client, data: bytes, smal
     refused(http.post("/v1/classify", content=buffer.getvalue(), headers=PNG), 422, "bad_image", "PDF")
 
 
-def test_bodies_of_other_kinds(http: httpx.Client, data: bytes) -> None:
+def test_bodies_of_other_kinds(http: httpx2.Client, data: bytes) -> None:
     refused(http.post("/v1/classify", json={"url": "http://example.org/a.png"}), 415, "unsupported")
     refused(http.post("/v1/classify", data={"image": "http://example.org/a.png"}), 415, "unsupported")
     refused(http.post("/v1/classify", files={"other": data}), 422, "bad_option", "'image'")
@@ -174,7 +174,7 @@ def test_bodies_of_other_kinds(http: httpx.Client, data: bytes) -> None:
 
 def spoken(served: Served, *parts: bytes, pause: float = 0.0) -> bytes:
     """What comes back on a bare connection."""
-    host, port = httpx.URL(served.url).host, httpx.URL(served.url).port
+    host, port = httpx2.URL(served.url).host, httpx2.URL(served.url).port
     assert port is not None
     with socket.create_connection((host, port), timeout=20) as connection:
         try:

@@ -16,19 +16,19 @@ import pytest
 from PIL import Image
 
 from deep_protection.errors import CancelledError, OutputError
-from deep_protection.service.files import DamagedError, Files
-from deep_protection.service.job import Job
-from deep_protection.service.limits import check_picture, other_kind
-from deep_protection.service.making import make
-from deep_protection.service.options import AttackOptions, UpscaleOptions
-from deep_protection.service.problems import Problem
-from deep_protection.service.queue import FairQueue
-from deep_protection.service.replica import as_ended
+from deep_protection.service.api.uploads import check_picture, other_kind
+from deep_protection.service.errors import Problem
+from deep_protection.service.jobs.job import Job
+from deep_protection.service.jobs.job_files import DamagedError, JobFiles
+from deep_protection.service.jobs.job_store import JobStore
+from deep_protection.service.jobs.options import AttackOptions, UpscaleOptions
+from deep_protection.service.jobs.queue import FairQueue
+from deep_protection.service.jobs.worker_process import Message, WorkerProcess
 from deep_protection.service.settings import Settings
-from deep_protection.service.store import Store
-from deep_protection.service.worker import Worker
-from deep_protection.service.workers import Message, WorkerProcess
-from deep_protection.service.workshop import Made, Work, Workshop, png
+from deep_protection.service.workers.handlers import run_jobs
+from deep_protection.service.workers.replica import as_ended
+from deep_protection.service.workers.worker import Worker
+from deep_protection.service.workers.worker_context import JobInput, JobOutput, WorkerContext, png
 
 
 def job(name: str) -> Job:
@@ -56,7 +56,7 @@ def test_who_comes_again_waits_for_the_others() -> None:
     assert queue.take() == "a0"
     queue.put("a", "a2")
     assert queue.order() == ["b0", "a1", "a2"]
-    queue.put("c", "c0", first=True)
+    queue.put("c", "c0", priority=True)
     assert queue.take() == "c0", "what was interrupted is next"
     assert queue.remove("a1")
     assert not queue.remove("a1")
@@ -64,14 +64,15 @@ def test_who_comes_again_waits_for_the_others() -> None:
 
 
 def test_a_job_ends_once(tmp_path: Path) -> None:
-    store = Store(tmp_path / "jobs.db")
+    store = JobStore(tmp_path / "jobs.db")
     store.add(job("a"))
     assert not store.finish("a", {}, {}), "it has not begun"
     assert store.start("a")
     assert not store.start("a")
     wins: list[bool] = []
-    rivals = [Thread(target=lambda: wins.append(store.finish("a", {"by": 1}, {}))) for _ in range(4)]
-    rivals.append(Thread(target=lambda: wins.append(store.cancel("a"))))
+    others = [JobStore(tmp_path / "jobs.db") for _ in range(5)]
+    rivals = [Thread(target=lambda one=one: wins.append(one.finish("a", {"by": 1}, {}))) for one in others[:4]]
+    rivals.append(Thread(target=lambda: wins.append(others[4].cancel("a"))))
     for rival in rivals:
         rival.start()
     for rival in rivals:
@@ -79,29 +80,70 @@ def test_a_job_ends_once(tmp_path: Path) -> None:
     assert sum(wins) == 1
     assert not store.fail("a", "late", "too late")
     assert not store.requeue("a", died=True)
-    store.close()
-    with sqlite3.connect(tmp_path / "jobs.db") as table:
-        states = [row[0] for row in table.execute("SELECT state FROM transitions WHERE job = 'a' ORDER BY rowid")]
-    table.close()
-    assert states[:2] == ["queued", "running"]
-    assert len(states) == 3
+    for each in (store, *others):
+        each.close()
 
 
 def test_jobs_are_kept_over_a_restart(tmp_path: Path) -> None:
-    store = Store(tmp_path / "jobs.db")
+    store = JobStore(tmp_path / "jobs.db")
     for name in ("a", "b", "c"):
         store.add(job(name))
     store.start("a")
     del store  # no farewell
-    again = Store(tmp_path / "jobs.db")
+    again = JobStore(tmp_path / "jobs.db")
     assert [each.id for each in again.in_state("queued")] == ["b", "c"]
     assert [each.id for each in again.in_state("running")] == ["a"]
-    assert again.counts() == {"queued": 2, "running": 1}
     again.close()
 
 
+def test_a_table_that_is_moved_while_it_is_open_is_known(tmp_path: Path) -> None:
+    store, path, away = JobStore(tmp_path / "jobs.db"), tmp_path / "jobs.db", tmp_path / "away.db"
+    store.add(job("a"))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["jobs.db", "jobs.db-journal"]
+    assert (tmp_path / "jobs.db-journal").stat().st_size == 0, "the table is the whole of it"
+    assert not store.is_moved
+    path.rename(away)
+    assert store.is_moved
+    with pytest.raises(sqlite3.OperationalError):
+        store.add(job("b"))
+    JobStore(path).close()
+    assert store.is_moved, "another in its place is not it"
+    away.replace(path)
+    assert not store.is_moved
+    store.add(job("b"))
+    store.close()
+
+
+def test_a_journal_without_its_table_is_not_deleted(tmp_path: Path) -> None:
+    """SQLite would, and the table could not be put back."""
+    for end in ("-wal", "-journal"):
+        journal = tmp_path / f"jobs.db{end}"
+        journal.write_bytes(b"what the table needs")
+        with pytest.raises(OutputError, match="is still there"):
+            JobStore(tmp_path / "jobs.db")
+        assert journal.read_bytes() == b"what the table needs"
+        journal.unlink()
+
+
+def test_a_table_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    store = JobStore(path)
+    store.add(job("a"))
+    store.close()
+    with sqlite3.connect(path) as table:
+        table.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA user_version = 1; CREATE TABLE transitions (job, state, at);"
+            "CREATE TRIGGER note_new AFTER INSERT ON jobs BEGIN INSERT INTO transitions VALUES (new.id, '', 0); END;"
+        )
+    table.close()
+    store = JobStore(path)
+    store.add(job("b"))
+    assert store.ids() == {"a", "b"}
+    store.close()
+
+
 def test_results_expire_and_rows_are_forgotten(tmp_path: Path) -> None:
-    store = Store(tmp_path / "jobs.db")
+    store = JobStore(tmp_path / "jobs.db")
     store.add(job("a"))
     store.start("a")
     store.finish("a", {"x": 1}, {"result": "0"})
@@ -119,11 +161,11 @@ def test_results_expire_and_rows_are_forgotten(tmp_path: Path) -> None:
 def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "jobs.db").write_bytes(b"this is not a table" * 100)
     with pytest.raises(OutputError, match="backup"):
-        Store(tmp_path / "jobs.db")
+        JobStore(tmp_path / "jobs.db")
 
 
 def test_files_are_what_was_written_or_refused(tmp_path: Path) -> None:
-    files = Files(tmp_path)
+    files = JobFiles(tmp_path)
     digest = files.write("abc", "in", "image", b"content")
     assert files.read("abc", "in", "image", digest) == b"content"
     (tmp_path / "jobs" / "abc" / "in.image").write_bytes(b"contemt")
@@ -140,7 +182,7 @@ def test_files_are_what_was_written_or_refused(tmp_path: Path) -> None:
 
 
 def test_what_the_table_does_not_know_is_moved_and_comes_back(tmp_path: Path) -> None:
-    files = Files(tmp_path)
+    files = JobFiles(tmp_path)
     known, lost, empty = (32 * digit for digit in "abc")
     digests = {name: files.write(name, "in", "image", name.encode()) for name in (known, lost)}
     (tmp_path / "jobs" / empty).mkdir()
@@ -157,14 +199,14 @@ def test_what_the_table_does_not_know_is_moved_and_comes_back(tmp_path: Path) ->
 
 def test_results_of_a_job_that_was_deleted_meanwhile_are_not_kept(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
-        Files(tmp_path).write("abc", "out", "result", b"late")
+        JobFiles(tmp_path).write("abc", "out", "result", b"late")
     assert not list((tmp_path / "jobs").iterdir())
 
 
 def test_a_worker_takes_nothing_before_it_says_that_it_is_idle(tmp_path: Path, photograph: Image.Image) -> None:
     """What it says last of a job would be taken for what it says of the next one, and that would never end."""
     photograph.resize((32, 32)).save(buffer := BytesIO(), "PNG")
-    digest = Files(tmp_path).write("abc", "in", "image", buffer.getvalue())
+    digest = JobFiles(tmp_path).write("abc", "in", "image", buffer.getvalue())
     given = replace(job("abc"), kind="classify", options={"top": 1}, inputs={"image": digest})
     heard: list[tuple[str, bool]] = []
 
@@ -191,14 +233,14 @@ def test_a_worker_takes_nothing_before_it_says_that_it_is_idle(tmp_path: Path, p
 def test_an_attack_ends_when_it_is_cancelled(photograph: Image.Image) -> None:
     photograph.resize((32, 32)).save(buffer := BytesIO(), "PNG")
     asked = iter(range(10**9))
-    work = Work(
+    work = JobInput(
         id="it",
         kind="attack",
         options=AttackOptions.model_validate({"attack": "cw"}).model_dump(),
         inputs={"image": buffer.getvalue()},
         is_cancelled=lambda: next(asked) >= 3,
     )
-    (outcome,) = make(Workshop("lite0", None, "cpu", 600.0), [work])
+    (outcome,) = run_jobs(WorkerContext("lite0", None, "cpu", 600.0), [work])
     assert isinstance(outcome, CancelledError)
     assert next(asked) == 4, "asked at every question to the classifier"
 
@@ -216,7 +258,7 @@ def test_what_is_no_number_is_said_as_nothing() -> None:
     said = StringIO()
     Worker(StringIO(), said)._say("done", id="a", answer={"top": [{"probability": math.nan}, {"probability": 0.5}]})
     assert json.loads(said.getvalue())["answer"] == {"top": [{"probability": None}, {"probability": 0.5}]}
-    ended = as_ended(Made({"linf": math.inf}), 0.0)
+    ended = as_ended(JobOutput({"linf": math.inf}), 0.0)
     assert ended.answer == {"linf": None}
 
 
@@ -234,9 +276,9 @@ def test_both_ends_of_a_file_are_looked_at(between: int, small: Image.Image, tmp
 @pytest.mark.parametrize(("size", "tiles"), [((40, 24), 1), ((160, 24), 2)])
 def test_progress_of_what_is_enlarged_counts_the_tiles_that_are_drawn(size: tuple[int, int], tiles: int) -> None:
     told: list[dict[str, Any]] = []
-    shop = Workshop("lite0", None, "cpu", budget=600.0)
-    made = make(shop, [enlarging(size, stop="fixed:2", tell=told.append)])[0]
-    assert isinstance(made, Made)
+    shop = WorkerContext("lite0", None, "cpu", budget=600.0)
+    made = run_jobs(shop, [enlarging(size, stop="fixed:2", tell=told.append)])[0]
+    assert isinstance(made, JobOutput)
     assert made.answer["stop_reason"] is None
     limits, fits = {each["limit"] for each in told}, 2
     assert limits == {fits * tiles * 2}
@@ -246,16 +288,16 @@ def test_progress_of_what_is_enlarged_counts_the_tiles_that_are_drawn(size: tupl
 
 
 def test_what_is_enlarged_ends_with_its_budget() -> None:
-    made = make(Workshop("lite0", None, "cpu", budget=0.01), [enlarging((16, 16), stop="fixed:4000")])[0]
-    assert isinstance(made, Made)
+    made = run_jobs(WorkerContext("lite0", None, "cpu", budget=0.01), [enlarging((16, 16), stop="fixed:4000")])[0]
+    assert isinstance(made, JobOutput)
     assert "time budget" in made.answer["stop_reason"]
     assert made.answer["iterations_run"] < 100
     with Image.open(BytesIO(made.files["result"])) as large:
         assert large.size == (64, 64)
 
 
-def enlarging(size: tuple[int, int], *, stop: str, tell: Callable[[dict[str, Any]], None] = lambda _: None) -> Work:
+def enlarging(size: tuple[int, int], *, stop: str, tell: Callable[[dict[str, Any]], None] = lambda _: None) -> JobInput:
     picture = png(Image.linear_gradient("L").convert("RGB").resize(size))
     options = UpscaleOptions(wait=False, factor=4, stop=stop).model_dump()
     inputs = {"image": picture}
-    return Work(id="a", kind="upscale", options=options, inputs=inputs, tell=tell, is_watched=lambda: True)
+    return JobInput(id="a", kind="upscale", options=options, inputs=inputs, tell=tell, is_watched=lambda: True)

@@ -5,25 +5,25 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 from PIL import Image
 from served import Served
 
-from deep_protection.service.app import create_app
+from deep_protection.service.api.app import create_app
 from deep_protection.service.client import ServiceError
-from deep_protection.service.job import Job
-from deep_protection.service.jobs import LISTENERS, Jobs
-from deep_protection.service.problems import Problem
-from deep_protection.service.settings import Settings, share_of_one
-from deep_protection.service.store import Store
-from deep_protection.service.tasks import Tasks
+from deep_protection.service.errors import Problem
+from deep_protection.service.jobs.job import Job
+from deep_protection.service.jobs.job_store import JobStore
+from deep_protection.service.jobs.manager import LISTENERS, JobManager
+from deep_protection.service.jobs.tasks import TaskSupervisor
+from deep_protection.service.settings import Settings, max_per_client
 
 ID = 32 * "a"
 
@@ -46,10 +46,10 @@ def app(tmp_path: Path) -> Iterator[FastAPI]:
     asyncio.run(app.state.jobs.stop())
 
 
-def asked(app: FastAPI, method: str, path: str, **more: Any) -> httpx.Response:
-    async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+def asked(app: FastAPI, method: str, path: str, **more: Any) -> httpx2.Response:
+    async def ask() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
             return await http.request(method, path, **more)
 
     return asyncio.run(ask())
@@ -57,7 +57,7 @@ def asked(app: FastAPI, method: str, path: str, **more: Any) -> httpx.Response:
 
 @pytest.mark.parametrize("end", ["raises", "returns", "is cancelled"])
 def test_a_task_that_ends_is_said_and_begun_anew(end: str) -> None:
-    tasks, begun = Tasks(pause=0.2), 0
+    tasks, begun = TaskSupervisor(pause=0.2), 0
 
     async def work() -> None:
         nonlocal begun
@@ -71,7 +71,7 @@ def test_a_task_that_ends_is_said_and_begun_anew(end: str) -> None:
         await asyncio.Event().wait()
 
     async def life() -> None:
-        tasks.keep("work", work)
+        tasks.supervise("work", work)
         await until(lambda: tasks.failing == {"work"})
         await until(lambda: begun == 2 and not tasks.failing)
         await tasks.stop()
@@ -80,24 +80,53 @@ def test_a_task_that_ends_is_said_and_begun_anew(end: str) -> None:
 
 
 def test_what_would_not_be_done_is_not_accepted(app: FastAPI, small: Image.Image) -> None:
-    jobs: Jobs = app.state.jobs
+    jobs: JobManager = app.state.jobs
     small.save(buffer := BytesIO(), "PNG")
     sent: dict[str, Any] = {"content": buffer.getvalue(), "headers": {"Content-Type": "image/png"}}
     assert asked(app, "GET", "/readyz").json()["error"]["code"] == "starting"
-    jobs._tasks.failing.add("handing out of jobs")
+    jobs.tasks.failing.add("handing out of jobs")
     for method, path, more in (("GET", "/readyz", {}), ("POST", "/v1/classify", sent)):
         answer = asked(app, method, path, **more)
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
         assert "handing out of jobs" in answer.json()["error"]["message"]
         assert int(answer.headers["retry-after"]) >= 1
     assert asked(app, "GET", "/healthz").status_code == 200
-    jobs._tasks.failing.clear()
+    jobs.tasks.failing.clear()
     assert asked(app, "POST", "/v1/classify", **sent).status_code == 202
 
 
+def test_a_job_in_hand_outlives_the_dispatcher(app: FastAPI) -> None:
+    """Taken out of the queue and not yet given to a worker, it would wait for ever: the table alone knows of it."""
+    jobs: JobManager = app.state.jobs
+    dispatcher = jobs._dispatcher
+    (worker,) = dispatcher.workers
+    waiting = job()
+    jobs.table.store.add(waiting)
+    dispatcher.enqueue(waiting)
+
+    async def life() -> None:
+        worker.is_idle = True
+        with closing(sqlite3.connect(jobs.settings.data / "jobs.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            running = asyncio.create_task(dispatcher.run())
+            await until(lambda: len(dispatcher.queue) == 0)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            other.execute("ROLLBACK")
+        again = asyncio.create_task(dispatcher.run())
+        await until(lambda: ID in worker.jobs)
+        again.cancel()
+        await asyncio.gather(again, return_exceptions=True)
+
+    asyncio.run(life())
+    found = jobs.table.store.get(ID)
+    assert found is not None
+    assert found.state == "running"
+
+
 def test_a_client_that_is_gone_leaves_no_listener(app: FastAPI) -> None:
-    jobs: Jobs = app.state.jobs
-    jobs._store.add(job())
+    jobs: JobManager = app.state.jobs
+    jobs.table.store.add(job())
     told: list[str] = []
 
     async def gone() -> dict[str, Any]:
@@ -114,20 +143,20 @@ def test_a_client_that_is_gone_leaves_no_listener(app: FastAPI) -> None:
 
 
 def test_one_client_leaves_streams_for_others(app: FastAPI) -> None:
-    jobs: Jobs = app.state.jobs
+    jobs: JobManager = app.state.jobs
     with ExitStack() as open_ones:
-        for _ in range(share_of_one(LISTENERS)):
+        for _ in range(max_per_client(LISTENERS)):
             open_ones.enter_context(jobs.listening(ID, "greedy"))
         with pytest.raises(Problem, match="too many listen") as refused, jobs.listening(ID, "greedy"):
             pass
         assert refused.value.status == 429
         with jobs.listening(ID, "other"):
-            assert len(jobs.hub) == share_of_one(LISTENERS) + 1
+            assert len(jobs.hub) == max_per_client(LISTENERS) + 1
     assert len(jobs.hub) == 0
 
 
 def test_a_damaged_row_fails_its_job_alone(tmp_path: Path) -> None:
-    store = Store(tmp_path / "jobs.db")
+    store = JobStore(tmp_path / "jobs.db")
     whole, broken = 32 * "a", 32 * "b"
     for name in (whole, broken):
         store.add(job(name))

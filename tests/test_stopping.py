@@ -10,8 +10,8 @@ from deep_protection.stopping import (
     Agreement,
     Checkpoint,
     Decision,
+    EarlyStopping,
     MovingVariance,
-    Patient,
     Stability,
     StopRule,
     SubImages,
@@ -42,12 +42,12 @@ def test_fixed_stops_at_its_count_and_takes_the_newest() -> None:
     rule = Fixed(50)
     assert rule.decide(trajectory([25])) == Decision(False, 0, "fixed count of 50 iterations reached")
     assert rule.decide(trajectory([25, 50])).stop
-    assert rule.decide(trajectory([25, 50])).take == 1
+    assert rule.decide(trajectory([25, 50])).select == 1
 
 
 @pytest.mark.parametrize(("k", "expected"), [(1, 50), (3, 40)])
 def test_the_oracle_stops_when_the_true_class_enters_the_top_k(k: int, expected: int) -> None:
-    rule = Oracle(brightness_classes, [5], k=k, limit=1000).for_picture(0)
+    rule = Oracle(brightness_classes, [5], k=k, max_iterations=1000).for_image(0)
     path = [10 * step for step in range(1, 10)]
     stopped = next(n for n in range(1, len(path)) if rule.decide(trajectory(path[:n])).stop)
     assert path[stopped - 1] == expected
@@ -56,7 +56,7 @@ def test_the_oracle_stops_when_the_true_class_enters_the_top_k(k: int, expected:
 
 
 def test_the_oracle_gives_up_at_its_limit() -> None:
-    rule = Oracle(brightness_classes, [9], k=1, limit=30).for_picture(0)
+    rule = Oracle(brightness_classes, [9], k=1, max_iterations=30).for_image(0)
     decision = rule.decide(trajectory([10, 20, 30]))
     assert decision.stop
     assert decision.reason == "oracle: true class not in the top 1 within 30 iterations"
@@ -64,16 +64,16 @@ def test_the_oracle_gives_up_at_its_limit() -> None:
 
 def test_the_oracle_knows_each_pictures_own_label() -> None:
     rule = Oracle(brightness_classes, [2, 7], k=1)
-    assert rule.for_picture(0).decide(trajectory([20])).stop
-    assert not rule.for_picture(1).decide(trajectory([20])).stop
-    with pytest.raises(OptionError, match="2 labels but asked for picture 3"):
-        rule.for_picture(2)
+    assert rule.for_image(0).decide(trajectory([20])).stop
+    assert not rule.for_image(1).decide(trajectory([20])).stop
+    with pytest.raises(OptionError, match="2 labels but asked for image 3"):
+        rule.for_image(2)
 
 
 def test_rules_are_found_by_name() -> None:
     rule = parse_stop("fixed:120")
     assert isinstance(rule, Fixed)
-    assert (rule.limit, repr(rule)) == (120, "fixed:120")
+    assert (rule.max_iterations, repr(rule)) == (120, "fixed:120")
     assert parse_stop(rule) is rule
 
 
@@ -103,8 +103,8 @@ def test_auto_asks_for_as_many_same_answers_as_its_name_says_where_there_is_a_cl
     for name, runs in (("auto", 4), ("auto:3", 3)):
         rule = parse_stop(name, 100).with_classifier(lambda pixels: pixels.mean(dim=(2, 3)))
         assert isinstance(rule, Stability)
-        assert (rule.runs, rule.limit, repr(rule)) == (runs, 100, name)
-        assert parse_stop(name, 100).limit == 50
+        assert (rule.consecutive, rule.max_iterations, repr(rule)) == (runs, 100, name)
+        assert parse_stop(name, 100).max_iterations == 50
 
 
 def test_psnr() -> None:
@@ -116,7 +116,7 @@ def test_psnr() -> None:
 def test_what_a_rule_remembers_is_its_pictures_own() -> None:
     class Forgetful(StopRule):
         name = "forgetful"
-        limit = 10
+        max_iterations = 10
 
         def __init__(self) -> None:
             self.reset()
@@ -129,7 +129,7 @@ def test_what_a_rule_remembers_is_its_pictures_own() -> None:
             return Decision(False, 0, f"{len(self.seen)} seen")
 
     rule = Forgetful()
-    first, second = rule.for_picture(0), rule.for_picture(1)
+    first, second = rule.for_image(0), rule.for_image(1)
     assert isinstance(first, Forgetful)
     assert isinstance(second, Forgetful)
     first.decide(trajectory([1]))
@@ -139,14 +139,14 @@ def test_what_a_rule_remembers_is_its_pictures_own() -> None:
 def figures(name: str, values: list[float], patience: int = 20) -> list[Decision]:
     """The decisions of a rule that looks for a minimum, on figures at iterations 10, 20, …"""
 
-    class Given(Patient):
+    class Given(EarlyStopping):
         minimum_of = "figure"
 
         def measure(self, trajectory: Trajectory) -> float:
             return values[len(trajectory) - 1]
 
     Given.name = name
-    rule = Given(limit=1000, patience=patience).for_picture(0)
+    rule = Given(max_iterations=1000, patience=patience).for_image(0)
     path = trajectory([10 * step for step in range(1, len(values) + 1)])
     return [rule.decide(part(path, n)) for n in range(1, len(values) + 1)]
 
@@ -158,19 +158,19 @@ def part(path: Trajectory, n: int) -> Trajectory:
 
 def test_a_patient_rule_takes_the_minimum_and_waits_no_longer_than_its_patience() -> None:
     decisions = figures("given", [5, 3, 4, 2, 2.5, 3, 1])
-    assert [decision.take for decision in decisions] == [0, 1, 1, 3, 3, 3, 6]
+    assert [decision.select for decision in decisions] == [0, 1, 1, 3, 3, 3, 6]
     assert [decision.stop for decision in decisions] == [False, False, False, False, False, True, False]
     assert "figure smallest at iteration 40, none smaller in 20 iterations" in decisions[5].reason
 
 
 @pytest.mark.parametrize("rule", [MovingVariance, WindowedVariance, WorstTile, SubImages, Agreement])
-def test_patient_rules_remember_nothing_of_the_picture_before(rule: type[Patient]) -> None:
-    shared = rule(limit=100, patience=30)
+def test_patient_rules_remember_nothing_of_the_picture_before(rule: type[EarlyStopping]) -> None:
+    shared = rule(max_iterations=100, patience=30)
     draw = torch.Generator().manual_seed(1)
     paths = [noisy_path(draw), noisy_path(draw)]
-    alone = [rule(limit=100, patience=30) for _ in paths]
+    alone = [rule(max_iterations=100, patience=30) for _ in paths]
     for index, path in enumerate(paths):
-        copy = shared.for_picture(index)
+        copy = shared.for_image(index)
         assert [copy.decide(part_of(path, n)) for n in range(1, 9)] == [
             alone[index].decide(part_of(path, n)) for n in range(1, 9)
         ]
@@ -194,27 +194,27 @@ def part_of(path: Trajectory, n: int) -> Trajectory:
 
 
 @pytest.mark.parametrize("rule", [MovingVariance, WindowedVariance])
-def test_the_variance_of_outputs_is_least_between_drawing_and_noise(rule: type[Patient]) -> None:
+def test_the_variance_of_outputs_is_least_between_drawing_and_noise(rule: type[EarlyStopping]) -> None:
     path = noisy_path(torch.Generator().manual_seed(0), length=24, left=0.7, growth=1.3)
-    found = rule(limit=1000, patience=1000)
-    takes = [found.decide(part_of(path, n)).take for n in range(1, 25)]
+    found = rule(max_iterations=1000, patience=1000)
+    takes = [found.decide(part_of(path, n)).select for n in range(1, 25)]
     assert 5 <= takes[-1] <= 17
 
 
 @pytest.mark.parametrize("rule", [SubImages, Agreement])
-def test_noise_parts_what_the_picture_holds_together(rule: type[Patient]) -> None:
+def test_noise_parts_what_the_picture_holds_together(rule: type[EarlyStopping]) -> None:
     """Halves of one output, or two fits: on a flat picture they differ by the noise alone, which only grows."""
     path = noisy_path(torch.Generator().manual_seed(0))
-    found = rule(limit=100, patience=20)
+    found = rule(max_iterations=100, patience=20)
     decisions = [found.decide(part_of(path, n)) for n in range(1, 4)]
-    assert [decision.take for decision in decisions] == [0, 0, 0]
+    assert [decision.select for decision in decisions] == [0, 0, 0]
     assert decisions[-1].stop
 
 
 def test_the_worst_tile_counts_and_not_the_mean() -> None:
     """Tile after tile is drawn: the worst stays as bad as it was until the last one is there."""
     target = torch.zeros(3, 64, 64)
-    rule = WorstTile(limit=100, patience=1000, share=0.99)
+    rule = WorstTile(max_iterations=100, patience=1000, share=0.99)
     path = Trajectory(target)
     values = []
     for index in range(4):
@@ -229,12 +229,12 @@ def test_the_worst_tile_counts_and_not_the_mean() -> None:
 
 
 def test_the_discrepancy_ends_at_its_level() -> None:
-    rule = parse_stop("discrepancy:25", longest=70)
+    rule = parse_stop("discrepancy:25", max_iterations=70)
     path = trajectory([10])
     assert not rule.decide(path).stop
     path.checkpoints.append(Checkpoint(20, 0.1, 25.5, 0.0))
     assert rule.decide(path).stop
-    assert rule.limit == 70
+    assert rule.max_iterations == 70
 
 
 def test_known_noise_that_is_drawn_ends_a_fit() -> None:
@@ -249,13 +249,13 @@ def test_known_noise_that_is_drawn_ends_a_fit() -> None:
 
 
 def test_stability_waits_for_the_same_answer_and_falls_back_on_the_surest() -> None:
-    rule = Stability(limit=1000, runs=3, classifier=lambda pixels: 8 * brightness_classes(pixels))
+    rule = Stability(max_iterations=1000, consecutive=3, classifier=lambda pixels: 8 * brightness_classes(pixels))
     assert [rule.decide(trajectory(path)).stop for path in ([50], [50, 52], [50, 52, 49])] == [False, False, True]
-    rule = Stability(limit=40, runs=3, classifier=rule.classifier)
+    rule = Stability(max_iterations=40, consecutive=3, classifier=rule.classifier)
     for path in ([10], [10, 24], [10, 24, 30], [10, 24, 30, 44]):
         decision = rule.decide(trajectory(path))
     assert decision.stop
-    assert decision.take == 0
+    assert decision.select == 0
     with pytest.raises(OptionError, match="asks a classifier"):
         dp.purify(torch.zeros(3, 16, 16), stop="stable")
     assert rule.with_classifier(lambda _: torch.zeros(1, 10)) is rule

@@ -5,6 +5,7 @@ from typing import Any
 
 import typer.main
 
+from deep_protection.cli._lazy import LazyGroup
 from deep_protection.cli.app import app
 
 PROGRAM = "deep-protection"
@@ -20,7 +21,10 @@ def commands() -> str:
 def walk(command: Any = None, name: str = PROGRAM) -> Iterator[tuple[str, Any]]:
     """Full names and commands, groups opened."""
     command = command or typer.main.get_command(app)
-    inner = getattr(command, "commands", {})
+    if isinstance(command, LazyGroup):
+        inner = {each: command.load(each) for each in command.lazy}
+    else:
+        inner = getattr(command, "commands", {})
     if not inner:
         yield name, command
     for each, found in inner.items():

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable
 
-from benchmarks import ROOT
+from benchmarks import ROOT, file_fuzz
 from benchmarks.documents import commands, demo, experiments, protection, targets
 from benchmarks.studies import contrast, integrations
 from benchmarks.studies.detection import tables as detection
@@ -25,6 +25,7 @@ from deep_protection.evaluation.report.document import block_markdown
 DOCUMENTS = (
     "README.md",
     "docs/index.md",
+    "docs/inputs.md",
     "docs/performance.md",
     "docs/contrast.md",
     "docs/stopping.md",
@@ -68,6 +69,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "commands": commands.commands,
     **contrast.TABLES,
     **service.TABLES,
+    **file_fuzz.TABLES,
     **integrations.TABLES,
     "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),
 }

@@ -23,7 +23,7 @@ from benchmarks.pages.webp import as_webp
 from benchmarks.studies.restoration.cases import compressed, noisy
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.evaluation.panel import PanelRow, draw_panel, figure_class
-from deep_protection.fitting import Shrunk
+from deep_protection.fitting import Downsampling
 from deep_protection.images import take_picture, to_pillow, write_atomically
 from deep_protection.stopping import psnr
 
@@ -83,14 +83,14 @@ def inpainted() -> bytes:
 
 def upscaled() -> bytes:
     clean = photograph(18)
-    shrunk = Shrunk(4)
+    shrunk = Downsampling(4)
     seen = shrunk(clean[None])[0].clamp(0, 1)
     large = F.interpolate(seen[None], scale_factor=4, mode="nearest")[0]
     return drawn(
         [
             ("original", clean),
             told("a quarter of each side", large, clean),
-            told("bicubic", shrunk.guess(seen), clean),
+            told("bicubic", shrunk.initial_estimate(seen), clean),
             told("upscale", dp.upscale(seen, 4), clean),
         ]
     )

@@ -24,7 +24,7 @@ from deep_protection.evaluation.experiment import Subjects, make_settings
 from deep_protection.evaluation.experiment.plan import CLEAN
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.protection import contrast, decide
-from deep_protection.purification import purify
+from deep_protection.restoration import purify
 
 RESULTS = benchmarks.RESULTS / "contrast/search.json"
 QUALITIES = (15, 25, 40, 75)

@@ -15,7 +15,7 @@ from deep_protection.evaluation.experiment import Experiment
 from deep_protection.evaluation.report import Rows
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.evaluation.report.rows import CLEAN
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 
 _FAST = PRESETS["fast"]
 _COARSE = variant("base factor 16", {"base_factor": 16})

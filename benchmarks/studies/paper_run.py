@@ -24,8 +24,8 @@ from deep_protection.classifiers.classifier import Classifier
 from deep_protection.classifiers.lite import load_lite
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.fitting import FitTask, fit_all
-from deep_protection.purification import PRESETS
-from deep_protection.seeds import picture_seed
+from deep_protection.restoration import PRESETS
+from deep_protection.seeds import image_seed
 from deep_protection.stopping import Decision, Fixed, Trajectory, psnr
 
 SHOWN = (100, 300, 600, 1000, 1750)
@@ -126,9 +126,9 @@ def run(out: Path, number: int, iterations: int) -> None:
         target=victim.adversarial,
         recipe=recipe,
         rule=Recording(iterations, victim, out),
-        seed=picture_seed(0, victim.adversarial),
+        seed=image_seed(0, victim.adversarial),
     )
-    list(fit_all([task], pictures_total=1))
+    list(fit_all([task], images_total=1))
 
 
 def plot(out: Path) -> None:

@@ -35,6 +35,12 @@ def read_logits(said: Any, pictures: int, who: str) -> Tensor:
     return found
 
 
+def check_numbers(logits: Tensor, who: str) -> None:
+    """Raise :class:`ClassifierError` where the answer of ``who`` is not a number: no class is the first then."""
+    if bool(logits.isnan().any()):
+        raise ClassifierError(f"{who}'s answer is not finite; its arithmetic may overflow: try float32")
+
+
 def as_classes(logits: Tensor) -> Tensor:
     """``…×2`` logits, no and yes, of which the softmax is the sigmoid, for a network's only output (``…×1``); others as
     they are.

@@ -1,4 +1,4 @@
-"""Seeds: every picture has its own, so that its result does not depend on what else is in the call."""
+"""Seeds: every image has its own, so that its result does not depend on what else is in the call."""
 
 import hashlib
 import operator
@@ -24,8 +24,8 @@ def checked_seed(seed: int | None) -> int:
     return number
 
 
-def picture_seed(run_seed: int, pixels: Tensor, fit: int = 0) -> int:
-    """A seed from the run's seed, the picture's content (``3×H×W`` float32) and the number of the fit."""
+def image_seed(run_seed: int, pixels: Tensor, fit: int = 0) -> int:
+    """A seed from the run's seed, the image's content (``3×H×W`` float32) and the number of the fit."""
     digest = hashlib.blake2b(digest_size=8)
     digest.update(f"{run_seed} {tuple(pixels.shape)}{f' {fit}' if fit else ''}".encode())
     digest.update(pixels.detach().cpu().contiguous().numpy().tobytes())

@@ -15,10 +15,10 @@ import benchmarks
 from benchmarks.machine import describe
 from benchmarks.studies.detection.evidence import OTHERS, second_opinions
 from deep_protection.classifiers import Asked, Classifier, load_classifier
-from deep_protection.detection import gather, look
-from deep_protection.detection.detect import ITERATIONS
+from deep_protection.detection import classifier_responses, compute_evidence
+from deep_protection.detection._detect import ITERATIONS
 from deep_protection.evaluation.samples import imagenet_samples
-from deep_protection.purification import find_preset, purify
+from deep_protection.restoration import FitOptions, find_preset, purify
 
 RESULTS = benchmarks.RESULTS / "detection/costs.json"
 PICTURES, ROUNDS = 6, 3
@@ -33,7 +33,9 @@ def run(out: Path = RESULTS) -> None:
         pictures = [classifier.preprocess(picture) for picture, _ in imagenet_samples()[:PICTURES]]
 
     def detection(iterations: int) -> Callable[[Tensor], object]:
-        return lambda pixels: gather(pixels, look([pixels], classifier, iterations=iterations, workers=1)[0])
+        return lambda pixels: compute_evidence(
+            pixels, classifier_responses([pixels], classifier, iterations=iterations, options=FitOptions(workers=1))[0]
+        )
 
     measured: dict[str, Callable[[Tensor], object]] = {
         "fit": detection(ITERATIONS),

@@ -14,12 +14,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deep_protection.classifiers import Classifier, load_classifier
-from deep_protection.detection import gather, look
-from deep_protection.detection.detect import ITERATIONS
+from deep_protection.detection import classifier_responses, compute_evidence
+from deep_protection.detection._detect import ITERATIONS
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment import Store, Subjects, make_settings
 from deep_protection.evaluation.experiment.plan import CLEAN
 from deep_protection.evaluation.experiment.units import Row
+from deep_protection.restoration import FitOptions
 
 Others = dict[str, Callable[[Tensor, Tensor], float]]
 """Name of a detector to what it makes of a picture and the classifier's answer to it."""
@@ -64,8 +65,8 @@ def _row(
     row = dict(about)
     for title, iterations in (("fit", ITERATIONS), ("quick", 0)):
         begin = time.process_time()
-        seen = look([pixels], classifier, iterations=iterations, workers=1)[0]
-        row[title] = {key: round(value, 5) for key, value in gather(pixels, seen).items()}
+        seen = classifier_responses([pixels], classifier, iterations=iterations, options=FitOptions(workers=1))[0]
+        row[title] = {key: round(value, 5) for key, value in compute_evidence(pixels, seen).items()}
         row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
     row["predicted"] = int(seen.original.argmax())
     for title, measure in OTHERS.items():

@@ -9,7 +9,7 @@ import numpy as np
 
 import benchmarks
 from deep_protection.attacks import POSTER
-from deep_protection.detection import EVIDENCE, Calibration, calibrate
+from deep_protection.detection import EVIDENCE, Calibration
 from deep_protection.evaluation.accuracy import wilson_interval
 from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.evaluation.experiment.units import Row
@@ -50,7 +50,7 @@ def costs() -> dict[str, float]:
 def _calibration(part: str, without: str) -> Calibration:
     """On the clean pictures but one, so that none is judged by itself."""
     clean = [row[part] for row in rows() if row["attack"] == CLEAN and row["image"] != without]
-    return calibrate(clean, classifier="lite0", iterations=0, pictures="all but one")
+    return Calibration.from_evidence(clean, classifier="lite0", iterations=0, description="all but one")
 
 
 def _ours(part: str) -> Score:

@@ -25,8 +25,8 @@ from deep_protection.maps.reader import Reader
 from deep_protection.maps.residual import RESIDUAL
 from deep_protection.maps.window import Window, on_paper
 from deep_protection.maps.words import words_in
-from deep_protection.purification.tiles import cut
-from deep_protection.seeds import picture_seed
+from deep_protection.restoration.tiles import cut_tiles
+from deep_protection.seeds import image_seed
 from deep_protection.stopping import Fixed
 
 RESULTS = Path("docs/results/maps")
@@ -110,7 +110,7 @@ def _layers(reader: Reader, pixels: torch.Tensor, sheet: Sheet) -> Iterator[tupl
     ink = dark_ink(deep_image_residual(pixels, workers=1)).numpy()
     fitted = time.process_time() - begin
     found: dict[str, list[Word]] = {"together": [], "own ink": [], "residual": []}
-    for tile in cut(ink.shape[0], ink.shape[1], WINDOW, OVERLAP):
+    for tile in cut_tiles(ink.shape[0], ink.shape[1], WINDOW, OVERLAP):
         window = Window.of(tile, sheet, ink)
         plain = window.sheet_words(reader)
         readings = window.readings(reader, plain)
@@ -129,7 +129,7 @@ def _layers(reader: Reader, pixels: torch.Tensor, sheet: Sheet) -> Iterator[tupl
 
 def _sweep(reader: Reader, pixels: torch.Tensor) -> Iterator[tuple[str, list[Word], float]]:
     """The residual's layer read straight, iteration by iteration; and which the rule takes."""
-    seed = picture_seed(0, pixels)
+    seed = image_seed(0, pixels)
     task = FitTask(target=pixels, recipe=RESIDUAL.recipe, rule=Fixed(SWEPT[-1]), seed=seed, keep_outputs=True)
     trajectory = fit(task)
     for index, point in enumerate(trajectory):

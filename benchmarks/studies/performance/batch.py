@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deep_protection.fitting import FitTask, Recipe, fit_all
-from deep_protection.seeds import picture_seed
+from deep_protection.seeds import image_seed
 from deep_protection.stopping import Fixed, Trajectory
 
 
@@ -36,14 +36,14 @@ def fit_batch(recipe: Recipe, pictures: list[Tensor], iterations: int, fits: int
             target=picture,
             recipe=recipe,
             rule=Fixed(iterations),
-            seed=picture_seed(0, picture, number),
+            seed=image_seed(0, picture, number),
             keep_outputs=True,
         )
         for picture in pictures
         for number in range(fits)
     ]
     begin, begin_cpu = time.perf_counter(), time.process_time()
-    trajectories = list(fit_all(tasks, pictures_total=len(tasks)))
+    trajectories = list(fit_all(tasks, images_total=len(tasks)))
     share = 1 / len(pictures) / iterations
     cpu, seconds = time.process_time() - begin_cpu, time.perf_counter() - begin
     return Batch(trajectories, fits, cpu * share, seconds * share)

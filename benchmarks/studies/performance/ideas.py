@@ -20,7 +20,7 @@ from deep_protection.evaluation.experiment import Store, Subjects, make_settings
 from deep_protection.evaluation.experiment.plan import CLEAN
 from deep_protection.evaluation.experiment.units import AttackUnit, Row
 from deep_protection.fitting import Detail, Recipe
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 
 SKIPPED = 20
 """The first pictures of the order are those of the peers; ideas are tried on others."""
@@ -61,9 +61,14 @@ IDEAS = (
         "squared error",
         "Huber's loss costs a little on dense perturbations, gains much on sparse ones",
         "right: salt and pepper lost, the rest level; Huber's loss kept",
-        recipe={"huber": None},
+        recipe={"huber_delta": None},
     ),
-    Idea("Huber's loss from 0.05", "sturdier still, slower on the rest", "level; 0.1 kept", recipe={"huber": 0.05}),
+    Idea(
+        "Huber's loss from 0.05",
+        "sturdier still, slower on the rest",
+        "level; 0.1 kept",
+        recipe={"huber_delta": 0.05},
+    ),
     Idea(
         "no detail brought back",
         "bringing detail back saves half the iterations",
@@ -74,19 +79,19 @@ IDEAS = (
         "detail above 12/255",
         "keeps clean pictures, lets more of the perturbation through",
         "sooner good, level after; 18 kept for fixed 8/255 attacks",
-        recipe={"detail": replace(DETAIL, above=12 / 255)},
+        recipe={"detail": replace(DETAIL, low=12 / 255)},
     ),
     Idea(
         "detail above 20/255",
         "the other way round",
         "level; 18 kept",
-        recipe={"detail": replace(DETAIL, above=20 / 255)},
+        recipe={"detail": replace(DETAIL, low=20 / 255)},
     ),
     Idea(
         "detail without an upper end",
         "brings salt and pepper back",
         "right; the end kept",
-        recipe={"detail": replace(DETAIL, below=1000.0)},
+        recipe={"detail": replace(DETAIL, high=1000.0)},
     ),
     Idea(
         "joined branches",
@@ -143,9 +148,9 @@ IDEAS = (
         "last output, no average",
         "the average lags in so few iterations",
         "level here; the average kept, which costs nothing",
-        recipe={"averaging": 0.0},
+        recipe={"ema_decay": 0.0},
     ),
-    Idea("average of 0.9", "lags less than 0.95", "level", recipe={"averaging": 0.9}),
+    Idea("average of 0.9", "lags less than 0.95", "level", recipe={"ema_decay": 0.9}),
     Idea(
         "classifier's views",
         "flips and sizes of the restored picture steady the answer",

@@ -24,7 +24,7 @@ from benchmarks.peers.published import PublishedRecipe
 from deep_protection.evaluation.experiment import Subjects, make_settings
 from deep_protection.evaluation.experiment.plan import CLEAN
 from deep_protection.evaluation.experiment.units import AttackUnit
-from deep_protection.seeds import picture_seed
+from deep_protection.seeds import image_seed
 
 CACHE = Path(__file__).parent / ".cache"
 """Fits that are not at their end. Never committed."""
@@ -69,7 +69,7 @@ def fit_one(source: str, out: Path, method: str, name: str, unit: AttackUnit, su
     if any(row["iteration"] >= limit for row in known):
         return
     given = torch.from_numpy(subjects.under(unit, name).adversarial)
-    fit = make(given, picture_seed(0, given))
+    fit = make(given, image_seed(0, given))
     # Of this very picture: under another attack of the same name a fit that was begun is no beginning.
     state_file = CACHE / f"{method}-{name}-{unit.image.replace('/', '-')}-{digest(given)}.pt"
     cpu = seconds = 0.0

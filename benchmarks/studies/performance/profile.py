@@ -10,8 +10,8 @@ from benchmarks import rows
 from benchmarks.machine import describe
 from deep_protection.evaluation.samples import sample_pixels
 from deep_protection.fitting import FitTask
-from deep_protection.fitting.fit import Seat, Stack
-from deep_protection.purification import PRESETS
+from deep_protection.fitting.engine import BatchedFit, FitRequest
+from deep_protection.restoration import PRESETS
 from deep_protection.stopping import Fixed
 
 ITERATIONS = {"fast": 50, "paper": 3}
@@ -23,7 +23,7 @@ def run(preset: str, out: Path) -> None:
     cores = torch.get_num_threads()
     torch.set_num_threads(1)
     task = FitTask(target=sample_pixels(1)[0], recipe=PRESETS[preset].recipe, rule=Fixed(10**9), seed=0)
-    stack, iterations = Stack([Seat(0, task)]), ITERATIONS[preset]
+    stack, iterations = BatchedFit([FitRequest(0, task)]), ITERATIONS[preset]
     for _ in range(3):
         list(stack.advance())
     with profiler(activities=[ProfilerActivity.CPU]) as recorded:

@@ -20,7 +20,7 @@ from deep_protection.evaluation.experiment import Store, Subjects, make_settings
 from deep_protection.evaluation.experiment.plan import CLEAN
 from deep_protection.evaluation.experiment.record import fitting
 from deep_protection.evaluation.experiment.units import AttackUnit, Row
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 
 BATCH = 32
 """Images fitted, and written down, at a time; one where an image takes many minutes."""

@@ -20,8 +20,8 @@ from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
 from deep_protection.evaluation.samples import sample_pixels
 from deep_protection.fitting import FitTask, Recipe
-from deep_protection.fitting.fit import Seat, Stack
-from deep_protection.purification import PRESETS
+from deep_protection.fitting.engine import BatchedFit, FitRequest
+from deep_protection.restoration import PRESETS
 from deep_protection.stopping import Fixed
 
 FOREVER = 10**9
@@ -41,8 +41,8 @@ class Contender:
 
 def ours(name: str, recipe: Recipe, pictures: list[Tensor], threads: int, iterations: int) -> Contender:
     """Our engine with ``pictures`` in one stack."""
-    stack = Stack([
-        Seat(number, FitTask(target=picture, recipe=recipe, rule=Fixed(FOREVER), seed=number))
+    stack = BatchedFit([
+        FitRequest(number, FitTask(target=picture, recipe=recipe, rule=Fixed(FOREVER), seed=number))
         for number, picture in enumerate(pictures)
     ])  # fmt: skip
 

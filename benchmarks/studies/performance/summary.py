@@ -11,7 +11,7 @@ from benchmarks.studies.performance.long_fits import LONG
 from benchmarks.studies.performance.recovery import of_method
 from deep_protection.evaluation import BASELINES, wilson_interval
 from deep_protection.evaluation.experiment.store import read_table
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 
 LENGTHS = {name: limit for name, (_, limit) in LONG.items()}
 """Iterations after which a peer's own recipe ends."""
@@ -49,7 +49,7 @@ def length(method: str) -> int:
     if method in BASELINES:
         return 0
     if method in PRESETS:
-        return PRESETS[method].rule().limit  # of "auto" the count that it takes where no classifier is asked
+        return PRESETS[method].rule().max_iterations  # of "auto" the count that it takes where no classifier is asked
     return LENGTHS[method]
 
 

@@ -48,7 +48,7 @@ class Scale(nn.Module):
 
 
 class Variant(FastGenerator):
-    """As `fast` unless a subclass says otherwise."""
+    """As `fast` unless a subclass says fallback."""
 
     skip: ClassVar[int] = 0
     downs: ClassVar[int] = 1

@@ -24,12 +24,11 @@ from benchmarks.peers.published_restoration import NOTEBOOKS
 from benchmarks.studies.restoration.cases import FACTOR, SIGMA, Case, cases
 from benchmarks.studies.restoration.peers import DEEPINV, fidelity
 from deep_protection.evaluation.report.document import Table, block_markdown
-from deep_protection.fitting import Shrunk
-from deep_protection.generators.fine import EnlargingGenerator
+from deep_protection.fitting import Downsampling
+from deep_protection.generators.full_resolution import EnlargingGenerator
 from deep_protection.images import take_picture, to_pillow
-from deep_protection.purification import purify_each
-from deep_protection.restoration import UPSCALE, enlargeable
-from deep_protection.restoration.upscale import projected
+from deep_protection.restoration import UPSCALE, FitOptions, enlargeable, purify_each
+from deep_protection.restoration.observation import back_project
 
 RESULTS = Path("docs/results/restoration/rows.jsonl")
 Method = Callable[[Case], Tensor]
@@ -65,7 +64,7 @@ def _lanczos(case: Case) -> Tensor:
 
 def _projected(case: Case) -> Tensor:
     """Bicubic, and then made to agree with what was seen, as our own result is at its end (Irani & Peleg 1991)."""
-    return projected(_bicubic(case), case.seen, Shrunk(FACTOR))
+    return back_project(_bicubic(case), case.seen, Downsampling(FACTOR))
 
 
 def _non_local_means(sigma: float) -> Method:
@@ -110,7 +109,7 @@ def _ours(function: Callable[..., Any], **settings: Any) -> Method:
 
 class _Still(EnlargingGenerator):
     name = "enlarging-still"
-    jitter = 0.0
+    reg_noise_std = 0.0
 
 
 class _Closed(EnlargingGenerator):
@@ -129,7 +128,7 @@ def _enlarged_by(generator: type[EnlargingGenerator]) -> Method:
     def restore(case: Case) -> Tensor:
         preset = replace(UPSCALE, recipe=replace(UPSCALE.recipe, generator=generator), fits=1)
         seen = enlargeable(take_picture(case.seen), FACTOR)
-        made: Tensor = next(purify_each([seen], total=1, preset=preset, device="cpu", workers=1)).image
+        made: Tensor = next(purify_each([seen], 1, preset, preset.rule(), FitOptions(device="cpu", workers=1))).image
         return made
 
     return restore

@@ -15,7 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 from PIL import Image
 from served import Served
@@ -41,6 +41,7 @@ def run(out: Path, kills: int, seed: int) -> None:
     out.unlink(missing_ok=True)
     rows.append(out, [{"what": "machine", **describe(), "clients": CLIENTS, "kills": kills, "seed": seed}])
     with tempfile.TemporaryDirectory() as folder, Served(Path(folder) / "data", "--queue", str(QUEUE)) as served:
+        served.record_ends()
         load = Load(served, picture)
         load.start()
         for number in range(kills):
@@ -62,7 +63,7 @@ def run(out: Path, kills: int, seed: int) -> None:
         load.stop()
         ended = load.ends()
         served.stop()
-        rows.append(out, [{"what": "outcome", **_outcome(served.data, load, ended, picture)}])
+        rows.append(out, [{"what": "outcome", **_outcome(served.ends(), load, ended, picture)}])
         print(rows.read(out)[-1], flush=True)
 
 
@@ -110,9 +111,9 @@ class Load:
             with self._lock:
                 self._seed += 1
                 seed = self._seed
-            options = {"stop": f"fixed:{ITERATIONS}", "seed": str(seed)}
+            options = {"stop": f"fixed:{ITERATIONS}", "seed": str(seed), "answer": "restored"}
             try:
-                answer = httpx.post(
+                answer = httpx2.post(
                     f"{self.served.url}/v1/protect",
                     params=options,
                     content=self._data,
@@ -120,7 +121,7 @@ class Load:
                     timeout=60.0,
                     trust_env=False,
                 )
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 self.unanswered += 1
                 time.sleep(0.2)
                 continue
@@ -143,14 +144,9 @@ def _states(data: Path) -> Counter[str]:
     return found
 
 
-def _outcome(data: Path, load: Load, ended: dict[str, tuple[str, bytes]], picture: Image.Image) -> dict[str, Any]:
-    with sqlite3.connect(data / "jobs.db") as table:
-        ends = dict(
-            table.execute(
-                "SELECT job, sum(state IN ('done', 'failed', 'cancelled')) FROM transitions GROUP BY job"
-            ).fetchall()
-        )
-    table.close()
+def _outcome(
+    ends: dict[str, int], load: Load, ended: dict[str, tuple[str, bytes]], picture: Image.Image
+) -> dict[str, Any]:
     done = [job for job, (state, _) in ended.items() if state == "done"]
     checked = done[:: max(1, len(done) // CHECKED)]
     right = sum(_is_right(ended[job][1], picture, load.accepted[job]) for job in checked)

@@ -15,7 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from PIL import Image
 from served import Served, resident
 
@@ -24,7 +24,19 @@ from benchmarks.machine import describe
 from deep_protection.evaluation import imagenet_samples
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
-OPTIONS = ("--workers", "1", "--budget", "2", "--keep", "120", "--max-pixels", "10000", "--queue", "64", "--no-attacks")
+OPTIONS = (
+    "--workers",
+    "1",
+    "--budget",
+    "2",
+    "--retention",
+    "120",
+    "--max-pixels",
+    "10000",
+    "--queue",
+    "64",
+    "--no-attacks",
+)
 """Attacks are left out: each takes the time of hundreds of other requests."""
 CLIENTS = 4
 SCHEMATHESIS = Path(sys.executable).with_name("st")
@@ -130,7 +142,7 @@ def pictures(served: Served, count: int, seed: int, end: float) -> Counter[str]:
                     )
                     code = "" if answer.status_code == 200 else answer.json()["error"]["code"]
                     said = f"{answer.status_code} {code}".strip()
-                except httpx.TransportError as error:
+                except httpx2.TransportError as error:
                     said = type(error).__name__
                 with lock:
                     answers[said] += 1

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import torch
 from served import Served, resident
 from torch import Tensor
@@ -26,7 +26,7 @@ from deep_protection import Classifier, load_classifier, purify
 from deep_protection.classifiers import Asked
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.images import encode, to_pillow
-from deep_protection.purification import find_preset
+from deep_protection.restoration import find_preset
 
 ROUNDS = 5
 SAMPLE_SECONDS = 10.0
@@ -121,7 +121,7 @@ class Load:
                 try:
                     answer = http.post("/v1/protect?wait=true", content=picture, headers={"Content-Type": "image/png"})
                     status = str(answer.status_code)
-                except httpx.TransportError as error:
+                except httpx2.TransportError as error:
                     status = type(error).__name__
                 with self._lock:
                     self._statuses[status] += 1

@@ -107,6 +107,40 @@ def faults() -> str:
     return block_markdown(Table(["", "count"], lines))
 
 
+def breakdowns() -> str:
+    """What became of the jobs of every trial, and what the service said of itself."""
+    found = [row for row in rows.read(FOLDER / "breakdowns.jsonl") if "accepted" in row]
+    head = ["what broke", "jobs accepted", "done", "of these equal to the library's", "lost", "put aside", "`/readyz`"]
+    lines = [
+        [
+            row["trial"],
+            *(str(row[name]) for name in ("accepted", "done", "equal", "lost")),
+            str(row.get("put_aside", "")),
+            ", ".join(row["readiness"]),
+        ]
+        for row in found
+    ]
+    return block_markdown(Table(head, lines))
+
+
+def scans() -> str:
+    """Peak memory of a stippled scan."""
+    found = [row for row in rows.read(FOLDER / "breakdowns.jsonl") if "dots" in row]
+    head = ["", "pixels", "dots", "most memory, MiB", "files made", "minutes"]
+    lines = [
+        [
+            row["trial"],
+            f"{row['side']}×{row['side']}",
+            str(row["dots"]),
+            str(row["mib"]),
+            str(row["files"]),
+            f"{row['seconds'] / 60:.0f}",
+        ]
+        for row in found
+    ]
+    return block_markdown(Table(head, lines))
+
+
 def fuzz() -> str:
     outcome = _rows("fuzz.jsonl", "outcome")[0]
     sizes = [row for row in rows.read(FOLDER / "fuzz.jsonl") if "server_mib" in row]
@@ -136,5 +170,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "service_latency": latency,
     "service_memory": memory,
     "service_faults": faults,
+    "service_breakdowns": breakdowns,
+    "service_scans": scans,
     "service_fuzz": fuzz,
 }

@@ -18,8 +18,8 @@ from deep_protection.evaluation.experiment.plan import CLEAN
 from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.fitting import FitTask, fit
-from deep_protection.purification import PRESETS
-from deep_protection.seeds import picture_seed
+from deep_protection.restoration import PRESETS
+from deep_protection.seeds import image_seed
 from deep_protection.stopping import Fixed, Stability, Trajectory, replay
 
 RESULTS = Path("docs/results/stopping")
@@ -74,14 +74,16 @@ def _measured(given: Tensor, classifier: Classifier) -> dict[str, Any]:
 
 def _fitted(given: Tensor, number: int) -> Trajectory:
     recipe = replace(PRESETS["fast"].recipe, checkpoint_every=EVERY)
-    seed = picture_seed(0, given, number)
+    seed = image_seed(0, given, number)
     return fit(FitTask(target=given, recipe=recipe, rule=Fixed(LONGEST), seed=seed, keep_outputs=True))
 
 
 def _stop(fitted: Trajectory, answers: Tensor, runs: int) -> tuple[int, int]:
     """The checkpoint that the rule takes, and the iterations spent until it knows."""
     known = iter(answers)
-    ended = replay(Stability(limit=LONGEST, runs=runs, classifier=lambda _: next(known).log()[None]), fitted)
+    ended = replay(
+        Stability(max_iterations=LONGEST, consecutive=runs, classifier=lambda _: next(known).log()[None]), fitted
+    )
     return ended.chosen, ended.iterations_run
 
 

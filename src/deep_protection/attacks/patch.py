@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deep_protection.attacks.library import HostModule
+from deep_protection.attacks.libraries import HostModule
 from deep_protection.optional import import_optional
 
 

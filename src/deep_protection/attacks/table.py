@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from deep_protection.attacks.library import AutoAttack, foolbox
+from deep_protection.attacks.libraries import AutoAttack, foolbox
 from deep_protection.attacks.patch import Patch
 from deep_protection.attacks.universal import Universal
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deep_protection.attacks.library import foolbox
+from deep_protection.attacks.libraries import foolbox
 from deep_protection.classifiers import ask
 from deep_protection.images import take_picture
 from deep_protection.logits import as_classes

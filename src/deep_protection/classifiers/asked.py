@@ -8,7 +8,8 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
-from deep_protection.logits import read_logits
+from deep_protection.errors import ClassifierError, DeepProtectionError
+from deep_protection.logits import check_numbers, read_logits
 
 _TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _tried: WeakSet[nn.Module] = WeakSet()
@@ -19,10 +20,20 @@ def ask(network: Callable[[Tensor], Any], pixels: Tensor) -> Tensor:
     """``N×classes`` logits for ``N×3×H×W`` pixels, of the wider of the network's and the pixels' types.
 
     Raises:
-        ClassifierError: what it answers holds no logits.
+        ClassifierError: what it answers holds no logits, or it cannot answer about such pixels, as of pictures that are
+            smaller than its kernels.
     """
     kind = _own_type(network)
-    said = network(pixels if kind is None else pixels.to(kind))
+    try:
+        said = network(pixels if kind is None else pixels.to(kind))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        if isinstance(error, DeepProtectionError | torch.OutOfMemoryError) or getattr(network, "checks_itself", False):
+            raise
+        size = "×".join(map(str, pixels.shape))
+        raise ClassifierError(
+            f"{name_of(network)} cannot answer about {size} pixels ({_first_line(error)}); give it pictures of a size "
+            "and a type that it takes, as load_classifier(…).preprocess makes them"
+        ) from error
     logits = read_logits(said, len(pixels), name_of(network))
     return logits.to(torch.promote_types(logits.dtype, pixels.dtype))
 
@@ -31,13 +42,18 @@ def try_out(network: nn.Module, pixels: Tensor) -> None:
     """Ask about the first of ``N×3×H×W`` pixels, once in a network's life: before a fit, not in the middle of one.
 
     Raises:
-        ClassifierError: what it answers holds no logits.
+        ClassifierError: what it answers holds no logits, or is not a number.
     """
     if network in _tried or getattr(network, "checks_itself", False) or not len(pixels):
         return
     with torch.no_grad(), evaluating(network):
-        ask(network, pixels[:1].detach().to(_device(network) or pixels.device))
+        logits = ask(network, pixels[:1].detach().to(_device(network) or pixels.device))
+    check_numbers(logits, name_of(network))
     _tried.add(network)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
 def name_of(network: object) -> str:

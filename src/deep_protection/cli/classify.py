@@ -1,7 +1,7 @@
 """``deep-protection classify``: what a classifier sees, bare and protected."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby, zip_longest
 from typing import Annotated, Any, cast
 
@@ -20,7 +20,7 @@ from deep_protection.errors import ImageError
 from deep_protection.images import from_pillow, to_pillow
 from deep_protection.protection import AnswerBy, Explanation, ProtectedClassifier, When
 from deep_protection.protection import protect as put_in_front
-from deep_protection.purification import find_device
+from deep_protection.restoration import find_device
 
 
 def classify_command(
@@ -94,7 +94,8 @@ def classify_command(
         )
         after: list[_Protected] | None = None
         if protect and pixels:
-            with progress_bar(f"restoring for {model.name}", shown=not quiet) as protected.progress, torch.no_grad():
+            with progress_bar(f"restoring for {model.name}", shown=not quiet) as progress, torch.no_grad():
+                protected.options = replace(protected.options, progress=progress)
                 alike = groupby(pixels, key=lambda picture: picture.shape)
                 after = [each for _, group in alike for each in _protected(model, protected, torch.stack(list(group)))]
         columns.append(_Column(model.name, [model.top(each.unsqueeze(0))[0] for each in pixels], after))

@@ -5,14 +5,15 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from deep_protection.fitting import Progress as FitProgress
-from deep_protection.fitting import ProgressCallback
+if TYPE_CHECKING:  # PyTorch comes with it, and what is not fitted needs none
+    from deep_protection.fitting import Progress as FitProgress
+    from deep_protection.fitting import ProgressCallback
 
 stderr = Console(stderr=True)
 stdout = Console()
@@ -42,7 +43,7 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def progress_bar(what: str, *, shown: bool = True) -> Iterator[ProgressCallback]:
+def progress_bar(what: str, *, shown: bool = True) -> Iterator["ProgressCallback"]:
     """A bar on stderr, fed by the library's progress callback; nothing where stderr is no terminal."""
     bar = Progress(
         TextColumn("{task.description}"),
@@ -57,11 +58,11 @@ def progress_bar(what: str, *, shown: bool = True) -> Iterator[ProgressCallback]
     with bar:
         row = bar.add_task(what, total=1.0, state="starting")
 
-        def report(progress: FitProgress) -> None:
+        def report(progress: "FitProgress") -> None:
             left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
             state = (
-                f"{progress.pictures_done}/{progress.pictures_total} pictures, "
-                f"iteration {progress.iteration}/{progress.iterations_limit}{left}"
+                f"{progress.images_done}/{progress.images_total} pictures, "
+                f"iteration {progress.iteration}/{progress.max_iterations}{left}"
             )
             bar.update(row, completed=progress.fraction, state=state)
 

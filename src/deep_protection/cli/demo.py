@@ -26,7 +26,7 @@ from deep_protection.evaluation.demonstration import (
 )
 from deep_protection.fitting import usable_cores
 from deep_protection.images import write_atomically
-from deep_protection.purification import find_device, find_preset
+from deep_protection.restoration import find_device, find_preset
 
 MOST_WORKERS = 8
 """Each holds a PyTorch of its own, half a gigabyte."""

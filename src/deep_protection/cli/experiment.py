@@ -11,6 +11,7 @@ from deep_protection.cli.console import counting_bar, stdout
 from deep_protection.errors import MissingExtraError
 
 experiment_app = typer.Typer(
+    add_completion=False,
     help="Attack pictures, defend them, and write down what a classifier says: rows, tables, figures.",
     no_args_is_help=True,
 )

@@ -17,7 +17,7 @@ from deep_protection.errors import DeepProtectionError, MissingExtraError, Optio
 from deep_protection.images import encode, read_image, write_atomically
 from deep_protection.maps import ExtractedText, as_record, extract_text, to_csv, to_geojson, to_json
 from deep_protection.maps.residual import RESIDUAL
-from deep_protection.purification import find_device
+from deep_protection.restoration import find_device
 
 LAST = "without-text.png"
 """Written last: where it lies, a map is done."""

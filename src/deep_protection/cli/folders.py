@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deep_protection.cli.places import is_special
 from deep_protection.errors import ImageError
 from deep_protection.images import HEAD, is_picture
 
@@ -86,6 +87,8 @@ def pictures_in(
             if name.startswith("."):
                 if path.suffix.lower() in PICTURE_SUFFIXES:
                     found.leave(path, "hidden")
+            elif is_special(path):
+                found.leave(path, "that are pipes or devices")
             elif not is_picture_file(path):
                 found.leave(path, "that are no pictures")
             elif is_result(path):
@@ -101,9 +104,11 @@ def pictures_in(
 def is_picture_file(path: Path) -> bool:
     """By its suffix, or by its first bytes."""
     suffix = path.suffix.lower()
+    if is_special(path):
+        return False
     if suffix in PICTURE_SUFFIXES:
         return True
-    if suffix in _RAW_SUFFIXES or not path.is_file():  # a named pipe would wait for ever
+    if suffix in _RAW_SUFFIXES or not path.is_file():
         return False
     try:
         with path.open("rb") as file:

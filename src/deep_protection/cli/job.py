@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from deep_protection.cli.console import duration, print_json, progress_bar, say_error, say_notes
 from deep_protection.cli.given import content_of, picture_of
@@ -22,9 +23,10 @@ from deep_protection.images import (
     encode,
     format_for,
     from_pillow,
+    without_missing,
     write_atomically,
 )
-from deep_protection.purification import Preset, Purified, factor_of, purify_each
+from deep_protection.restoration import FitOptions, Preset, Purified, factor_of, purify_each
 from deep_protection.stopping import StopRule
 
 
@@ -38,6 +40,8 @@ class Left:
 
 Prepare = Callable[[Item, Picture], Picture | Left]
 """What is to be restored of a picture, if anything. An error is this picture's alone."""
+Missing = Callable[[Item], Tensor]
+"""``H×W`` bool, true where a picture has no pixels."""
 
 
 def restore_all(
@@ -53,22 +57,19 @@ def restore_all(
     quiet: bool,
     seconds: float | None = None,
     prepare: Prepare = lambda _, picture: picture,
+    missing: Missing | None = None,
 ) -> int:
     """Restore every picture of ``work`` that is not there yet; the exit code."""
-    job = _Job(work, prepare, quiet=quiet)
+    job = _Job(work, prepare, missing, quiet=quiet)
     say_notes(work.notes, quiet=quiet)
     todo = job.writable(job.without_existing(overwrite))
     with progress_bar("restoring", shown=not quiet) as progress:
         restored = purify_each(
             job.load(todo),
-            total=len(todo),
-            preset=preset,
-            stop=rule,
-            seed=seed,
-            device=device,
-            seconds=seconds,
-            workers=workers,
-            progress=progress,
+            len(todo),
+            preset,
+            rule,
+            FitOptions(seed=seed, device=device, seconds=seconds, workers=workers, progress=progress),
         )
         for result in restored:
             job.save(result)
@@ -78,8 +79,8 @@ def restore_all(
 class _Job:
     """What became of every picture of one command."""
 
-    def __init__(self, work: Plan, prepare: Prepare, *, quiet: bool) -> None:
-        self.work, self.prepare, self.quiet = work, prepare, quiet
+    def __init__(self, work: Plan, prepare: Prepare, missing: Missing | None, *, quiet: bool) -> None:
+        self.work, self.prepare, self.missing, self.quiet = work, prepare, missing, quiet
         self.outcomes: list[dict[str, Any]] = []
         self._loaded: deque[tuple[Item, str]] = deque()
 
@@ -99,7 +100,9 @@ class _Job:
         """Those whose results can be written: that is found out before hours of fitting, not after."""
         if not self.work.into_folder:
             for item in items:
-                error = None if item.target == STREAM else place_error(Path(item.target).parent, make=False)
+                if item.target == STREAM:
+                    continue
+                error = place_error(Path(item.target).parent, make=False) or name_error(item.target)
                 if error is not None:
                     raise error
             return items
@@ -126,7 +129,8 @@ class _Job:
             try:
                 data = content_of(item.source)
                 image, format_name, notes = picture_of(item.source, data)
-                taken = from_pillow(image, notes)
+                known = image if self.missing is None else without_missing(image, self.missing(item))
+                taken = from_pillow(known, notes)
                 picture = self.prepare(item, taken)
                 if isinstance(picture, Picture):
                     factor = factor_of(picture)

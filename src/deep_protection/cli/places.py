@@ -21,6 +21,11 @@ def is_file(path: str | os.PathLike[str]) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """Whether a pipe, a socket or a device is there: whoever opens one may wait for ever."""
+    return exists(path) and not is_file(path) and not is_folder(path)
+
+
 def place_error(folder: Path, *, make: bool = True) -> OutputError | None:
     """Why nothing can be written into ``folder``; None where something can. ``make`` makes it if it is not there."""
     probe = folder / f".{secrets.token_hex(8)}.probe"
@@ -36,6 +41,8 @@ def place_error(folder: Path, *, make: bool = True) -> OutputError | None:
 
 def name_error(path: str | os.PathLike[str]) -> OutputError | None:
     """Why no file can have this name; None where one can."""
+    if is_special(path):
+        return OutputError(f"{path} is not a file that can be replaced; choose another output")
     try:
         os.lstat(path)
     except OSError as error:

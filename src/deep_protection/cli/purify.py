@@ -12,7 +12,7 @@ from deep_protection.cli.plan import Item, plan
 from deep_protection.detection import Calibration, detect
 from deep_protection.errors import OptionError
 from deep_protection.images import Picture, to_pillow
-from deep_protection.purification import find_device, find_preset
+from deep_protection.restoration import find_device, find_preset
 
 
 def purify_command(

@@ -3,7 +3,6 @@
 import json
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +16,7 @@ from deep_protection.cli.console import print_json, say_notes, stdout
 from deep_protection.errors import OutputError
 from deep_protection.evaluation import RealWorld, draw_side_by_side, figure_class, markdown, real_world
 from deep_protection.images import encode, take_picture, to_pillow, write_atomically
-from deep_protection.purification import find_device, find_preset, purify
+from deep_protection.restoration import find_device, find_preset, purify
 
 FIGURE, REPORT, RESULTS = "real-world.png", "report.md", "results.json"
 
@@ -60,7 +59,7 @@ def real_world_command(
         epsilon=epsilon,
         seed=seed,
         answers=top,
-        restore=partial(purify, preset=settings, stop=stop, seed=seed, device=where, workers=workers),
+        restore=lambda pixels: purify(pixels, preset=settings, stop=stop, seed=seed, device=where, workers=workers),
         say=lambda what: None if quiet else _say(what),
     )
     try:

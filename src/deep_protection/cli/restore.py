@@ -6,18 +6,19 @@ from typing import Annotated
 import typer
 
 from deep_protection.cli import options
-from deep_protection.cli.job import Left, Prepare, restore_all
+from deep_protection.cli.job import Left, Missing, Prepare, restore_all
 from deep_protection.cli.masks import Masks
 from deep_protection.cli.plan import Item, plan
 from deep_protection.images import Picture
-from deep_protection.purification import Preset, find_device
 from deep_protection.restoration import (
     DEJPEG,
     DENOISE,
     INPAINT,
     UPSCALE,
+    Preset,
     check_factor,
     enlargeable,
+    find_device,
     stop_for,
     with_fits,
     with_missing,
@@ -91,7 +92,9 @@ def inpaint_command(
     def holed(item: Item, picture: Picture) -> Picture | Left:
         return with_missing(picture, masks.of(item)) or Left()
 
-    return _restored(INPAINT, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, holed)
+    return _restored(
+        INPAINT, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, holed, masks.of
+    )
 
 
 def upscale_command(
@@ -129,6 +132,7 @@ def _restored(
     as_json: bool,
     quiet: bool,
     prepare: Prepare = lambda _, picture: picture,
+    missing: Missing | None = None,
 ) -> int:
     settings = with_fits(preset, fits)
     return restore_all(
@@ -142,4 +146,5 @@ def _restored(
         as_json=as_json,
         quiet=quiet,
         prepare=prepare,
+        missing=missing,
     )

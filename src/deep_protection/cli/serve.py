@@ -34,7 +34,9 @@ def serve_command(
     max_bytes: Annotated[int, typer.Option(help="Of a picture's file.")] = 32_000_000,
     max_pixels: Annotated[int, typer.Option(help="Of a picture.")] = 16_000_000,
     budget: Annotated[float, typer.Option(help="Seconds that a job may be fitted.")] = 600.0,
-    keep: Annotated[float, typer.Option(help="Seconds that results are kept.")] = 24 * 3600.0,
+    retention: Annotated[float, typer.Option("--retention", "--keep", help="Seconds that results are kept.")] = (
+        24 * 3600.0
+    ),
     body_seconds: Annotated[float, typer.Option(help="Seconds in which a body has to arrive.")] = 60.0,
     header_seconds: Annotated[float, typer.Option(help="Seconds in which headers have to arrive.")] = 10.0,
     attacks: Annotated[
@@ -44,7 +46,7 @@ def serve_command(
 ) -> int:
     """Serve restorations over HTTP, with a page at /. Jobs survive a crash: start it again and it goes on."""
     try:
-        from deep_protection.service.server import build_server, listen
+        from deep_protection.service.api.server import build_server, listen
         from deep_protection.service.settings import Settings
     except ImportError as error:
         raise MissingExtraError(
@@ -65,7 +67,7 @@ def serve_command(
         max_bytes=max_bytes,
         max_pixels=max_pixels,
         budget=budget,
-        keep=keep,
+        retention=retention,
         body_seconds=body_seconds,
         header_seconds=header_seconds,
         attacks=attacks,

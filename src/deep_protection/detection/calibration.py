@@ -1,4 +1,4 @@
-"""What clean pictures look like to the detector: from it come scores, thresholds and error rates."""
+"""What clean images look like to the detector: from it come scores, thresholds and error rates."""
 
 import json
 import math
@@ -16,31 +16,31 @@ from deep_protection.detection.evidence import EVIDENCE
 from deep_protection.errors import DeepProtectionError, OptionError
 from deep_protection.images import write_atomically
 
-VERSION = 3
+VERSION = 4
 """Of the figures. A calibration of another version cannot be used."""
 LEAST_SPREAD = 0.1
-"""Evidence that clean pictures hardly differ in must not make a mountain of a trifle."""
+"""Evidence that clean images hardly differ in must not make a mountain of a trifle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Made on clean pictures alone: nothing about any attack is in it."""
+    """Made on clean images alone: nothing about any attack is in it."""
 
     version: int
     classifier: str
     iterations: int
     """Of the fit that is looked at; 0 is the low-pass copy that a fit begins with."""
-    pictures: str
+    description: str
     """What it was made on, in words."""
-    centre: Mapping[str, float] = field(hash=False)
+    median: Mapping[str, float] = field(hash=False)
     """Median, by evidence."""
-    spread: Mapping[str, float] = field(hash=False)
+    scale: Mapping[str, float] = field(hash=False)
     """Distance from the median to the 90 % quantile over 1.28: the standard deviation of what lies above."""
     scores: Sequence[float] = field(hash=False)
-    """Of the clean pictures, in order."""
+    """Of the clean images, in order."""
 
     def score(self, evidence: Mapping[str, float]) -> float:
-        """The evidence that stands out most, in standard deviations of clean pictures, and a little for the rest.
+        """The evidence that stands out most, in standard deviations of clean images, and a little for the rest.
 
         A soft maximum: ``log(Σ exp(2·deviation)) / 2``.
         """
@@ -49,15 +49,15 @@ class Calibration:
         return most + math.log(sum(math.exp(2 * (each - most)) for each in found)) / 2
 
     def deviations(self, evidence: Mapping[str, float]) -> dict[str, float]:
-        """Every evidence in standard deviations of clean pictures."""
-        return {name: (value - self.centre[name]) / self.spread[name] for name, value in evidence.items()}
+        """Every evidence in standard deviations of clean images."""
+        return {name: (value - self.median[name]) / self.scale[name] for name, value in evidence.items()}
 
     def p_value(self, score: float) -> float:
-        """How often a clean picture scores as high: (1 + those that do) / (1 + all).
+        """How often a clean image scores as high: (1 + those that do) / (1 + all).
 
-        A picture is flagged when this is at most the false-positive rate, which then holds, to within rounding, for new
-        clean pictures of the same kind, on average over calibrations: each of the clean scores was made by a scale that
-        had not seen its picture (the jackknife in conformal prediction; Barber et al. 2021, arXiv:1905.02928).
+        A image is flagged when this is at most the false-positive rate, which then holds, to within rounding, for new
+        clean images of the same kind, on average over calibrations: each of the clean scores was made by a scale that
+        had not seen its image (the jackknife in conformal prediction; Barber et al. 2021, arXiv:1905.02928).
         """
         as_high = len(self.scores) - bisect_left(self.scores, score)
         return (1 + as_high) / (1 + len(self.scores))
@@ -76,12 +76,36 @@ class Calibration:
         if not least <= real(rate, "the false-positive rate") < 1:
             raise OptionError(
                 f"the false-positive rate must be from {least:.3f}, as this calibration has {len(self.scores)} "
-                f"pictures, to below 1; got {rate}"
+                f"images, to below 1; got {rate}"
             )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """As JSON."""
         write_atomically((json.dumps(asdict(self), indent=1) + "\n").encode(), Path(path))
+
+    @classmethod
+    def from_evidence(
+        cls, evidence: Sequence[Mapping[str, float]], *, classifier: str, iterations: int, description: str
+    ) -> Self:
+        """From the evidence of clean images, at least 20 of them."""
+        if len(evidence) < 20:
+            raise DeepProtectionError(f"a calibration needs at least 20 clean images, got {len(evidence)}")
+        median, scale = _location_and_scale(evidence)
+        made = cls(
+            version=VERSION,
+            classifier=classifier,
+            iterations=iterations,
+            description=description,
+            median=median,
+            scale=scale,
+            scores=(),
+        )
+        scores = []
+        for index, each in enumerate(evidence):
+            # Each by the others, as a new image will be: by a scale that has seen it, it would score too low.
+            median, scale = _location_and_scale([*evidence[:index], *evidence[index + 1 :]])
+            scores.append(replace(made, median=median, scale=scale).score(each))
+        return replace(made, scores=sorted(scores))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -103,7 +127,7 @@ class Calibration:
         file = files("deep_protection.detection") / "calibrations" / name
         if not file.is_file():
             raise OptionError(
-                f"no calibration for classifier {classifier!r} comes with the package; make one on clean pictures of "
+                f"no calibration for classifier {classifier!r} comes with the package; make one on clean images of "
                 "your own with: deep-protection detect calibrate DIR --classifier … -o FILE, and give it as calibration"
             )
         return cls._from(json.loads(file.read_text(encoding="utf-8")))
@@ -111,41 +135,17 @@ class Calibration:
     @classmethod
     def _from(cls, values: dict[str, object]) -> Self:
         found = cls(**values)  # type: ignore[arg-type]
-        if found.version != VERSION or set(found.centre) != set(EVIDENCE) or set(found.spread) != set(EVIDENCE):
+        if found.version != VERSION or set(found.median) != set(EVIDENCE) or set(found.scale) != set(EVIDENCE):
             raise ValueError("made by another version")
         return found
 
 
-def calibrate(
-    evidence: Sequence[Mapping[str, float]], *, classifier: str, iterations: int, pictures: str
-) -> Calibration:
-    """From the evidence of clean pictures, at least 20 of them."""
-    if len(evidence) < 20:
-        raise DeepProtectionError(f"a calibration needs at least 20 clean pictures, got {len(evidence)}")
-    centre, spread = _scale(evidence)
-    made = Calibration(
-        version=VERSION,
-        classifier=classifier,
-        iterations=iterations,
-        pictures=pictures,
-        centre=centre,
-        spread=spread,
-        scores=(),
-    )
-    scores = []
-    for index, each in enumerate(evidence):
-        # Each by the others, as a new picture will be: by a scale that has seen it, it would score too low.
-        centre, spread = _scale([*evidence[:index], *evidence[index + 1 :]])
-        scores.append(replace(made, centre=centre, spread=spread).score(each))
-    return replace(made, scores=sorted(scores))
-
-
-def _scale(evidence: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Centre and spread of clean pictures."""
-    centre, spread = {}, {}
+def _location_and_scale(evidence: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Median and scale of clean images."""
+    location, scale = {}, {}
     for name in EVIDENCE:
         values = sorted(each[name] for each in evidence)
-        centre[name] = median(values)
-        above = values[round(0.9 * (len(values) - 1))] - centre[name]
-        spread[name] = max(above / 1.2816, LEAST_SPREAD)
-    return centre, spread
+        location[name] = median(values)
+        above = values[round(0.9 * (len(values) - 1))] - location[name]
+        scale[name] = max(above / 1.2816, LEAST_SPREAD)
+    return location, scale

@@ -74,6 +74,6 @@ EVIDENCE = {row.name: row for row in _ROWS}
 """All that is looked at. A new kind is one row; calibrations are then made anew."""
 
 
-def gather(pixels: Tensor, found: Responses) -> dict[str, float]:
+def compute_evidence(pixels: Tensor, found: Responses) -> dict[str, float]:
     """Every figure for one picture."""
     return {name: row.measure(pixels, found) for name, row in EVIDENCE.items()}

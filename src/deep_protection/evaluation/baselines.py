@@ -12,7 +12,7 @@ from torch import Tensor
 from deep_protection.detection import compress
 from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.generators.fast import low_pass
-from deep_protection.purification import PRESETS
+from deep_protection.restoration import PRESETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def unfitted(picture: Tensor, factor: int) -> Tensor:
     """What `fast` does to a picture without fitting anything: low-pass copy and detail. Shows what the fit adds."""
     detail = PRESETS["fast"].recipe.detail
     copy = low_pass(picture.unsqueeze(0), factor)[0]
-    return copy if detail is None else detail.brought_back(copy, picture)
+    return copy if detail is None else detail.restore_detail(copy, picture)
 
 
 def _skimage(part: str) -> Any:

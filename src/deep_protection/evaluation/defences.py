@@ -21,8 +21,8 @@ from deep_protection.classifiers import Classifier
 from deep_protection.errors import OptionError
 from deep_protection.evaluation.baselines import BASELINES, Baseline
 from deep_protection.evaluation.protections import PROTECTIONS, Protection
-from deep_protection.purification import PRESETS, Preset
-from deep_protection.seeds import picture_seed
+from deep_protection.restoration import PRESETS, Preset
+from deep_protection.seeds import image_seed
 
 DEFENCES = (*PROTECTIONS, *PRESETS, *BASELINES)
 """Names of those that the package has."""
@@ -119,7 +119,7 @@ def _imported(name: str) -> Any:
 def _applied(name: str, function: Callable[[Tensor], Any], image: Tensor) -> Tensor:
     """One image through your function, as a batch of one; its random numbers depend on the image alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(picture_seed(0, image))
+        torch.manual_seed(image_seed(0, image))
         try:
             found = function(image[None].clone())
         except Exception as error:  # whatever it may raise

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from deep_protection.attacks import ATTACKS, AttackSpec, attack
-from deep_protection.attacks.library import foolbox
+from deep_protection.attacks.libraries import foolbox
 from deep_protection.classifiers import Classifier, Prediction, load_classifier
 from deep_protection.errors import DeepProtectionError, OptionError
 from deep_protection.evaluation.accuracy import Accuracy
@@ -23,7 +23,7 @@ from deep_protection.evaluation.grid import AMPLIFICATION, Pair, draw_grid
 from deep_protection.evaluation.processes import Processes
 from deep_protection.evaluation.samples import imagenet_samples
 from deep_protection.protection import Kind, ProtectedClassifier, protect
-from deep_protection.seeds import picture_seed
+from deep_protection.seeds import image_seed
 
 CLASSIFIER = "lite0"
 CLEAN = "none"
@@ -237,7 +237,7 @@ def _work(photograph: int, clean: Array, label: int, name: str) -> Case | None:
     model, protected, seed = _made
     given = pixels = torch.from_numpy(clean)[None]
     if name != CLEAN:
-        made = attack(model, pixels, [label], ATTACKED_BY[name], seed=picture_seed(seed, pixels[0]))
+        made = attack(model, pixels, [label], ATTACKED_BY[name], seed=image_seed(seed, pixels[0]))
         if not made.success[0]:
             return None
         given = made.adversarial

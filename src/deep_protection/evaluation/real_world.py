@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from deep_protection.attacks import AttackSpec, attack
-from deep_protection.attacks.library import foolbox
+from deep_protection.attacks.libraries import foolbox
 from deep_protection.classifiers import BlackBox, Classifier, Prediction
 from deep_protection.errors import OptionError
 from deep_protection.evaluation.baselines import BASELINES

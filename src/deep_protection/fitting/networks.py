@@ -1,22 +1,21 @@
-"""N generators of one kind, one a picture, whose weights are the rows of one matrix.
+"""N generators of one kind, one an image, whose weights are the rows of one matrix.
 
-One matrix makes the optimiser a handful of operations whatever the number of layers, and lets any number of pictures
+One matrix makes the optimiser a handful of operations whatever the number of layers, and lets any number of images
 share every operation.
 """
 
 import torch
 from torch import Tensor
 
-from deep_protection.fitting.jitter import Jitter
 from deep_protection.generators import ImageGenerator
 from deep_protection.generators.layers import Conv
 
 
 class Networks:
-    """``count`` networks; row n draws picture n, whatever the others do.
+    """``count`` networks; row n draws image n, whatever the others do.
 
     The layers hold copies of the matrix, in the precision in which they compute. Those copies and their gradients are
-    views that are made once: a view an iteration for each weight would cost more than the optimiser. For one picture
+    views that are made once: a view an iteration for each weight would cost more than the optimiser. For one image
     the copy is one cast for each precision; for several, whose weights lie together layer by layer, one for each layer.
     """
 
@@ -35,16 +34,16 @@ class Networks:
         self._sizes = [torch.Size(layers[name].shapes[which]).numel() for name, which in self.places]
         self._low_places = sum(isinstance(layer, Conv) for layer, _ in self._layers)
         self.matrix = torch.zeros(count, sum(self._sizes), dtype=torch.float32, device=device)
-        # One picture's maps are kept channels last, several pictures' maps have to lie side by side.
+        # One image's maps are kept channels last, several images' maps have to lie side by side.
         layout = torch.channels_last if count == 1 else torch.contiguous_format
         noise = torch.zeros(count, *generator.noise_shape(), dtype=dtype, device=device)
         self._noise = noise.contiguous(memory_format=layout)
-        self._jitters: dict[int, Jitter] = {}
+        self._input_noise: dict[int, InputNoise] = {}
         """By row, where the generator wants them."""
         self._base = torch.zeros(count, 3, generator.height, generator.width, dtype=torch.float32, device=device)
-        self._lend()
+        self._bind()
 
-    def _lend(self) -> None:
+    def _bind(self) -> None:
         """Give every layer its weights, and a place for their gradient."""
         count, low = len(self.matrix), self._low_places
         self._copies: list[Tensor] = []
@@ -54,7 +53,7 @@ class Networks:
             (self._dtype, self._sizes[:low], self._layers[:low]),
             (torch.float32, self._sizes[low:], self._layers[low:]),
         ):
-            # Weights of all pictures lie side by side for each layer. For one picture that is the order of its row.
+            # Weights of all images lie side by side for each layer. For one image that is the order of its row.
             shares = [count * size for size in sizes]
             values = torch.zeros(sum(shares), dtype=dtype, device=self.matrix.device)
             gradients = torch.zeros_like(values)
@@ -69,25 +68,25 @@ class Networks:
                 parts = [flat] if count == 1 else flat.split(shares)
                 kept.extend(part.view(count, -1) for part in parts)
 
-    def put(self, row: int, target: Tensor, seed: int) -> None:
-        """Begin a new picture (``3×H×W``) in a row, its weights and noise drawn from ``seed``."""
-        weights, noise = self._generator.draw(seed)
+    def init_row(self, row: int, target: Tensor, seed: int) -> None:
+        """Begin a new image (``3×H×W``) in a row, its weights and noise drawn from ``seed``."""
+        weights, noise = self._generator.init_parameters(seed)
         with torch.no_grad():
             self.matrix[row] = torch.cat([weights[place].flatten() for place in self.places])
             self._noise[row] = noise
-            if self._generator.jitter:
-                self._jitters[row] = Jitter(self._noise[row], self._generator.jitter, seed)
+            if self._generator.reg_noise_std:
+                self._input_noise[row] = InputNoise(self._noise[row], self._generator.reg_noise_std, seed)
             self._base[row] = self._generator.base(target)
 
-    def keep(self, rows: list[int]) -> None:
+    def select_rows(self, rows: list[int]) -> None:
         """Go on with these rows only."""
         self.matrix = self.matrix[rows]
         self._noise, self._base = self._noise[rows], self._base[rows]
-        self._jitters = {new: self._jitters[row] for new, row in enumerate(rows) if row in self._jitters}
-        self._lend()
+        self._input_noise = {new: self._input_noise[row] for new, row in enumerate(rows) if row in self._input_noise}
+        self._bind()
 
     def __call__(self) -> Tensor:
-        """The pictures, ``N×3×H×W`` float32, not clamped."""
+        """The images, ``N×3×H×W`` float32, not clamped."""
         with torch.no_grad():
             widths = [copy.shape[1] for copy in self._copies]
             for copy, part in zip(self._copies, self.matrix.split(widths, dim=1), strict=True):
@@ -96,17 +95,39 @@ class Networks:
         return self._base + drawn
 
     def next_inputs(self) -> Tensor:
-        """The noise as the generators see it at this iteration; with jitter, another one at every call."""
-        if not self._jitters:
+        """The noise as the generators see it at this iteration; with input_noise, another one at every call."""
+        if not self._input_noise:
             return self._noise
         shown = self._noise.clone()  # in the same layout
-        for row, jitter in self._jitters.items():
-            shown[row] += jitter.next()
+        for row, input_noise in self._input_noise.items():
+            shown[row] += input_noise.next()
         return shown
 
     def gradient(self, loss: Tensor) -> Tensor:
-        """Of ``loss``, a number computed from the pictures of the last call, in the matrix: ``N×P`` float32."""
+        """Of ``loss``, a number computed from the images of the last call, in the matrix: ``N×P`` float32."""
         for flat in self._flat_gradients:
             flat.zero_()
         torch.autograd.backward(loss)
         return torch.cat(self._gradients, dim=1)  # of two precisions: the higher one results
+
+
+class InputNoise:
+    """Gaussian noise for one image's input, another one each time.
+
+    It is cut out of one long row of numbers, at a place drawn anew, which costs a copy where drawing all numbers anew
+    would cost ten to twenty times that. What is cut twice lies elsewhere on the input each time.
+    """
+
+    def __init__(self, like: Tensor, strength: float, seed: int) -> None:
+        """For an input like ``like`` (``C×H×W``): its type and device. ``strength`` is the standard deviation."""
+        channels, height, width = like.shape
+        self._shape, self._size = (height, width, channels), like.numel()
+        self._random = torch.Generator("cpu").manual_seed(seed + 1)  # the generator's weights have the seed itself
+        # Drawn on the CPU, so that every device sees the same; at least two different places even for a tiny input.
+        row = torch.randn(2 * self._size + 1, generator=self._random, dtype=torch.float32, device="cpu")
+        self._row = row.mul_(strength).to(like.device, like.dtype)
+
+    def next(self) -> Tensor:
+        """``C×H×W``, a view in channels-last order, which is a single image's own."""
+        place = int(torch.randint(self._size + 2, (), generator=self._random, device="cpu"))
+        return self._row[place : place + self._size].view(self._shape).permute(2, 0, 1)

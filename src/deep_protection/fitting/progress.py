@@ -9,11 +9,11 @@ from dataclasses import dataclass
 class Progress:
     """Handed to a progress callback, in the caller's own thread."""
 
-    pictures_done: int
-    pictures_total: int
+    images_done: int
+    images_total: int
     iteration: int
-    """Of the picture that reported last."""
-    iterations_limit: int
+    """Of the image that reported last."""
+    max_iterations: int
     """At which its stop rule ends at the latest."""
     fraction: float
     """Of the whole call, 0 to 1."""
@@ -27,26 +27,26 @@ ProgressCallback = Callable[[Progress], None]
 class ProgressMeter:
     """Turns reports of single fits into the progress of the call.
 
-    A picture may be fitted as several tiles; each counts for its share.
+    An image may be fitted as several tiles; each counts for its share.
     """
 
-    def __init__(self, pictures_total: int, callback: ProgressCallback | None, seconds: float | None = None) -> None:
-        self._total, self._callback, self._budget = pictures_total, callback, seconds
+    def __init__(self, images_total: int, callback: ProgressCallback | None, seconds: float | None = None) -> None:
+        self._total, self._callback, self._budget = images_total, callback, seconds
         self._done = 0.0
         self._running: dict[int, float] = {}
         self._start = time.perf_counter()
         self._fraction = 0.0
 
-    def report(self, task: int, share: float, iteration: int, limit: int) -> None:
-        self._running[task] = share * iteration / limit
-        self._tell(iteration, limit)
+    def report(self, task: int, share: float, iteration: int, max_iterations: int) -> None:
+        self._running[task] = share * iteration / max_iterations
+        self._tell(iteration, max_iterations)
 
-    def finish(self, task: int, share: float, iteration: int, limit: int) -> None:
+    def finish(self, task: int, share: float, iteration: int, max_iterations: int) -> None:
         self._running.pop(task, None)
         self._done += share
-        self._tell(iteration, limit)
+        self._tell(iteration, max_iterations)
 
-    def _tell(self, iteration: int, limit: int) -> None:
+    def _tell(self, iteration: int, max_iterations: int) -> None:
         if self._callback is None:
             return
         total = max(self._total, 1)
@@ -59,4 +59,4 @@ class ProgressMeter:
             over = max(0.0, self._budget - elapsed)
             left = over if left is None else min(left, over)
         done = int(self._done + 1e-6)  # shares of tiles are fractions that may not add up to exactly one
-        self._callback(Progress(done, self._total, iteration, limit, fraction, left))
+        self._callback(Progress(done, self._total, iteration, max_iterations, fraction, left))

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from deep_protection.errors import OptionError
-from deep_protection.fitting.degradation import Degradation
+from deep_protection.fitting.operators import ForwardOperator
 from deep_protection.fitting.recipe import Recipe
 from deep_protection.stopping import StopRule
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FitTask:
-    """One picture to be fitted."""
+    """One image to be fitted."""
 
     target: Tensor
     """``3×H×W`` float32 in ``[0, 1]``."""
@@ -21,18 +21,16 @@ class FitTask:
     rule: StopRule
     seed: int
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    degradation: Degradation | None = None
-    """What lies between the picture that is drawn and ``target``, which is what was seen of it; None: nothing."""
+    operator: ForwardOperator | None = None
+    """What lies between the image that is drawn and ``target``, which is what was seen of it; None: nothing."""
     keep_outputs: bool = False
-    """Keep the picture of every checkpoint, not only of the chosen one."""
+    """Keep the image of every checkpoint, not only of the chosen one."""
     companions: tuple[str, ...] = ()
     """Second fits to be followed beside this one, besides that which the rule wants: names in
     ``stopping.COMPANIONS``."""
     share: float = 1.0
-    """What part of a whole picture this task is, for sharing out a time budget among tiles."""
+    """What part of a whole image this task is, for sharing out a time budget among tiles."""
 
     def __post_init__(self) -> None:
-        if self.degradation is not None and self.recipe.detail is not None:
-            raise OptionError(
-                "detail is brought back from the picture itself; a fit with a degradation has none to take"
-            )
+        if self.operator is not None and self.recipe.detail is not None:
+            raise OptionError("detail is brought back from the image itself; a fit with a operator has none to take")

@@ -1,10 +1,10 @@
-"""Networks that draw one picture from noise. A new generator is one file here and one row of ``GENERATORS``."""
+"""Networks that draw one image from noise. A new generator is one file here and one row of ``GENERATORS``."""
 
 from deep_protection.errors import OptionError
 from deep_protection.generators.fast import FastGenerator as FastGenerator
-from deep_protection.generators.fine import EnlargingGenerator as EnlargingGenerator
-from deep_protection.generators.fine import FineGenerator as FineGenerator
-from deep_protection.generators.fine import WholeGenerator as WholeGenerator
+from deep_protection.generators.full_resolution import EnlargingGenerator as EnlargingGenerator
+from deep_protection.generators.full_resolution import FineGenerator as FineGenerator
+from deep_protection.generators.full_resolution import WholeGenerator as WholeGenerator
 from deep_protection.generators.generator import ImageGenerator as ImageGenerator
 from deep_protection.generators.paper import PaperGenerator as PaperGenerator
 

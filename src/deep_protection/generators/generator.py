@@ -1,4 +1,4 @@
-"""What every generator is: a network whose input is noise and whose output is one picture."""
+"""What every generator is: a network whose input is noise and whose output is one image."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -10,21 +10,21 @@ from deep_protection.generators.layers import Conv, Layer
 
 
 class ImageGenerator(nn.Module, ABC):
-    """An untrained network that draws pictures of one size from noise.
+    """An untrained network that draws images of one size from noise.
 
-    A subclass builds its layers in ``__init__`` from :mod:`deep_protection.generators.layers` and computes the picture
-    in :meth:`forward`. The layers' weights are drawn from a seed by :meth:`draw` and live with whoever fits them, for
-    one picture or for many side by side.
+    A subclass builds its layers in ``__init__`` from :mod:`deep_protection.generators.layers` and computes the image
+    in :meth:`forward`. The layers' weights are drawn from a seed by :meth:`init_parameters` and live with whoever fits
+    them, for one image or for many side by side.
     """
 
     name: ClassVar[str]
     noise_channels: ClassVar[int] = 32
     noise_scale: ClassVar[float] = 0.1
     """Noise is uniform in ``[0, noise_scale)``, as in the published code."""
-    jitter: ClassVar[float] = 0.0
+    reg_noise_std: ClassVar[float] = 0.0
     """Standard deviation of the fresh noise that is laid over the input at every iteration: what is drawn must not hang
     on single values of it, which keeps noise out for longer (Ulyanov et al. 2018, arXiv:1711.10925)."""
-    zero: ClassVar[tuple[str, ...]] = ()
+    zero_init: ClassVar[tuple[str, ...]] = ()
     """Layers whose weights start at zero."""
 
     def __init__(self, height: int, width: int) -> None:
@@ -33,7 +33,7 @@ class ImageGenerator(nn.Module, ABC):
 
     @abstractmethod
     def noise_shape(self) -> tuple[int, int, int]:
-        """Shape ``C×h×w`` of the noise that a picture starts from."""
+        """Shape ``C×h×w`` of the noise that an image starts from."""
 
     @abstractmethod
     def forward(self, noise: Tensor) -> Tensor:
@@ -43,15 +43,15 @@ class ImageGenerator(nn.Module, ABC):
         """
 
     def base(self, target: Tensor) -> Tensor:
-        """What is known of a ``3×H×W`` picture before fitting, the same size. Nothing, if not overridden."""
+        """What is known of a ``3×H×W`` image before fitting, the same size. Nothing, if not overridden."""
         return torch.zeros_like(target)
 
     def layers(self) -> dict[str, Layer]:
         """The layers with weights, by name, in the order in which they were built."""
         return {name: layer for name, layer in self.named_modules() if isinstance(layer, Layer)}
 
-    def draw(self, seed: int) -> tuple[dict[tuple[str, str], Tensor], Tensor]:
-        """Fresh weights of one picture, by layer and name, and its noise ``C×h×w``, from a seed.
+    def init_parameters(self, seed: int) -> tuple[dict[tuple[str, str], Tensor], Tensor]:
+        """Fresh weights of one image, by layer and name, and its noise ``C×h×w``, from a seed.
 
         PyTorch's default initialisation, drawn from ``seed`` instead of the global state: convolutions are U(-b, b)
         with b = 1/√fan_in for weights and biases (Kaiming uniform with a = √5); normalisation starts as the identity.
@@ -62,7 +62,7 @@ class ImageGenerator(nn.Module, ABC):
         for name, layer in self.layers().items():
             if isinstance(layer, Conv):
                 outputs, kernel, _, inputs = layer.shapes["weight"]
-                bound = 0.0 if name in self.zero else (kernel * kernel * inputs) ** -0.5
+                bound = 0.0 if name in self.zero_init else (kernel * kernel * inputs) ** -0.5
                 kernels = uniform((outputs, inputs, kernel, kernel), -bound, bound, random)
                 weights[name, "weight"] = kernels.permute(0, 2, 3, 1)
                 if "bias" in layer.shapes:

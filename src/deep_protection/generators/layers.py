@@ -1,7 +1,7 @@
-"""The layers that generators are built of: each holds the weights of N networks side by side, one a picture.
+"""The layers that generators are built of: each holds the weights of N networks side by side, one an image.
 
-Maps are ``N×C×H×W`` everywhere, and picture n is only ever touched by network n: convolutions run as N groups, and
-normalisation is over each map alone. With N = 1 this is plain convolution and batch normalisation of one picture.
+Maps are ``N×C×H×W`` everywhere, and image n is only ever touched by network n: convolutions run as N groups, and
+normalisation is over each map alone. With N = 1 this is plain convolution and batch normalisation of one image.
 
 The weights are lent by whoever fits the networks and keeps them all in one matrix. So they are ordinary attributes and
 not PyTorch parameters, which only the module itself may own.
@@ -22,10 +22,10 @@ class Layer(nn.Module):
     weight: Tensor
     bias: Tensor | None
     shapes: dict[str, tuple[int, ...]]
-    """Shape of each weight for one picture, as it lies in memory."""
+    """Shape of each weight for one image, as it lies in memory."""
 
     def arranged(self, which: str, flat: Tensor) -> Tensor:  # noqa: ARG002  (for those that need to know)
-        """Weights of N pictures, one after the other in ``flat``, as the view of them that the layer computes with."""
+        """Weights of N images, one after the other in ``flat``, as the view of them that the layer computes with."""
         return flat
 
 
@@ -51,17 +51,17 @@ class Conv(Layer):
         return flat.view(-1, inputs, 1, 1) if kernel == 1 else flat.view(-1, kernel, kernel, inputs).permute(0, 3, 1, 2)
 
     def forward(self, maps: Tensor) -> Tensor:
-        pictures, margin = len(maps), self.margin
+        images, margin = len(maps), self.margin
         if margin and self.border == "reflect":
             maps, margin = F.pad(maps, (margin,) * 4, mode="reflect"), 0
         # Maps side by side are in PyTorch's own order, and what comes out of a convolution takes after the weights.
-        weight = self.weight if pictures == 1 else self.weight.contiguous()
-        drawn = F.conv2d(side_by_side(maps), weight, self.bias, self.stride, margin, groups=pictures)
-        return apart(drawn, pictures)
+        weight = self.weight if images == 1 else self.weight.contiguous()
+        drawn = F.conv2d(side_by_side(maps), weight, self.bias, self.stride, margin, groups=images)
+        return apart(drawn, images)
 
 
 class Norm(Layer):
-    """Batch normalisation over one picture: every map to mean 0 and variance 1, then scaled and shifted.
+    """Batch normalisation over one image: every map to mean 0 and variance 1, then scaled and shifted.
 
     There is nothing to remember from batch to batch, so no running statistics are kept.
     """
@@ -78,15 +78,15 @@ class Norm(Layer):
 def side_by_side(maps: Tensor) -> Tensor:
     """``N×C×H×W`` to ``1×(N·C)×H×W``.
 
-    One picture is left as it is: reshaping it would give its first dimension an unusual stride, with which PyTorch's
+    One image is left as it is: reshaping it would give its first dimension an unusual stride, with which PyTorch's
     backward pass of batch normalisation is silently wrong on the CPU (2.13, channels last).
     """
     return maps if len(maps) == 1 else maps.reshape(1, -1, *maps.shape[-2:])
 
 
-def apart(maps: Tensor, pictures: int) -> Tensor:
+def apart(maps: Tensor, images: int) -> Tensor:
     """``1×(N·C)×H×W`` back to ``N×C×H×W``."""
-    return maps if pictures == 1 else maps.reshape(pictures, -1, *maps.shape[-2:])
+    return maps if images == 1 else maps.reshape(images, -1, *maps.shape[-2:])
 
 
 def block(

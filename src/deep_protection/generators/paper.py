@@ -13,7 +13,7 @@ from deep_protection.generators.layers import Conv, smallest_side
 class PaperGenerator(ImageGenerator):
     """Deep Image Prior's hourglass with swish in place of leaky ReLU: 2,217,831 weights.
 
-    Source: Ulyanov et al. 2018, supplementary, "default architecture". Pictures with a side under 64 px are drawn in
+    Source: Ulyanov et al. 2018, supplementary, "default architecture". Images with a side under 64 px are drawn in
     the corner of a 64 px canvas.
     """
 
@@ -31,5 +31,5 @@ class PaperGenerator(ImageGenerator):
         return self.noise_channels, max(self.height, least), max(self.width, least)
 
     def forward(self, noise: Tensor) -> Tensor:
-        pictures = torch.sigmoid(self.to_rgb(self.hourglass(noise)).float())
-        return pictures[..., : self.height, : self.width]
+        images = torch.sigmoid(self.to_rgb(self.hourglass(noise)).float())
+        return images[..., : self.height, : self.width]

@@ -14,6 +14,7 @@ from deep_protection.images.kinds import HEAD as HEAD
 from deep_protection.images.kinds import is_picture as is_picture
 from deep_protection.images.limits import MAX_PIXELS as MAX_PIXELS
 from deep_protection.images.limits import check_size as check_size
+from deep_protection.images.missing import without_missing as without_missing
 from deep_protection.images.picture import Picture as Picture
 from deep_protection.images.pillow import from_pillow as from_pillow
 from deep_protection.images.pillow import in_rgb as in_rgb
@@ -21,5 +22,8 @@ from deep_protection.images.pillow import to_pillow as to_pillow
 from deep_protection.images.take import Taken as Taken
 from deep_protection.images.take import take as take
 from deep_protection.images.take import take_picture as take_picture
+from deep_protection.images.values import NEAR as NEAR
 from deep_protection.images.values import ROUNDING as ROUNDING
+from deep_protection.images.values import check_dense as check_dense
 from deep_protection.images.values import check_unit_range as check_unit_range
+from deep_protection.images.values import refuse_far as refuse_far

@@ -26,9 +26,17 @@ def with_hidden(restored: Tensor, colours: Tensor, alpha: Tensor) -> Tensor:
     return torch.where(alpha > 0, restored, colours) if restored.shape == colours.shape else restored
 
 
-def on_white(colours: Tensor, alpha: Tensor) -> Tensor:
-    """``3×H×W`` colours over white, as opaque as ``alpha`` (``H×W``) says."""
-    return alpha * colours + (1 - alpha)
+PALE, SPECKS = 0.6, 0.01
+"""Mean of a colour from which on it is hard to see on white, and the share of darker pixels that is no lettering."""
+
+
+def on_paper(colours: Tensor, alpha: Tensor) -> Tensor:
+    """``3×H×W`` colours over white, as opaque as ``alpha`` (``H×W``) says; over black where nothing dark is seen, as of
+    lettering that was drawn for a dark ground.
+    """
+    seen = colours.mean(dim=0)[alpha > 0.5]
+    white = float(not seen.numel() or (seen < PALE).float().mean() > SPECKS)
+    return alpha * colours + white * (1 - alpha)
 
 
 def _spread(weighted: Tensor, weight: Tensor) -> Tensor:

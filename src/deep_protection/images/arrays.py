@@ -17,7 +17,7 @@ from deep_protection.errors import ImageError
 from deep_protection.images.alpha import with_hidden
 from deep_protection.images.limits import check_size
 from deep_protection.images.picture import Picture
-from deep_protection.images.values import check_unit_range, dark_notes
+from deep_protection.images.values import check_dense, check_unit_range, dark_notes
 
 _CHANNELS = (1, 3, 4)
 
@@ -47,11 +47,12 @@ def from_array(array: NDArray[Any]) -> Picture:
 
 def from_tensor(tensor: Tensor) -> Picture:
     """One picture, ``H×W`` or ``C×H×W``, on any device."""
+    check_dense(tensor, "the tensor")
     _check_layout(tuple(tensor.shape), channel_axis=-3, what="tensor", layout="H×W or C×H×W")
     largest = _largest(str(tensor.dtype).removeprefix("torch."), tensor.dtype.is_floating_point, "tensor")
     _check_area(tuple(tensor.shape[-2:]))
     flat, kind, device = tensor.ndim == 2, tensor.dtype, tensor.device
-    values = _floats(tensor.detach().cpu().to(torch.float32), largest, "the tensor")
+    values = _floats(tensor.detach().to(torch.float32), largest, "the tensor")
     chw = values.unsqueeze(0) if flat else values
 
     def rebuild(pixels: Tensor) -> Tensor:

@@ -11,10 +11,11 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from deep_protection.errors import ImageError, ImageTooLargeError, MissingExtraError
 from deep_protection.images import dicom
-from deep_protection.images.depth import bits_a_value, check_planes, in_full_range
-from deep_protection.images.kinds import HEAD, unread_kind
+from deep_protection.images.depth import bits_a_value, check_planes, in_full_range, signed_notes
+from deep_protection.images.kinds import HEAD, read_kind, unread_kind
 from deep_protection.images.limits import MAX_BYTES, MAX_PIXELS, check_size
 from deep_protection.images.pillow import SIXTEEN_BIT
+from deep_protection.images.unprinted import nothing_printed
 from deep_protection.quiet import warnings_silenced
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
@@ -45,13 +46,14 @@ def read_image(source: Source, name: str = "") -> tuple[Image.Image, str, tuple[
         with _decoding(what):
             image, notes = dicom.opened(data, what)
         return image, dicom.FORMAT, notes
-    with _decoding(what, unread_kind(data[:HEAD])):
+    with _decoding(what, data[:HEAD]):
         opened = _header(BytesIO(data), what, MAX_PIXELS)
         frames = getattr(opened, "n_frames", 1)  # TIFF has to walk through the file to know
         bits = bits_a_value(opened, data)
         check_planes(opened, what)
+        notes = signed_notes(opened, what)
     if frames > 1 and opened.format != "MPO":  # phones put a second view into a JPEG: nobody's animation
-        notes = (f"{what} has {frames} frames; only the first is used",)
+        notes = (*notes, f"{what} has {frames} frames; only the first is used")
     if bits > 8 and opened.mode not in (*SIXTEEN_BIT, "F"):
         notes = (*notes, f"{what} has {bits} bits a colour; 8 are used (grey pictures keep their 16)")
     kind = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
@@ -69,7 +71,7 @@ def check_header(data: bytes | BinaryIO, most: int = MAX_PIXELS) -> tuple[str, i
     if size == 0:
         raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
     file.seek(0)
-    with _decoding(what, unread_kind(file.read(HEAD))):
+    with _decoding(what, file.read(HEAD)):
         opened = _header(file, what, most)
     return opened.format or "", opened.width, opened.height
 
@@ -84,17 +86,30 @@ def _header(file: BinaryIO, what: str, most: int) -> ImageFile.ImageFile:
 
 def upright(image: Image.Image, what: str = "the picture") -> Image.Image:
     """``image`` decoded, and turned as its EXIF orientation says it is to be seen."""
+    # A TIFF turns itself when it is decoded, and says no more of it. A PNG is not asked before: it decodes itself then,
+    # and what is wrong with it would be said there, and not again.
+    is_turned = image.format == "TIFF" and _lies_sideways(image)
     with _decoding(what):
         image.load()
+    if image.mode in ("P", "PA") and image.palette is None:
+        raise ImageError(f"{what} has colours by number and no palette; get the file again")
     try:
-        with warnings_silenced():
+        with warnings_silenced(), nothing_printed():
             turned = ImageOps.exif_transpose(image)
-            sideways = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+            sideways = is_turned or _lies_sideways(image)
         if sideways and "dpi" in turned.info:
             turned.info["dpi"] = tuple(reversed(turned.info["dpi"]))
         return turned
     except Exception:  # EXIF data is often damaged, and then it orients nothing
         return image.copy()
+
+
+def _lies_sideways(image: Image.Image) -> bool:
+    try:
+        with warnings_silenced():
+            return image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+    except Exception:  # as above
+        return False
 
 
 def file_bytes(source: str | os.PathLike[str]) -> bytes:
@@ -117,16 +132,22 @@ def file_bytes(source: str | os.PathLike[str]) -> bytes:
 
 
 @contextmanager
-def _decoding(what: str, kind: str | None = None) -> Iterator[None]:
-    """Turn everything Pillow says of a bad file, or of one of a ``kind`` that is not read, into one clear error."""
+def _decoding(what: str, head: bytes = b"") -> Iterator[None]:
+    """Turn everything Pillow says of a bad file that begins with ``head`` into one clear error."""
     try:
-        with warnings_silenced():  # half-broken metadata warns; a picture that decodes is good enough
+        # Half-broken metadata warns; a picture that decodes is good enough.
+        with warnings_silenced(), nothing_printed():
             yield
     except (ImageError, MissingExtraError):
         raise
     except UnidentifiedImageError:
-        if kind is not None:
+        if kind := unread_kind(head):
             raise ImageError(f"{what} is {kind}, which is not read; save it as JPEG or PNG") from None
+        if kind := read_kind(head):
+            raise ImageError(
+                f"{what} is {kind}, but damaged or of a sort that is not read (by its bits, numbers or channels); get "
+                "it again, or save it as PNG, or as TIFF of 8 or 16 bits, grey or RGB"
+            ) from None
         raise ImageError(f"{what} is not a picture of a known format; give PNG, JPEG, WebP, TIFF, BMP or GIF") from None
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(

@@ -6,8 +6,8 @@ from PIL import Image, ImageFile
 from deep_protection.errors import ImageError
 from deep_protection.images.pillow import SIXTEEN_BIT
 
-_TIFF_BITS, _TIFF_KIND, _TIFF_PLANES = 258, 262, 284
-_WHITE_IS_ZERO = 0
+_TIFF_BITS, _TIFF_KIND, _TIFF_PLANES, _TIFF_FORMAT = 258, 262, 284, 339
+_WHITE_IS_ZERO, _SIGNED = 0, 2
 _JPEG2000_SIZE, _JPEG2000_DEPTH = b"\xff\x4f\xff\x51", 40
 """Start of a JPEG 2000 codestream with its size segment, and how far behind it the first component's depth lies."""
 _AVIF_DEPTHS = b"pixi"
@@ -36,15 +36,35 @@ def bits_a_value(opened: ImageFile.ImageFile, data: bytes) -> int:
 
 
 def in_full_range(image: Image.Image, opened: ImageFile.ImageFile) -> Image.Image:
-    """A grey TIFF of 12 or 16 bits with 0 for black and 65535 for white, which Pillow leaves as it is kept."""
+    """A grey TIFF of 12 or 16 bits, or of floats, with 0 for black and 65535 or 1 for white: Pillow leaves these as
+    they are kept.
+    """
     tags = getattr(opened, "tag_v2", {})
     bits, is_turned = _most(tags.get(_TIFF_BITS, 16)), tags.get(_TIFF_KIND) == _WHITE_IS_ZERO
-    if opened.format != "TIFF" or image.mode not in SIXTEEN_BIT[:-1] or (bits == 16 and not is_turned):
+    if opened.format != "TIFF" or image.mode not in (*SIXTEEN_BIT[:-1], "F"):
         return image
-    values = np.array(image).astype(np.float64) / (2**bits - 1)
-    made = Image.fromarray((65535 * (1 - values if is_turned else values)).round().clip(0, 65535).astype(np.uint16))
+    if image.mode == "F":
+        if not is_turned:
+            return image
+        made = Image.fromarray(1 - np.array(image))
+    elif bits == 16 and not is_turned:
+        return image
+    else:
+        values = np.array(image).astype(np.float64) / (2**bits - 1)
+        values = 65535 * (1 - values if is_turned else values)
+        made = Image.fromarray(values.round().clip(0, 65535).astype(np.uint16))
     made.info = image.info
     return made
+
+
+def signed_notes(opened: ImageFile.ImageFile, what: str) -> tuple[str, ...]:
+    """What to say of a TIFF of signed values. Raises :class:`ImageError` for 8 bits, whose sign Pillow drops."""
+    tags = getattr(opened, "tag_v2", {})
+    if opened.format != "TIFF" or _SIGNED not in np.ravel(tags.get(_TIFF_FORMAT, 1)):
+        return ()
+    if _most(tags.get(_TIFF_BITS, 8)) <= 8:
+        raise ImageError(f"{what} holds signed values of 8 bits, which cannot be read; save it with unsigned ones")
+    return (f"{what} holds signed values; they are taken as 16-bit ones, of which 65535 is white",)
 
 
 def check_planes(opened: ImageFile.ImageFile, what: str) -> None:

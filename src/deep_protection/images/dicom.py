@@ -46,7 +46,9 @@ def opened(data: bytes, what: str) -> tuple[Image.Image, tuple[str, ...]]:
     pydicom = library()
     dataset = pydicom.dcmread(BytesIO(data), force=True)
     width, height = int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0)
-    if "PixelData" not in dataset or not width or not height:
+    if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
+        raise ImageError(f"{what} is DICOM with pixels of floats, which are not read; save it with whole numbers")
+    if not dataset.get("PixelData") or not width or not height:
         raise ImageError(f"{what} is DICOM without a picture in it; give a file that has pixel data")
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames > 1:
@@ -67,8 +69,11 @@ def opened(data: bytes, what: str) -> tuple[Image.Image, tuple[str, ...]]:
 
 
 def _decoded(pydicom: Any, dataset: Any, what: str) -> NDArray[Any]:
+    # Bits that lie higher than they need, as old files have them: pydicom reads the lowest, whatever HighBit says.
+    lifted = max(0, min(int(dataset.HighBit) + 1, int(dataset.BitsAllocated)) - int(dataset.BitsStored))
+    dataset.BitsStored = int(dataset.BitsStored) + lifted
     try:
-        values: NDArray[Any] = dataset.pixel_array
+        values: NDArray[Any] = dataset.pixel_array >> lifted if lifted else dataset.pixel_array
     except (NotImplementedError, RuntimeError, AttributeError) as error:
         syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
         told = getattr(syntax, "name", "unknown")

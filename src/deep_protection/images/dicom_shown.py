@@ -109,12 +109,20 @@ def _windowed(pixels: Any, dataset: Any, values: Values) -> tuple[Values, float,
 def _without_padding(dataset: Any, stored: NDArray[Any], values: Values) -> Values:
     """The values that are no padding; all of them where that leaves none, or what is padding is not said in numbers."""
     try:
-        one = int(dataset.PixelPaddingValue)
-        other = int(dataset.get("PixelPaddingRangeLimit", one))
+        one = _as_stored(dataset, dataset.PixelPaddingValue)
+        other = _as_stored(dataset, dataset.get("PixelPaddingRangeLimit", one))
     except (AttributeError, TypeError, ValueError):
         return values
     seen = values[(stored < min(one, other)) | (stored > max(one, other))]
     return seen if seen.size else values
+
+
+def _as_stored(dataset: Any, value: Any) -> int:
+    """A padding value with the sign of the pixels: many devices write that of signed ones as an unsigned number."""
+    number, whole = int(value), 1 << int(dataset.BitsAllocated)
+    if int(dataset.PixelRepresentation) == 1:
+        return number - whole if number >= whole // 2 else number
+    return number % whole
 
 
 def _given(dataset: Any, name: str, usual: Any, guessed: list[str]) -> Any:

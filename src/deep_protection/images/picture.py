@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
-from deep_protection.images.alpha import on_white, visible
+from deep_protection.images.alpha import on_paper, visible
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """``pixels`` is ``3×H×W`` float32 RGB in ``[0, 1]``, on the CPU.
+    """``pixels`` is ``3×H×W`` float32 RGB in ``[0, 1]``, on the device of the tensor that they came as, or the CPU.
 
     ``rebuild`` turns restored pixels into the caller's own type, with everything that was kept aside (alpha, colour
     profile, grey, bit depth, layout, device) put back. They have the same shape, or are of a larger picture of the same
@@ -34,5 +34,5 @@ class Picture:
 
     @property
     def on_paper(self) -> Tensor:
-        """``pixels`` as they are seen on white paper."""
-        return self.pixels if self.alpha is None else on_white(self.pixels, self.alpha)
+        """``pixels`` as they are seen on white paper, or on black where all that is seen is pale."""
+        return self.pixels if self.alpha is None else on_paper(self.pixels, self.alpha)

@@ -71,7 +71,7 @@ def to_pillow(pixels: Tensor) -> Image.Image:
 
 def to_rgb(pixels: Tensor) -> NDArray[np.uint8]:
     """``3×H×W`` in ``[0, 1]`` to ``H×W×3`` in 0–255, rounded."""
-    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def to_grey(pixels: Tensor, largest: int) -> NDArray[Any]:
@@ -127,6 +127,8 @@ def _from_sixteen_bit(image: Image.Image, notes: tuple[str, ...]) -> Picture:
             f"integer picture with values {values.min()} to {values.max()}; 16-bit pictures hold 0 to 65535"
         )
     mode, kept = image.mode, _kept(image, "icc_profile")
+    if "transparency" in image.info:
+        notes = (*notes, "one shade of this 16-bit picture is transparent, which is not kept")
 
     def rebuild(pixels: Tensor) -> Image.Image:
         restored = Image.fromarray(to_grey(pixels, 65535))

@@ -17,11 +17,10 @@ from torch import Tensor, nn
 
 from deep_protection.classifiers import Classifier
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
-from deep_protection.detection import Calibration, Detection, calibrate, detect, gather, look
-from deep_protection.detection.detect import ITERATIONS
+from deep_protection.detection import Calibration, Detection, calibrate, detect
 from deep_protection.optional import import_optional
 from deep_protection.protection import straight_through
-from deep_protection.purification import Preset, find_preset, purify
+from deep_protection.restoration import Preset, find_preset, purify
 from deep_protection.seeds import checked_seed
 from deep_protection.stopping import StopRule
 
@@ -183,20 +182,19 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
 
         :param x: Clean pictures.
         :param y: Not used.
-        :param batch_size: Pictures looked at together.
+        :param batch_size: Not used.
         :param nb_epochs: Not used.
         """
-        del y, nb_epochs, kwargs
+        del y, batch_size, nb_epochs, kwargs
         if len(x) < 20:
             raise ValueError(f"A calibration needs at least 20 clean pictures, got {len(x)}.")
-        model, evidence = self._model("calibrated"), []
-        iterations = 0 if self.quick else ITERATIONS
-        for part in self._pixels(x).split(batch_size):
-            pictures = list(part)
-            seen = look(pictures, model, iterations=iterations, seed=self.seed, workers=self.workers)
-            evidence += [gather(*both) for both in zip(pictures, seen, strict=True)]
         self.calibration = calibrate(
-            evidence, classifier="calibrated", iterations=iterations, pictures=f"{len(x)} pictures given to fit"
+            list(self._pixels(x)),
+            self._model("calibrated"),
+            quick=self.quick,
+            description=f"{len(x)} images given to fit",
+            seed=self.seed,
+            workers=self.workers,
         )
 
     def detect(self, x: Floats, batch_size: int = 128, **kwargs: Any) -> tuple[dict[str, Any], NDArray[np.bool_]]:

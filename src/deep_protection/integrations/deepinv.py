@@ -9,11 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deep_protection.errors import ImageError, OptionError
-from deep_protection.fitting import Degradation, FitTask, ProgressCallback, fit_all
+from deep_protection.fitting import FitTask, ForwardOperator, ProgressCallback, fit_all
 from deep_protection.optional import import_optional
-from deep_protection.purification import Preset, find_device
-from deep_protection.restoration import DENOISE, INPAINT, UPSCALE, with_fits
-from deep_protection.seeds import checked_seed, picture_seed
+from deep_protection.restoration import DENOISE, INPAINT, UPSCALE, Preset, find_device, with_fits
+from deep_protection.seeds import checked_seed, image_seed
 from deep_protection.stopping import CLOSER, StopRule
 
 _models = import_optional("deepinv.models", needed_for="DeepPriorReconstructor", extra="deepinv")
@@ -76,14 +75,14 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
                     yield FitTask(
                         target=target,
                         recipe=preset.recipe,
-                        rule=preset.rule(stop).for_picture(0),
-                        seed=picture_seed(run_seed, target, number),
+                        rule=preset.rule(stop).for_image(0),
+                        seed=image_seed(run_seed, target, number),
                         device=device,
-                        degradation=degradation,
+                        operator=degradation,
                         share=1 / preset.fits,
                     )
 
-        fitted = fit_all(tasks(), pictures_total=len(seen), workers=self.workers, progress=self.progress)
+        fitted = fit_all(tasks(), images_total=len(seen), workers=self.workers, progress=self.progress)
         pictures = []
         for preset, _, _ in kinds:
             fits = with_fits(preset, self.fits).fits
@@ -115,7 +114,7 @@ def _consistent(made: Tensor, y: Tensor, physics: Any) -> Tensor:
     return torch.cat([one + physics.A_dagger(seen - physics.A(one)) for one, seen in each]).clamp(0, 1)
 
 
-class _Measured(Degradation):
+class _Measured(ForwardOperator):
     """What deepinv's physics see of a picture; grey ones see the mean of the three channels that are drawn."""
 
     def __init__(self, operator: Any, whole: Sequence[int], grey: bool) -> None:
@@ -126,11 +125,11 @@ class _Measured(Degradation):
         seen: Tensor = self.operator(given)
         return seen.expand(-1, 3, -1, -1) if self.grey else seen
 
-    def guess(self, seen: Tensor) -> Tensor:
+    def initial_estimate(self, seen: Tensor) -> Tensor:
         return F.interpolate(seen[None], size=self.whole, mode="bicubic", align_corners=False)[0].clamp(0, 1)
 
 
-_Kind = tuple[Preset, Degradation | None, float | None]
+_Kind = tuple[Preset, ForwardOperator | None, float | None]
 """Settings, what lies between picture and measurement, and the standard deviation of the latter's noise if known."""
 
 

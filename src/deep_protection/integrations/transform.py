@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from deep_protection.protection import straight_through
-from deep_protection.purification import Preset, find_preset, purify
+from deep_protection.restoration import Preset, find_preset, purify
 from deep_protection.seeds import checked_seed
 from deep_protection.stopping import StopRule
 

@@ -1,8 +1,9 @@
 """Text out of a map: where it is, what it says, and the map without it."""
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -11,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from deep_protection.errors import CancelledError
-from deep_protection.fitting import ProgressCallback, Recipe
-from deep_protection.images import Picture, take_picture, to_pillow
+from deep_protection.fitting import Recipe
+from deep_protection.images import Picture, read_image, take_picture
 from deep_protection.images.pillow import to_rgb
 from deep_protection.maps.legibility import dark_ink
 from deep_protection.maps.lettering import Ink, darker
@@ -21,8 +22,8 @@ from deep_protection.maps.reader import Reader
 from deep_protection.maps.residual import deep_image_residual
 from deep_protection.maps.window import Window, tile_of
 from deep_protection.maps.words import Word, covers, letters_of
-from deep_protection.purification import Preset, purify_each, with_holes
-from deep_protection.purification.tiles import cut
+from deep_protection.restoration import FitKeywords, FitOptions, Preset, purify_each, with_holes
+from deep_protection.restoration.tiles import Patches, Tile, cut_tiles
 from deep_protection.stopping import StopRule
 
 WINDOW, OVERLAP = 960, 240
@@ -30,7 +31,7 @@ WINDOW, OVERLAP = 960, 240
 and a word shorter than the overlap is whole in one of them."""
 WITHOUT_TEXT = Preset(
     name="without-text",
-    recipe=Recipe(generator="fast", precision="bfloat16", averaging=0.95, checkpoint_every=25),
+    recipe=Recipe(generator="fast", precision="bfloat16", ema_decay=0.95, checkpoint_every=25),
     stop="fixed:40",
 )
 
@@ -66,12 +67,8 @@ def extract_text(
     *,
     ocr: bool = True,
     stop: str | StopRule | None = None,
-    seed: int = 0,
-    device: str | torch.device = "auto",
-    workers: int | None = None,
-    progress: ProgressCallback | None = None,
     on_window: Callable[[int, int], None] = lambda *_: None,
-    is_cancelled: Callable[[], bool] = lambda: False,
+    **options: Unpack[FitKeywords],
 ) -> ExtractedText:
     """Separate the lettering of a map from the rest, and read it.
 
@@ -79,30 +76,29 @@ def extract_text(
         image: a path, bytes, Pillow image, array or tensor, as for :func:`deep_protection.purify`.
         ocr: whether to read words; without, only the layer and the map are made, and all lettering is painted over.
         stop: when to end the fit whose residual is taken; None takes the rule of its own.
-        seed: as for :func:`deep_protection.purify`, and so are the others that follow.
-        device: where the fit runs.
-        workers: tiles fitted at once on the CPU.
-        progress: called while the residual is made.
         on_window: called after every window of the sheet, with how many are done and how many there are.
-        is_cancelled: asked at every iteration and before every window that is read.
+        options: ``seed``, ``device``, ``seconds``, ``workers``, ``progress`` and ``is_cancelled``:
+            :class:`deep_protection.FitOptions`. Progress is that of the residual; each fit has so many seconds; reading
+            can be cancelled too.
 
     Raises:
         ImageError: the picture cannot be used. MissingExtraError: the extra ``ocr`` is not installed.
     """
+    given = FitOptions(**options)
     opencv()
     reader = Reader() if ocr else None
-    picture = take_picture(image)
-    paper = picture.on_paper  # what is drawn on transparent ground is read as on paper
-    settings: dict[str, Any] = {"seed": seed, "device": device, "workers": workers, "is_cancelled": is_cancelled}
-    residual = deep_image_residual(paper, stop=stop, progress=progress, **settings)
-    ink = dark_ink(residual).numpy()
-    del residual
+    if isinstance(image, str | os.PathLike):
+        image = read_image(image)[0]  # once: it may be a pipe
+    # A sheet's pixels as floats take gigabytes. They are made twice rather than kept while it is read.
+    paper = _on_cpu(take_picture(image)).on_paper  # what is drawn on transparent ground is read as on paper
+    ink = dark_ink(deep_image_residual(paper, stop=stop, **options)).numpy()
     sheet = to_rgb(paper)
+    del paper
     letters = np.zeros(ink.shape, np.float32)
     words: list[Word] = []
-    tiles = cut(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
+    tiles = cut_tiles(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
     for number, tile in enumerate(tiles):
-        if is_cancelled():
+        if given.is_cancelled():
             raise CancelledError("reading was cancelled")
         window = Window.of(tile, sheet, ink)
         for shown in window.layers:
@@ -111,12 +107,20 @@ def extract_text(
             words = merged(words, window.words(reader))
         on_window(number + 1, len(tiles))
     words.sort(key=lambda word: (word.box[1], word.box[0]))
+    del ink, reader
+    text_layer = _as_layer(sheet, letters)
+    picture = _on_cpu(take_picture(image))
+    known = _known(picture, letters, words if ocr else None)
+    del letters
     return ExtractedText(
-        words,
-        _as_layer(sheet, letters),
-        _without(picture, letters, words if ocr else None, settings),
-        to_pillow(paper),
+        words, text_layer, _without(picture, known, replace(given, progress=None)), Image.fromarray(sheet)
     )
+
+
+def _on_cpu(picture: Picture) -> Picture:
+    """OpenCV and the reader know no other place; ``rebuild`` brings a tensor back to its own."""
+    alpha = None if picture.alpha is None else picture.alpha.cpu()
+    return replace(picture, pixels=picture.pixels.cpu(), alpha=alpha)
 
 
 def merged(words: list[Word], more: list[Word]) -> list[Word]:
@@ -139,8 +143,8 @@ def _as_layer(sheet: NDArray[np.uint8], letters: Ink) -> Image.Image:
     return Image.fromarray(np.concatenate([sheet, opacity], axis=2))
 
 
-def _without(picture: Picture, letters: Ink, words: list[Word] | None, settings: dict[str, Any]) -> Any:
-    """The sheet with what is dark in the words' places painted over by the prior; without words, with all lettering."""
+def _known(picture: Picture, letters: Ink, words: list[Word] | None) -> Tensor:
+    """``H×W``: false where the sheet is dark in the words' places; without words, where there is lettering."""
     cv2 = opencv()
     if words is None:
         mask = (letters > 0.1).astype(np.uint8)
@@ -149,12 +153,28 @@ def _without(picture: Picture, letters: Ink, words: list[Word] | None, settings:
         for word in words:
             cv2.fillPoly(mask, [np.round(np.array(word.corners)).astype(np.int32)], 1)
         mask &= darker(1 - picture.on_paper.amax(dim=0).numpy()).astype(np.uint8)
-    known = torch.from_numpy(cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0)
-    if bool(known.all()):
+    return torch.from_numpy(cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0)
+
+
+def _without(picture: Picture, known: Tensor, options: FitOptions) -> Any:
+    """The sheet with what is not known painted over by the prior.
+
+    Only tiles with something to paint are fitted, each as a picture of its own, and only what is painted is kept.
+    """
+    height, width = known.shape
+    cuts = cut_tiles(height, width, WITHOUT_TEXT.tile, WITHOUT_TEXT.overlap)
+    tiles = [tile for tile in cuts if not bool(tile.of(known).all())]
+    if not tiles:
         return picture.rebuild(picture.pixels)
+    # One tile alone is taken as it is: weights are not to round it.
+    paper, painted = picture.on_paper, Patches(~known, WITHOUT_TEXT.overlap if len(cuts) > 1 else 1)
 
-    def rebuild(pixels: Tensor) -> Any:
-        return picture.rebuild(torch.where(known, picture.pixels, pixels))
+    def holed(tile: Tile) -> Picture:
+        return with_holes(Picture(tile.of(paper), lambda pixels: pixels), tile.of(known))
 
-    holed = with_holes(Picture(picture.on_paper, rebuild), known)
-    return next(purify_each([holed], total=1, preset=WITHOUT_TEXT, **settings)).image
+    drawn = purify_each((holed(tile) for tile in tiles), len(tiles), WITHOUT_TEXT, WITHOUT_TEXT.rule(), options)
+    for tile, result in zip(tiles, drawn, strict=True):
+        painted.add(tile, result.image)
+    pixels = picture.pixels.clone()
+    pixels[:, ~known] = painted.finish()
+    return picture.rebuild(pixels)

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from deep_protection.stopping import Trajectory
-from deep_protection.stopping.patient import Patient
+from deep_protection.stopping.early_stopping import EarlyStopping
 
 BINS = 256
 
 
-class Legibility(Patient):
+class Legibility(EarlyStopping):
     """Take the residual whose ink stands out best from its paper; end when it has not stood out better for a while.
 
     Measured by Otsu's separability (1979, https://doi.org/10.1109/TSMC.1979.4310076): the share of the ink's variance
@@ -23,7 +23,7 @@ class Legibility(Patient):
     minimum_of: ClassVar[str] = "ink that no threshold parts from paper"
 
     def __init__(self, *, limit: int = 60, patience: int | None = 10) -> None:
-        super().__init__(limit=limit, patience=patience)
+        super().__init__(max_iterations=limit, patience=patience)
 
     def measure(self, trajectory: Trajectory) -> float:
         return 1 - separability(dark_ink(trajectory.target - trajectory.latest_output))
@@ -35,7 +35,7 @@ def dark_ink(residual: Tensor) -> Tensor:
     Coloured ink is light in at least one channel, as brown contours are in red and water is in blue; what is dark in
     all three is black, the colour of lettering.
     """
-    return (-residual).amin(dim=0).clamp(min=0)
+    return residual.amax(dim=0).neg_().clamp_(min=0)
 
 
 def separability(values: Tensor) -> float:

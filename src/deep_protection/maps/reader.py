@@ -18,6 +18,12 @@ LONGEST = 40
 until nothing is left of its height. Dashed lines are chains of that kind."""
 
 
+NARROW, BROADER = 8, 4
+"""Longer side over shorter one of a picture beyond which it is shown on paper, and what that is then. The engine
+enlarges the shorter side to hundreds of pixels, whatever becomes of the longer one: ten pixels wide and a thousand high
+took gigabytes."""
+
+
 STEEP = 1.5
 """Height of a box over its width from which on the engine reads it from above."""
 
@@ -67,11 +73,12 @@ class Reader:
 
     def _lines(self, picture: NDArray[np.uint8], *, turning: bool) -> list[Line]:
         """With ``turning``, lines that the engine takes to stand on their head are read from the other end."""
-        found = self._engine(picture[..., ::-1], use_det=True, use_cls=turning, use_rec=True)
+        shown, offset = _broad(picture)
+        found = self._engine(shown[..., ::-1], use_det=True, use_cls=turning, use_rec=True)
         if found.boxes is None:
             return []
         return [
-            Line(text, np.asarray(corners, np.float64), float(confidence))
+            Line(text, np.asarray(corners, np.float64) - offset, float(confidence))
             for corners, text, confidence in zip(found.boxes, found.txts, found.scores, strict=True)
         ]
 
@@ -89,6 +96,19 @@ def _is_steep(corners: Points) -> bool:
     return bool(max(sides[1], sides[3]) >= STEEP * max(sides[0], sides[2]))
 
 
+def _broad(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """A narrow picture in the middle of paper of its own colour, and where there; others as they are."""
+    height, width = picture.shape[:2]
+    if max(height, width) <= NARROW * min(height, width):
+        return picture, (0, 0)
+    least = -(-max(height, width) // BROADER)
+    size = (max(height, least), max(width, least))
+    shown = np.broadcast_to(_paper(picture), (*size, 3)).copy()
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    shown[top : top + height, left : left + width] = picture
+    return shown, (left, top)
+
+
 def _shown(picture: NDArray[np.uint8], turned: float, stretched: float) -> tuple[NDArray[np.uint8], Points]:
     """The picture as it is shown, on paper of its own colour, and the ``2×3`` map from there back."""
     if turned == 0 and stretched == 1:
@@ -100,12 +120,17 @@ def _shown(picture: NDArray[np.uint8], turned: float, stretched: float) -> tuple
     size = np.ceil(np.ptp(corners, axis=0)).astype(int)
     inverse = np.linalg.inv(forth)
     back = np.column_stack([inverse, inverse @ corners.min(axis=0)])
-    paper = tuple(int(value) for value in np.median(picture.reshape(-1, 3), axis=0))
     shown = Image.fromarray(picture).transform(
         (int(size[0]), int(size[1])),
         Image.Transform.AFFINE,
         tuple(back.ravel()),
         Image.Resampling.BICUBIC,
-        fillcolor=paper,
+        fillcolor=tuple(_paper(picture).tolist()),
     )
     return np.asarray(shown), back
+
+
+def _paper(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The colour of most of a picture, ``3`` values."""
+    middle: NDArray[np.uint8] = np.median(picture.reshape(-1, 3), axis=0).astype(np.uint8)
+    return middle

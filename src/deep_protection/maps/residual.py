@@ -4,22 +4,21 @@ Deep Image Prior draws what is large and smooth first (Ulyanov et al. 2018, arXi
 after a few iterations is what is small and sharp: lettering, and the thin lines around it.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import Unpack
 
-import torch
 from torch import Tensor
 
-from deep_protection.fitting import ProgressCallback, Recipe
+from deep_protection.fitting import Recipe
+from deep_protection.images import Picture
 from deep_protection.maps.legibility import Legibility
-from deep_protection.purification import Preset, purify
+from deep_protection.restoration import FitKeywords, FitOptions, Preset, purify_each
 from deep_protection.stopping import StopRule
 
 RESIDUAL = Preset(
     name="residual",
     recipe=Recipe(generator="fast", precision="bfloat16", checkpoint_every=5),
     stop="fixed:5",
-    longest=60,
+    max_iterations=60,
     tile=640,
 )
 """Ended by :class:`Legibility` unless another rule is given. No average of outputs and no detail brought back: the
@@ -30,26 +29,19 @@ def deep_image_residual(
     pixels: Tensor,
     *,
     stop: str | StopRule | None = None,
-    seed: int = 0,
-    device: str | torch.device = "auto",
-    workers: int | None = None,
-    progress: ProgressCallback | None = None,
-    is_cancelled: Callable[[], bool] = lambda: False,
+    **options: Unpack[FitKeywords],
 ) -> Tensor:
     """``3×H×W`` pixels in ``[0, 1]`` less what a generator has drawn of them: ``3×H×W`` in ``[-1, 1]``.
 
     ``stop`` is :class:`Legibility` for None. Dark lettering on light paper is negative. Large pictures are fitted in
-    overlapping tiles without seams.
+    overlapping tiles without seams. ``options`` are those of :class:`deep_protection.FitOptions`.
     """
-    drawn: Any = purify(
-        pixels,
-        preset=RESIDUAL,
-        stop=Legibility() if stop is None else stop,
-        seed=seed,
-        device=device,
-        workers=workers,
-        progress=progress,
-        is_cancelled=is_cancelled,
+    (result,) = purify_each(
+        [Picture(pixels, lambda drawn: drawn)],  # as it is: it is not copied on the way in, and large
+        1,
+        RESIDUAL,
+        RESIDUAL.rule(Legibility() if stop is None else stop),
+        FitOptions(**options),
     )
-    residual: Tensor = pixels - drawn
+    residual: Tensor = result.image.neg_().add_(pixels)
     return residual

@@ -13,7 +13,7 @@ from deep_protection.maps.lettering import ENLARGED, Ink, Mask, Sizes, darker, e
 from deep_protection.maps.library import opencv
 from deep_protection.maps.reader import Line, Points, Reader
 from deep_protection.maps.words import Word, agreed, letters_of, together, words_in
-from deep_protection.purification.tiles import Tile
+from deep_protection.restoration.tiles import Tile
 
 TURNS = ((0.0, 1.0), (0.0, 1.7), (-25.0, 1.4), (25.0, 1.4), (-80.0, 1.4), (80.0, 1.4))
 """How a text layer is shown to the reader: degrees, and times its height."""

@@ -1,16 +1,31 @@
-"""Deep Image Prior's other uses: pictures that are noisy, compressed too far, too small, or have holes."""
+"""Images in, restored images out: attacked, noisy, compressed too far, too small, or with holes."""
 
+from deep_protection.fitting import find_device as find_device
+from deep_protection.restoration._purify import ImageLike as ImageLike
+from deep_protection.restoration._purify import purify as purify
+from deep_protection.restoration._purify import purify_batch as purify_batch
+from deep_protection.restoration._purify import purify_each as purify_each
+from deep_protection.restoration.mask import missing_pixels as missing_pixels
+from deep_protection.restoration.observation import Observation as Observation
+from deep_protection.restoration.observation import back_project as back_project
+from deep_protection.restoration.observation import check_factor as check_factor
+from deep_protection.restoration.observation import enlargeable as enlargeable
+from deep_protection.restoration.observation import factor_of as factor_of
+from deep_protection.restoration.observation import with_holes as with_holes
+from deep_protection.restoration.observation import with_missing as with_missing
+from deep_protection.restoration.options import FitKeywords as FitKeywords
+from deep_protection.restoration.options import FitOptions as FitOptions
 from deep_protection.restoration.presets import DEJPEG as DEJPEG
 from deep_protection.restoration.presets import DENOISE as DENOISE
 from deep_protection.restoration.presets import INPAINT as INPAINT
+from deep_protection.restoration.presets import PRESETS as PRESETS
 from deep_protection.restoration.presets import UPSCALE as UPSCALE
+from deep_protection.restoration.presets import Preset as Preset
+from deep_protection.restoration.presets import find_preset as find_preset
 from deep_protection.restoration.presets import with_fits as with_fits
-from deep_protection.restoration.restore import dejpeg as dejpeg
-from deep_protection.restoration.restore import denoise as denoise
-from deep_protection.restoration.restore import inpaint as inpaint
-from deep_protection.restoration.restore import missing_pixels as missing_pixels
-from deep_protection.restoration.restore import stop_for as stop_for
-from deep_protection.restoration.restore import with_missing as with_missing
-from deep_protection.restoration.upscale import check_factor as check_factor
-from deep_protection.restoration.upscale import enlargeable as enlargeable
-from deep_protection.restoration.upscale import upscale as upscale
+from deep_protection.restoration.result import Purified as Purified
+from deep_protection.restoration.tasks import dejpeg as dejpeg
+from deep_protection.restoration.tasks import denoise as denoise
+from deep_protection.restoration.tasks import inpaint as inpaint
+from deep_protection.restoration.tasks import stop_for as stop_for
+from deep_protection.restoration.tasks import upscale as upscale

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-import httpx
+import httpx2
 
 from deep_protection.classifiers.retry_after import retry_after
 from deep_protection.errors import DeepProtectionError, OptionError
@@ -30,17 +30,17 @@ class Client:
     Args:
         url: where the service listens.
         token: what it was started with, if it was.
-        patience: seconds to go on trying when the service is busy, or cannot be reached after a job was accepted.
+        retry_timeout: seconds to go on trying when the service is busy, or cannot be reached after a job was accepted.
     """
 
     def __init__(
-        self, url: str = "http://127.0.0.1:8000", *, token: str | None = None, patience: float = 300.0
+        self, url: str = "http://127.0.0.1:8000", *, token: str | None = None, retry_timeout: float = 300.0
     ) -> None:
         if not url.startswith(("http://", "https://")):
             raise OptionError(f"{url} is no address of a service; give one as http://127.0.0.1:8000")
-        self.patience = patience
+        self.retry_timeout = retry_timeout
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=60.0, trust_env=False)
+        self._http = httpx2.Client(base_url=url, headers=headers, timeout=60.0, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -60,11 +60,11 @@ class Client:
         """Send a picture and give the job. A full queue is waited for."""
         files = {"image": ("image", image)} | ({} if mask is None else {"mask": ("mask", mask)})
         fields = {name: _text(value) for name, value in options.items() if value is not None}
-        end = time.monotonic() + self.patience
+        end = time.monotonic() + self.retry_timeout
         while True:
             try:
                 answer = self._http.post(f"/v1/{kind}", files=files, data=fields)
-            except httpx.TransportError as error:
+            except httpx2.TransportError as error:
                 raise ServiceError(f"the service cannot be reached ({error}); is it running?", "unreachable") from None
             if _is_busy(answer) and time.monotonic() < end:
                 _pause(answer, end)
@@ -107,24 +107,20 @@ class Client:
             if answer.is_error:
                 answer.read()
             _checked(answer)
-            event = "message"
-            for line in answer.iter_lines():
-                if line.startswith("event: "):
-                    event = line.removeprefix("event: ")
-                elif line.startswith("data: "):
-                    yield event, line.removeprefix("data: ")
+            for event in httpx2.EventSource(answer):
+                yield event.event, event.data
 
     def remove(self, job: str | Mapping[str, Any]) -> None:
         """Cancel a job that has not ended; delete one that has."""
         _checked(self._http.delete(f"/v1/jobs/{_id(job)}"))
 
-    def _read(self, path: str) -> httpx.Response:
+    def _read(self, path: str) -> httpx2.Response:
         """Reading changes nothing, so it is tried again while the service starts anew."""
-        end = time.monotonic() + self.patience
+        end = time.monotonic() + self.retry_timeout
         while True:
             try:
                 answer = self._http.get(path)
-            except httpx.TransportError as error:
+            except httpx2.TransportError as error:
                 if time.monotonic() >= end:
                     raise ServiceError(f"the service cannot be reached ({error})", "unreachable") from None
                 time.sleep(0.5)
@@ -134,12 +130,12 @@ class Client:
                 _pause(answer, end)
 
 
-def _is_busy(answer: httpx.Response) -> bool:
+def _is_busy(answer: httpx2.Response) -> bool:
     """Whether to ask again. One with a job's address tells what became of the job: it was accepted."""
     return answer.status_code in (429, 503) and "location" not in answer.headers
 
 
-def _pause(answer: httpx.Response, end: float) -> None:
+def _pause(answer: httpx2.Response, end: float) -> None:
     """For as long as the service asks, but not beyond ``end``, and never so short that it is pestered."""
     asked = retry_after(answer.headers.get("retry-after"))
     time.sleep(max(SHORTEST_PAUSE, min(1.0 if asked is None else asked, end - time.monotonic())))
@@ -153,7 +149,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _checked(answer: httpx.Response) -> httpx.Response:
+def _checked(answer: httpx2.Response) -> httpx2.Response:
     if answer.is_success:
         return answer
     try:

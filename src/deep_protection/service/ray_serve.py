@@ -5,6 +5,7 @@
 them to replicas, whose number follows the load.
 """
 
+import asyncio
 import os
 import secrets
 import tempfile
@@ -21,20 +22,20 @@ from starlette.responses import JSONResponse, Response
 
 from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.quiet import importing_quietly
-from deep_protection.service import problems
-from deep_protection.service.arriving import landing
-from deep_protection.service.described import described
-from deep_protection.service.job import Job
-from deep_protection.service.jobs import MOST_DEATHS
-from deep_protection.service.kinds import KINDS, Kind, offered
-from deep_protection.service.limits import upload_places
+from deep_protection.service.api.errors import install_error_handlers
+from deep_protection.service.api.openapi import openapi_extra
+from deep_protection.service.api.security import SecurityMiddleware
+from deep_protection.service.api.submission import asks_for_picture, client_of, picture, read_request, status_of
+from deep_protection.service.api.uploads import upload_folder
+from deep_protection.service.errors import Problem
+from deep_protection.service.jobs.admission import upload_limit
+from deep_protection.service.jobs.dispatch import MAX_WORKER_DEATHS
+from deep_protection.service.jobs.job import Job
+from deep_protection.service.jobs.job_types import JOB_TYPES, JobType, offered
+from deep_protection.service.jobs.worker_process import TOKEN_VARIABLE
 from deep_protection.service.metrics import Metrics
-from deep_protection.service.problems import Problem
-from deep_protection.service.replica import Ended, Replica
-from deep_protection.service.security import Guard
 from deep_protection.service.settings import Settings
-from deep_protection.service.submitting import asks_for_picture, client_of, picture, status_of, taken
-from deep_protection.service.workers import TOKEN_VARIABLE
+from deep_protection.service.workers.replica import Ended, Replica
 
 OFFERED = ("protect", "detect", "classify")
 RETRY_SECONDS = 5
@@ -153,19 +154,19 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    problems.install(app)
-    kinds, uploads = offered(settings), upload_places(settings.max_uploads)
+    install_error_handlers(app)
+    kinds, uploads = offered(settings), upload_limit(settings.max_uploads)
 
-    def answering(kind: Kind) -> Callable[[Request], Awaitable[Response]]:
+    def answering(kind: JobType) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             if kind.name not in kinds:
                 raise Problem(404, f"{kind.name} is not offered here; {kind.lacking}", code="not_offered")
             created = time.time()
             with uploads.one_of(client_of(request, settings)):
                 try:
-                    async with landing(Path(tempfile.gettempdir())) as place:
-                        options, paths = await taken(request, kind, settings, place)
-                        inputs = {name: path.read_bytes() for name, path in paths.items()}
+                    async with upload_folder(Path(tempfile.gettempdir())) as place:
+                        options, paths = await read_request(request, kind, settings, place)
+                        inputs = {name: await asyncio.to_thread(path.read_bytes) for name, path in paths.items()}
                 except OSError:
                     message = "the disk of this front is full, or refuses; try again later"
                     raise Problem(503, message, code="storage", retry_after=RETRY_SECONDS) from None
@@ -174,14 +175,14 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
 
         return answer
 
-    for kind in (KINDS[name] for name in OFFERED):
+    for kind in (JOB_TYPES[name] for name in OFFERED):
         app.add_api_route(
             f"/v1/{kind.name}",
             answering(kind),
             methods=["POST"],
             name=kind.name,
             summary=(kind.options.__doc__ or "").strip(),
-            openapi_extra=described(kind),
+            openapi_extra=openapi_extra(kind),
         )
 
     @app.get("/healthz")
@@ -189,11 +190,11 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
         """A front answers."""
         return {"status": "ok"}
 
-    app.add_middleware(Guard, settings=settings, metrics=Metrics())
+    app.add_middleware(SecurityMiddleware, settings=settings, metrics=Metrics())
     return app
 
 
-def _answer(request: Request, kind: Kind, created: float, asked: dict[str, Any], made: Ended) -> Response:
+def _answer(request: Request, kind: JobType, created: float, asked: dict[str, Any], made: Ended) -> Response:
     """A job's document as at its end, with the pictures in it; or the picture, for who wants that."""
     job = Job(
         id=secrets.token_hex(16),
@@ -220,9 +221,9 @@ def over(handle: Any) -> Fit:
     from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
     async def fit(kind: str, options: dict[str, Any], inputs: dict[str, bytes]) -> Ended:
-        for _ in range(MOST_DEATHS):
+        for _ in range(MAX_WORKER_DEATHS):
             try:
-                ended: Ended = await handle.make.remote(kind, options, inputs)
+                ended: Ended = await handle.run.remote(kind, options, inputs)
             except RayActorError:
                 continue
             except BackPressureError:

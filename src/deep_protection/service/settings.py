@@ -41,7 +41,7 @@ class Settings:
     """For the headers of a request to arrive after the connection was made."""
     budget: float = 600.0
     """Fitting time of a job; it ends there with what it has. A job that goes on for as long again is killed."""
-    keep: float = 24 * 3600.0
+    retention: float = 24 * 3600.0
     """How long results are kept."""
     attacks: bool | None = None
     """Whether attacks on the classifier are offered; None: only where the service listens to this machine alone."""
@@ -62,7 +62,7 @@ class Settings:
         for name in ("queue", "max_bytes", "max_pixels", "max_uploads"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("body_seconds", "header_seconds", "budget", "keep"):
+        for name in ("body_seconds", "header_seconds", "budget", "retention"):
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name} must be positive, got {getattr(self, name)}")
         for name in ("workers", "batch"):
@@ -85,6 +85,6 @@ class Settings:
         return self.is_local if self.attacks is None else self.attacks
 
 
-def share_of_one(places: int) -> int:
+def max_per_client(places: int) -> int:
     """How many of so many places a single client may hold, so that another still finds one."""
     return max(1, places * 3 // 4)

@@ -4,6 +4,7 @@ from deep_protection.stopping.agreement import Agreement as Agreement
 from deep_protection.stopping.auto import Auto as Auto
 from deep_protection.stopping.companions import COMPANIONS as COMPANIONS
 from deep_protection.stopping.discrepancy import Discrepancy as Discrepancy
+from deep_protection.stopping.early_stopping import EarlyStopping as EarlyStopping
 from deep_protection.stopping.fixed import Fixed as Fixed
 from deep_protection.stopping.noise_level import CLOSER as CLOSER
 from deep_protection.stopping.noise_level import NoiseLevel as NoiseLevel
@@ -11,7 +12,6 @@ from deep_protection.stopping.noise_level import noise_deviation as noise_deviat
 from deep_protection.stopping.oracle import Oracle as Oracle
 from deep_protection.stopping.parse import STOP_RULES as STOP_RULES
 from deep_protection.stopping.parse import parse_stop as parse_stop
-from deep_protection.stopping.patient import Patient as Patient
 from deep_protection.stopping.replay import replay as replay
 from deep_protection.stopping.rule import Decision as Decision
 from deep_protection.stopping.rule import StopRule as StopRule

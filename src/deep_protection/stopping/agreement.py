@@ -1,13 +1,13 @@
-"""Two fits that differ in nothing but their seeds: they agree on the picture, and part over the noise."""
+"""Two fits that differ in nothing but their seeds: they agree on the image, and part over the noise."""
 
 from typing import ClassVar
 
 from deep_protection.stopping.companions import RESEEDED
-from deep_protection.stopping.patient import Patient
+from deep_protection.stopping.early_stopping import EarlyStopping
 from deep_protection.stopping.trajectory import Trajectory
 
 
-class Agreement(Patient):
+class Agreement(EarlyStopping):
     """``agreement``: mean squared distance between the outputs of two fits with different seeds. Takes two fits."""
 
     name: ClassVar[str] = "agreement"

@@ -16,7 +16,7 @@ NOISIER = "noisier"
 
 
 def known_noise(target: Tensor) -> Tensor:
-    """±``NOISE`` at every value of a picture, always the same for one shape."""
+    """±``NOISE`` at every value of an image, always the same for one shape."""
     draws = torch.rand(target.shape, dtype=torch.float32, device="cpu", generator=torch.Generator("cpu").manual_seed(0))
     return (NOISE * (2 * (draws > 0.5).to(target.dtype) - 1)).to(target.device)
 
@@ -34,7 +34,7 @@ class Companion:
     """How a second fit differs from the one that counts."""
 
     make: Callable[[Tensor, int], tuple[Tensor, int]]
-    """Its picture and seed, from those of the fit that counts."""
+    """Its image and seed, from those of the fit that counts."""
     brings_back_detail: bool
     """Whether its outputs are finished as the others are. Noise that is known would come back with the detail."""
 

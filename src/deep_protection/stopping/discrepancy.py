@@ -15,12 +15,12 @@ class Discrepancy(StopRule):
 
     name: ClassVar[str] = "discrepancy"
 
-    def __init__(self, *, limit: int, level: float = 31.0) -> None:
-        if limit < 1 or not level > 0:
+    def __init__(self, *, max_iterations: int, level: float = 31.0) -> None:
+        if max_iterations < 1 or not level > 0:
             raise OptionError(
-                f"discrepancy needs a level in dB above 0 and a limit of at least 1, got {level}, {limit}"
+                f"discrepancy needs a level in dB above 0 and at least 1 iteration, got {level} and {max_iterations}"
             )
-        self.limit, self.level = limit, level
+        self.max_iterations, self.level = max_iterations, level
 
     def decide(self, trajectory: Trajectory) -> Decision:
         now = trajectory[-1]

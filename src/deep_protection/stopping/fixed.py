@@ -15,11 +15,13 @@ class Fixed(StopRule):
     def __init__(self, iterations: int) -> None:
         if iterations < 1:
             raise OptionError(f"fixed:{iterations} is not a number of iterations; give at least 1, as in fixed:200")
-        self.limit = iterations
+        self.max_iterations = iterations
 
     def decide(self, trajectory: Trajectory) -> Decision:
         done = trajectory[-1].iteration
-        return Decision(done >= self.limit, len(trajectory) - 1, f"fixed count of {self.limit} iterations reached")
+        return Decision(
+            done >= self.max_iterations, len(trajectory) - 1, f"fixed count of {self.max_iterations} iterations reached"
+        )
 
     def __repr__(self) -> str:
-        return f"fixed:{self.limit}"
+        return f"fixed:{self.max_iterations}"

@@ -19,25 +19,27 @@ class Oracle(StopRule):
     This is the poster's "automatic termination". If it never happens, the last checkpoint is taken.
 
     ``classifier`` maps ``1×3×H×W`` pixels in ``[0, 1]`` to ``1×classes`` logits; ``labels`` holds the true class index
-    of each picture of the call, in order.
+    of each image of the call, in order.
     """
 
     name: ClassVar[str] = "oracle"
     asks_classifier: ClassVar[bool] = True
 
     def __init__(
-        self, classifier: Callable[[Tensor], Any], labels: Sequence[int], *, k: int = 5, limit: int = 3000
+        self, classifier: Callable[[Tensor], Any], labels: Sequence[int], *, k: int = 5, max_iterations: int = 3000
     ) -> None:
-        if k < 1 or limit < 1:
-            raise OptionError(f"the oracle needs k and limit of at least 1, got k={k}, limit={limit}")
+        if k < 1 or max_iterations < 1:
+            raise OptionError(
+                f"the oracle needs k and max_iterations of at least 1, got k={k}, max_iterations={max_iterations}"
+            )
         if isinstance(labels, int | str):
-            raise OptionError(f"the oracle needs the labels of all pictures in a list, got {labels!r}")
-        self.classifier, self.labels, self.k, self.limit = classifier, list(labels), k, limit
+            raise OptionError(f"the oracle needs the labels of all images in a list, got {labels!r}")
+        self.classifier, self.labels, self.k, self.max_iterations = classifier, list(labels), k, max_iterations
         self.label: int | None = None
 
-    def for_picture(self, index: int) -> "Oracle":
+    def for_image(self, index: int) -> "Oracle":
         if not 0 <= index < len(self.labels):
-            raise OptionError(f"the oracle was given {len(self.labels)} labels but asked for picture {index + 1}")
+            raise OptionError(f"the oracle was given {len(self.labels)} labels but asked for image {index + 1}")
         rule = copy.copy(self)
         rule.label = self.labels[index]
         return rule
@@ -52,7 +54,7 @@ class Oracle(StopRule):
             reason = f"oracle: true class in the top {self.k} at iteration {newest}"
         else:
             reason = f"oracle: true class not in the top {self.k} within {newest} iterations"
-        return Decision(found or newest >= self.limit, len(trajectory) - 1, reason)
+        return Decision(found or newest >= self.max_iterations, len(trajectory) - 1, reason)
 
     def __repr__(self) -> str:
         return f"oracle:top{self.k}"

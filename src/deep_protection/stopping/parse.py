@@ -6,10 +6,10 @@ from deep_protection.errors import OptionError
 from deep_protection.stopping.agreement import Agreement
 from deep_protection.stopping.auto import Auto
 from deep_protection.stopping.discrepancy import Discrepancy
+from deep_protection.stopping.early_stopping import EarlyStopping
 from deep_protection.stopping.fixed import Fixed
 from deep_protection.stopping.noise_level import NoiseLevel
 from deep_protection.stopping.oracle import Oracle
-from deep_protection.stopping.patient import Patient
 from deep_protection.stopping.rule import StopRule
 from deep_protection.stopping.self_referenced import SelfReferenced
 from deep_protection.stopping.stability import Stability
@@ -17,10 +17,10 @@ from deep_protection.stopping.sub_images import SubImages
 from deep_protection.stopping.variance import MovingVariance, WindowedVariance
 from deep_protection.stopping.worst_tile import WorstTile
 
-LONGEST = 3000
+MAX_ITERATIONS = 3000
 """Iterations after which a rule without a count gives up, where a preset does not say."""
 
-MOST_RUNS = 20
+MOST_CONSECUTIVE = 20
 """Of same answers that ``auto`` may be asked to wait for: more is taken for a count of iterations."""
 
 Builder = Callable[[str, int], StopRule]
@@ -37,30 +37,46 @@ def _oracle(_: str, __: int) -> StopRule:
     )
 
 
-def _patient(rule: type[Patient]) -> Builder:
-    def build(argument: str, limit: int) -> StopRule:
-        return rule(limit=limit, patience=_whole(rule.name, argument, "20") if argument else None)
+def _patient(rule: type[EarlyStopping]) -> Builder:
+    def build(argument: str, max_iterations: int) -> StopRule:
+        return rule(max_iterations=max_iterations, patience=_whole(rule.name, argument, "20") if argument else None)
 
     return build
 
 
-def _stable(argument: str, limit: int) -> StopRule:
-    return Stability(limit=limit, runs=_whole("stable", argument, "3")) if argument else Stability(limit=limit)
+def _stable(argument: str, max_iterations: int) -> StopRule:
+    return (
+        Stability(max_iterations=max_iterations, consecutive=_whole("stable", argument, "3"))
+        if argument
+        else Stability(max_iterations=max_iterations)
+    )
 
 
-def _discrepancy(argument: str, limit: int) -> StopRule:
+def _discrepancy(argument: str, max_iterations: int) -> StopRule:
     level = _number("discrepancy", argument, "31")
-    return Discrepancy(limit=limit) if level is None else Discrepancy(limit=limit, level=level)
+    return (
+        Discrepancy(max_iterations=max_iterations)
+        if level is None
+        else Discrepancy(max_iterations=max_iterations, level=level)
+    )
 
 
-def _noise(argument: str, limit: int) -> StopRule:
+def _noise(argument: str, max_iterations: int) -> StopRule:
     closer = _number("noise", argument, "0.2")
-    return NoiseLevel(limit=limit) if closer is None else NoiseLevel(limit=limit, closer=closer)
+    return (
+        NoiseLevel(max_iterations=max_iterations)
+        if closer is None
+        else NoiseLevel(max_iterations=max_iterations, closer=closer)
+    )
 
 
-def _self(argument: str, limit: int) -> StopRule:
+def _self(argument: str, max_iterations: int) -> StopRule:
     share = _number("self", argument, "0.03")
-    return SelfReferenced(limit=limit) if share is None else SelfReferenced(limit=limit, share=share)
+    return (
+        SelfReferenced(max_iterations=max_iterations)
+        if share is None
+        else SelfReferenced(max_iterations=max_iterations, share=share)
+    )
 
 
 def _whole(name: str, argument: str, example: str) -> int:
@@ -76,16 +92,16 @@ def _number(name: str, argument: str, example: str) -> float | None:
         raise OptionError(f"{name}:{argument} is not a number; write it as in {name}:{example}") from None
 
 
-def _auto(argument: str, longest: int) -> StopRule:
-    otherwise = Fixed(max(1, longest // 2))
+def _auto(argument: str, max_iterations: int) -> StopRule:
+    fallback = Fixed(max(1, max_iterations // 2))
     if not argument:
-        return Auto(otherwise, longest=longest)
-    if not (argument.isascii() and argument.isdigit() and 2 <= int(argument) <= MOST_RUNS):
+        return Auto(fallback, max_iterations=max_iterations)
+    if not (argument.isascii() and argument.isdigit() and 2 <= int(argument) <= MOST_CONSECUTIVE):
         raise OptionError(
-            f"auto:N asks for N same answers in a row, 2 to {MOST_RUNS}, got auto:{argument}; for a count write "
+            f"auto:N asks for N same answers in a row, 2 to {MOST_CONSECUTIVE}, got auto:{argument}; for a count write "
             f"fixed:{argument}"
         )
-    return Auto(otherwise, longest=longest, runs=int(argument))
+    return Auto(fallback, max_iterations=max_iterations, consecutive=int(argument))
 
 
 STOP_RULES: dict[str, Builder] = {
@@ -98,16 +114,17 @@ STOP_RULES: dict[str, Builder] = {
     SelfReferenced.name: _self,
     Stability.name: _stable,
 }
-"""Name of a rule to the function that builds it from what follows the colon and the longest that a fit may take.
+"""Name of a rule to the function that builds it from what follows the colon and the most iterations that a fit may
+take.
 
-``auto`` without a classifier ends half-way to the longest, which is how presets choose their longest."""
+``auto`` without a classifier ends half-way to these, which is how presets choose them."""
 
 
-def parse_stop(stop: str | StopRule, longest: int = LONGEST) -> StopRule:
+def parse_stop(stop: str | StopRule, max_iterations: int = MAX_ITERATIONS) -> StopRule:
     """A rule as it is, or the rule that a name such as ``"fixed:200"`` or ``"emv"`` means."""
     if isinstance(stop, StopRule):
         return stop
     name, _, argument = str(stop).partition(":")
     if name not in STOP_RULES:
         raise OptionError(f"unknown stop rule {stop!r}; there are: {', '.join(sorted(STOP_RULES))} (as in fixed:200)")
-    return STOP_RULES[name](argument, longest)
+    return STOP_RULES[name](argument, max_iterations)

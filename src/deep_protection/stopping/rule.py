@@ -16,32 +16,32 @@ class Decision:
     """A rule's answer at one checkpoint."""
 
     stop: bool
-    take: int
-    """Index of the checkpoint that is best so far: the newest one or the one taken last. Only its picture is kept."""
+    select: int
+    """Index of the checkpoint that is best so far: the newest one or the one taken last. Only its image is kept."""
     reason: str
 
 
 class StopRule(ABC):
-    """When to end a fit. A subclass writes :meth:`decide`, and states its ``limit``.
+    """When to end a fit. A subclass writes :meth:`decide`, and states its ``max_iterations``.
 
-    One rule serves many pictures: each gets its own copy from :meth:`for_picture`. A rule that remembers something
+    One rule serves many images: each gets its own copy from :meth:`for_image`. A rule that remembers something
     begins anew in :meth:`reset`.
     """
 
     name: ClassVar[str]
     asks_classifier: ClassVar[bool] = False
-    """Whether outputs are shown to a classifier, which wants whole pictures and no tiles."""
+    """Whether outputs are shown to a classifier, which wants whole images and no tiles."""
     companion: ClassVar[str | None] = None
     """Second fit that the rule wants beside the one it ends: a name in ``companions.COMPANIONS``."""
-    limit: int
+    max_iterations: int
     """Iterations after which the fit ends whatever :meth:`decide` says; progress is measured against it."""
 
     @abstractmethod
     def decide(self, trajectory: Trajectory) -> Decision:
         """Called at every checkpoint, the newest being ``trajectory[-1]``."""
 
-    def for_picture(self, index: int) -> "StopRule":
-        """A rule for the ``index``-th picture of the call, with nothing remembered from others."""
+    def for_image(self, index: int) -> "StopRule":
+        """A rule for the ``index``-th image of the call, with nothing remembered from others."""
         del index
         rule = copy.copy(self)
         rule.reset()

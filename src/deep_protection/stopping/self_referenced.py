@@ -9,7 +9,7 @@ from deep_protection.stopping.trajectory import Trajectory
 
 
 class SelfReferenced(StopRule):
-    """``self[:SHARE]``: end when a second fit has drawn ``share`` of the noise that was added to its picture.
+    """``self[:SHARE]``: end when a second fit has drawn ``share`` of the noise that was added to its image.
 
     The share is the projection ⟨difference of the outputs, noise⟩ / ⟨noise, noise⟩. The idea of known pseudo-noise is
     that of Towards the Automation of Deep Image Prior and of self-referenced early stopping (arXiv:2605.25299), of
@@ -19,10 +19,12 @@ class SelfReferenced(StopRule):
     name: ClassVar[str] = "self"
     companion: ClassVar[str | None] = NOISIER
 
-    def __init__(self, *, limit: int, share: float = 0.03) -> None:
-        if limit < 1 or not 0 < share < 1:
-            raise OptionError(f"self needs a share between 0 and 1 and a limit of at least 1, got {share} and {limit}")
-        self.limit, self.share = limit, share
+    def __init__(self, *, max_iterations: int, share: float = 0.03) -> None:
+        if max_iterations < 1 or not 0 < share < 1:
+            raise OptionError(
+                f"self needs a share between 0 and 1 and at least 1 iteration, got {share} and {max_iterations}"
+            )
+        self.max_iterations, self.share = max_iterations, share
 
     def decide(self, trajectory: Trajectory) -> Decision:
         noise = known_noise(trajectory.target)

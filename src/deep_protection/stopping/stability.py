@@ -13,7 +13,7 @@ from deep_protection.stopping.trajectory import Trajectory
 
 
 class Stability(StopRule):
-    """``stable[:N]``: end when the classifier has given the same first answer at ``runs`` checkpoints in a row.
+    """``stable[:N]``: end when the classifier has given the same first answer at ``consecutive`` checkpoints in a row.
 
     If a run is never so long, the checkpoint is taken at which the classifier was surest. After Ding et al.
     (arXiv:2108.00180), who follow the classifier's decision along the fit. Needs a ``classifier``, which maps
@@ -26,14 +26,21 @@ class Stability(StopRule):
     def __init__(
         self,
         *,
-        limit: int,
-        runs: int = 4,
+        max_iterations: int,
+        consecutive: int = 4,
         classifier: Callable[[Tensor], Any] | None = None,
         called: str | None = None,
     ) -> None:
-        if limit < 1 or runs < 2:
-            raise OptionError(f"stable needs runs of at least 2 and a limit of at least 1, got {runs} and {limit}")
-        self.limit, self.runs, self.classifier, self.called = limit, runs, classifier, called
+        if max_iterations < 1 or consecutive < 2:
+            raise OptionError(
+                f"stable needs 2 consecutive answers and 1 iteration at least, got {consecutive} and {max_iterations}"
+            )
+        self.max_iterations, self.consecutive, self.classifier, self.called = (
+            max_iterations,
+            consecutive,
+            classifier,
+            called,
+        )
         self.reset()
 
     def reset(self) -> None:
@@ -43,13 +50,15 @@ class Stability(StopRule):
         if self.classifier is None:
             raise OptionError(
                 "the stop rule 'stable' asks a classifier; use it with deep_protection.protect, or pass "
-                "stop=deep_protection.stopping.Stability(limit=…, classifier=…)"
+                "stop=deep_protection.stopping.Stability(max_iterations=…, classifier=…)"
             )
 
     def with_classifier(self, classifier: Callable[[Tensor], Any]) -> "Stability":
         if self.classifier is not None:  # what a caller has chosen
             return self
-        return Stability(limit=self.limit, runs=self.runs, classifier=classifier, called=self.called)
+        return Stability(
+            max_iterations=self.max_iterations, consecutive=self.consecutive, classifier=classifier, called=self.called
+        )
 
     def decide(self, trajectory: Trajectory) -> Decision:
         self.check()
@@ -60,17 +69,16 @@ class Stability(StopRule):
         sure, answer = chances.max(dim=-1)
         self._run = self._run + 1 if answer.item() == self._answer else 1
         self._answer = int(answer)
-        newest, last = len(trajectory) - 1, trajectory[-1].iteration >= self.limit
-        ended = self._run >= self.runs
+        newest, last = len(trajectory) - 1, trajectory[-1].iteration >= self.max_iterations
+        ended = self._run >= self.consecutive
         if ended or sure.item() > self._surest:
             self._surest, self._taken = sure.item(), newest
         if ended:
             reason = f"same answer at {self._run} checkpoints in a row, iteration {trajectory[-1].iteration}"
         else:
-            reason = (
-                f"classifier surest at iteration {trajectory[self._taken].iteration}, no {self.runs} alike in a row"
-            )
+            surest = trajectory[self._taken].iteration
+            reason = f"classifier surest at iteration {surest}, no {self.consecutive} alike in a row"
         return Decision(ended or last, self._taken, reason)
 
     def __repr__(self) -> str:
-        return self.called or f"{self.name}:{self.runs}"
+        return self.called or f"{self.name}:{self.consecutive}"

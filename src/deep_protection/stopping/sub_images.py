@@ -1,17 +1,17 @@
-"""Two halves of the output's pixels: alike while the picture is drawn, unlike when noise is."""
+"""Two halves of the output's pixels: alike while the image is drawn, unlike when noise is."""
 
 from typing import ClassVar
 
 import torch
 from torch.nn import functional as F
 
-from deep_protection.stopping.patient import Patient
+from deep_protection.stopping.early_stopping import EarlyStopping
 from deep_protection.stopping.trajectory import Trajectory
 
 DIAGONALS = torch.tensor([[[[0.5, 0.0], [0.0, 0.5]]], [[[0.0, 0.5], [0.5, 0.0]]]], dtype=torch.float32, device="cpu")
 
 
-class SubImages(Patient):
+class SubImages(EarlyStopping):
     """``esm``: mean squared distance of the means along both diagonals of every 2×2 pixels of the output.
 
     After Cheng, Xu & Tao, IEEE Signal Processing Letters 32:1925, 2025, of which only the abstract was at hand: split

@@ -17,26 +17,26 @@ class Checkpoint:
     loss: float
     """Loss of the raw output at this iteration."""
     psnr: float
-    """Peak signal-to-noise ratio of this checkpoint's output to the *input* picture, in dB."""
+    """Peak signal-to-noise ratio of this checkpoint's output to the *input* image, in dB."""
     seconds: float
     """Wall time since the fit began."""
 
 
 @dataclass(slots=True, eq=False)
 class Trajectory(Sequence[Checkpoint]):
-    """The checkpoints of one fit, in order, and the picture that was chosen.
+    """The checkpoints of one fit, in order, and the image that was chosen.
 
-    Stop rules read it. They see the input picture and the outputs, never a clean picture.
+    Stop rules read it. They see the input image and the outputs, never a clean image.
     """
 
     target: Tensor
-    """The picture being fitted, ``3×H×W`` in ``[0, 1]``."""
+    """The image being fitted, ``3×H×W`` in ``[0, 1]``."""
     checkpoints: list[Checkpoint] = field(default_factory=list)
     outputs: dict[int, Tensor] = field(default_factory=dict)
-    """Index of checkpoint to its picture, ``3×H×W`` in ``[0, 1]``: the chosen one, and all when the fit was asked to
+    """Index of checkpoint to its image, ``3×H×W`` in ``[0, 1]``: the chosen one, and all when the fit was asked to
     keep them. While the fit runs, also the latest."""
     companions: dict[str, dict[int, Tensor]] = field(default_factory=dict)
-    """Name of a second fit that a rule asked for; index of checkpoint to its picture, kept as ``outputs`` are."""
+    """Name of a second fit that a rule asked for; index of checkpoint to its image, kept as ``outputs`` are."""
     chosen: int = 0
     """Index of the checkpoint that the stop rule took."""
     reason: str = ""
@@ -61,16 +61,16 @@ class Trajectory(Sequence[Checkpoint]):
 
     @property
     def latest_output(self) -> Tensor:
-        """The picture of the newest checkpoint; only while the fit runs, or when all were kept."""
+        """The image of the newest checkpoint; only while the fit runs, or when all were kept."""
         return self.outputs[len(self.checkpoints) - 1]
 
     def companion_output(self, name: str) -> Tensor:
-        """The picture that the second fit called ``name`` has at the newest checkpoint."""
+        """The image that the second fit called ``name`` has at the newest checkpoint."""
         return self.companions[name][len(self.checkpoints) - 1]
 
     @property
     def restored(self) -> Tensor:
-        """The picture of the chosen checkpoint."""
+        """The image of the chosen checkpoint."""
         return self.outputs[self.chosen]
 
     @property
@@ -79,6 +79,6 @@ class Trajectory(Sequence[Checkpoint]):
 
 
 def psnr(first: Tensor, second: Tensor) -> float:
-    """10·log₁₀(1 / mean squared difference) in dB for pictures in ``[0, 1]``; infinite for equal ones."""
-    error = (first - second).square().mean().item()
+    """10·log₁₀(1 / mean squared difference) in dB for images in ``[0, 1]``; infinite for equal ones."""
+    error = (first - second).square_().mean().item()
     return math.inf if error == 0 else -10 * math.log10(error)

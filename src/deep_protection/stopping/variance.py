@@ -1,4 +1,4 @@
-"""The variance of the outputs: it falls while the picture is drawn, and rises when noise begins to be drawn.
+"""The variance of the outputs: it falls while the image is drawn, and rises when noise begins to be drawn.
 
 Wang et al., Early Stopping for Deep Image Prior, TMLR 2023 (arXiv:2112.06074). Theirs is taken at every iteration of
 thousands with a patience of 1,000; here at every checkpoint, with a fifth of the fit's length.
@@ -11,21 +11,21 @@ import torch
 from torch import Tensor
 
 from deep_protection.errors import OptionError
-from deep_protection.stopping.patient import Patient
+from deep_protection.stopping.early_stopping import EarlyStopping
 from deep_protection.stopping.trajectory import Trajectory
 
 
-class WindowedVariance(Patient):
+class WindowedVariance(EarlyStopping):
     """``wmv``: mean squared distance of the last ``window`` outputs from their mean (ES-WMV)."""
 
     name: ClassVar[str] = "wmv"
     minimum_of: ClassVar[str] = "variance of the last outputs"
 
-    def __init__(self, *, limit: int, patience: int | None = None, window: int = 3) -> None:
+    def __init__(self, *, max_iterations: int, patience: int | None = None, window: int = 3) -> None:
         if window < 2:
             raise OptionError(f"wmv needs a window of at least 2 outputs, got {window}")
         self.window = window
-        super().__init__(limit=limit, patience=patience)
+        super().__init__(max_iterations=max_iterations, patience=patience)
 
     def reset(self) -> None:
         super().reset()
@@ -38,17 +38,17 @@ class WindowedVariance(Patient):
         return torch.stack(tuple(self._last)).var(dim=0, correction=0).mean().item()
 
 
-class MovingVariance(Patient):
+class MovingVariance(EarlyStopping):
     """``emv``: exponentially weighted variance of the outputs (ES-EMV), ``share`` the weight of the newest."""
 
     name: ClassVar[str] = "emv"
     minimum_of: ClassVar[str] = "moving variance of outputs"
 
-    def __init__(self, *, limit: int, patience: int | None = None, share: float = 0.3) -> None:
+    def __init__(self, *, max_iterations: int, patience: int | None = None, share: float = 0.3) -> None:
         if not 0 < share < 1:
             raise OptionError(f"emv needs a share between 0 and 1, got {share}")
         self.share = share
-        super().__init__(limit=limit, patience=patience)
+        super().__init__(max_iterations=max_iterations, patience=patience)
 
     def reset(self) -> None:
         super().reset()

@@ -5,14 +5,14 @@ from typing import ClassVar
 from torch.nn import functional as F
 
 from deep_protection.errors import OptionError
-from deep_protection.stopping.patient import Patient
+from deep_protection.stopping.early_stopping import EarlyStopping
 from deep_protection.stopping.trajectory import Trajectory
 
 TILE = 32
 """Pixels on a side, as in the published code."""
 
 
-class WorstTile(Patient):
+class WorstTile(EarlyStopping):
     """``ses``: maximum of the smoothed PSNR, to the input, of the tile that is drawn worst.
 
     Dai et al., DIPDefend, ACM MM 2020: double exponential smoothing (Holt) with ``share`` 0.002 at every one of 1,200
@@ -22,11 +22,11 @@ class WorstTile(Patient):
     name: ClassVar[str] = "ses"
     minimum_of: ClassVar[str] = "smoothed error of the worst tile"
 
-    def __init__(self, *, limit: int, patience: int | None = None, share: float = 0.2) -> None:
+    def __init__(self, *, max_iterations: int, patience: int | None = None, share: float = 0.2) -> None:
         if not 0 < share < 1:
             raise OptionError(f"ses needs a share between 0 and 1, got {share}")
         self.share = share
-        super().__init__(limit=limit, patience=patience)
+        super().__init__(max_iterations=max_iterations, patience=patience)
 
     def reset(self) -> None:
         super().reset()

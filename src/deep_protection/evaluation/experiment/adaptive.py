@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deep_protection.attacks import AttackSpec
-from deep_protection.attacks.library import foolbox
+from deep_protection.attacks.libraries import foolbox
 from deep_protection.classifiers import Classifier
 from deep_protection.detection import Responses
 from deep_protection.evaluation.baselines import Baseline
 from deep_protection.evaluation.defences import OwnProtection, find_defence
 from deep_protection.evaluation.protections import Protection
 from deep_protection.protection import protect, straight_through
-from deep_protection.purification import Preset
+from deep_protection.restoration import Preset
 from deep_protection.seeds import LARGEST_SEED
 
 STEP = 0.25

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from deep_protection.attacks import AttackSpec
-from deep_protection.attacks.library import foolbox, torchattacks
+from deep_protection.attacks.libraries import foolbox, torchattacks
 
 CONFIDENCE = 1.0
 """Logits by which Square has to beat the true class before it stops: an answer behind a random defence may be luck."""

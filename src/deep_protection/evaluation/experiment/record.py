@@ -15,7 +15,7 @@ from deep_protection.evaluation.experiment.settings import Settings
 from deep_protection.evaluation.experiment.units import Row
 from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.images import write_atomically
-from deep_protection.purification import PRESETS, Preset
+from deep_protection.restoration import PRESETS, Preset
 
 ANSWERED = "contrast 2"
 """How protections answer; another number for another way, so that attacks through it are made anew."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from deep_protection.purification import Preset
+from deep_protection.restoration import Preset
 from deep_protection.stopping import Fixed, Oracle, StopRule, Trajectory, parse_stop, psnr, replay
 
 
@@ -20,12 +20,12 @@ def find_rule(stop: str, preset: Preset, known: Tensor | None = None, label: int
     answers = iter(known if known is not None else ())
     if name != Oracle.name:
         # The logarithm is a logit: softmax gives the probability back.
-        return preset.rule(stop).with_classifier(lambda _: next(answers).log()[None]).for_picture(0)
+        return preset.rule(stop).with_classifier(lambda _: next(answers).log()[None]).for_image(0)
     k = {"": 5, "top5": 5, "top1": 1}.get(which)
     if k is None or known is None:
         parse_stop(stop if k is None else "oracle")
-    rule = Oracle(lambda _: next(answers)[None], [label], k=k or 5, limit=10**9)
-    return rule.for_picture(0)
+    rule = Oracle(lambda _: next(answers)[None], [label], k=k or 5, max_iterations=10**9)
+    return rule.for_image(0)
 
 
 def fixed_rules(stops: tuple[str, ...], preset: Preset) -> Iterator[Fixed]:
@@ -44,10 +44,10 @@ def companions(stops: tuple[str, ...], preset: Preset) -> tuple[str, ...]:
 
 def fit_length(stops: tuple[str, ...], preset: Preset, iterations: int | None) -> int:
     """As long as the longest rule may take and as ``iterations``; the preset's own for an oracle that has neither."""
-    limits = [find_rule(stop, preset).limit for stop in stops if not stop.startswith(Oracle.name)]
+    limits = [find_rule(stop, preset).max_iterations for stop in stops if not stop.startswith(Oracle.name)]
     if iterations is not None:
         limits.append(iterations)
-    return max(limits, default=preset.rule().limit)
+    return max(limits, default=preset.rule().max_iterations)
 
 
 def replay_all(stop: str, preset: Preset, fits: list[Trajectory], known: list[Tensor], label: int) -> list[Trajectory]:

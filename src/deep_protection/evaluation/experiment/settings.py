@@ -14,7 +14,7 @@ from deep_protection.evaluation.defences import find_defence, name_of
 from deep_protection.evaluation.experiment.adaptive import ADAPTIVE, Knowing
 from deep_protection.evaluation.experiment.black_box import BLACK_BOX, Asking
 from deep_protection.fitting import usable_cores
-from deep_protection.purification import Preset, find_device
+from deep_protection.restoration import Preset, find_device
 from deep_protection.seeds import checked_seed
 from deep_protection.stopping import parse_stop
 

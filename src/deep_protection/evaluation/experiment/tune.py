@@ -22,10 +22,10 @@ from deep_protection.evaluation.experiment.store import Store
 from deep_protection.evaluation.experiment.subjects import Subjects
 from deep_protection.evaluation.experiment.units import Attacked, AttackUnit, Row
 from deep_protection.evaluation.experiment.worker import Worker
-from deep_protection.fitting import FitTask, Seat, Stack, opened, usable_cores, use_threads
+from deep_protection.fitting import BatchedFit, FitRequest, FitTask, result_or_raise, usable_cores, use_threads
 from deep_protection.generators import FastGenerator
-from deep_protection.purification import PRESETS
-from deep_protection.seeds import picture_seed
+from deep_protection.restoration import PRESETS
+from deep_protection.seeds import image_seed
 from deep_protection.stopping import Fixed, Trajectory
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"swish": nn.SiLU, "relu": nn.ReLU, "leaky": nn.LeakyReLU}
@@ -134,14 +134,14 @@ def _fit(setting: Setting, pixels: Tensor, settings: Settings) -> Trajectory:
         PRESETS["fast"].recipe, generator=setting.generator(), learning_rate=setting.learning_rate, checkpoint_every=10
     )
     rule = Fixed(settings.iterations or LENGTH)
-    seed = picture_seed(settings.seed, pixels)
-    kind: type[Stack] = type("Tuned", (Stack,), {"optimiser": OPTIMISERS[setting.optimiser]})
-    stack = kind([Seat(0, FitTask(target=pixels, recipe=recipe, rule=rule, seed=seed, keep_outputs=True))])
+    seed = image_seed(settings.seed, pixels)
+    kind: type[BatchedFit] = type("Tuned", (BatchedFit,), {"optimiser": OPTIMISERS[setting.optimiser]})
+    stack = kind([FitRequest(0, FitTask(target=pixels, recipe=recipe, rule=rule, seed=seed, keep_outputs=True))])
     cores = usable_cores()
     use_threads(1, cores)  # as every fit of an experiment, for rows that do not depend on the machine's cores
     try:
         while True:
             for _, outcome in stack.advance():
-                return opened(outcome)
+                return result_or_raise(outcome)
     finally:
         use_threads(cores, cores)

@@ -38,8 +38,8 @@ from deep_protection.evaluation.protections import Protection
 from deep_protection.evaluation.views import probabilities
 from deep_protection.fitting import FitTask, fit
 from deep_protection.logits import as_probabilities
-from deep_protection.purification import Preset, find_device
-from deep_protection.seeds import picture_seed
+from deep_protection.restoration import Preset, find_device
+from deep_protection.seeds import image_seed
 from deep_protection.stopping import Fixed, Trajectory
 
 EXPLAINED = ("answer", "is_suspicious", "p_value", "agreement", "strength")
@@ -64,7 +64,7 @@ class Worker:
         clean = torch.from_numpy(unit.clean).to(self.device)
         begin = time.perf_counter()
         try:
-            seed = picture_seed(unit.seed, clean)
+            seed = image_seed(unit.seed, clean)
             if unit.attack in CORRUPTIONS:
                 return _corrupted(unit, seed)
             label = torch.tensor([unit.label]).to(self.device)
@@ -191,14 +191,14 @@ class Worker:
         length = fit_length(unit.stops, preset, unit.iterations)
         every = preset.recipe.checkpoint_every
         for rule in fixed_rules(unit.stops, preset):
-            every = gcd(every, rule.limit)
+            every = gcd(every, rule.max_iterations)
         trajectories = [
             fit(
                 FitTask(
                     target=given,
                     recipe=replace(preset.recipe, checkpoint_every=every),
                     rule=Fixed(length),
-                    seed=picture_seed(unit.seed, given, number),
+                    seed=image_seed(unit.seed, given, number),
                     device=self.device,
                     keep_outputs=True,
                     companions=companions(unit.stops, preset),

@@ -20,7 +20,7 @@ from deep_protection.evaluation.report.document import Figure
 from deep_protection.evaluation.report.rows import CLEAN, Rows, attack_title
 from deep_protection.evaluation.report.stops import Fault, fault, is_right
 from deep_protection.images import to_pillow
-from deep_protection.purification import PRESETS, purify
+from deep_protection.restoration import PRESETS, purify
 from deep_protection.stopping import Fixed
 
 K = 5
@@ -44,9 +44,9 @@ def examples(rows: Rows, defence: str, count: int, inputs: Path | None = None) -
     rule = PRESETS[defence].rule() if defence in PRESETS else None
     if not isinstance(rule, Fixed):
         return []
-    chosen = _chosen(rows, defence, rule.limit, count)
+    chosen = _chosen(rows, defence, rule.max_iterations, count)
     found = _Found(rows.folder, inputs or rows.folder / "inputs")
-    lines = [line for wrong in chosen if (line := found.line(wrong, defence, rule.limit)) is not None]
+    lines = [line for wrong in chosen if (line := found.line(wrong, defence, rule.max_iterations)) is not None]
     if not lines:
         return []
     caption = f"Wrong at a fixed count: {defence}, {rule!r}; green is the true class among the first {K}"

@@ -3,7 +3,7 @@
 import { json, onTokenNeeded, server, ServiceError, whenBack } from "./api.js";
 import { find, findAll, show } from "./dom.js";
 import { Maps } from "./maps.js";
-import { Mend, mends } from "./mend.js";
+import { Mend, mends } from "./restore.js";
 import { watchTheWindow } from "./picker.js";
 import { Protect } from "./protect.js";
 

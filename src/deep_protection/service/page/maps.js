@@ -4,8 +4,8 @@ import { blob as fetched, isAbort, run } from "./api.js";
 import { address, announce, bringIntoView, find, imageSize, make, percent, show, tick } from "./dom.js";
 import { Picker } from "./picker.js";
 import { drawnMap } from "./sample-map.js";
-import { Sheet } from "./sheet.js";
-import { clear, tell, tellWait } from "./trouble.js";
+import { Sheet } from "./map-viewer.js";
+import { clear, tell, tellWait } from "./errors.js";
 
 export class Maps {
   constructor(panel) {

@@ -2,7 +2,7 @@
 
 import { blob as fetched, ServiceError } from "./api.js";
 import { claimedSize, copyOf, find, findAll, imageSize, make, show } from "./dom.js";
-import { clear, tell } from "./trouble.js";
+import { clear, tell } from "./errors.js";
 
 const SHOWN_AT_FIRST = 12;
 const pickers = [];

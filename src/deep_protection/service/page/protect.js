@@ -3,11 +3,11 @@
 import { blob as fetched, isAbort, run } from "./api.js";
 import { address, announce, bringIntoView, find, make, percent, saved, show } from "./dom.js";
 import { drawBars } from "./bars.js";
-import { outcomeOf, referencesOf, verdictOf } from "./outcome.js";
+import { outcomeOf, referencesOf, verdictOf } from "./summary.js";
 import { Picker, sampleFrom } from "./picker.js";
 import { Plot } from "./plot.js";
-import { Stage } from "./stage.js";
-import { clear, tell, tellWait } from "./trouble.js";
+import { Stage } from "./compare.js";
+import { clear, tell, tellWait } from "./errors.js";
 
 const PRESETS = {
   fast: "One fit, about a second on a small picture.",

@@ -1,0 +1,237 @@
+"""Telling pictures that were tampered with from those that were not."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Unpack
+
+import torch
+from torch import Tensor
+
+from deep_protection.classifiers import (
+    Asked,
+    Classifier,
+    Prediction,
+    ask,
+    evaluating,
+    load_classifier,
+    log_probabilities,
+    refuse_multi_label,
+    try_out,
+)
+from deep_protection.detection.calibration import Calibration
+from deep_protection.detection.evidence import compute_evidence
+from deep_protection.detection.responses import MILD_QUALITY, STRONG_QUALITY, Responses, compress_range, respond
+from deep_protection.detection.specks import repair_specks
+from deep_protection.generators.fast import low_pass
+from deep_protection.images import Picture, take_picture, to_pillow
+from deep_protection.restoration import FitKeywords, FitOptions, ImageLike, find_preset, purify_each
+
+Apply = Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]
+"""From a tensor and a function of it to what the function gives."""
+ITERATIONS = 30
+"""Of the partial restoration that is looked at: where the answer by contrast is best (docs/contrast.md)."""
+_AT_ONCE = 32
+"""Images of a calibration that are in memory together."""
+BASE_FACTOR = 4
+"""Of the low-pass copy that stands for it where nothing is fitted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """What the detector says of one picture."""
+
+    score: float
+    """How much the evidence stands out, in standard deviations of clean pictures."""
+    p_value: float
+    """How often a clean picture scores as high."""
+    is_suspicious: bool
+    """Whether ``p_value`` is at most the false-positive rate that was asked for."""
+    label_before: Prediction
+    """What the classifier says of the picture as it is."""
+    label_after: Prediction
+    """What it says of the partial restoration, which is not what :func:`deep_protection.purify` gives."""
+    agreement: float
+    """How much everything that was done to the picture moves the answer in one direction, from -1 to 1."""
+    evidence: dict[str, float] = field(hash=False)
+    """Everything that was looked at, in standard deviations of clean pictures."""
+    seconds: float
+    """Wall time, shared evenly among the pictures of a call."""
+
+
+def detect(
+    images: Any,
+    classifier: Classifier | str | os.PathLike[str] = "lite0",
+    *,
+    false_positive_rate: float = 0.05,
+    quick: bool = False,
+    calibration: Calibration | str | os.PathLike[str] | None = None,
+    **options: Unpack[FitKeywords],
+) -> Any:
+    """Say of a picture, or of each of several, whether it was tampered with to fool ``classifier``.
+
+    >>> import deep_protection as dp
+    >>> dp.detect("photo.jpg").is_suspicious                # doctest: +SKIP
+
+    Args:
+        images: what :func:`deep_protection.purify` takes. Files, Pillow images, arrays and tensors of integers are
+            pictures, resized as the classifier wants them; a tensor of floats is the pixels that it has been given.
+        classifier: a :class:`Classifier` or what :func:`deep_protection.load_classifier` takes.
+        false_positive_rate: how many clean pictures may be flagged.
+        quick: fit nothing; a low-pass copy stands for the restoration. Of a calibration that is given, its own kind
+            counts.
+        calibration: a :class:`Calibration` or its file; None takes the one that comes with the package, if there is
+            one for this classifier.
+        options: ``seed``, ``device``, ``seconds``, ``workers``, ``progress`` and ``is_cancelled`` of the fits:
+            :class:`deep_protection.FitOptions`.
+
+    An attacker who knows of the detector can attack it along with the classifier; see the documentation for how far
+    they get.
+    """
+    model = classifier if isinstance(classifier, Classifier) else load_classifier(classifier)
+    if calibration is None:
+        calibration = Calibration.shipped(model.name, quick=quick)
+    elif not isinstance(calibration, Calibration):
+        calibration = Calibration.load(calibration)
+    calibration.check_classifier(model.name)
+    calibration.check_rate(false_positive_rate)
+    pixels, single = classifier_pixels(images, model)
+    begin = time.perf_counter()
+    seen = classifier_responses(pixels, model, iterations=calibration.iterations, options=FitOptions(**options))
+    seconds = (time.perf_counter() - begin) / max(1, len(pixels))
+    found = []
+    for picture, responses in zip(pixels, seen, strict=True):
+        evidence = compute_evidence(picture, responses)
+        score = calibration.score(evidence)
+        p_value = calibration.p_value(score)
+        found.append(
+            Detection(
+                score=score,
+                p_value=p_value,
+                is_suspicious=p_value <= false_positive_rate,
+                label_before=_best(model, responses.original.exp()),
+                label_after=_best(model, responses.restored.exp().mean(dim=0)),
+                agreement=responses.agreement,
+                evidence=calibration.deviations(evidence),
+                seconds=seconds,
+            )
+        )
+    return found[0] if single else found
+
+
+def calibrate(
+    images: Iterable[ImageLike],
+    classifier: Classifier | str | os.PathLike[str] = "lite0",
+    *,
+    quick: bool = False,
+    description: str | None = None,
+    **options: Unpack[FitKeywords],
+) -> Calibration:
+    """Learn what clean images look like to the detector with ``classifier``. No attack and no label is needed.
+
+    >>> import deep_protection as dp
+    >>> calibration = dp.calibrate(photographs, "lite1")    # doctest: +SKIP
+
+    Args:
+        images: at least 20, one by one as for :func:`detect`; they are read as they are needed. The false-positive rate
+            holds for images like these; with N of them it can be 1 / (1 + N) at least.
+        classifier: as for :func:`detect`.
+        quick: for detecting without a fit.
+        description: what the images are, for whoever uses the calibration; None counts them.
+        options: as for :func:`detect`.
+
+    Raises:
+        ImageError: an image cannot be used. DeepProtectionError: there are too few.
+    """
+    model = classifier if isinstance(classifier, Classifier) else load_classifier(classifier)
+    iterations, given = 0 if quick else ITERATIONS, FitOptions(**options)
+    evidence: list[dict[str, float]] = []
+    source = iter(images)
+    while some := list(islice(source, _AT_ONCE)):
+        pixels = [_pixels(image, model) for image in some]
+        seen = classifier_responses(pixels, model, iterations=iterations, options=given)
+        evidence += [compute_evidence(*both) for both in zip(pixels, seen, strict=True)]
+    return Calibration.from_evidence(
+        evidence,
+        classifier=model.name,
+        iterations=iterations,
+        description=description or f"{len(evidence)} images",
+    )
+
+
+def classifier_responses(
+    pixels: Sequence[Tensor],
+    classifier: torch.nn.Module,
+    *,
+    iterations: int = ITERATIONS,
+    options: FitOptions | None = None,
+) -> list[Responses]:
+    """The classifier's answers to every ``3×H×W`` picture in ``[0, 1]`` and what was made of it."""
+    refuse_multi_label(classifier, "the detector")
+    if pixels:
+        try_out(classifier, pixels[0][None])
+    repaired = [repair_specks(picture) for picture in pixels]
+    restored = partial_restorations(repaired, iterations=iterations, options=options)
+    asked = Asked(classifier, lambda given: log_probabilities(classifier, ask(classifier, given)))
+    with evaluating(classifier):
+        return [
+            respond(asked, picture, reference_images(whole, made[None]))
+            for picture, whole, made in zip(pixels, repaired, restored, strict=True)
+        ]
+
+
+def reference_images(image: Tensor, restored: Tensor, apply: Apply | None = None) -> list[Tensor]:
+    """What the classifier is asked about: ``N×3×H×W`` of each kind, from ``3×H×W`` without specks and its ``N×3×H×W``
+    restorations.
+
+    ``apply`` is how compression is applied where it has to have a gradient.
+    """
+
+    def through(quality: int) -> Tensor:
+        def make(given: Tensor) -> Tensor:
+            return compress_range(given.float().cpu(), quality).to(given)
+
+        return apply(image, make) if apply else make(image)
+
+    return [image[None], restored, through(STRONG_QUALITY)[None], through(MILD_QUALITY)[None]]
+
+
+def partial_restorations(
+    pixels: Sequence[Tensor],
+    *,
+    iterations: int,
+    options: FitOptions | None = None,
+) -> list[Tensor]:
+    """What ``fast`` has drawn of every picture after ``iterations``; 0 is the low-pass copy and its detail."""
+    if not iterations:
+        return [_low(picture) for picture in pixels]
+    fast = find_preset("fast")
+    records = (Picture(picture.float(), rebuild=lambda pixels: pixels) for picture in pixels)
+    results = purify_each(records, len(pixels), fast, fast.rule(f"fixed:{iterations}"), options or FitOptions())
+    return [result.image for result in results]
+
+
+def classifier_pixels(images: Any, classifier: Classifier) -> tuple[list[Tensor], bool]:
+    """``3×H×W`` pixels for the classifier from whatever a caller has, and whether it was one picture."""
+    batch = images.ndim == 4 if hasattr(images, "ndim") else isinstance(images, list | tuple)
+    return [_pixels(image, classifier) for image in (images if batch else [images])], not batch
+
+
+def _pixels(image: Any, classifier: Classifier) -> Tensor:
+    pixels = take_picture(image).pixels
+    if isinstance(image, Tensor) and image.dtype.is_floating_point:
+        return pixels
+    return classifier.preprocess(to_pillow(pixels)).clamp(0, 1)
+
+
+def _low(picture: Tensor) -> Tensor:
+    copy = low_pass(picture[None], BASE_FACTOR)[0]
+    detail = find_preset("fast").recipe.detail
+    return copy if detail is None else detail.restore_detail(copy, picture)
+
+
+def _best(classifier: Classifier, chances: Tensor) -> Prediction:
+    value, index = chances.max(dim=-1)
+    return Prediction(int(index), classifier.label(int(index)), value.item())

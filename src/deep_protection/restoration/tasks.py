@@ -1,0 +1,220 @@
+"""Restoring what is not an attack: each is :func:`deep_protection.purify` with settings of its own."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, Unpack, overload
+
+from PIL import Image
+
+from deep_protection.arguments import real
+from deep_protection.errors import OptionError
+from deep_protection.images import Picture, Taken, take, take_picture
+from deep_protection.restoration._purify import (
+    Details,
+    ImageFile,
+    ImageLike,
+    InMemory,
+    finished,
+    purify_each,
+)
+from deep_protection.restoration.mask import missing_pixels
+from deep_protection.restoration.observation import enlargeable, with_holes, with_missing
+from deep_protection.restoration.options import FitKeywords, FitOptions
+from deep_protection.restoration.presets import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, with_fits
+from deep_protection.restoration.result import Purified
+from deep_protection.stopping import CLOSER, StopRule
+
+
+class TaskKeywords(FitKeywords, total=False):
+    """What every task takes."""
+
+    stop: str | StopRule | None
+    fits: int | None
+
+
+class DenoiseKeywords(TaskKeywords, total=False):
+    """What :func:`denoise` takes."""
+
+    sigma: float | None
+
+
+@overload
+def denoise(  # type: ignore[overload-overlap]  # a str is a sequence too
+    image: ImageFile, *, return_details: Literal[False] = ..., **options: Unpack[DenoiseKeywords]
+) -> Image.Image: ...
+@overload
+def denoise(
+    image: InMemory, *, return_details: Literal[False] = ..., **options: Unpack[DenoiseKeywords]
+) -> InMemory: ...
+@overload
+def denoise(
+    image: Sequence[ImageLike], *, return_details: Literal[False] = ..., **options: Unpack[DenoiseKeywords]
+) -> list[ImageLike]: ...
+@overload
+def denoise(
+    image: ImageLike | Sequence[ImageLike], *, return_details: Literal[True], **options: Unpack[DenoiseKeywords]
+) -> Details: ...
+def denoise(
+    image: ImageLike | Sequence[ImageLike],
+    *,
+    sigma: float | None = None,
+    stop: str | StopRule | None = None,
+    fits: int | None = None,
+    return_details: bool = False,
+    **options: Unpack[FitKeywords],
+) -> object:
+    """Take noise out of an image, a list of images or a batch; the same type and size come back.
+
+    Args:
+        image: as for :func:`deep_protection.purify`.
+        sigma: standard deviation of the noise in 8-bit steps (25 is strong); None estimates it from each image.
+        stop: when to end a fit; None ends it where the output is as far from the image as its noise is large.
+        fits: fits of different seeds that are averaged; more are better and slower.
+        return_details: give a :class:`deep_protection.Purified` (or a list of them) instead of the bare image.
+        options: ``seed``, ``device``, ``seconds``, ``workers``, ``progress``, ``is_cancelled``: :class:`FitOptions`.
+
+    Raises:
+        ImageError: an image cannot be used. OptionError: an argument cannot. Nothing is fitted then.
+    """
+    return _restore(take(image), with_fits(DENOISE, fits), stop_for(sigma, stop), return_details, options)
+
+
+@overload
+def dejpeg(  # type: ignore[overload-overlap]  # a str is a sequence too
+    image: ImageFile, *, return_details: Literal[False] = ..., **options: Unpack[TaskKeywords]
+) -> Image.Image: ...
+@overload
+def dejpeg(image: InMemory, *, return_details: Literal[False] = ..., **options: Unpack[TaskKeywords]) -> InMemory: ...
+@overload
+def dejpeg(
+    image: Sequence[ImageLike], *, return_details: Literal[False] = ..., **options: Unpack[TaskKeywords]
+) -> list[ImageLike]: ...
+@overload
+def dejpeg(
+    image: ImageLike | Sequence[ImageLike], *, return_details: Literal[True], **options: Unpack[TaskKeywords]
+) -> Details: ...
+def dejpeg(
+    image: ImageLike | Sequence[ImageLike],
+    *,
+    stop: str | StopRule | None = None,
+    fits: int | None = None,
+    return_details: bool = False,
+    **options: Unpack[FitKeywords],
+) -> object:
+    """Take the blocks and rings of strong JPEG compression out; arguments and result are those of :func:`denoise`."""
+    return _restore(take(image), with_fits(DEJPEG, fits), stop, return_details, options)
+
+
+@overload
+def inpaint(
+    image: ImageFile, mask: ImageLike, *, return_details: Literal[False] = ..., **options: Unpack[TaskKeywords]
+) -> Image.Image: ...
+@overload
+def inpaint(
+    image: InMemory, mask: ImageLike, *, return_details: Literal[False] = ..., **options: Unpack[TaskKeywords]
+) -> InMemory: ...
+@overload
+def inpaint(
+    image: ImageLike, mask: ImageLike, *, return_details: Literal[True], **options: Unpack[TaskKeywords]
+) -> Purified: ...
+def inpaint(
+    image: ImageLike,
+    mask: ImageLike,
+    *,
+    stop: str | StopRule | None = None,
+    fits: int | None = None,
+    return_details: bool = False,
+    **options: Unpack[FitKeywords],
+) -> object:
+    """Fill the holes of one image; what is not masked comes back as it was.
+
+    Args:
+        image: one image, as for :func:`deep_protection.purify`.
+        mask: what is missing: an ``H×W`` bool array or tensor, true where it is, or an image of the same size (a path,
+            Pillow image, …), white where it is.
+        stop: when to end a fit; None takes a fixed count, for there is no noise that could be learnt.
+        fits: as for :func:`denoise`, and so are the others.
+        return_details: as for :func:`denoise`.
+        options: as for :func:`denoise`.
+
+    Raises:
+        ImageError: image or mask cannot be used, or do not fit together. OptionError: an argument cannot.
+    """
+    missing = missing_pixels(mask)
+    record = take_picture(image, missing)
+    seen = with_missing(record, missing)
+    if seen is None and not return_details:
+        return record.rebuild(record.pixels)
+    holed = Taken([seen or with_holes(record, ~missing)], single=True, join=lambda parts: parts[0])
+    return _restore(holed, with_fits(INPAINT, fits), stop, return_details, options)
+
+
+@overload
+def upscale(  # type: ignore[overload-overlap]  # a str is a sequence too
+    image: ImageFile, factor: int = ..., *, return_details: Literal[False] = ..., **options: Unpack[TaskKeywords]
+) -> Image.Image: ...
+@overload
+def upscale(
+    image: InMemory, factor: int = ..., *, return_details: Literal[False] = ..., **options: Unpack[TaskKeywords]
+) -> InMemory: ...
+@overload
+def upscale(
+    image: Sequence[ImageLike],
+    factor: int = ...,
+    *,
+    return_details: Literal[False] = ...,
+    **options: Unpack[TaskKeywords],
+) -> list[ImageLike]: ...
+@overload
+def upscale(
+    image: ImageLike | Sequence[ImageLike],
+    factor: int = ...,
+    *,
+    return_details: Literal[True],
+    **options: Unpack[TaskKeywords],
+) -> Details: ...
+def upscale(
+    image: ImageLike | Sequence[ImageLike],
+    factor: int = 4,
+    *,
+    stop: str | StopRule | None = None,
+    fits: int | None = None,
+    return_details: bool = False,
+    **options: Unpack[FitKeywords],
+) -> object:
+    """Draw an image, a list of images or a batch ``factor`` times as long on each side; the same type comes back.
+
+    What it draws is plausible, not known: made small again it is the image that was given, and so are many others.
+
+    Args:
+        image: as for :func:`deep_protection.purify`.
+        factor: 2 or 4.
+        stop: when to end a fit; None takes a fixed count.
+        fits: as for :func:`denoise`, and so are the others.
+        return_details: as for :func:`denoise`.
+        options: as for :func:`denoise`.
+
+    Raises:
+        ImageError: an image cannot be used, or would be too large. OutputError: it would be too long for the
+        format of its bytes. OptionError: an argument cannot be used. Nothing is fitted then.
+    """
+    batch = take(image)
+    seen: list[Picture] = [enlargeable(each, factor) for each in batch.pictures]
+    larger = Taken(seen, batch.single, batch.join)
+    return _restore(larger, with_fits(UPSCALE, fits), stop, return_details, options)
+
+
+def _restore(batch: Taken, preset: Preset, stop: str | StopRule | None, return_details: bool, options: Any) -> object:
+    results = purify_each(batch.pictures, len(batch.pictures), preset, preset.rule(stop), FitOptions(**options))
+    return finished(batch, results, return_details=return_details, stacklevel=4)
+
+
+def stop_for(sigma: float | None, stop: str | StopRule | None) -> str | StopRule | None:
+    """The rule for noise of ``sigma`` 8-bit steps; ``stop`` itself where that is not known."""
+    if sigma is None:
+        return stop
+    if not 0 < real(sigma, "sigma") < 255:
+        raise OptionError(f"sigma is in 8-bit steps, above 0 and under 255, got {sigma}")
+    if stop is not None:
+        raise OptionError("sigma says when to stop; give sigma or stop, not both")
+    return f"discrepancy:{CLOSER + 20 * (math.log10(255) - math.log10(sigma)):.4f}"

@@ -1,0 +1,1 @@
+"""HTTP: routes, what is sent to them and what they answer."""

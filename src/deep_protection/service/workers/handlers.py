@@ -1,0 +1,166 @@
+"""What workers do: one function a kind of job, from the pictures that came to the answer and the pictures made."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from deep_protection.attacks import ATTACKS, attack
+from deep_protection.errors import CancelledError, DeepProtectionError
+from deep_protection.fitting import Progress
+from deep_protection.images import read_image, to_pillow
+from deep_protection.logits import as_classes
+from deep_protection.maps import as_record, extract_text
+from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, inpaint, stop_for, upscale
+from deep_protection.service.workers.observed_rule import ObservedRule
+from deep_protection.service.workers.progress import ProgressReporter, budget_of, fit_jobs, fitted
+from deep_protection.service.workers.protect import protect_all
+from deep_protection.service.workers.worker_context import (
+    JobInput,
+    JobOutput,
+    Outcome,
+    WorkerContext,
+    decode_image,
+    png,
+)
+
+
+def run_jobs(context: WorkerContext, jobs: Sequence[JobInput]) -> list[Outcome]:
+    """Do jobs that share kind and options; one that cannot be done does not touch the others."""
+    if jobs[0].kind == "protect":
+        return protect_all(context, jobs)
+    outcomes: list[Outcome] = []
+    for job in jobs:
+        try:
+            outcomes.append(HANDLERS[job.kind](context, job))
+        except DeepProtectionError as error:
+            outcomes.append(error)
+    return outcomes
+
+
+def _detect(context: WorkerContext, job: JobInput) -> JobOutput:
+    pixels = decode_image(job.inputs["image"]).pixels
+    return JobOutput(
+        context.detection(job, pixels, job.options["false_positive_rate"], quick=job.options["quick"]),
+    )
+
+
+def _classify(context: WorkerContext, job: JobInput) -> JobOutput:
+    return JobOutput({"top": context.top(context.logits(decode_image(job.inputs["image"]).pixels), job.options["top"])})
+
+
+def _attack(context: WorkerContext, job: JobInput) -> JobOutput:
+    spec = ATTACKS[job.options["attack"]]
+    if job.options["epsilon_255"] is not None:
+        spec = replace(spec, epsilon=job.options["epsilon_255"] / 255)
+    pixels = context.seen(decode_image(job.inputs["image"]).pixels)
+    logits = context.logits(pixels)
+    answered = as_classes(logits).argmax(dim=-1)
+    given = pixels[None].to(context.device)
+    with context.interruptible(job):
+        found = attack(context.model, given, answered[None].to(context.device), spec, seed=job.options["seed"] % 2**32)
+    image = png(to_pillow(found.adversarial[0].float().cpu()))
+    made = decode_image(image).pixels
+    after = context.logits(made)
+    change = made - pixels
+    answer = {
+        "before": context.top(logits),
+        "after": context.top(after),
+        "fooled": bool(as_classes(after).argmax() != answered),
+        "attack": spec.name,
+        "epsilon_255": None if spec.epsilon is None or spec.norm != "Linf" else round(spec.epsilon * 255, 3),
+        "linf": round(change.abs().max().item(), 6),
+        "l2": round(change.norm().item(), 6),
+        "size": list(context.size),
+    }
+    return JobOutput(answer, {"result": image, "clean": png(to_pillow(pixels.cpu()))})
+
+
+def _denoise(context: WorkerContext, job: JobInput) -> JobOutput:
+    return _restore(context, job, DENOISE, stop_for(job.options["sigma"], job.options["stop"]))
+
+
+def _dejpeg(context: WorkerContext, job: JobInput) -> JobOutput:
+    return _restore(context, job, DEJPEG, job.options["stop"])
+
+
+def _restore(context: WorkerContext, job: JobInput, preset: Preset, stop: Any) -> JobOutput:
+    picture = decode_image(job.inputs["image"])
+    reporter = ProgressReporter(context, job, preset, picture, classified=False)
+    seed = job.options["seed"]
+    result = fit_jobs(context, [reporter], [picture], preset, lambda _: preset.rule(stop), seed)[0]
+    if job.is_cancelled():
+        raise CancelledError("the job was cancelled")
+    return JobOutput({**fitted(result), "seed": seed}, {"result": png(result.image)})
+
+
+def _inpaint(context: WorkerContext, job: JobInput) -> JobOutput:
+    mask, _, _ = read_image(job.inputs["mask"])
+    return _drawn(context, job, INPAINT, partial(inpaint, mask=mask))
+
+
+def _upscale(context: WorkerContext, job: JobInput) -> JobOutput:
+    return _drawn(context, job, UPSCALE, partial(upscale, factor=job.options["factor"]))
+
+
+def _drawn(context: WorkerContext, job: JobInput, preset: Preset, draw: Callable[..., Any]) -> JobOutput:
+    """What a function of the library draws of a picture that was not seen whole."""
+    image, _, _ = read_image(job.inputs["image"])
+    factor = job.options.get("factor", 1)
+    reporter = ProgressReporter(
+        context, job, preset, decode_image(job.inputs["image"]), classified=False, factor=factor
+    )
+    spent = budget_of(context.budget)
+    reasons: list[str] = []
+
+    def ended(_: int) -> str | None:
+        reason = spent()
+        reasons.extend([reason] if reason else [])
+        return reason
+
+    rule = ObservedRule(lambda _: preset.rule(job.options["stop"]), lambda _, part: reporter.tell(part), ended)
+    restored = draw(
+        image,
+        stop=rule,
+        seed=job.options["seed"],
+        device=context.device,
+        workers=1,
+        progress=reporter.report,
+        is_cancelled=job.is_cancelled,
+    )
+    course = reporter.course
+    run = course[-1]["iteration"] if course else 0
+    answer = {"iterations_run": run, "stop_reason": reasons[0] if reasons else None, "seed": job.options["seed"]}
+    return JobOutput(answer, {"result": png(restored)})
+
+
+def _extract_text(context: WorkerContext, job: JobInput) -> JobOutput:
+    def report(progress: Progress) -> None:
+        job.tell({"iteration": progress.iteration, "limit": progress.max_iterations})
+
+    image, _, _ = read_image(job.inputs["image"])
+    found = extract_text(
+        image,
+        ocr=job.options["ocr"],
+        seed=job.options["seed"],
+        device=context.device,
+        workers=1,
+        progress=report,
+        is_cancelled=job.is_cancelled,
+    )
+    files = {"layer": found.text_layer, "without_text": found.without_text, "result": found.overlay}
+    return JobOutput(
+        {"words": [as_record(word) for word in found.words]}, {name: png(each) for name, each in files.items()}
+    )
+
+
+HANDLERS: dict[str, Callable[[WorkerContext, JobInput], JobOutput]] = {
+    "detect": _detect,
+    "classify": _classify,
+    "attack": _attack,
+    "denoise": _denoise,
+    "dejpeg": _dejpeg,
+    "inpaint": _inpaint,
+    "upscale": _upscale,
+    "extract-text": _extract_text,
+}

@@ -1,0 +1,155 @@
+"""Fits whose progress is told: several jobs of one kind at once, each with its own rule, budget and cancellation."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deep_protection import classifiers
+from deep_protection.fitting import Progress
+from deep_protection.images import Picture
+from deep_protection.restoration import FitOptions, Preset, Purified, purify_each
+from deep_protection.restoration.tiles import cut_tiles
+from deep_protection.service.workers.observed_rule import ObservedRule, Tell, Throttle, json_safe
+from deep_protection.service.workers.worker_context import JobInput, WorkerContext, preview
+from deep_protection.stopping import StopRule, Trajectory
+
+REPORTS_A_SECOND = 10
+
+
+class ProgressReporter:
+    """One job's fits as they go on: what is reported of them, and what its answer tells of them."""
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        job: JobInput,
+        preset: Preset,
+        picture: Picture,
+        *,
+        classified: bool = True,
+        views: bool = False,
+        factor: int = 1,
+    ) -> None:
+        # As the fit cuts it: what is bounded is the side of what is drawn, ``factor`` times that of the picture.
+        tiles = len(cut_tiles(*_side(picture), preset.tile // factor, preset.overlap // factor))
+        self.job, self.parts, self.whole = job, tiles * preset.fits, tiles == 1
+        self._every = preset.recipe.checkpoint_every
+        self.course: list[dict[str, Any]] = []
+        """Of the first fit of a picture that was fitted whole."""
+        self._context, self._classified = context, classified and self.whole
+        self._views = views
+        self._pace, self._pace_between = Throttle(REPORTS_A_SECOND), Throttle(REPORTS_A_SECOND)
+        self._asked: tuple[Tensor, Tensor] | None = None
+        self._part = 0
+        self._saying = threading.Lock()  # checkpoints come from the fit's thread, what lies between from another
+        self._furthest = 0
+
+    def ask(self, pixels: Tensor) -> Tensor:
+        """``1×3×H×W`` to logits, remembered so that the same picture is not classified twice."""
+        if self._asked is not None and self._asked[0].data_ptr() == pixels.data_ptr():
+            return self._asked[1]
+        logits = self._context.logits(pixels[0], views=self._views)[None]
+        self._asked = (pixels, logits)  # holding the picture keeps its address from being used again
+        return logits
+
+    def tell(self, part: int) -> Tell:
+        def told(trajectory: Trajectory, limit: int, picture: Tensor) -> None:
+            self._part = part
+            point = trajectory[-1]
+            seen: dict[str, Any] = {"label": None, "probability": None}
+            if self._classified and (part == 0 or self.job.is_watched()):
+                best = self._context.top(self.ask(picture[None])[0], 1)[0]
+                seen = {"label": best["label"], "probability": best["probability"]}
+            known = {"psnr": json_safe(float(point.psnr)), **seen}
+            if part == 0 and self.whole:
+                self.course.append({"iteration": point.iteration, **known})
+            if self._pace.allows():
+                shown = preview(picture) if self.whole and self.job.is_watched() else None
+                self._say({**self._place(point.iteration, limit), **known, "preview": shown})
+
+        return told
+
+    def report(self, progress: Progress) -> None:
+        """Between checkpoints: only how far it is."""
+        if progress.iteration % self._every and self._pace_between.allows():
+            self._say(self._place(progress.iteration, progress.max_iterations))
+
+    def _say(self, progress: dict[str, Any]) -> None:
+        """Tell it, unless something further was told while it was made: nobody's progress goes back."""
+        with self._saying:
+            if progress["iteration"] >= self._furthest:
+                self._furthest = progress["iteration"]
+                self.job.tell(progress)
+
+    def _place(self, iteration: int, limit: int) -> dict[str, Any]:
+        return {"iteration": self._part * limit + iteration, "limit": self.parts * limit}
+
+
+def _side(picture: Picture) -> tuple[int, int]:
+    height, width = picture.pixels.shape[-2:]
+    return height, width
+
+
+def budget_of(seconds: float) -> Callable[[], str | None]:
+    """Asked from now on: None, and the reason to stop once so many seconds have passed."""
+    end = time.monotonic() + seconds
+    return lambda: f"time budget of {seconds:.0f} s spent" if time.monotonic() > end else None
+
+
+def fit_jobs(
+    context: WorkerContext,
+    reporters: Sequence[ProgressReporter],
+    pictures: Sequence[Picture],
+    preset: Preset,
+    rule_of: Callable[[int], StopRule],
+    seed: int,
+) -> list[Purified]:
+    """Restore the pictures of jobs, which all have one size. A cancelled one ends early and is given all the same."""
+    spent = budget_of(context.budget)
+
+    def ended(index: int) -> str | None:
+        return "cancelled" if reporters[index].job.is_cancelled() else spent()
+
+    def report(progress: Progress) -> None:
+        if len(reporters) == 1:  # of several, nobody can say whose progress it is
+            reporters[0].report(progress)
+
+    return list(
+        purify_each(
+            pictures,
+            len(pictures),
+            preset,
+            ObservedRule(rule_of, lambda index, part: reporters[index].tell(part), ended),
+            FitOptions(
+                seed=seed,
+                device=context.device,
+                seconds=context.budget,
+                workers=1,
+                progress=report,
+                is_cancelled=lambda: all(each.job.is_cancelled() for each in reporters),
+            ),
+        )
+    )
+
+
+def fitted(result: Purified) -> dict[str, Any]:
+    """What an answer tells of the fits of a picture."""
+    return {
+        "iterations_run": result.iterations_run,
+        "iteration_chosen": result.iteration_chosen,
+        "stop_reason": result.stop_reason,
+        "psnr": json_safe(float(result.psnr_input)),
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def mean_answer(context: WorkerContext, result: Purified, restored: Tensor, *, views: bool) -> Tensor:
+    """Logits for a restored picture; of several fits of a whole picture, the mean of their answers."""
+    if result.tiles > 1 or result.fits == 1:
+        return context.logits(restored, views=views)
+    each = [context.logits(trajectory.restored, views=views) for trajectory in result.trajectories]
+    return classifiers.mean_answer(context.model, torch.stack(each), dim=0, least=1e-12)

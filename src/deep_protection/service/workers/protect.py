@@ -1,0 +1,189 @@
+"""Jobs that protect: what the classifier would have said without an attack, by contrast or to the restored picture."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deep_protection.detection import Responses, repair_specks
+from deep_protection.errors import CancelledError, DeepProtectionError
+from deep_protection.images import Picture, to_pillow
+from deep_protection.protection import Explanation, ProtectedClassifier
+from deep_protection.service.jobs.options import ProtectOptions
+from deep_protection.service.workers.observed_rule import json_safe
+from deep_protection.service.workers.progress import ProgressReporter, fit_jobs, fitted, mean_answer
+from deep_protection.service.workers.worker_context import (
+    JobInput,
+    JobOutput,
+    Outcome,
+    WorkerContext,
+    decode_image,
+    png,
+)
+
+Pending = tuple[JobInput, Picture, dict[str, Any]]
+"""With what is to be fitted for it, and what its answer holds so far."""
+
+_NOTHING_FITTED: dict[str, Any] = {
+    "iterations_run": 0,
+    "iteration_chosen": 0,
+    "stop_reason": None,
+    "psnr": None,
+    "seconds": 0.0,
+    "trajectory": [],
+}
+
+
+def protect_all(context: WorkerContext, jobs: Sequence[JobInput]) -> list[Outcome]:
+    """Answer and restore; all have the same options, and pictures of one size are fitted together."""
+    chosen = ProtectOptions.model_validate(jobs[0].options)
+    try:
+        protected = context.protected(chosen)
+    except DeepProtectionError as error:
+        return [error] * len(jobs)
+    is_by_contrast = protected.answer == "contrast"
+    outcomes: dict[str, Outcome] = {}
+    groups: defaultdict[tuple[int, ...], list[Pending]] = defaultdict(list)
+    for job in jobs:
+        try:
+            picture = decode_image(job.inputs["image"])
+            if is_by_contrast:
+                picture = Picture(context.seen(picture.pixels), rebuild=lambda pixels: pixels)
+                about: dict[str, Any] = {"suspicious": None}
+            else:
+                about = _detected(context, job, picture, chosen)
+                if about["suspicious"] and not about["suspicious"]["is_suspicious"]:
+                    same = png(picture.rebuild(picture.pixels))
+                    told = {**about, **_NOTHING_FITTED, "stop_reason": "not suspicious"}
+                    outcomes[job.id] = JobOutput({**told, **_echoed(chosen)}, {"result": same})
+                    continue
+            groups[tuple(picture.pixels.shape)].append((job, picture, about))
+        except DeepProtectionError as error:
+            outcomes[job.id] = error
+    answer = _by_contrast if is_by_contrast else _restored
+    for group in groups.values():
+        try:
+            outcomes |= answer(context, group, chosen, protected)
+        except DeepProtectionError as error:
+            outcomes |= {job.id: error for job, *_ in group}
+    return [outcomes[job.id] for job in jobs]
+
+
+def _echoed(chosen: ProtectOptions) -> dict[str, Any]:
+    return {"seed": chosen.seed, "preset": chosen.preset}
+
+
+def _detected(context: WorkerContext, job: JobInput, picture: Picture, chosen: ProtectOptions) -> dict[str, Any]:
+    """The answer to a picture before it is restored, and the detector's verdict where that decides."""
+    before = context.top(context.logits(picture.pixels))
+    about: dict[str, Any] = {"before": before, "after": before, "restored": False}
+    is_asked = chosen.when == "suspicious" or (chosen.only_if_suspicious and chosen.when is None)
+    verdict = context.detection(job, picture.pixels, chosen.false_positive_rate) if is_asked else None
+    return {**about, "suspicious": verdict, "explanation": None}
+
+
+def _restored(
+    context: WorkerContext, group: list[Pending], chosen: ProtectOptions, protected: ProtectedClassifier
+) -> dict[str, Outcome]:
+    """The answers to the restored pictures alone."""
+    jobs, pictures, abouts = zip(*group, strict=True)
+    preset, views = protected.preset, chosen.views
+    reporters = [ProgressReporter(context, job, preset, pictures[0], views=views) for job in jobs]
+    side = max(pictures[0].pixels.shape[-2:])
+    results = fit_jobs(
+        context,
+        reporters,
+        pictures,
+        preset,
+        lambda index: preset.rule_asking(reporters[index].ask, side, protected.stop),
+        chosen.seed,
+    )
+    outcomes: dict[str, Outcome] = {}
+    for each, about, result in zip(reporters, abouts, results, strict=True):
+        if each.job.is_cancelled():
+            outcomes[each.job.id] = CancelledError("the job was cancelled")
+            continue
+        image = png(result.image)
+        restored = decode_image(image).pixels  # as whoever gets the file will see it
+        after = context.top(mean_answer(context, result, restored, views=views))
+        answer = {**about, **fitted(result), "after": after, "restored": True, "trajectory": each.course}
+        outcomes[each.job.id] = JobOutput({**answer, **_echoed(chosen)}, {"result": image})
+    return outcomes
+
+
+def _by_contrast(
+    context: WorkerContext, group: list[Pending], chosen: ProtectOptions, protected: ProtectedClassifier
+) -> dict[str, Outcome]:
+    """As ``protected`` explains them, with fits that are told of as they go on."""
+    jobs, pictures, abouts = zip(*group, strict=True)
+    facts: list[dict[str, Any]] = [_NOTHING_FITTED] * len(jobs)
+    restored: list[Tensor | None] = [None] * len(jobs)
+    if protected.iterations != 0:
+        whole = [Picture(repair_specks(picture.pixels), picture.rebuild) for picture in pictures]
+        reporters = [ProgressReporter(context, job, protected.preset, whole[0], views=True) for job in jobs]
+        side = max(whole[0].pixels.shape[-2:])
+        results = fit_jobs(
+            context,
+            reporters,
+            whole,
+            protected.preset,
+            lambda index: protected.preset.rule_asking(reporters[index].ask, side, protected.stop),
+            chosen.seed,
+        )
+        facts = [{**fitted(result), "trajectory": each.course} for each, result in zip(reporters, results, strict=True)]
+        restored = [torch.stack(result.restored_by_fit)[None] for result in results]
+    outcomes: dict[str, Outcome] = {}
+    for job, picture, about, fit, made in zip(jobs, pictures, abouts, facts, restored, strict=True):
+        if job.is_cancelled():
+            outcomes[job.id] = CancelledError("the job was cancelled")
+            continue
+        try:
+            found = _explained(context, protected, picture.pixels, made)
+        except DeepProtectionError as error:
+            outcomes[job.id] = error
+            continue
+        before = context.top(found.responses.original)
+        answer = {
+            "before": before,
+            "after": before if found.answer == "own" else context.top(found.logits),
+            "restored": True,
+            **about,
+            "explanation": _explanation_document(context, found),
+            **fit,
+        }
+        files = {"result": found.restored, "seen": picture.pixels}
+        outcomes[job.id] = JobOutput(
+            {**answer, **_echoed(chosen)}, {name: png(to_pillow(pixels.cpu())) for name, pixels in files.items()}
+        )
+    return outcomes
+
+
+@torch.no_grad()
+def _explained(
+    context: WorkerContext, protected: ProtectedClassifier, pixels: Tensor, restored: Tensor | None
+) -> Explanation:
+    made = None if restored is None else restored.to(context.device)
+    return protected.explain(pixels[None].to(context.device), made)[0]
+
+
+def _explanation_document(context: WorkerContext, found: Explanation) -> dict[str, Any]:
+    """Which answer was taken, why, and the first answers that it was made of."""
+    names = ("answer", "reason", "is_suspicious", "p_value", "agreement", "strength", "evidence")
+    told = {name: json_safe(getattr(found, name)) for name in names}
+    references = [
+        {"name": name, **context.first(rows.exp().mean(dim=0))} for name, rows in _references(found.responses).items()
+    ]
+    return {**told, "references": references}
+
+
+def _references(found: Responses) -> dict[str, Tensor]:
+    """``K×classes`` log-probabilities by name, in the order in which they are shown."""
+    return {
+        "original": found.original[None],
+        "views": found.image[1:],
+        "restored": found.restored,
+        "compressed": found.compressed,
+        "mild": found.mild,
+    }
