@@ -282,7 +282,7 @@ def service_breakdowns(
     out: Out = SERVICE / "breakdowns.jsonl",
 ) -> None:
     """One thing broken at a time, a worker, the dispatcher, the job table: what becomes of every job."""
-    from benchmarks import service_breakdowns as measured
+    from benchmarks.studies.service import breakdowns as measured
 
     measured.run(out, only.split(";") if only else [], side)
 
@@ -310,7 +310,7 @@ def file_fuzz(
     out: Out = FILE_FUZZ,
 ) -> None:
     """Damaged files of every kind through purify, inpaint, detect and extract_text: right, or one clear error."""
-    from benchmarks import file_fuzz as measured
+    from benchmarks.studies.file_fuzz import run as measured
 
     measured.run(out, range(files), seed, seconds, kept)
 

@@ -9,10 +9,11 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from benchmarks import file_fuzz, rows
-from benchmarks.fuzz_mutations import MUTATIONS
-from benchmarks.fuzz_seeds import png_chunk, seeds
-from benchmarks.fuzz_trial import Trial
+from benchmarks import rows
+from benchmarks.studies.file_fuzz import run as file_fuzz
+from benchmarks.studies.file_fuzz.mutations import MUTATIONS
+from benchmarks.studies.file_fuzz.seeds import png_chunk, seeds
+from benchmarks.studies.file_fuzz.trial import Trial
 from PIL import Image
 
 import deep_protection as dp

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmarks.fuzz_trial import tiny_classifier
+from benchmarks.studies.file_fuzz.trial import tiny_classifier
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image

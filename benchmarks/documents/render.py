@@ -9,10 +9,11 @@ import json
 import re
 from collections.abc import Callable
 
-from benchmarks import ROOT, file_fuzz
+from benchmarks import ROOT
 from benchmarks.documents import commands, demo, experiments, protection, targets
 from benchmarks.studies import contrast, integrations
 from benchmarks.studies.detection import tables as detection
+from benchmarks.studies.file_fuzz import run as file_fuzz
 from benchmarks.studies.maps import tables as maps
 from benchmarks.studies.performance import tables as performance
 from benchmarks.studies.restoration import methods as restoration

@@ -18,15 +18,15 @@ from typing import Any
 
 from served import resident
 
-from benchmarks import rows
-from benchmarks.fuzz_mutations import MUTATIONS
-from benchmarks.fuzz_seeds import UNREAD, Seed, seeds
-from benchmarks.fuzz_trial import FINE, serve
+from benchmarks import RESULTS, rows
 from benchmarks.machine import describe
 from benchmarks.rows import Row
+from benchmarks.studies.file_fuzz.mutations import MUTATIONS
+from benchmarks.studies.file_fuzz.seeds import UNREAD, Seed, seeds
+from benchmarks.studies.file_fuzz.trial import FINE, serve
 from deep_protection.evaluation.report.document import Table, block_markdown
 
-OUT = Path(__file__).parents[1] / "docs/results/inputs/file_fuzz.jsonl"
+OUT = RESULTS / "inputs/file_fuzz.jsonl"
 MOST_BYTES = 2 * 2**30
 """Of memory, for the whole process."""
 SOUND = "none"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from io import BytesIO
 from typing import Literal
 
-from benchmarks.fuzz_seeds import HEIGHT, WIDTH, Seed, png_chunk
+from benchmarks.studies.file_fuzz.seeds import HEIGHT, WIDTH, Seed, png_chunk
 
 Chance = random.Random
 Order = Literal["little", "big"]
