@@ -589,8 +589,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_your_own_defences_are_run_beside_the_others(own: str, tmp_path: Path) -> None:
     defences = [import_module(own).grainy, f"{own}:Sure", f"{own}:SHORT", "none"]
-    experiment = Experiment(attacks="fgsm", adaptive="bpda", adaptive_steps=1, defences=defences, limit=1, judgements=1)
-    rows = experiment.run(tmp_path / "out")
+    given = {"adaptive": "bpda", "adaptive_steps": 1, "judgements": 1, "stops": "preset", "defences": defences}
+    rows = Experiment(None, attacks="fgsm", limit=1, **given).run(tmp_path / "out")
     of = {(row["defence"].partition(":")[2] or row["defence"], row["attack"]): row for row in rows}
     assert {name for name, _ in of} == {"grainy", "Sure", "SHORT", "none"}
     assert {attack for _, attack in of} == {"none", "fgsm", "bpda"}
