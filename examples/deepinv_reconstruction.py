@@ -10,12 +10,12 @@ import torch
 
 import deep_protection as dp
 from deep_protection.evaluation import imagenet_samples
-from deep_protection.images import take_picture
+from deep_protection.images import as_image
 
 
 def run(count: int = 1, side: int = 128, stop: str | None = None) -> dict[str, Any]:
     pictures = [picture.resize((side, side)) for picture, _ in imagenet_samples()[:count]]
-    truth = torch.stack([take_picture(picture).pixels for picture in pictures])
+    truth = torch.stack([as_image(picture).pixels for picture in pictures])
     size, noise = (3, side, side), deepinv.physics.GaussianNoise(25 / 255)
     generator = torch.Generator().manual_seed(0)
     mask = (torch.rand((1, side, side), generator=generator) < 0.5).float()

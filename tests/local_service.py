@@ -15,7 +15,7 @@ import torch
 
 import deep_protection as dp
 from deep_protection.fitting.devices import usable_cores, use_threads
-from deep_protection.images import take_picture
+from deep_protection.images import as_image
 
 KEY = "pat-0123456789abcdef"
 MODEL = "general-image-recognition"
@@ -125,7 +125,7 @@ class LocalService:
 
     def _pixels(self, png: bytes) -> torch.Tensor:
         assert png.startswith(b"\x89PNG")
-        return take_picture(png).pixels[None]
+        return as_image(png).pixels[None]
 
 
 @contextmanager

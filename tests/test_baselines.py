@@ -4,13 +4,13 @@ from PIL import Image
 
 import deep_protection as dp
 from deep_protection.evaluation import BASELINES, find_baseline
-from deep_protection.images import take_picture
+from deep_protection.images import as_image
 from deep_protection.stopping import psnr
 
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_baseline_keeps_size_and_range_and_treats_each_picture_alone(name: str, photograph: Image.Image) -> None:
-    pixels = take_picture(photograph.resize((50, 34))).pixels
+    pixels = as_image(photograph.resize((50, 34))).pixels
     pictures = torch.stack([pixels, pixels.flip(2)])
     filtered = BASELINES[name](pictures)
     assert (filtered.shape, filtered.dtype) == (pictures.shape, torch.float32)
@@ -22,7 +22,7 @@ def test_a_baseline_keeps_size_and_range_and_treats_each_picture_alone(name: str
 
 
 def test_median_and_total_variation_take_single_wild_pixels_out(photograph: Image.Image) -> None:
-    clean = take_picture(photograph.resize((50, 34))).pixels
+    clean = as_image(photograph.resize((50, 34))).pixels
     wild = clean.clone()
     wild[:, ::7, ::7] = 1 - wild[:, ::7, ::7].round()
     for name in ("median3", "tv"):

@@ -23,12 +23,12 @@ from deep_protection.evaluation.experiment import Subjects, make_settings
 from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.fitting.networks import Networks
 from deep_protection.generators import PaperGenerator
-from deep_protection.images import take_picture
+from deep_protection.images import as_image
 
 
 @pytest.fixture(scope="module")
 def square(photograph: Image.Image) -> Tensor:
-    return take_picture(photograph.resize((64, 64))).pixels
+    return as_image(photograph.resize((64, 64))).pixels
 
 
 def test_paper_and_the_published_recipe_do_the_same_maths(square: Tensor) -> None:

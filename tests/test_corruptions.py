@@ -9,7 +9,7 @@ from deep_protection.evaluation import CORRUPTIONS, find_corruption
 from deep_protection.evaluation.experiment import make_settings, run_experiment
 from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.evaluation.report import write_report
-from deep_protection.images import take_picture
+from deep_protection.images import as_image
 from deep_protection.stopping import psnr
 
 KINDS = list(dict.fromkeys(name.rpartition("-")[0] for name in CORRUPTIONS))
@@ -17,7 +17,7 @@ KINDS = list(dict.fromkeys(name.rpartition("-")[0] for name in CORRUPTIONS))
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_corruption_keeps_size_and_range_and_does_more_the_stronger_it_is(kind: str, photograph: Image.Image) -> None:
-    picture = take_picture(photograph.resize((60, 44))).pixels
+    picture = as_image(photograph.resize((60, 44))).pixels
     before = picture.clone()
     left = []
     for level in (1, 2, 3):

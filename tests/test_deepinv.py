@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 import deep_protection as dp
-from deep_protection.images import take_picture
+from deep_protection.images import as_image
 
 if find_spec("deepinv") is None:
     pytest.skip("deepinv is not installed: make test-integrations", allow_module_level=True)
@@ -29,7 +29,7 @@ def deepinv() -> Any:
 def pictures(photograph: Image.Image) -> Tensor:
     """Two different pictures, 2×3×48×48."""
     first = photograph.resize((48, 48), Image.Resampling.LANCZOS)
-    return torch.stack([take_picture(each).pixels for each in (first, first.rotate(90))])
+    return torch.stack([as_image(each).pixels for each in (first, first.rotate(90))])
 
 
 def test_it_is_a_reconstructor_whose_denoising_is_ours(deepinv: Any, pictures: Tensor) -> None:

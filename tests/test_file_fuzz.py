@@ -18,7 +18,7 @@ from PIL import Image
 
 import deep_protection as dp
 from deep_protection import ImageError
-from deep_protection.images import read_image, take_picture
+from deep_protection.images import as_image, read_image
 
 
 def test_forty_files_sound_and_damaged(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_palette_that_is_missing_is_no_palette_made_up() -> None:
     chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(20))), (b"IEND", b""))
     data = b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*each) for each in chunks)
     with pytest.raises(ImageError, match="no palette; get the file again"):
-        take_picture(data)
+        as_image(data)
 
 
 @pytest.mark.parametrize("kind", ["bytes", "path", "opened"])
@@ -80,7 +80,7 @@ def test_a_png_with_damaged_content_is_refused(kind: str, tmp_path: Path) -> Non
     path = tmp_path / "damaged.png"
     path.write_bytes(content)
     with Image.open(path) as opened, pytest.raises(ImageError, match="truncated or damaged"):
-        take_picture({"bytes": bytes(content), "path": path, "opened": opened}[kind])
+        as_image({"bytes": bytes(content), "path": path, "opened": opened}[kind])
 
 
 def cut_off() -> bytes:

@@ -13,7 +13,7 @@ from deep_protection.cli.masks import Masks
 from deep_protection.cli.plan import find_pictures, plan
 from deep_protection.cli.purify import purify_command
 from deep_protection.cli.restore import denoise_command, inpaint_command
-from deep_protection.images import encode, format_for, read_image, take_picture, write_atomically
+from deep_protection.images import as_image, encode, format_for, read_image, write_atomically
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 LONG = "n" * 250
@@ -111,8 +111,8 @@ def test_what_is_left_as_it_is_is_written_in_the_format_that_was_asked_for(tmp_p
 
 
 def as_restored(path: Path) -> Image.Image:
-    picture = take_picture(path)
-    made: Image.Image = picture.rebuild(picture.pixels)
+    picture = as_image(path)
+    made: Image.Image = picture.to_original(picture.pixels)
     return made
 
 

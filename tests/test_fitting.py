@@ -13,7 +13,7 @@ from deep_protection.fitting.networks import Networks
 from deep_protection.fitting.optim import Adam, OutputEMA
 from deep_protection.fitting.scheduler import _Budget, fit_batched
 from deep_protection.generators import GENERATORS
-from deep_protection.images import take_picture
+from deep_protection.images import as_image
 from deep_protection.stopping import Decision, Fixed, StopRule, Trajectory, psnr
 
 FAST = Recipe(generator="fast", ema_decay=0.95, checkpoint_every=10)
@@ -27,7 +27,7 @@ RECIPES = {
 
 def task(image: Image.Image, recipe: Recipe = FAST, iterations: int = 30, **options: object) -> FitTask:
     settings = {"rule": Fixed(iterations), "seed": 3, **options}
-    return FitTask(target=take_picture(image).pixels, recipe=recipe, **settings)  # type: ignore[arg-type]
+    return FitTask(target=as_image(image).pixels, recipe=recipe, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -240,7 +240,7 @@ def test_the_average_is_debiased() -> None:
 
 
 def test_hubers_loss_shrugs_off_single_wild_pixels(photograph: Image.Image) -> None:
-    clean = take_picture(photograph.resize((64, 64))).pixels
+    clean = as_image(photograph.resize((64, 64))).pixels
     wild = clean.clone()
     wild[:, ::9, ::7] = 1 - wild[:, ::9, ::7].round()
     distances = {}
@@ -269,7 +269,7 @@ def test_detail_comes_back_from_the_picture_but_no_perturbation_and_no_damaged_p
 
 
 def test_detail_changes_outputs_and_not_the_fit(photograph: Image.Image) -> None:
-    target = take_picture(photograph.resize((64, 48))).pixels
+    target = as_image(photograph.resize((64, 48))).pixels
     plain, detailed = (
         fit(FitTask(target=target, recipe=Recipe(generator="fast", detail=detail), rule=Fixed(25), seed=3))
         for detail in (None, Detail(low=0.02, high=10.0))
@@ -449,7 +449,7 @@ def test_a_recipe_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> No
 
 def test_fresh_noise_is_new_at_every_iteration_and_a_pictures_own(small: Image.Image) -> None:
     """Whoever sits beside it, in whatever order its maps lie in memory."""
-    target = take_picture(small).pixels
+    target = as_image(small).pixels
 
     def networks(seeds: list[int]) -> Networks:
         generator = GENERATORS["enlarging"](*target.shape[-2:])

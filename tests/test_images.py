@@ -14,12 +14,12 @@ import deep_protection as dp
 from deep_protection import ImageError, OutputError
 from deep_protection.images import (
     MAX_PIXELS,
+    as_batch,
+    as_image,
     check_side,
     encode,
     format_for,
     read_image,
-    take,
-    take_picture,
     write_atomically,
 )
 
@@ -34,8 +34,8 @@ def encoded(image: Image.Image, name: str, **options: Any) -> bytes:
 
 def unchanged(image: Any) -> Any:
     """In and straight out again, with nothing restored in between."""
-    taken = take(image)
-    return taken.join([picture.rebuild(picture.pixels) for picture in taken.pictures])
+    taken = as_batch(image)
+    return taken.collate([picture.to_original(picture.pixels) for picture in taken.records])
 
 
 # Every type comes back as itself, with the very same values.
@@ -133,7 +133,7 @@ LOGOS: dict[str, Callable[[np.ndarray[Any, Any]], Any]] = {
 
 @pytest.mark.parametrize("kind", LOGOS)
 def test_hidden_colours_are_not_seen_and_come_back(kind: str) -> None:
-    black, white = (take_picture(LOGOS[kind](logo(hidden))) for hidden in (0, 255))
+    black, white = (as_image(LOGOS[kind](logo(hidden))) for hidden in (0, 255))
     assert torch.allclose(black.target, white.target)
     assert torch.allclose(black.on_paper, white.on_paper)
     given = LOGOS[kind](logo(7))
@@ -152,7 +152,7 @@ def test_a_picture_of_which_nothing_is_seen_is_taken_as_it_is() -> None:
     assert np.array_equal(unchanged(blank), blank)
     line = np.zeros((1, 9, 4), np.uint8)
     line[0, 4] = 255
-    assert take_picture(line).target.min() == 1
+    assert as_image(line).target.min() == 1
 
 
 def test_equal_pictures_have_equal_pixels_whatever_their_type(small: Image.Image) -> None:
@@ -164,7 +164,7 @@ def test_equal_pictures_have_equal_pixels_whatever_their_type(small: Image.Image
         encoded(small, "PNG"),
         array.astype(np.float32) / 255,
     ]
-    first, *others = (take_picture(form).pixels for form in forms)
+    first, *others = (as_image(form).pixels for form in forms)
     assert first.shape == (3, 30, 40)
     assert all(torch.equal(first, other) for other in others)
 
@@ -252,19 +252,19 @@ def test_sixteen_bit_png_keeps_its_bits() -> None:
 def test_the_first_frame_of_an_animation_is_used_and_said_so(small: Image.Image) -> None:
     frames = [small, Image.new("RGB", small.size, "red")]
     data = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
-    picture = take_picture(data)
-    assert torch.equal(picture.pixels, take_picture(small).pixels)
+    picture = as_image(data)
+    assert torch.equal(picture.pixels, as_image(small).pixels)
     assert "2 frames; only the first is used" in picture.notes[0]
 
 
 def test_damaged_exif_does_not_matter(small: Image.Image) -> None:
     data = encoded(small, "PNG", exif=b"Exif\0\0this is no TIFF header")
-    assert torch.equal(take_picture(data).pixels, take_picture(small).pixels)
+    assert torch.equal(as_image(data).pixels, as_image(small).pixels)
 
 
 def test_big_endian_arrays_are_numbers_like_any_other(small: Image.Image) -> None:
     values = np.array(small).astype(np.uint16) * 257
-    assert torch.equal(take_picture(values.astype(">u2")).pixels, take_picture(values).pixels)
+    assert torch.equal(as_image(values.astype(">u2")).pixels, as_image(values).pixels)
 
 
 def png(width: int, height: int, bits: int, colours: int, rows: bytes) -> bytes:
@@ -320,13 +320,13 @@ DEEP: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("kind", DEEP)
 def test_deep_colour_says_that_eight_bits_are_used(kind: str) -> None:
     bits = kind.partition(" ")[0]
-    assert f"has {bits} bits a colour; 8 are used" in take_picture(DEEP[kind]()).notes[0]
+    assert f"has {bits} bits a colour; 8 are used" in as_image(DEEP[kind]()).notes[0]
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM", "JPEG2000", "AVIF"])
 def test_no_picture_of_eight_bits_is_said_to_have_more(name: str) -> None:
     for size in ((160, 16), (16, 216)):  # sizes stand beside the bits in what Pillow tells of a file
-        assert take_picture(encoded(Image.new("RGB", size), name)).notes == ()
+        assert as_image(encoded(Image.new("RGB", size), name)).notes == ()
 
 
 def test_grey_tiff_that_is_white_at_zero_is_turned_round() -> None:
@@ -339,7 +339,7 @@ def test_grey_tiff_that_is_white_at_zero_is_turned_round() -> None:
 def test_grey_tiff_of_twelve_bits_is_as_bright_as_of_sixteen() -> None:
     values = np.arange(24, dtype=np.uint16).reshape(4, 6, 1) * 178
     values[-1, -1] = 4095
-    read = take_picture(tiff(values, 1, twelve=True))
+    read = as_image(tiff(values, 1, twelve=True))
     assert torch.allclose(read.pixels[0], torch.from_numpy(values[..., 0] / np.float32(4095)), atol=1e-5)
     assert read.notes == ()
 
@@ -356,16 +356,16 @@ DARK: dict[str, Callable[[np.ndarray[Any, Any]], Any]] = {
 @pytest.mark.parametrize("kind", DARK)
 def test_twelve_bits_in_sixteen_are_said_to_count_as_nearly_black(kind: str) -> None:
     values = np.arange(64, dtype=np.uint16).reshape(8, 8) * 65
-    (note,) = take_picture(DARK[kind](values)).notes
+    (note,) = as_image(DARK[kind](values)).notes
     assert "if it has 12 bits, multiply it by 65535 / 4095" in note
     for fine in (values * 16, values * 0):
-        assert take_picture(DARK[kind](fine)).notes == ()
+        assert as_image(DARK[kind](fine)).notes == ()
 
 
 def test_colours_in_planes_that_would_be_read_wrong_are_refused() -> None:
     values = np.arange(60, dtype=np.uint16).reshape(4, 5, 3)
     with pytest.raises(ImageError, match="interleaved"):
-        take_picture(tiff(values * 900, 2, planes=2))
+        as_image(tiff(values * 900, 2, planes=2))
     eight = tiff((4 * values).astype(np.uint8), 2, planes=2)
     assert np.array_equal(np.array(read_image(eight)[0]), (4 * values).astype(np.uint8))
 
@@ -373,7 +373,7 @@ def test_colours_in_planes_that_would_be_read_wrong_are_refused() -> None:
 def test_a_rounding_overshoot_is_clamped(small: Image.Image) -> None:
     pixels = np.array(small, dtype=np.float64) / 255
     pixels[0, 0] = (-1e-8, 1 + 1e-8, 0.5)
-    assert take_picture(pixels).pixels[:, 0, 0].tolist() == [0.0, 1.0, 0.5]
+    assert as_image(pixels).pixels[:, 0, 0].tolist() == [0.0, 1.0, 0.5]
 
 
 # What cannot be used is refused with one error that says what was got and what to do.
@@ -427,7 +427,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
 @pytest.mark.parametrize(("make", "message"), BAD.values(), ids=BAD)
 def test_bad_pictures_are_refused_with_what_to_do(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(ImageError, match=message):
-        take(make())
+        as_batch(make())
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "TIFF", "GIF"])
@@ -435,7 +435,7 @@ def test_bad_pictures_are_refused_with_what_to_do(make: Callable[[], Any], messa
 def test_truncated_files_are_refused(name: str, part: float, photograph: Image.Image) -> None:
     data = encoded(photograph.resize((120, 90), RGB), name)
     with pytest.raises(ImageError, match=r"truncated or damaged|not a picture") as caught:
-        take(data[: int(len(data) * part)])
+        as_batch(data[: int(len(data) * part)])
     assert "\n" not in str(caught.value)
 
 
@@ -448,7 +448,7 @@ def test_mutated_files_are_read_or_refused_but_never_crash(small: Image.Image) -
             where = random.integers(0, len(mutated), size=random.integers(1, 12))
             mutated[where] = random.integers(0, 256, size=len(where))
             try:
-                picture = take_picture(mutated.tobytes())
+                picture = as_image(mutated.tobytes())
             except ImageError:
                 continue
             assert torch.isfinite(picture.pixels).all()

@@ -21,7 +21,7 @@ from deep_protection.cli.folders import pictures_in
 from deep_protection.cli.places import name_error
 from deep_protection.cli.purify import purify_command
 from deep_protection.cli.restore import inpaint_command
-from deep_protection.images import take_picture
+from deep_protection.images import as_image
 
 RAMP = np.repeat(np.arange(40, dtype=np.float32)[None] / 39, 30, axis=0)
 HOLES = np.zeros((30, 40), bool)
@@ -52,18 +52,18 @@ WHITE_IS_ZERO: dict[str, bytes] = {
 
 @pytest.mark.parametrize("kind", WHITE_IS_ZERO)
 def test_tiff_that_is_white_at_zero_is_as_bright_as_meant(kind: str) -> None:
-    seen = take_picture(WHITE_IS_ZERO[kind]).pixels[0].numpy()
+    seen = as_image(WHITE_IS_ZERO[kind]).pixels[0].numpy()
     meant = RAMP > 0.5 if kind == "1 bit" else RAMP
     assert np.abs(seen - meant).max() < 1 / 255
 
 
 def test_signed_values_are_said_or_refused() -> None:
-    [note] = take_picture(tiff((32767 * RAMP).astype(np.int16))).notes
+    [note] = as_image(tiff((32767 * RAMP).astype(np.int16))).notes
     assert "signed values; they are taken as 16-bit ones" in note
     with pytest.raises(ImageError, match="signed values of 8 bits"):
-        take_picture(tiff((127 * RAMP).astype(np.int8)))
+        as_image(tiff((127 * RAMP).astype(np.int8)))
     with pytest.raises(ImageError, match="integer picture with values -100 to"):
-        take_picture(tiff((32000 * RAMP - 100).astype(np.int16)))
+        as_image(tiff((32000 * RAMP - 100).astype(np.int16)))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_signed_values_are_said_or_refused() -> None:
 )
 def test_tiff_of_kinds_that_are_not_read_is_called_that(values: np.ndarray[Any, Any]) -> None:
     with pytest.raises(ImageError, match=r"is a TIFF .* of a kind that is not read .*; save it as PNG"):
-        take_picture(tiff(values, photometric="rgb" if values.ndim == 3 else "minisblack"))
+        as_image(tiff(values, photometric="rgb" if values.ndim == 3 else "minisblack"))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
@@ -125,14 +125,14 @@ def test_masks_without_values_are_refused(kind: Callable[[Tensor], Tensor]) -> N
 def test_a_transparent_shade_of_sixteen_bits_is_said_to_be_lost() -> None:
     picture = Image.fromarray((65535 * RAMP).astype(np.uint16))
     picture.info["transparency"] = 0
-    assert take_picture(picture).notes == ("one shade of this 16-bit picture is transparent, which is not kept",)
+    assert as_image(picture).notes == ("one shade of this 16-bit picture is transparent, which is not kept",)
 
 
 @pytest.mark.parametrize(("ink", "paper"), [(255, 0), (200, 0), (0, 1), (100, 1)])
 def test_ink_on_transparent_ground_is_seen_on_the_paper_that_shows_it(ink: int, paper: int) -> None:
     drawn = np.zeros((30, 40, 4), np.uint8)
     drawn[HOLES] = (ink, ink, ink, 255)
-    seen = take_picture(drawn).on_paper
+    seen = as_image(drawn).on_paper
     assert (seen[:, ~torch.from_numpy(HOLES)] == paper).all()
     assert torch.allclose(seen[:, torch.from_numpy(HOLES)], torch.tensor(ink / 255))
 
@@ -250,7 +250,7 @@ def test_dicom_padding_of_signed_pixels_may_be_written_unsigned() -> None:
     file.add_new("PixelPaddingValue", "US", 65536 - 2000)
     data = io.BytesIO()
     file.save_as(data)
-    seen = take_picture(data.getvalue()).pixels[0].numpy()
+    seen = as_image(data.getvalue()).pixels[0].numpy()
     expected = (values - values[:, 5:].min()) / np.ptp(values[:, 5:])
     assert np.allclose(seen[:, 5:], expected[:, 5:], atol=1e-4)
     assert (seen[:, :5] == 0).all()
@@ -260,9 +260,9 @@ def test_dicom_bits_that_lie_high_are_the_same_values() -> None:
     values = (4095 * RAMP).astype(np.uint16)
     low, high = dicom(values, BitsStored=12, HighBit=11), dicom(values << 4, BitsStored=12, HighBit=15)
     window = {"WindowCenter": 2048, "WindowWidth": 4096}
-    assert torch.equal(take_picture(low).pixels, take_picture(high).pixels)
+    assert torch.equal(as_image(low).pixels, as_image(high).pixels)
     shown = [
-        take_picture(dicom(each, BitsStored=12, HighBit=bit, **window)).pixels
+        as_image(dicom(each, BitsStored=12, HighBit=bit, **window)).pixels
         for each, bit in ((values, 11), (values << 4, 15))
     ]
     assert torch.equal(*shown)
@@ -275,7 +275,7 @@ def test_dicom_of_floats_or_without_pixels_is_called_that() -> None:
         "pixels of floats": {"FloatPixelData": RAMP.tobytes()},
     }.items():
         with pytest.raises(ImageError, match=message):
-            take_picture(dicom(values, **elements))
+            as_image(dicom(values, **elements))
 
 
 # Classifiers.

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 import deep_protection as dp
 from deep_protection.cli.app import app
 from deep_protection.fitting import Downsampling, FitTask, Masking, Recipe, fit
-from deep_protection.images import take_picture
-from deep_protection.images.pillow import to_rgb
+from deep_protection.images import as_image
+from deep_protection.images.convert import to_rgb
 from deep_protection.maps import (
     Legibility,
     Word,
@@ -310,7 +310,7 @@ def test_a_sheet_that_lies_on_its_side_or_head_is_read(reader: Reader, turn: int
 def test_a_map_on_transparent_ground_is_read_as_on_paper(reader: Reader) -> None:
     sheet = Image.new("RGBA", (320, 120))  # the ground is black where nobody sees it
     ImageDraw.Draw(sheet).text((20, 40), "MILL POND", fill="black", font=ImageFont.load_default(size=28))
-    seen = to_rgb(take_picture(sheet).on_paper)
+    seen = to_rgb(as_image(sheet).on_paper)
     assert [line.text for line in reader.read_sheet(seen)] == ["MILL POND"]
 
 
@@ -382,7 +382,7 @@ def test_words_go_out_as_json_csv_and_geojson() -> None:
 
 
 def test_legibility_ends_early_and_takes_what_stands_out(drawn_map: Image.Image) -> None:
-    pixels = take_picture(drawn_map).pixels
+    pixels = as_image(drawn_map).pixels
     recipe = Recipe(generator="fast", checkpoint_every=5)
     trajectory = fit(FitTask(target=pixels, recipe=recipe, rule=Legibility(limit=60), seed=1, keep_outputs=True))
     shown = [separability(dark_ink(pixels - trajectory.outputs[index])) for index in range(len(trajectory))]
@@ -393,7 +393,7 @@ def test_legibility_ends_early_and_takes_what_stands_out(drawn_map: Image.Image)
 
 
 def test_the_residual_and_the_drawing_are_the_sheet(drawn_map: Image.Image) -> None:
-    pixels = take_picture(drawn_map).pixels
+    pixels = as_image(drawn_map).pixels
     residual = deep_image_residual(pixels, stop="fixed:5", workers=1)
     drawn = pixels - residual
     assert residual.shape == pixels.shape
@@ -408,7 +408,7 @@ def test_brown_is_no_ink_and_black_is() -> None:
 
 
 def test_holes_are_drawn_from_around_them(photograph: Image.Image) -> None:
-    pixels = take_picture(photograph.resize((96, 96))).pixels
+    pixels = as_image(photograph.resize((96, 96))).pixels
     known = torch.ones(96, 96, dtype=torch.bool)
     known[40:48, 20:70] = False
     holes = Masking(known)
@@ -426,7 +426,7 @@ def test_holes_are_drawn_from_around_them(photograph: Image.Image) -> None:
 
 
 def test_a_picture_is_drawn_larger_than_it_was_seen(photograph: Image.Image) -> None:
-    pixels = take_picture(photograph.resize((64, 48))).pixels
+    pixels = as_image(photograph.resize((64, 48))).pixels
     shrunk = Downsampling(2)
     recipe = Recipe(generator="fast")
     trajectory = fit(FitTask(target=shrunk(pixels[None])[0], recipe=recipe, rule=Fixed(30), seed=0, operator=shrunk))

@@ -21,8 +21,8 @@ from deep_protection.evaluation.experiment.record import keep_settings
 from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.evaluation.fidelity import detail_kept
 from deep_protection.evaluation.report import write_report
-from deep_protection.images import read_image, take_picture
-from deep_protection.images.pillow import in_rgb
+from deep_protection.images import as_image, read_image
+from deep_protection.images.convert import to_rgb8
 
 RAMP = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32) * 5
 """12 bits, from 0 to 3835."""
@@ -258,12 +258,12 @@ def test_the_command_writes_pngs_beside_other_pictures(tmp_path: Path) -> None:
 
 def test_a_classifier_sees_sixteen_bits_scaled() -> None:
     deep = Image.fromarray(RAMP * 17)
-    assert np.array_equal(np.asarray(in_rgb(deep))[..., 0], np.round(np.asarray(deep) / 257).astype(np.uint8))
+    assert np.array_equal(np.asarray(to_rgb8(deep))[..., 0], np.round(np.asarray(deep) / 257).astype(np.uint8))
 
 
 def test_detail_that_is_kept_is_counted() -> None:
-    picture = take_picture(Image.effect_noise((64, 64), 60)).pixels
-    smooth = take_picture(Image.effect_noise((64, 64), 60).resize((8, 8)).resize((64, 64))).pixels
+    picture = as_image(Image.effect_noise((64, 64), 60)).pixels
+    smooth = as_image(Image.effect_noise((64, 64), 60).resize((8, 8)).resize((64, 64))).pixels
     assert detail_kept(picture, picture) == pytest.approx(1)
     assert detail_kept((picture + 0.1).clamp(0, 1), picture) > 0.9
     assert abs(detail_kept(smooth, picture)) < 0.2

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import deep_protection as dp
-from deep_protection.images import take, take_picture
+from deep_protection.images import as_batch, as_image
 from deep_protection.restoration.tiles import Patches, TileBlender, cut_tiles
 from deep_protection.seeds import LARGEST_SEED, image_seed
 from deep_protection.stopping import psnr
@@ -18,7 +18,7 @@ QUICK: dict[str, Any] = {"stop": "fixed:8"}
 
 def crops(photograph: Image.Image, count: int) -> list[torch.Tensor]:
     """Different pictures of different sizes."""
-    return [take_picture(photograph.crop((9 * n, 5 * n, 9 * n + 40 + n, 5 * n + 30))).pixels for n in range(count)]
+    return [as_image(photograph.crop((9 * n, 5 * n, 9 * n + 40 + n, 5 * n + 30))).pixels for n in range(count)]
 
 
 FORMS: dict[str, Any] = {
@@ -41,7 +41,7 @@ def test_same_type_and_size_comes_back_restored(form: Any, small: Image.Image) -
         assert (back.mode, back.size) == (given.mode, given.size)
     else:
         assert (back.dtype, back.shape) == (given.dtype, given.shape)
-    assert not torch.equal(take(back).pictures[0].pixels, take(given).pictures[0].pixels), "nothing was restored"
+    assert not torch.equal(as_batch(back).records[0].pixels, as_batch(given).records[0].pixels), "nothing was restored"
 
 
 def test_paths_give_pillow_images_bytes_give_bytes_and_lists_give_lists(picture_file: Any) -> None:
@@ -113,7 +113,7 @@ def test_details_tell_how_it_came_about(small: Image.Image) -> None:
     assert result.seconds > 0
     assert result.device == "cpu"
     assert [point.iteration for point in result.trajectory] == [10, 20, 30]
-    restored, given = (take_picture(image).pixels for image in (result.image, small))
+    restored, given = (as_image(image).pixels for image in (result.image, small))
     assert result.psnr_input == pytest.approx(psnr(restored, given), abs=0.1)
     assert result.summary()["tiles"] == 1
     several = dp.purify([small, small], return_details=True, **QUICK)
@@ -218,7 +218,7 @@ def test_the_oracle_cannot_judge_tiles(photograph: Image.Image, lite0: dp.Classi
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
 def test_it_works_in_every_gradient_mode_with_the_same_result(mode: Any, small: Image.Image) -> None:
-    pixels = take_picture(small).pixels
+    pixels = as_image(small).pixels
     expected = dp.purify(pixels, **QUICK)
     with mode():
         inside = dp.purify(pixels * 1.0, **QUICK)

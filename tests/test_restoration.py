@@ -20,7 +20,7 @@ from torch import Tensor
 import deep_protection as dp
 from deep_protection import ImageError, OptionError
 from deep_protection.fitting import Downsampling
-from deep_protection.images import take_picture, to_pillow
+from deep_protection.images import as_image, to_pillow
 from deep_protection.restoration import UPSCALE, FitOptions, enlargeable, missing_pixels, purify_each
 from deep_protection.stopping import noise_deviation, parse_stop, psnr
 
@@ -33,7 +33,7 @@ def clean() -> Tensor:
     pen.ellipse((8, 8, 36, 36), fill=(200, 60, 40))
     pen.rectangle((30, 30, 56, 50), fill=(40, 90, 200))
     pen.line((4, 60, 60, 8), fill=(240, 230, 90), width=3)
-    return take_picture(picture).pixels
+    return as_image(picture).pixels
 
 
 def with_noise(clean: Tensor, sigma: float) -> Tensor:
@@ -108,7 +108,7 @@ def test_blocks_of_jpeg_go(clean: Tensor) -> None:
     buffer = BytesIO()
     picture = Image.fromarray((clean * 255).round().byte().permute(1, 2, 0).numpy())
     picture.save(buffer, format="JPEG", quality=10)
-    compressed = take_picture(buffer.getvalue()).pixels
+    compressed = as_image(buffer.getvalue()).pixels
     restored = dp.dejpeg(buffer.getvalue(), fits=2)
     assert isinstance(restored, bytes)  # what was given
     assert psnr(dp.dejpeg(compressed, fits=2), clean) > psnr(compressed, clean)
@@ -259,8 +259,8 @@ def test_a_folder_goes_through_dejpeg_and_is_skipped_the_next_time(clean: Tensor
 @pytest.mark.parametrize("factor", [2, 4])
 def test_a_picture_is_made_small_as_pillow_does_it(photograph: Image.Image, factor: int) -> None:
     picture = photograph.resize((64, 48))
-    small = take_picture(picture.resize((64 // factor, 48 // factor), Image.Resampling.LANCZOS)).pixels
-    made = Downsampling(factor)(take_picture(picture).pixels[None])[0].clamp(0, 1)
+    small = as_image(picture.resize((64 // factor, 48 // factor), Image.Resampling.LANCZOS)).pixels
+    made = Downsampling(factor)(as_image(picture).pixels[None])[0].clamp(0, 1)
     assert (made - small).abs().mean() * 255 < 0.5
 
 
@@ -293,13 +293,13 @@ def test_arrays_become_larger_with_their_alpha() -> None:
 
 
 def test_tiles_of_a_large_picture_are_drawn_larger_without_seams() -> None:
-    seen = enlargeable(take_picture(Image.linear_gradient("L").resize((40, 24))), 2)
+    seen = enlargeable(as_image(Image.linear_gradient("L").resize((40, 24))), 2)
     preset = replace(UPSCALE, fits=1, tile=32, overlap=16)
     result = next(purify_each([seen], 1, preset, preset.rule("fixed:60"), FitOptions()))
     assert result.tiles > 1
-    drawn = take_picture(result.image).pixels
+    drawn = as_image(result.image).pixels
     assert drawn.shape == (3, 48, 80)
-    smooth = take_picture(Image.linear_gradient("L").resize((80, 48))).pixels
+    smooth = as_image(Image.linear_gradient("L").resize((80, 48))).pixels
     assert psnr(drawn, smooth) > 25
     assert math.isfinite(result.psnr_input)
 
@@ -332,7 +332,7 @@ def test_the_command_draws_a_folder_larger_and_goes_on(clean: Tensor, tmp_path: 
     assert "write a PNG" in first.stderr
     assert json.loads(first.stdout)["summary"] == {"restored": 1, "left": 0, "skipped": 0, "failed": 1}
     assert json.loads(second.stdout)["summary"]["skipped"] == 1
-    assert take_picture(tmp_path / "out" / "a.png").pixels.shape == (3, 32, 32)
+    assert as_image(tmp_path / "out" / "a.png").pixels.shape == (3, 32, 32)
     wrong = command("upscale", tmp_path / "in" / "a.png", "-o", tmp_path / "b.png", "--factor", 3)
     assert wrong.returncode != 0
     assert "2 or 4" in wrong.stderr

@@ -23,7 +23,7 @@ import deep_protection as dp
 from deep_protection.cli.client import client_command
 from deep_protection.detection import ITERATIONS, repair_specks
 from deep_protection.errors import DeepProtectionError
-from deep_protection.images import take_picture
+from deep_protection.images import as_image
 from deep_protection.service.api.app import create_app
 from deep_protection.service.client import Client, ServiceError
 from deep_protection.service.jobs.job_types import JOB_TYPES
@@ -107,7 +107,7 @@ def attacked(recognised: tuple[Tensor, Tensor], lite0: dp.Classifier) -> Image.I
 def test_the_answer_by_contrast_is_the_librarys(
     options: dict[str, Any], client: Client, attacked: Image.Image, lite0: Any
 ) -> None:
-    pixels = take_picture(attacked).pixels
+    pixels = as_image(attacked).pixels
     job = client.run("protect", image=as_png(attacked), **options)
     answer = job["answer"]
     with torch.no_grad():
@@ -157,7 +157,7 @@ def test_specks_are_repaired_before_the_fit(client: Client, recognised: tuple[Te
     pixels.view(3, -1)[:, ::500] = 1.0
     peppered = dp_image(pixels)
     job = client.run("protect", image=as_png(peppered))
-    whole = repair_specks(take_picture(peppered).pixels)
+    whole = repair_specks(as_image(peppered).pixels)
     expected = dp.purify(whole, stop=f"fixed:{ITERATIONS}")
     assert (np.array(opened(client.file(job))) == np.array(dp_image(expected))).all()
     assert job["answer"]["after"][0]["index"] == int(recognised[1][0])

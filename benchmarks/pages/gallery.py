@@ -24,7 +24,7 @@ from benchmarks.studies.restoration.cases import compressed, noisy
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.evaluation.panel import PanelRow, draw_panel, figure_class
 from deep_protection.fitting import Downsampling
-from deep_protection.images import take_picture, to_pillow, write_atomically
+from deep_protection.images import as_image, to_pillow, write_atomically
 from deep_protection.stopping import psnr
 
 FOLDER = ROOT / "docs/gallery"
@@ -38,7 +38,7 @@ def photograph(number: int, side: int = SIDE) -> Tensor:
     least = min(picture.size)
     left, top = (picture.width - least) // 2, (picture.height - least) // 2
     square = picture.crop((left, top, left + least, top + least))
-    return take_picture(square.resize((side, side), Image.Resampling.LANCZOS)).pixels
+    return as_image(square.resize((side, side), Image.Resampling.LANCZOS)).pixels
 
 
 def purified() -> bytes:

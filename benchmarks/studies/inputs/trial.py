@@ -22,8 +22,8 @@ from deep_protection import Calibration, Classifier, Detection, ExtractedText
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
 from deep_protection.errors import DeepProtectionError, ImageError, MissingExtraError
 from deep_protection.evaluation import imagenet_samples
-from deep_protection.images import bytes_format, encode, read_image, take_picture
-from deep_protection.images.decode import FORMATS
+from deep_protection.images import as_image, bytes_format, encode, read_image
+from deep_protection.images.io import FORMATS
 
 FINE = ("right", "refused")
 LARGE = 100_000
@@ -235,7 +235,7 @@ def _looks(image: Image.Image, seen: Seen | None) -> str:
 
 
 def _read(path: Path, seen: Seen) -> str:
-    return _is(sorted(take_picture(path).pixels.shape[1:]), sorted(seen.size))  # turned or not
+    return _is(sorted(as_image(path).pixels.shape[1:]), sorted(seen.size))  # turned or not
 
 
 def _purify(given: Path | bytes, seen: Seen | None, written: str) -> str:

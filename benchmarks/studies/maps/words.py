@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from deep_protection.evaluation.experiment import Store
 from deep_protection.fitting import FitTask, fit
-from deep_protection.images import read_image, take_picture
-from deep_protection.images.pillow import to_rgb
+from deep_protection.images import as_image, read_image
+from deep_protection.images.convert import to_rgb
 from deep_protection.maps import Legibility, Word, as_record, dark_ink, deep_image_residual
 from deep_protection.maps.extract import OVERLAP, WINDOW, merged
 from deep_protection.maps.lettering import layer, lettering
@@ -79,7 +79,7 @@ def run(folder: Path, out: Path = RESULTS, limit: int | None = None) -> None:
     with Store(out, {"words": ("sheet", "method")}) as store:
         for number, file in enumerate(files):
             done = {row["method"] for row in store.rows("words") if row["sheet"] == file.name}
-            picture = take_picture(read_image(str(file))[0])
+            picture = as_image(read_image(str(file))[0])
             sheet = to_rgb(picture.pixels)
             for method, words, seconds in _methods(reader, picture.pixels, sheet, done):
                 about = {"sheet": file.name, "method": method, "cpu_seconds": round(seconds, 2)}

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from deep_protection.images import take_picture, to_pillow
+from deep_protection.images import as_image, to_pillow
 
 SIGMA, QUALITY, FACTOR = 25, 10, 4
 CROPPED = ("DIP/F16_GT.png", "Set14/monarch.png", "Set14/lenna.png", "Set14/zebra.png")
@@ -59,10 +59,10 @@ def whole_names(folder: Path) -> tuple[str, ...]:
 
 def _case(folder: Path, task: str, name: str, side: int | None) -> Case:
     cut = _middle(side)
-    truth = cut(take_picture(folder / name).pixels)
+    truth = cut(as_image(folder / name).pixels)
     if task == "inpaint":
         path = folder / MASKED
-        known = cut(take_picture(path.with_name(f"{path.stem}_mask.png")).pixels)
+        known = cut(as_image(path.with_name(f"{path.stem}_mask.png")).pixels)
         missing = known[0] < 0.5
         return Case(task, name, truth, truth * ~missing, missing)
     damage: dict[str, Callable[[Tensor], Tensor]] = {"denoise": noisy, "dejpeg": compressed, "upscale": made_small}
@@ -91,14 +91,14 @@ def compressed(truth: Tensor) -> Tensor:
     """Through JPEG of quality 10, colour at half resolution."""
     buffer = BytesIO()
     to_pillow(truth).save(buffer, format="JPEG", quality=QUALITY)
-    return take_picture(buffer.getvalue()).pixels
+    return as_image(buffer.getvalue()).pixels
 
 
 def made_small(truth: Tensor) -> Tensor:
     """A quarter of each side by Pillow's Lanczos filter, in 8 bits, as the published notebook makes it."""
     picture = to_pillow(truth)
     size = (picture.width // FACTOR, picture.height // FACTOR)
-    return take_picture(picture.resize(size, Image.Resampling.LANCZOS)).pixels
+    return as_image(picture.resize(size, Image.Resampling.LANCZOS)).pixels
 
 
 def shrunk(pictures: Tensor, factor: int) -> Tensor:

@@ -26,7 +26,7 @@ from benchmarks.studies.restoration.peers import DEEPINV, fidelity
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.fitting import Downsampling
 from deep_protection.generators.full_resolution import EnlargingGenerator
-from deep_protection.images import take_picture, to_pillow
+from deep_protection.images import as_image, to_pillow
 from deep_protection.restoration import UPSCALE, FitOptions, enlargeable, purify_each
 from deep_protection.restoration.observation import back_project
 
@@ -59,7 +59,7 @@ def _bicubic(case: Case) -> Tensor:
 def _lanczos(case: Case) -> Tensor:
     picture = to_pillow(case.seen)
     size = (FACTOR * picture.width, FACTOR * picture.height)
-    return take_picture(picture.resize(size, Image.Resampling.LANCZOS)).pixels
+    return as_image(picture.resize(size, Image.Resampling.LANCZOS)).pixels
 
 
 def _projected(case: Case) -> Tensor:
@@ -127,7 +127,7 @@ def _enlarged_by(generator: type[EnlargingGenerator]) -> Method:
 
     def restore(case: Case) -> Tensor:
         preset = replace(UPSCALE, recipe=replace(UPSCALE.recipe, generator=generator), fits=1)
-        seen = enlargeable(take_picture(case.seen), FACTOR)
+        seen = enlargeable(as_image(case.seen), FACTOR)
         made: Tensor = next(purify_each([seen], 1, preset, preset.rule(), FitOptions(device="cpu", workers=1))).image
         return made
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from deep_protection.attacks.libraries import foolbox
 from deep_protection.classifiers import ask
-from deep_protection.images import take_picture
+from deep_protection.images import as_image
 from deep_protection.logits import as_classes
 
 _made: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Tensor]] = WeakKeyDictionary()
@@ -74,7 +74,7 @@ class Universal:
     def _photographs(self, height: int, width: int) -> Tensor:
         """``20×3×H×W``, foolbox's ImageNet samples."""
         files = sorted((Path(self._library.__file__).parent / "data").glob("imagenet_*"))
-        pictures = [take_picture(file).pixels[None] for file in files]
+        pictures = [as_image(file).pixels[None] for file in files]
         return torch.cat(
             [F.interpolate(each, (height, width), mode="bilinear", antialias=True).clamp(0, 1) for each in pictures]
         )

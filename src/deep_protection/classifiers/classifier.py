@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from deep_protection.arguments import whole
 from deep_protection.classifiers.adapter import ask, name_of
 from deep_protection.errors import ClassifierError, ImageError, OptionError
-from deep_protection.images import in_rgb, refuse_far, upright
+from deep_protection.images import apply_exif_orientation, refuse_far, to_rgb8
 from deep_protection.logits import as_log_probabilities, as_outputs, as_probabilities, check_numbers
 
 Preprocess = Callable[[Image.Image], Tensor]
@@ -40,7 +40,7 @@ class Upright:
 
     def __call__(self, picture: Image.Image) -> Tensor:
         """The pixels that the classifier was trained on, ``3×H×W``."""
-        return self.preprocess(in_rgb(upright(picture)))
+        return self.preprocess(to_rgb8(apply_exif_orientation(picture)))
 
 
 class Classifier(nn.Module):

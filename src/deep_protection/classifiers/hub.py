@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from deep_protection.classifiers.classifier import Classifier, is_multi_label
 from deep_protection.errors import ClassifierError, MissingExtraError
-from deep_protection.images import in_rgb
+from deep_protection.images import to_rgb8
 
 
 def load_hub(model: str | os.PathLike[str]) -> Classifier:
@@ -123,7 +123,7 @@ class ProcessorPixels:
 
     def __call__(self, picture: Image.Image) -> Tensor:
         """``3×H×W`` float32 RGB in ``[0, 1]``."""
-        made = self.processor(images=in_rgb(picture), return_tensors="pt", **self.options)
+        made = self.processor(images=to_rgb8(picture), return_tensors="pt", **self.options)
         pixels: Tensor = made["pixel_values"][0]
         return pixels.to(torch.float32).clamp(0, 1)
 

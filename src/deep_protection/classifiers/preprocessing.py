@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from deep_protection.images import in_rgb
+from deep_protection.images import to_rgb8
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class ResizeAndCrop:
 
     def __call__(self, picture: Image.Image) -> Tensor:
         """``3×crop×crop`` float32 in ``[0, 1]``."""
-        picture = in_rgb(picture)
+        picture = to_rgb8(picture)
         # Only the middle is used: a strip a thousand times as long as wide must not be enlarged as a whole.
         longest = 10 * min(picture.size)
         if max(picture.size) > longest:

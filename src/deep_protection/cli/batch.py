@@ -17,7 +17,7 @@ from deep_protection.cli.places import exists, name_error, place_error
 from deep_protection.cli.plan import STREAM, Item, Plan
 from deep_protection.errors import DeepProtectionError, OutputError
 from deep_protection.images import (
-    Picture,
+    ImageRecord,
     bytes_format,
     check_side,
     encode,
@@ -38,7 +38,7 @@ class Left:
     """Why, for the results."""
 
 
-Prepare = Callable[[Item, Picture], Picture | Left]
+Prepare = Callable[[Item, ImageRecord], ImageRecord | Left]
 """What is to be restored of a picture, if anything. An error is this picture's alone."""
 Missing = Callable[[Item], Tensor]
 """``H×W`` bool, true where a picture has no pixels."""
@@ -123,7 +123,7 @@ class _Job:
             self._fail(item, error)
         return todo
 
-    def load(self, items: list[Item]) -> Iterator[Picture]:
+    def load(self, items: list[Item]) -> Iterator[ImageRecord]:
         """The pictures one by one, as they are wanted; bad ones are noted and left out."""
         for item in items:
             try:
@@ -132,7 +132,7 @@ class _Job:
                 known = image if self.missing is None else without_missing(image, self.missing(item))
                 taken = from_pillow(known, notes)
                 picture = self.prepare(item, taken)
-                if isinstance(picture, Picture):
+                if isinstance(picture, ImageRecord):
                     factor = factor_of(picture)
                     check_side(_format(item, format_name), factor * image.width, factor * image.height)
             except (DeepProtectionError, OSError) as error:
@@ -150,12 +150,12 @@ class _Job:
         image: Image.Image = result.image
         self._write(item, lambda: encode(image, _format(item, format_name)), {"status": "restored", **result.summary()})
 
-    def _leave(self, item: Item, data: bytes, picture: Picture, format_name: str, left: Left) -> None:
+    def _leave(self, item: Item, data: bytes, picture: ImageRecord, format_name: str, left: Left) -> None:
         """Write a picture as it is: byte for byte, or as a restored one where another format was asked for."""
 
         def content() -> bytes:
             wanted = _format(item, format_name)
-            return data if wanted == format_name else encode(picture.rebuild(picture.pixels), wanted)
+            return data if wanted == format_name else encode(picture.to_original(picture.pixels), wanted)
 
         self._write(item, content, {"status": "left", **left.about})
 

@@ -11,7 +11,7 @@ from deep_protection.cli.batch import Left, Prepare, restore_all
 from deep_protection.cli.plan import Item, plan
 from deep_protection.detection import Calibration, detect
 from deep_protection.errors import OptionError
-from deep_protection.images import Picture, to_pillow
+from deep_protection.images import ImageRecord, to_pillow
 from deep_protection.protection import When
 from deep_protection.restoration import find_device, find_preset
 
@@ -71,7 +71,7 @@ def purify_command(
     )
 
 
-def _always(_: Item, picture: Picture) -> Picture | Left:
+def _always(_: Item, picture: ImageRecord) -> ImageRecord | Left:
     return picture
 
 
@@ -84,7 +84,7 @@ class _Suspicious:
         self.calibration.check_rate(rate)
         self.rate, self.seed, self.device = rate, seed, device
 
-    def __call__(self, _: Item, picture: Picture) -> Picture | Left:
+    def __call__(self, _: Item, picture: ImageRecord) -> ImageRecord | Left:
         found = detect(
             to_pillow(picture.pixels),
             self.model,

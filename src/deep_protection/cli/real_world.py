@@ -15,7 +15,7 @@ from deep_protection.cli import options
 from deep_protection.cli.console import print_json, say_notes, stdout
 from deep_protection.errors import OutputError
 from deep_protection.evaluation import RealWorld, draw_side_by_side, figure_class, markdown, real_world
-from deep_protection.images import encode, take_picture, to_pillow, write_atomically
+from deep_protection.images import as_image, encode, to_pillow, write_atomically
 from deep_protection.restoration import find_device, find_preset, purify
 
 FIGURE, REPORT, RESULTS = "real-world.png", "report.md", "results.json"
@@ -48,7 +48,7 @@ def real_world_command(
     settings.rule(stop)
     if output.exists() and not output.is_dir():
         raise OutputError(f"{output} is a file, and the results need a folder; choose another output")
-    taken = take_picture(image)
+    taken = as_image(image)
     asked, attacked = load_classifier(classifier), load_classifier(surrogate)
     say_notes(taken.notes, quiet=quiet)
     found = real_world(

@@ -9,7 +9,7 @@ from deep_protection.cli import options
 from deep_protection.cli.batch import Left, Missing, Prepare, restore_all
 from deep_protection.cli.masks import Masks
 from deep_protection.cli.plan import Item, plan
-from deep_protection.images import Picture
+from deep_protection.images import ImageRecord
 from deep_protection.restoration import (
     DEJPEG,
     DENOISE,
@@ -69,7 +69,7 @@ def inpaint_command(
     mask: Annotated[
         Path,
         typer.Option(
-            help="Picture, white where something is missing; or a folder with one for every picture, of its name.",
+            help="ImageRecord, white where something is missing; or a folder with one for every picture, of its name.",
             show_default=False,
         ),
     ],
@@ -89,7 +89,7 @@ def inpaint_command(
     """
     masks = Masks(mask)
 
-    def holed(item: Item, picture: Picture) -> Picture | Left:
+    def holed(item: Item, picture: ImageRecord) -> ImageRecord | Left:
         return with_missing(picture, masks.of(item)) or Left()
 
     return _restored(
@@ -113,7 +113,7 @@ def upscale_command(
     """Draw pictures larger. What is drawn is plausible, not known: made small again it is the picture given."""
     check_factor(factor)
 
-    def larger(_: Item, picture: Picture) -> Picture | Left:
+    def larger(_: Item, picture: ImageRecord) -> ImageRecord | Left:
         return enlargeable(picture, factor)
 
     return _restored(UPSCALE, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, larger)

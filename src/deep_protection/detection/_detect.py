@@ -26,7 +26,7 @@ from deep_protection.detection.evidence import compute_evidence
 from deep_protection.detection.responses import MILD_QUALITY, STRONG_QUALITY, Responses, compress_range, respond
 from deep_protection.detection.specks import repair_specks
 from deep_protection.generators.fast import low_pass
-from deep_protection.images import Picture, take_picture, to_pillow
+from deep_protection.images import ImageRecord, as_image, to_pillow
 from deep_protection.restoration import FitKeywords, FitOptions, ImageLike, find_preset, purify_each
 
 Apply = Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]
@@ -208,7 +208,7 @@ def partial_restorations(
     if not iterations:
         return [_low(picture) for picture in pixels]
     fast = find_preset("fast")
-    records = (Picture(picture.float(), rebuild=lambda pixels: pixels) for picture in pixels)
+    records = (ImageRecord(picture.float(), to_original=lambda pixels: pixels) for picture in pixels)
     results = purify_each(records, len(pixels), fast, fast.rule(f"fixed:{iterations}"), options or FitOptions())
     return [result.image for result in results]
 
@@ -220,7 +220,7 @@ def classifier_pixels(images: Any, classifier: Classifier) -> tuple[list[Tensor]
 
 
 def _pixels(image: Any, classifier: Classifier) -> Tensor:
-    pixels = take_picture(image).pixels
+    pixels = as_image(image).pixels
     if isinstance(image, Tensor) and image.dtype.is_floating_point:
         return pixels
     return classifier.preprocess(to_pillow(pixels)).clamp(0, 1)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from deep_protection.classifiers import views
 from deep_protection.errors import ClassifierError
-from deep_protection.images import take_picture, to_pillow
+from deep_protection.images import as_image, to_pillow
 
 LEAST_RANGE = 1 / 16
 """Of an image's values, from its darkest to its brightest, below which it holds next to nothing."""
@@ -110,7 +110,7 @@ def compress(pixels: Tensor, quality: int) -> Tensor:
     buffer = BytesIO()
     to_pillow(pixels).save(buffer, format="JPEG", quality=quality)
     with Image.open(buffer) as image:
-        return take_picture(image).pixels
+        return as_image(image).pixels
 
 
 def compress_range(pixels: Tensor, quality: int) -> Tensor:

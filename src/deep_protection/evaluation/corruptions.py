@@ -16,7 +16,7 @@ from torch import Tensor
 
 from deep_protection.detection import compress
 from deep_protection.errors import OptionError
-from deep_protection.images import take_picture, to_pillow
+from deep_protection.images import as_image, to_pillow
 from deep_protection.optional import import_optional
 
 Floats = NDArray[np.floating[Any]]
@@ -102,7 +102,7 @@ def pixelation(picture: Tensor, strength: float, generator: np.random.Generator)
     del generator
     whole = to_pillow(picture)
     small = whole.resize([max(1, int(strength * side)) for side in whole.size], Image.Resampling.BOX)
-    return take_picture(small.resize(whole.size, Image.Resampling.BOX)).pixels
+    return as_image(small.resize(whole.size, Image.Resampling.BOX)).pixels
 
 
 def find_corruption(name: str) -> Corruption:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deep_protection.errors import MissingExtraError
-from deep_protection.images import take_picture
+from deep_protection.images import as_image
 
 
 def sample_files() -> list[Path]:
@@ -32,5 +32,5 @@ def imagenet_samples() -> list[tuple[Image.Image, int]]:
 
 def sample_pixels(count: int, side: int = 224) -> list[Tensor]:
     """The first ``count``, ``3×side×side`` each, for what is timed and not judged."""
-    pixels = (take_picture(picture).pixels[None] for picture, _ in imagenet_samples()[:count])
+    pixels = (as_image(picture).pixels[None] for picture, _ in imagenet_samples()[:count])
     return [F.interpolate(each, size=(side, side), mode="area")[0] for each in pixels]

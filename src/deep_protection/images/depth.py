@@ -4,7 +4,9 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from deep_protection.errors import ImageError
-from deep_protection.images.pillow import SIXTEEN_BIT
+
+SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+"""Pillow's modes of them."""
 
 _TIFF_BITS, _TIFF_KIND, _TIFF_PLANES, _TIFF_FORMAT = 258, 262, 284, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2

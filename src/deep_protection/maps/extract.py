@@ -13,8 +13,8 @@ from torch import Tensor
 
 from deep_protection.errors import CancelledError
 from deep_protection.fitting import Recipe
-from deep_protection.images import Picture, read_image, take_picture
-from deep_protection.images.pillow import to_rgb
+from deep_protection.images import ImageRecord, as_image, read_image
+from deep_protection.images.convert import to_rgb
 from deep_protection.maps.legibility import dark_ink
 from deep_protection.maps.lettering import Ink, darker
 from deep_protection.maps.library import opencv
@@ -90,7 +90,7 @@ def extract_text(
     if isinstance(image, str | os.PathLike):
         image = read_image(image)[0]  # once: it may be a pipe
     # A sheet's pixels as floats take gigabytes. They are made twice rather than kept while it is read.
-    paper = _on_cpu(take_picture(image)).on_paper  # what is drawn on transparent ground is read as on paper
+    paper = _on_cpu(as_image(image)).on_paper  # what is drawn on transparent ground is read as on paper
     ink = dark_ink(deep_image_residual(paper, stop=stop, **options)).numpy()
     sheet = to_rgb(paper)
     del paper
@@ -109,7 +109,7 @@ def extract_text(
     words.sort(key=lambda word: (word.box[1], word.box[0]))
     del ink, reader
     text_layer = _as_layer(sheet, letters)
-    picture = _on_cpu(take_picture(image))
+    picture = _on_cpu(as_image(image))
     known = _known(picture, letters, words if ocr else None)
     del letters
     return ExtractedText(
@@ -117,8 +117,8 @@ def extract_text(
     )
 
 
-def _on_cpu(picture: Picture) -> Picture:
-    """OpenCV and the reader know no other place; ``rebuild`` brings a tensor back to its own."""
+def _on_cpu(picture: ImageRecord) -> ImageRecord:
+    """OpenCV and the reader know no other place; ``to_original`` brings a tensor back to its own."""
     alpha = None if picture.alpha is None else picture.alpha.cpu()
     return replace(picture, pixels=picture.pixels.cpu(), alpha=alpha)
 
@@ -143,7 +143,7 @@ def _as_layer(sheet: NDArray[np.uint8], letters: Ink) -> Image.Image:
     return Image.fromarray(np.concatenate([sheet, opacity], axis=2))
 
 
-def _known(picture: Picture, letters: Ink, words: list[Word] | None) -> Tensor:
+def _known(picture: ImageRecord, letters: Ink, words: list[Word] | None) -> Tensor:
     """``H×W``: false where the sheet is dark in the words' places; without words, where there is lettering."""
     cv2 = opencv()
     if words is None:
@@ -156,7 +156,7 @@ def _known(picture: Picture, letters: Ink, words: list[Word] | None) -> Tensor:
     return torch.from_numpy(cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0)
 
 
-def _without(picture: Picture, known: Tensor, options: FitOptions) -> Any:
+def _without(picture: ImageRecord, known: Tensor, options: FitOptions) -> Any:
     """The sheet with what is not known painted over by the prior.
 
     Only tiles with something to paint are fitted, each as a picture of its own, and only what is painted is kept.
@@ -165,16 +165,16 @@ def _without(picture: Picture, known: Tensor, options: FitOptions) -> Any:
     cuts = cut_tiles(height, width, WITHOUT_TEXT.tile, WITHOUT_TEXT.overlap)
     tiles = [tile for tile in cuts if not bool(tile.of(known).all())]
     if not tiles:
-        return picture.rebuild(picture.pixels)
+        return picture.to_original(picture.pixels)
     # One tile alone is taken as it is: weights are not to round it.
     paper, painted = picture.on_paper, Patches(~known, WITHOUT_TEXT.overlap if len(cuts) > 1 else 1)
 
-    def holed(tile: Tile) -> Picture:
-        return with_holes(Picture(tile.of(paper), lambda pixels: pixels), tile.of(known))
+    def holed(tile: Tile) -> ImageRecord:
+        return with_holes(ImageRecord(tile.of(paper), lambda pixels: pixels), tile.of(known))
 
     drawn = purify_each((holed(tile) for tile in tiles), len(tiles), WITHOUT_TEXT, WITHOUT_TEXT.rule(), options)
     for tile, result in zip(tiles, drawn, strict=True):
         painted.add(tile, result.image)
     pixels = picture.pixels.clone()
     pixels[:, ~known] = painted.finish()
-    return picture.rebuild(pixels)
+    return picture.to_original(pixels)

@@ -9,7 +9,7 @@ from typing import Unpack
 from torch import Tensor
 
 from deep_protection.fitting import Recipe
-from deep_protection.images import Picture
+from deep_protection.images import ImageRecord
 from deep_protection.maps.legibility import Legibility
 from deep_protection.restoration import FitKeywords, FitOptions, Preset, purify_each
 from deep_protection.stopping import StopRule
@@ -37,7 +37,7 @@ def deep_image_residual(
     overlapping tiles without seams. ``options`` are those of :class:`deep_protection.FitOptions`.
     """
     (result,) = purify_each(
-        [Picture(pixels, lambda drawn: drawn)],  # as it is: it is not copied on the way in, and large
+        [ImageRecord(pixels, lambda drawn: drawn)],  # as it is: it is not copied on the way in, and large
         1,
         RESIDUAL,
         RESIDUAL.rule(Legibility() if stop is None else stop),

@@ -15,7 +15,7 @@ from torch import Tensor
 from deep_protection.errors import OptionError
 from deep_protection.fitting import FitTask, effective_precision, find_device, fit_all
 from deep_protection.generators import find_generator
-from deep_protection.images import Picture, Taken, take
+from deep_protection.images import ImageBatch, ImageRecord, as_batch
 from deep_protection.restoration.observation import factor_of, operator_of, psnr_to_observed
 from deep_protection.restoration.options import FitKeywords, FitOptions
 from deep_protection.restoration.presets import Preset, find_preset
@@ -82,23 +82,23 @@ def purify(
     Raises:
         ImageError: an image cannot be used. OptionError: an argument cannot. Nothing is fitted then.
     """
-    batch = take(image)
+    batch = as_batch(image)
     settings, given = find_preset(preset), FitOptions(**options)
     rule = settings.rule(stop)
-    for each in batch.pictures:
+    for each in batch.records:
         _refuse_tiles(each, settings, rule, keep_outputs)
-    results = purify_each(batch.pictures, len(batch.pictures), settings, rule, given, keep_outputs=keep_outputs)
+    results = purify_each(batch.records, len(batch.records), settings, rule, given, keep_outputs=keep_outputs)
     return finished(batch, results, return_details=return_details)
 
 
-def finished(batch: Taken, results: Iterator[Purified], *, return_details: bool, stacklevel: int = 3) -> object:
+def finished(batch: ImageBatch, results: Iterator[Purified], *, return_details: bool, stacklevel: int = 3) -> object:
     """The restored images in the type the caller gave; what the caller's caller should be told is a warning."""
     every = list(results)
     if return_details:
         return every[0] if batch.single else every
-    for note in dict.fromkeys(note for each in batch.pictures for note in each.notes):
+    for note in dict.fromkeys(note for each in batch.records for note in each.notes):
         warnings.warn(note, stacklevel=stacklevel)
-    return batch.join([result.image for result in every])
+    return batch.collate([result.image for result in every])
 
 
 def purify_batch(
@@ -118,7 +118,7 @@ def purify_batch(
     """
     settings = find_preset(preset)
     rule = settings.rule(stop)
-    records = [Picture(each.detach().to(torch.float32), rebuild=lambda pixels: pixels) for each in pixels]
+    records = [ImageRecord(each.detach().to(torch.float32), to_original=lambda pixels: pixels) for each in pixels]
     for each in records[:1]:  # all have one size
         _refuse_tiles(each, settings, rule, keep_outputs=False)
     results = purify_each(records, len(pixels), settings, rule, options or FitOptions())
@@ -127,7 +127,7 @@ def purify_batch(
 
 
 def purify_each(
-    images: Iterable[Picture],
+    images: Iterable[ImageRecord],
     total: int,
     preset: Preset,
     rule: StopRule,
@@ -183,7 +183,7 @@ def purify_each(
             yield pending.result(repr(rule), run_seed, where)
 
 
-def _refuse_tiles(image: Picture, settings: Preset, rule: StopRule, keep_outputs: bool) -> None:
+def _refuse_tiles(image: ImageRecord, settings: Preset, rule: StopRule, keep_outputs: bool) -> None:
     """What is asked of a whole image cannot be done in tiles."""
     height, width = image.pixels.shape[-2:]
     most = settings.tile // factor_of(image)
@@ -200,7 +200,7 @@ def _refuse_tiles(image: Picture, settings: Preset, rule: StopRule, keep_outputs
 class _PendingImage:
     """An image whose tiles are being fitted, each as often as the preset says."""
 
-    image: Picture
+    image: ImageRecord
     tiles: list[Tile]
     preset: Preset
     trajectories: list[Trajectory] = field(default_factory=list)
@@ -237,7 +237,7 @@ class _PendingImage:
         whole = self.trajectories[0].restored.to(self._device) if self.blender is None else self.blender.finish()
         longest = max(self.trajectories, key=lambda trajectory: trajectory.iteration_chosen)
         return Purified(
-            image=self.image.rebuild(whole),
+            image=self.image.to_original(whole),
             preset=self.preset.name,
             generator=find_generator(self.preset.recipe.generator).name,
             fits=self.preset.fits,

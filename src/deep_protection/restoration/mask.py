@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deep_protection.errors import ImageError
-from deep_protection.images import check_dense, take_picture
+from deep_protection.images import as_image, check_dense
 
 
 def missing_pixels(mask: Any) -> Tensor:
@@ -25,7 +25,7 @@ def missing_pixels(mask: Any) -> Tensor:
         return mask.cpu()
     if isinstance(mask, np.ndarray | Tensor) and _is_of_ones(mask):
         mask = mask.astype(np.uint8) if isinstance(mask, np.ndarray) else mask.to(torch.uint8)
-    shades = take_picture(mask).pixels.cpu().mean(dim=0)
+    shades = as_image(mask).pixels.cpu().mean(dim=0)
     brightest = float(shades.max())
     for largest in (255, 65535):
         if math.isclose(brightest, 1 / largest, rel_tol=1e-5) and not _is_of_floats(mask):

@@ -9,7 +9,7 @@ from torch import Tensor
 from deep_protection.arguments import whole
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import Downsampling, ForwardOperator, Masking
-from deep_protection.images import Picture, check_side, check_size
+from deep_protection.images import ImageRecord, check_side, check_size
 from deep_protection.restoration.tiles import Tile
 from deep_protection.stopping import psnr
 
@@ -19,8 +19,8 @@ PROJECTIONS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Observation(Picture):
-    """``pixels`` are what was seen; ``rebuild`` takes the whole image."""
+class Observation(ImageRecord):
+    """``pixels`` are what was seen; ``to_original`` takes the whole image."""
 
     operator: Callable[[Tile], ForwardOperator]
     """What lies between the whole image and what was seen of it, for a tile of what was seen."""
@@ -28,35 +28,35 @@ class Observation(Picture):
     """How many times as long the whole image's sides are as those of what was seen."""
 
 
-def operator_of(image: Picture, tile: Tile) -> ForwardOperator | None:
+def operator_of(image: ImageRecord, tile: Tile) -> ForwardOperator | None:
     """What was lost of a tile of an image; None where nothing was."""
     return image.operator(tile) if isinstance(image, Observation) else None
 
 
-def factor_of(image: Picture) -> int:
+def factor_of(image: ImageRecord) -> int:
     """How many times as long the restored image's sides will be."""
     return image.factor if isinstance(image, Observation) else 1
 
 
-def psnr_to_observed(restored: Tensor, image: Picture) -> float:
+def psnr_to_observed(restored: Tensor, image: ImageRecord) -> float:
     """How close what would be seen of ``restored`` is to what was seen, in dB."""
     height, width = image.pixels.shape[-2:]
     operator = operator_of(image, Tile(0, height, 0, width))
     return psnr(restored if operator is None else operator(restored[None])[0], image.target)
 
 
-def with_holes(image: Picture, known: Tensor) -> Observation:
+def with_holes(image: ImageRecord, known: Tensor) -> Observation:
     """The image seen only where ``known`` (``H×W`` bool); there it comes back as it was."""
     known = known.to(image.pixels.device)
     shown = image.target
 
-    def rebuild(pixels: Tensor) -> object:
-        return image.rebuild(torch.where(known, shown, pixels))
+    def to_original(pixels: Tensor) -> object:
+        return image.to_original(torch.where(known, shown, pixels))
 
-    return Observation(shown * known, rebuild, image.notes, operator=lambda tile: Masking(tile.of(known)))
+    return Observation(shown * known, to_original, image.notes, operator=lambda tile: Masking(tile.of(known)))
 
 
-def with_missing(image: Picture, missing: Tensor) -> Observation | None:
+def with_missing(image: ImageRecord, missing: Tensor) -> Observation | None:
     """The image with holes where ``missing`` (``H×W`` bool) is true; None where it is nowhere.
 
     Raises :class:`ImageError` when the mask does not fit the image or leaves nothing of it.
@@ -77,7 +77,7 @@ def check_factor(factor: int) -> None:
         raise OptionError(f"factor must be 2 or 4, got {factor!r}")
 
 
-def enlargeable(image: Picture, factor: int) -> Observation:
+def enlargeable(image: ImageRecord, factor: int) -> Observation:
     """The image as what was seen of one ``factor`` times as long on each side.
 
     Raises :class:`ImageError` and :class:`OutputError` when the larger one would be too large.
@@ -89,10 +89,10 @@ def enlargeable(image: Picture, factor: int) -> Observation:
         check_side(image.written_as, factor * width, factor * height)
     shrink, shown = Downsampling(factor), image.target
 
-    def rebuild(pixels: Tensor) -> object:
-        return image.rebuild(back_project(pixels, shown, shrink))
+    def to_original(pixels: Tensor) -> object:
+        return image.to_original(back_project(pixels, shown, shrink))
 
-    return Observation(shown, rebuild, image.notes, operator=lambda _: shrink, factor=factor)
+    return Observation(shown, to_original, image.notes, operator=lambda _: shrink, factor=factor)
 
 
 def back_project(drawn: Tensor, seen: Tensor, shrink: Downsampling) -> Tensor:

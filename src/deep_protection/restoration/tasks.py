@@ -8,7 +8,7 @@ from PIL import Image
 
 from deep_protection.arguments import real
 from deep_protection.errors import OptionError
-from deep_protection.images import Picture, Taken, take, take_picture
+from deep_protection.images import ImageBatch, ImageRecord, as_batch, as_image
 from deep_protection.restoration._purify import (
     Details,
     ImageFile,
@@ -76,7 +76,7 @@ def denoise(
     Raises:
         ImageError: an image cannot be used. OptionError: an argument cannot. Nothing is fitted then.
     """
-    return _restore(take(image), with_fits(DENOISE, fits), stop_for(sigma, stop), return_details, options)
+    return _restore(as_batch(image), with_fits(DENOISE, fits), stop_for(sigma, stop), return_details, options)
 
 
 @overload
@@ -102,7 +102,7 @@ def dejpeg(
     **options: Unpack[FitKeywords],
 ) -> object:
     """Take the blocks and rings of strong JPEG compression out; arguments and result are those of :func:`denoise`."""
-    return _restore(take(image), with_fits(DEJPEG, fits), stop, return_details, options)
+    return _restore(as_batch(image), with_fits(DEJPEG, fits), stop, return_details, options)
 
 
 @overload
@@ -141,11 +141,11 @@ def inpaint(
         ImageError: image or mask cannot be used, or do not fit together. OptionError: an argument cannot.
     """
     missing = missing_pixels(mask)
-    record = take_picture(image, missing)
+    record = as_image(image, missing)
     seen = with_missing(record, missing)
     if seen is None and not return_details:
-        return record.rebuild(record.pixels)
-    holed = Taken([seen or with_holes(record, ~missing)], single=True, join=lambda parts: parts[0])
+        return record.to_original(record.pixels)
+    holed = ImageBatch([seen or with_holes(record, ~missing)], single=True, collate=lambda parts: parts[0])
     return _restore(holed, with_fits(INPAINT, fits), stop, return_details, options)
 
 
@@ -198,14 +198,16 @@ def upscale(
         ImageError: an image cannot be used, or would be too large. OutputError: it would be too long for the
         format of its bytes. OptionError: an argument cannot be used. Nothing is fitted then.
     """
-    batch = take(image)
-    seen: list[Picture] = [enlargeable(each, factor) for each in batch.pictures]
-    larger = Taken(seen, batch.single, batch.join)
+    batch = as_batch(image)
+    seen: list[ImageRecord] = [enlargeable(each, factor) for each in batch.records]
+    larger = ImageBatch(seen, batch.single, batch.collate)
     return _restore(larger, with_fits(UPSCALE, fits), stop, return_details, options)
 
 
-def _restore(batch: Taken, preset: Preset, stop: str | StopRule | None, return_details: bool, options: Any) -> object:
-    results = purify_each(batch.pictures, len(batch.pictures), preset, preset.rule(stop), FitOptions(**options))
+def _restore(
+    batch: ImageBatch, preset: Preset, stop: str | StopRule | None, return_details: bool, options: Any
+) -> object:
+    results = purify_each(batch.records, len(batch.records), preset, preset.rule(stop), FitOptions(**options))
     return finished(batch, results, return_details=return_details, stacklevel=4)
 
 

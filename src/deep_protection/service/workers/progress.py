@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deep_protection import classifiers
 from deep_protection.fitting import Progress
-from deep_protection.images import Picture
+from deep_protection.images import ImageRecord
 from deep_protection.restoration import FitOptions, Preset, Purified, purify_each
 from deep_protection.restoration.tiles import cut_tiles
 from deep_protection.service.workers.observed_rule import ObservedRule, Tell, Throttle, json_safe
@@ -28,7 +28,7 @@ class ProgressReporter:
         context: WorkerContext,
         job: JobInput,
         preset: Preset,
-        picture: Picture,
+        picture: ImageRecord,
         *,
         classified: bool = True,
         views: bool = False,
@@ -89,7 +89,7 @@ class ProgressReporter:
         return {"iteration": self._part * limit + iteration, "limit": self.parts * limit}
 
 
-def _side(picture: Picture) -> tuple[int, int]:
+def _side(picture: ImageRecord) -> tuple[int, int]:
     height, width = picture.pixels.shape[-2:]
     return height, width
 
@@ -103,7 +103,7 @@ def budget_of(seconds: float) -> Callable[[], str | None]:
 def fit_jobs(
     context: WorkerContext,
     reporters: Sequence[ProgressReporter],
-    pictures: Sequence[Picture],
+    pictures: Sequence[ImageRecord],
     preset: Preset,
     rule_of: Callable[[int], StopRule],
     seed: int,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deep_protection.detection import Responses, repair_specks
 from deep_protection.errors import CancelledError, DeepProtectionError
-from deep_protection.images import Picture, to_pillow
+from deep_protection.images import ImageRecord, to_pillow
 from deep_protection.protection import Explanation, ProtectedClassifier
 from deep_protection.service.jobs.options import ProtectOptions
 from deep_protection.service.workers.observed_rule import json_safe
@@ -23,7 +23,7 @@ from deep_protection.service.workers.worker_context import (
     png,
 )
 
-Pending = tuple[JobInput, Picture, dict[str, Any]]
+Pending = tuple[JobInput, ImageRecord, dict[str, Any]]
 """With what is to be fitted for it, and what its answer holds so far."""
 
 _NOTHING_FITTED: dict[str, Any] = {
@@ -50,12 +50,12 @@ def protect_all(context: WorkerContext, jobs: Sequence[JobInput]) -> list[Outcom
         try:
             picture = decode_image(job.inputs["image"])
             if is_by_contrast:
-                picture = Picture(context.seen(picture.pixels), rebuild=lambda pixels: pixels)
+                picture = ImageRecord(context.seen(picture.pixels), to_original=lambda pixels: pixels)
                 about: dict[str, Any] = {"suspicious": None}
             else:
                 about = _detected(context, job, picture, chosen)
                 if about["suspicious"] and not about["suspicious"]["is_suspicious"]:
-                    same = png(picture.rebuild(picture.pixels))
+                    same = png(picture.to_original(picture.pixels))
                     told = {**about, **_NOTHING_FITTED, "stop_reason": "not suspicious"}
                     outcomes[job.id] = JobOutput({**told, **_echoed(chosen)}, {"result": same})
                     continue
@@ -75,7 +75,7 @@ def _echoed(chosen: ProtectOptions) -> dict[str, Any]:
     return {"seed": chosen.seed, "preset": chosen.preset}
 
 
-def _detected(context: WorkerContext, job: JobInput, picture: Picture, chosen: ProtectOptions) -> dict[str, Any]:
+def _detected(context: WorkerContext, job: JobInput, picture: ImageRecord, chosen: ProtectOptions) -> dict[str, Any]:
     """The answer to a picture before it is restored, and the detector's verdict where that decides."""
     before = context.top(context.logits(picture.pixels))
     about: dict[str, Any] = {"before": before, "after": before, "restored": False}
@@ -121,7 +121,7 @@ def _by_contrast(
     facts: list[dict[str, Any]] = [_NOTHING_FITTED] * len(jobs)
     restored: list[Tensor | None] = [None] * len(jobs)
     if protected.iterations != 0:
-        whole = [Picture(repair_specks(picture.pixels), picture.rebuild) for picture in pictures]
+        whole = [ImageRecord(repair_specks(picture.pixels), picture.to_original) for picture in pictures]
         reporters = [ProgressReporter(context, job, protected.preset, whole[0], views=True) for job in jobs]
         side = max(whole[0].pixels.shape[-2:])
         results = fit_jobs(

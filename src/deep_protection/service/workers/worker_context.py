@@ -15,7 +15,7 @@ from deep_protection.classifiers import Classifier, Prediction, load_classifier,
 from deep_protection.detection import Calibration, Detection, detect
 from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.fitting import Progress
-from deep_protection.images import Picture, encode, from_pillow, read_image, to_pillow
+from deep_protection.images import ImageRecord, encode, from_pillow, read_image, to_pillow
 from deep_protection.protection import ProtectedClassifier, protect
 from deep_protection.restoration import find_device
 from deep_protection.service.errors import TimeUpError
@@ -150,7 +150,7 @@ def as_answer(prediction: Prediction) -> dict[str, Any]:
     return {"index": prediction.index, "label": prediction.label, "probability": probability}
 
 
-def decode_image(data: bytes) -> Picture:
+def decode_image(data: bytes) -> ImageRecord:
     """The picture in a file; restored, it comes back as a Pillow image."""
     image, _, notes = read_image(data)
     return from_pillow(image, notes)
