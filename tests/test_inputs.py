@@ -315,7 +315,7 @@ def test_weights_of_two_types_are_one_clear_error() -> None:
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
 def test_pixels_of_half_precision_are_answered(kind: torch.dtype) -> None:
     for options in ({"quick": True}, {"stop": "fixed:1"}, {"answer": "restored", "views": True, "stop": "fixed:1"}):
-        half, whole = (dp.protect(NETWORK, **options)(PIXELS.to(to)) for to in (kind, torch.float32))  # type: ignore[arg-type]
+        half, whole = (dp.protect(NETWORK, **options)(PIXELS.to(to)) for to in (kind, torch.float32))
         assert half.shape == whole.shape
         assert torch.allclose(half.float(), whole, atol=0.05)
 
