@@ -74,14 +74,16 @@ def test_a_batch_is_judged_as_its_pictures_are(
 
 def test_it_takes_what_purify_takes(lite0: dp.Classifier, known: dp.Calibration, photograph: Image.Image) -> None:
     path_like = lite0.preprocess(photograph)
-    array = np.asarray(photograph.resize((224, 224)))
+    array = np.asarray(photograph)
     expected = dp.detect(photograph, lite0, calibration=known)
     assert dp.detect(path_like, lite0, calibration=known).score == pytest.approx(expected.score, abs=1e-4)
     assert [each.score for each in dp.detect([photograph], lite0, calibration=known)] == [expected.score]
-    assert isinstance(dp.detect(array, lite0, calibration=known), dp.Detection)
-    pixels, single = classifier_pixels(array, lite0)
-    assert single
-    assert torch.equal(pixels[0], torch.from_numpy(array.copy()).permute(2, 0, 1).div(255))
+    assert dp.detect(array, lite0, calibration=known).score == expected.score
+    whole = torch.from_numpy(array.copy()).permute(2, 0, 1)
+    for given, meant in ((array, path_like), (whole, path_like), (whole.div(255), whole.div(255))):
+        [pixels], single = classifier_pixels(given, lite0)
+        assert single
+        assert torch.equal(pixels, meant)
 
 
 def test_no_more_clean_pictures_are_flagged_than_was_asked_for() -> None:
