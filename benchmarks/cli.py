@@ -45,14 +45,14 @@ def recovery(
     inputs: Inputs = MADE,
     methods: Annotated[str, typer.Option(help="Baselines and presets.")] = DEFENCES,
     attacks: Attacks = DEFAULT_ATTACKS,
-    pictures: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
     iterations: Annotated[int, typer.Option(min=1, help="Of every fit, recorded every 10.")] = 100,
     out: Out = RESULTS,
 ) -> None:
     """Right answers given back and CPU seconds, of baselines and presets."""
     from benchmarks.studies.performance import recovery as measured
 
-    measured.run(images, inputs, out, methods.split(","), attacks.split(","), pictures, iterations)
+    measured.run(images, inputs, out, methods.split(","), attacks.split(","), limit, iterations)
 
 
 @app.command(name="several-fits")
@@ -95,14 +95,14 @@ def long(
     inputs: Inputs = MADE,
     method: Annotated[str, typer.Option(help="published or dipdefend.")] = "published",
     attacks: Attacks = "pgd",
-    pictures: Annotated[int, typer.Option(min=1)] = 4,
+    limit: Annotated[int, typer.Option(min=1)] = 4,
     every: Annotated[int, typer.Option(min=1, help="Iterations between two rows.")] = 25,
     out: Out = RESULTS / "long.jsonl",
 ) -> None:
     """Fits of a slow peer to its published end: up to an hour a picture, resumable at any moment."""
     from benchmarks.studies.performance import long_fits
 
-    long_fits.run(images, inputs, out, method, attacks.split(","), pictures, every)
+    long_fits.run(images, inputs, out, method, attacks.split(","), limit, every)
 
 
 @app.command()
@@ -110,13 +110,13 @@ def detection(
     images: Images = SAMPLES,
     inputs: Inputs = MADE,
     attacks: Attacks = ALL_ATTACKS,
-    pictures: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
     out: Out = DETECTION,
 ) -> None:
     """What the detector and others see in clean and in attacked pictures."""
     from benchmarks.studies.detection import evidence as measured
 
-    measured.run(images, inputs, attacks.split(","), pictures, out)
+    measured.run(images, inputs, attacks.split(","), limit, out)
 
 
 @app.command("contrast-collect")
@@ -158,13 +158,13 @@ def detection_costs() -> None:
 def harder(
     images: Images = SAMPLES,
     inputs: Inputs = MADE,
-    pictures: Annotated[int, typer.Option(min=1)] = 10,
+    limit: Annotated[int, typer.Option(min=1)] = 10,
     out: Out = HARDER,
 ) -> None:
     """What would be harder for an attacker who knows, and its price."""
     from benchmarks.studies import harder as measured
 
-    measured.run(images, inputs, pictures, out)
+    measured.run(images, inputs, limit, out)
 
 
 @app.command()
@@ -172,14 +172,14 @@ def ideas(
     images: Images = SAMPLES,
     inputs: Inputs = MADE,
     attacks: Attacks = "none,pgd8,fgsm,saltpepper",
-    pictures: Annotated[int, typer.Option(min=1)] = 12,
+    limit: Annotated[int, typer.Option(min=1)] = 12,
     iterations: Annotated[int, typer.Option(min=1)] = 80,
     out: Out = RESULTS,
 ) -> None:
     """Variants of `fast`, one choice changed at a time."""
     from benchmarks.studies.performance import ideas as tried
 
-    tried.run(images, inputs, out, attacks.split(","), pictures, iterations)
+    tried.run(images, inputs, out, attacks.split(","), limit, iterations)
 
 
 @app.command()
@@ -373,7 +373,7 @@ def profile(
 
 @app.command()
 def integrations(
-    pictures: Annotated[int, typer.Option(min=1, max=20, help="Of foolbox's photographs.")] = 8,
+    limit: Annotated[int, typer.Option(min=1, max=20, help="Of foolbox's photographs.")] = 8,
     hosts: Annotated[
         str, typer.Option(help="Which libraries, by module.")
     ] = "foolbox,torchattacks,art,pyautoattack,deepinv",
@@ -382,7 +382,7 @@ def integrations(
     """Other libraries' attacks, our defence, their measures: what the scripts of examples/ find."""
     from benchmarks.studies import integrations as measured
 
-    measured.run(pictures, hosts.split(","), out)
+    measured.run(limit, hosts.split(","), out)
 
 
 @app.command()

@@ -34,8 +34,8 @@ def run(count: int = 6, steps: int = STEPS) -> dict[str, Any]:
     adaptive = evaluated(defended, images, labels, steps)  # it knows of the defence
 
     @torch.no_grad()
-    def accuracy(model: torch.nn.Module, pictures: torch.Tensor) -> float:
-        return float((model(pictures).argmax(dim=1) == labels).float().mean())
+    def accuracy(model: torch.nn.Module, given: torch.Tensor) -> float:
+        return float((model(given).argmax(dim=1) == labels).float().mean())
 
     return {
         "attack": f"APGD-CE, 4/255, {steps} steps",

@@ -25,8 +25,8 @@ def run(count: int = 6, steps: int = STEPS) -> dict[str, Any]:
     oblivious = torchattacks.PGD(lite0, **attack)(images, labels)
     adaptive = torchattacks.PGD(defended, **attack)(images, labels)  # it knows of the defence
 
-    def accuracy(model: torch.nn.Module, pictures: torch.Tensor) -> float:
-        logits = torchattacks.VANILA(model).get_logits(pictures)  # the library has no measure of its own
+    def accuracy(model: torch.nn.Module, given: torch.Tensor) -> float:
+        logits = torchattacks.VANILA(model).get_logits(given)  # the library has no measure of its own
         return float((logits.argmax(dim=1) == labels).float().mean())
 
     return {

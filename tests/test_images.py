@@ -35,7 +35,7 @@ def encoded(image: Image.Image, name: str, **options: Any) -> bytes:
 def unchanged(image: Any) -> Any:
     """In and straight out again, with nothing restored in between."""
     taken = as_batch(image)
-    return taken.collate([picture.to_original(picture.pixels) for picture in taken.records])
+    return taken.collate([record.to_original(record.pixels) for record in taken.records])
 
 
 # Every type comes back as itself, with the very same values.

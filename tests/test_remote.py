@@ -303,9 +303,9 @@ def test_a_function_may_take_pictures_or_pixels(lite0: dp.Classifier, photograph
         probabilities: Tensor = lite0(pixels).softmax(dim=-1)
         return probabilities
 
-    def by_picture(image: Image.Image) -> list[tuple[str, float]]:
-        assert image.mode == "RGB"
-        return [(each.label, each.probability) for each in lite0.top(lite0.preprocess(image)[None])[0]]
+    def by_picture(given: Image.Image) -> list[tuple[str, float]]:
+        assert given.mode == "RGB"
+        return [(each.label, each.probability) for each in lite0.top(lite0.preprocess(given)[None])[0]]
 
     expected = lite0.top(picture)[0][0]
     named = dp.load_classifier(by_pixels, labels=lite0.labels)

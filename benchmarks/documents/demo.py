@@ -11,16 +11,16 @@ from deep_protection.evaluation.report.document import Table, block_markdown
 
 def table(report: dict[str, Any]) -> str:
     """The demo's numbers as Markdown."""
-    results, pictures = report["results"], report["pictures"]
+    results, counts = report["results"], report["pictures"]
     heading = ["defence", *(f"{row['title']} (n = {row['n']})" for row in results), "s an image"]
-    images = sum(row["n"] for row in results)
+    attacked = sum(row["n"] for row in results)
     lines = []
     for name, title in shown(results).items():
         scores = [row["defences"][name] for row in results]
-        seconds = f"{sum(score['seconds'] for score in scores) / images:.2f}"
+        seconds = f"{sum(score['seconds'] for score in scores) / attacked:.2f}"
         lines.append([f"**{title}**" if name == PROTECTED else title, *map(cell, scores), seconds])
     about = (
-        f"The {pictures['recognised']} of {pictures['taken']} photographs that `{report['classifier']}` gets right; "
+        f"The {counts['recognised']} of {counts['taken']} photographs that `{report['classifier']}` gets right; "
         "attacked ones only where the attack changed the answer. Right answers in percent, top-1 / top-5, with the "
         "95 % interval of top-1; seconds on one core, the classifier's own time among them:"
     )

@@ -1,6 +1,6 @@
 """Other libraries' attacks, our defence, their measures: what the scripts of examples/ find, as rows.
 
-    python -m benchmarks integrations [--pictures 8]
+    python -m benchmarks integrations [--limit 8]
 
 Rows of the same host, version and number of pictures are not made again. deepinv needs `make test-integrations` first
 and PYTHONPATH=.venv/hosts.

@@ -1,6 +1,6 @@
 """Fits of the slow peers, followed to their published end: minutes to an hour a picture, resumable at any moment.
 
-    python -m benchmarks long --images DIR --method published --attacks pgd --pictures 4
+    python -m benchmarks long --images DIR --method published --attacks pgd --limit 4
 
 Every ``every`` iterations a row with the CPU seconds so far and what the classifier says goes to the rows file, and
 the whole state of the fit to a cache beside it; the same command goes on from there. Several such commands may run at

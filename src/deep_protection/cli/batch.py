@@ -124,26 +124,26 @@ class _Job:
         return todo
 
     def load(self, items: list[Item]) -> Iterator[ImageRecord]:
-        """The pictures one by one, as they are wanted; bad ones are noted and left out."""
+        """The images one by one, as they are wanted; bad ones are noted and left out."""
         for item in items:
             try:
                 data = content_of(item.source)
                 image, format_name, notes = picture_of(item.source, data)
                 known = image if self.missing is None else without_missing(image, self.missing(item))
                 taken = from_pillow(known, notes)
-                picture = self.prepare(item, taken)
-                if isinstance(picture, ImageRecord):
-                    factor = factor_of(picture)
+                record = self.prepare(item, taken)
+                if isinstance(record, ImageRecord):
+                    factor = factor_of(record)
                     check_side(_format(item, format_name), factor * image.width, factor * image.height)
             except (DeepProtectionError, OSError) as error:
                 self._fail(item, error)
                 continue
             say_notes(taken.notes, quiet=self.quiet)
-            if isinstance(picture, Left):
-                self._leave(item, data, taken, format_name, picture)
+            if isinstance(record, Left):
+                self._leave(item, data, taken, format_name, record)
                 continue
             self._loaded.append((item, format_name))
-            yield picture
+            yield record
 
     def save(self, result: Purified) -> None:
         item, format_name = self._loaded.popleft()

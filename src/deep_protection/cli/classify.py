@@ -167,9 +167,9 @@ class _Column:
 def _pixels(name: str, models: list[Classifier], *, quiet: bool) -> list[torch.Tensor]:
     """``3×H×W`` pixels as each classifier wants them."""
     opened, _, notes = picture_of(name, content_of(name))
-    picture = from_pillow(opened, notes)
-    say_notes(picture.notes, quiet=quiet)
-    image = to_pillow(picture.pixels)
+    record = from_pillow(opened, notes)
+    say_notes(record.notes, quiet=quiet)
+    image = to_pillow(record.pixels)
     return [model.preprocess(image) for model in models]
 
 

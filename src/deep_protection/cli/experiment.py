@@ -139,7 +139,7 @@ def tune_command(
 @experiment_app.command("report")
 def report_command(
     folder: Annotated[Path, typer.Argument(help="The --out of an experiment.", show_default=False)],
-    pictures: Annotated[
+    examples: Annotated[
         int, typer.Option(min=0, help="Show so many overfit and underfit pictures; 0 copies none into the report.")
     ] = 2,
     inputs: Annotated[Path | None, typer.Option(help="Folder of attacked pictures, if not the experiment's.")] = None,
@@ -158,7 +158,7 @@ def report_command(
             table.add_row(*line)
         stdout.print(table)
         return 0
-    for path in report.write_report(folder, pictures, inputs):
+    for path in report.write_report(folder, examples, inputs):
         typer.echo(path)
     return 0
 

@@ -109,11 +109,11 @@ def extract_text(
     words.sort(key=lambda word: (word.box[1], word.box[0]))
     del ink, reader
     text_layer = _as_layer(sheet, letters)
-    picture = _on_cpu(as_image(image))
-    known = _known(picture, letters, words if ocr else None)
+    record = _on_cpu(as_image(image))
+    known = _known(record, letters, words if ocr else None)
     del letters
     return ExtractedText(
-        words, text_layer, _without(picture, known, replace(given, progress=None)), Image.fromarray(sheet)
+        words, text_layer, _without(record, known, replace(given, progress=None)), Image.fromarray(sheet)
     )
 
 

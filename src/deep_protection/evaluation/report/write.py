@@ -26,14 +26,14 @@ PREDICTED = (
 )
 
 
-def write_report(folder: Path, pictures: int = 0, inputs: Path | None = None) -> list[Path]:
+def write_report(folder: Path, shown: int = 0, inputs: Path | None = None) -> list[Path]:
     """``report.md``, ``report.html`` and figures from the tables in ``folder``.
 
-    With ``pictures`` so many overfit and underfit pictures are shown, which copies them into the report; their attacked
+    With ``shown`` so many overfit and underfit pictures are shown, which copies them into the report; their attacked
     versions are looked for in ``inputs``.
     """
     rows = Rows(folder)
-    blocks = compose(rows, pictures, inputs)
+    blocks = compose(rows, shown, inputs)
     files = {"report.md": markdown(TITLE, blocks).encode(), "report.html": html(TITLE, blocks).encode()}
     files |= {block.name: block.png for block in blocks if isinstance(block, Figure)}
     for name, content in files.items():
@@ -60,7 +60,7 @@ def _against_the_best_filter(rows: Rows) -> list[Block]:
     return [Text(" ".join(told))]
 
 
-def compose(rows: Rows, pictures: int = 0, inputs: Path | None = None) -> list[Block]:
+def compose(rows: Rows, shown: int = 0, inputs: Path | None = None) -> list[Block]:
     """The report's blocks in order."""
     first = rows.results[0]
     images = {row["image"] for row in rows.results}
@@ -118,7 +118,7 @@ def compose(rows: Rows, pictures: int = 0, inputs: Path | None = None) -> list[B
                 "Overfit: the true class was among the first five at an earlier checkpoint; underfit: at a later one."
             ),
             tables.fixed_faults(rows),
-            *(figure for name in rows.trajectories if pictures for figure in examples(rows, name, pictures, inputs)),
+            *(figure for name in rows.trajectories if shown for figure in examples(rows, name, shown, inputs)),
         ]
         if not predicted:
             blocks += [Heading("Beside the poster"), tables.beside_the_poster(rows), Text(POSTER)]
