@@ -22,10 +22,10 @@ app = typer.Typer(
 Images = Annotated[
     str, typer.Option(help="Folder with one folder a class (WordNet id), or 'samples' for foolbox's 20 photographs.")
 ]
-Attacks = Annotated[str, typer.Option(help="Names, joined by commas; 'none' is the clean picture.")]
+Attacks = Annotated[str, typer.Option(help="Names, joined by commas; 'none' is the clean image.")]
 Out = Annotated[Path, typer.Option(help="File of rows, or folder of tables.")]
 Rounds = Annotated[int, typer.Option(min=1, help="Rounds over everything that is compared; medians are reported.")]
-Inputs = Annotated[Path, typer.Option(help="Folder of attacked pictures; what is missing is made.")]
+Inputs = Annotated[Path, typer.Option(help="Folder of attacked images; what is missing is made.")]
 SAMPLES, MADE = "samples", Path("inputs")
 ALL_ATTACKS = ",".join([*POSTER, "pgd8"])
 DETECTION = Path("docs/results/detection")
@@ -63,7 +63,7 @@ def several_fits(
     limit: Annotated[int, typer.Option(min=1)] = 100,
     out: Out = SEVERAL_FITS,
 ) -> None:
-    """One fit, or several of different seeds together: pictures averaged, or the classifier's answers."""
+    """One fit, or several of different seeds together: images averaged, or the classifier's answers."""
     from benchmarks.studies.stopping import several_fits as measured
 
     measured.run(images, inputs, attacks.split(","), limit, out)
@@ -99,7 +99,7 @@ def long(
     every: Annotated[int, typer.Option(min=1, help="Iterations between two rows.")] = 25,
     out: Out = RESULTS / "long.jsonl",
 ) -> None:
-    """Fits of a slow peer to its published end: up to an hour a picture, resumable at any moment."""
+    """Fits of a slow peer to its published end: up to an hour an image, resumable at any moment."""
     from benchmarks.studies.performance import long_fits
 
     long_fits.run(images, inputs, out, method, attacks.split(","), limit, every)
@@ -113,7 +113,7 @@ def detection(
     limit: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
     out: Out = DETECTION,
 ) -> None:
-    """What the detector and others see in clean and in attacked pictures."""
+    """What the detector and others see in clean and in attacked images."""
     from benchmarks.studies.detection import evidence as measured
 
     measured.run(images, inputs, attacks.split(","), limit, out)
@@ -196,7 +196,7 @@ def scale(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     out: Annotated[Path | None, typer.Option(help="File of rows; scale.jsonl, or scale-cuda.jsonl.")] = None,
 ) -> None:
-    """Cost against number of pictures, size and cores, and peak memory. Measured anew each time."""
+    """Cost against number of images, size and cores, and peak memory. Measured anew each time."""
     from benchmarks.studies.performance import scale as measured
 
     name = "scale.jsonl" if device == "cpu" else f"scale-{device.partition(':')[0]}.jsonl"
@@ -214,11 +214,11 @@ def scale_point(point: str) -> None:
 @app.command()
 def gpu(
     device: Annotated[str, typer.Option(help="cuda, or cpu for trying it.")] = "cuda",
-    batches: Annotated[str, typer.Option(help="Pictures at once, joined by commas.")] = "1,8,32,64,128,256,512",
+    batches: Annotated[str, typer.Option(help="Images at once, joined by commas.")] = "1,8,32,64,128,256,512",
     seconds: Annotated[float, typer.Option(help="Of the longest batch, about.")] = 12.0,
     out: Out = RESULTS / "gpu.jsonl",
 ) -> None:
-    """Pictures a second of fits and of the protection in batches, and whether a GPU answers as the CPU does."""
+    """Images a second of fits and of the protection in batches, and whether a GPU answers as the CPU does."""
     from benchmarks.studies.performance import gpu as measured
 
     measured.run(out, device, tuple(int(each) for each in batches.split(",")), seconds)
@@ -226,20 +226,20 @@ def gpu(
 
 @app.command()
 def restore(
-    pictures: Annotated[Path, typer.Option(help="Folder with Set14 and the paper's pictures (DIP).")],
+    images: Annotated[Path, typer.Option(help="Folder with Set14 and the paper's images (DIP).")],
     tasks: Annotated[str, typer.Option(help="Which restorations.")] = "denoise,dejpeg,upscale,inpaint",
-    side: Annotated[int, typer.Option(min=0, help="Middles of so many pixels; 0: whole pictures.")] = 128,
+    side: Annotated[int, typer.Option(min=0, help="Middles of so many pixels; 0: whole images.")] = 128,
     out: Out = RESTORED,
 ) -> None:
     """Our restorations beside the cheap ones."""
     from benchmarks.studies.restoration import methods as measured
 
-    measured.run(pictures, tasks.split(","), side or None, out)
+    measured.run(images, tasks.split(","), side or None, out)
 
 
 @app.command(name="restore-peer")
 def restore_peer(
-    pictures: Annotated[Path, typer.Option(help="Folder with Set14 and the paper's pictures (DIP).")],
+    images: Annotated[Path, typer.Option(help="Folder with Set14 and the paper's images (DIP).")],
     tasks: Annotated[str, typer.Option(help="Which restorations.")] = "denoise,dejpeg,upscale,inpaint",
     side: Annotated[int, typer.Option(min=64, help="Middles of so many pixels; a multiple of 32.")] = 128,
     peer: Annotated[Literal["published", "deepinv"], typer.Option(help="Whose recipe.")] = "published",
@@ -248,7 +248,7 @@ def restore_peer(
     """The published recipe of every restoration, or deepinv's, to its own end: hours."""
     from benchmarks.studies.restoration import peers as measured
 
-    measured.run(pictures, tasks.split(","), side, out, peer)
+    measured.run(images, tasks.split(","), side, out, peer)
 
 
 @app.command(name="service-load")
@@ -257,7 +257,7 @@ def service_load(
     clients: Annotated[int, typer.Option(min=1)] = 8,
     out: Out = SERVICE / "load.jsonl",
 ) -> None:
-    """Clients that post pictures, and the bare engine in between: errors, throughput, latency, memory."""
+    """Clients that post images, and the bare engine in between: errors, throughput, latency, memory."""
     from benchmarks.studies.service import load as measured
 
     measured.run(out, minutes, clients)
@@ -295,7 +295,7 @@ def service_fuzz(
     seed: int = 0,
     out: Out = SERVICE / "fuzz.jsonl",
 ) -> None:
-    """Requests made up from the OpenAPI description, and damaged pictures: no server error, no growth."""
+    """Requests made up from the OpenAPI description, and damaged images: no server error, no growth."""
     from benchmarks.studies.service import fuzz as measured
 
     measured.run(out, requests, seconds, minutes, seed)
@@ -321,7 +321,7 @@ def gallery(
         str, typer.Option(help="Which, joined by commas.")
     ] = "purify,denoise,dejpeg,inpaint,upscale,extract-text",
 ) -> None:
-    """The pictures of docs/gallery.md: every command on foolbox's photographs and a drawn map."""
+    """The images of docs/gallery.md: every command on foolbox's photographs and a drawn map."""
     from benchmarks.pages import gallery as shown
 
     shown.make(only.split(","))
@@ -339,7 +339,7 @@ def webp(files: Annotated[list[Path], typer.Argument(help="PNG files, such as a 
 
 @app.command()
 def screenshots() -> None:
-    """The pictures of docs/page.md: the page in Chromium, before a real service."""
+    """The images of docs/page.md: the page in Chromium, before a real service."""
     from benchmarks.pages import screenshots as taken
 
     taken.take()

@@ -28,7 +28,7 @@ def estimator(model: torch.nn.Module) -> Any:
 def run(count: int = 6, steps: int = 10) -> dict[str, Any]:
     lite0 = dp.load_classifier("lite0")
     samples = imagenet_samples()[:count]
-    x = np.stack([lite0.preprocess(picture).numpy() for picture, _ in samples])
+    x = np.stack([lite0.preprocess(image).numpy() for image, _ in samples])
     y = to_categorical(np.array([label for _, label in samples]), 1000)
 
     bare = estimator(lite0)
@@ -38,12 +38,12 @@ def run(count: int = 6, steps: int = 10) -> dict[str, Any]:
     oblivious = ProjectedGradientDescent(bare, **attack).generate(x, y=y)
     adaptive = ProjectedGradientDescent(defended, **attack).generate(x, y=y)  # it knows of the defence
 
-    def accuracy(classifier: Any, pictures: Any) -> float:
-        return float(compute_accuracy(classifier.predict(pictures), y)[0])
+    def accuracy(classifier: Any, images: Any) -> float:
+        return float(compute_accuracy(classifier.predict(images), y)[0])
 
     return {
         "attack": f"PGD, 4/255, {steps} steps",
-        "pictures": count,
+        "images": count,
         "clean": accuracy(bare, x),
         "clean, defended": accuracy(defended, x),
         "attacked": accuracy(bare, oblivious),

@@ -14,8 +14,8 @@ from deep_protection.images import as_image
 
 
 def run(count: int = 1, side: int = 128, stop: str | None = None) -> dict[str, Any]:
-    pictures = [picture.resize((side, side)) for picture, _ in imagenet_samples()[:count]]
-    truth = torch.stack([as_image(picture).pixels for picture in pictures])
+    images = [image.resize((side, side)) for image, _ in imagenet_samples()[:count]]
+    truth = torch.stack([as_image(image).pixels for image in images])
     size, noise = (3, side, side), deepinv.physics.GaussianNoise(25 / 255)
     generator = torch.Generator().manual_seed(0)
     mask = (torch.rand((1, side, side), generator=generator) < 0.5).float()
@@ -24,7 +24,7 @@ def run(count: int = 1, side: int = 128, stop: str | None = None) -> dict[str, A
         "inpainting, half of the pixels": deepinv.physics.Inpainting(mask=mask, img_size=size),
         "super-resolution, ×2": deepinv.physics.Downsampling(img_size=size, factor=2, filter="bicubic"),
     }
-    psnr, found = deepinv.metric.PSNR(), dict[str, Any](pictures=count, side=side)
+    psnr, found = deepinv.metric.PSNR(), dict[str, Any](images=count, side=side)
     for name, physics in problems.items():
         with torch.random.fork_rng():
             torch.manual_seed(0)

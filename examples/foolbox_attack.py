@@ -17,7 +17,7 @@ SIZE, STEPS = 4 / 255, 10
 def run(count: int = 6, steps: int = STEPS) -> dict[str, Any]:
     lite0 = dp.load_classifier("lite0")
     samples = imagenet_samples()[:count]
-    images = torch.stack([lite0.preprocess(picture) for picture, _ in samples])
+    images = torch.stack([lite0.preprocess(image) for image, _ in samples])
     labels = torch.tensor([label for _, label in samples])
 
     bare = foolbox.PyTorchModel(lite0, bounds=(0, 1), device="cpu")
@@ -27,7 +27,7 @@ def run(count: int = 6, steps: int = STEPS) -> dict[str, Any]:
     _, adaptive, _ = attack(defended, images, labels, epsilons=SIZE)  # it knows of the defence
     return {
         "attack": f"LinfPGD, 4/255, {steps} steps",
-        "pictures": count,
+        "images": count,
         "clean": foolbox.accuracy(bare, images, labels),
         "clean, defended": foolbox.accuracy(defended, images, labels),
         "attacked": foolbox.accuracy(bare, oblivious, labels),

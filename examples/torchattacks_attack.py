@@ -17,7 +17,7 @@ SIZE, STEPS = 4 / 255, 10
 def run(count: int = 6, steps: int = STEPS) -> dict[str, Any]:
     lite0 = dp.load_classifier("lite0")
     samples = imagenet_samples()[:count]
-    images = torch.stack([lite0.preprocess(picture) for picture, _ in samples])
+    images = torch.stack([lite0.preprocess(image) for image, _ in samples])
     labels = torch.tensor([label for _, label in samples])
 
     defended = dp.protect(lite0)  # the one line
@@ -31,7 +31,7 @@ def run(count: int = 6, steps: int = STEPS) -> dict[str, Any]:
 
     return {
         "attack": f"PGD, 4/255, {steps} steps",
-        "pictures": count,
+        "images": count,
         "clean": accuracy(lite0, images),
         "clean, defended": accuracy(defended, images),
         "attacked": accuracy(lite0, oblivious),

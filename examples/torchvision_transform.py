@@ -26,7 +26,7 @@ def run(model: str, count: int = 4) -> dict[str, Any]:
             v2.Normalize(classifier.mean.flatten().tolist(), classifier.std.flatten().tolist()),
         ]
     )
-    batch = torch.stack([transform(picture) for picture, _ in imagenet_samples()[:count]])
+    batch = torch.stack([transform(image) for image, _ in imagenet_samples()[:count]])
     with torch.no_grad():
         logits = classifier.network(batch)
     return {"model": model, "restored": [classifier.label(int(index)) for index in logits.argmax(dim=1)]}

@@ -13,10 +13,10 @@ from deep_protection.evaluation import imagenet_samples
 
 
 def run(model: str, count: int = 4) -> dict[str, Any]:
-    pictures = [picture for picture, _ in imagenet_samples()[:count]]
+    images = [image for image, _ in imagenet_samples()[:count]]
     classify = pipeline("image-classification", model=model)
     protected = dp.hf.protect(classify)  # the one line
-    before, after = classify(pictures), protected(pictures, batch_size=count)
+    before, after = classify(images), protected(images, batch_size=count)
     return {
         "model": model,
         "as they are": [answers[0]["label"] for answers in before],

@@ -1,4 +1,4 @@
-"""Real parts for the tests: photographs, a classifier, adversarial pictures. All small, all deterministic."""
+"""Real parts for the tests: photographs, a classifier, adversarial images. All small, all deterministic."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ def photograph() -> Image.Image:
 
 @pytest.fixture(scope="session")
 def small(photograph: Image.Image) -> Image.Image:
-    """The photograph at 40×30: large enough to be a picture, small enough to be fitted in a blink."""
+    """The photograph at 40×30: large enough to be an image, small enough to be fitted in a blink."""
     return photograph.resize((40, 30), Image.Resampling.LANCZOS)
 
 
@@ -34,7 +34,7 @@ def small(photograph: Image.Image) -> Image.Image:
 def recognised(lite0: Classifier) -> tuple[Tensor, Tensor]:
     """Photographs that lite0 gets right, as it sees them, and their labels."""
     samples = imagenet_samples()[:6]
-    pixels = torch.stack([lite0.preprocess(picture) for picture, _ in samples])
+    pixels = torch.stack([lite0.preprocess(image) for image, _ in samples])
     labels = torch.tensor([label for _, label in samples])
     with torch.no_grad():
         right = lite0(pixels).argmax(dim=-1) == labels
@@ -69,7 +69,7 @@ def hub_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def picture_file(small: Image.Image, tmp_path: Path) -> Path:
+def image_file(small: Image.Image, tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
     small.save(path)
     return path

@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         """``/raw`` takes the PNG as it is, ``/form`` as the file ``upload``; both answer with labels and scores."""
         png = self.body[self.body.index(b"\x89PNG") :] if self.path == "/form" else self.body
         if self.path == "/form":
-            assert b'name="upload"; filename="picture.png"' in self.body
+            assert b'name="upload"; filename="image.png"' in self.body
             assert b'name="detail"' in self.body
         top = self.server.service.top(png)
         if self.path == "/all":

@@ -31,7 +31,7 @@ WRONG: dict[str, Callable[[], Any]] = {
     "a mean of NaN": lambda: dp.load_classifier(NETWORK, mean=(float("nan"), 0, 0)),
     "labels in one text": lambda: dp.load_classifier(NETWORK, labels="cat"),
     "top of an array": lambda: dp.load_classifier(NETWORK).top(PIXELS.numpy()),  # type: ignore[arg-type]
-    "top of one picture": lambda: dp.load_classifier(NETWORK).top(PIXELS[0]),
+    "top of one image": lambda: dp.load_classifier(NETWORK).top(PIXELS[0]),
     "top 0": lambda: dp.load_classifier(NETWORK).top(PIXELS, k=0),
     "top in words": lambda: dp.load_classifier(NETWORK).top(PIXELS, k="5"),  # type: ignore[arg-type]
     "detect with None": lambda: dp.detect(ARRAY, None),  # type: ignore[arg-type]

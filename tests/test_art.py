@@ -29,7 +29,7 @@ def art_classifier(model: nn.Module, shape: tuple[int, ...], classes: int, **opt
 
 @pytest.fixture(scope="module")
 def tiny() -> nn.Module:
-    """A classifier of five classes for pictures of any size, weights from a seed."""
+    """A classifier of five classes for images of any size, weights from a seed."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return nn.Sequential(
@@ -38,7 +38,7 @@ def tiny() -> nn.Module:
 
 
 @pytest.fixture
-def pictures(recognised: tuple[Tensor, Tensor]) -> np.ndarray[Any, np.dtype[np.float32]]:
+def images(recognised: tuple[Tensor, Tensor]) -> np.ndarray[Any, np.dtype[np.float32]]:
     made: np.ndarray[Any, np.dtype[np.float32]] = nn.functional.interpolate(
         recognised[0][:4], size=(32, 32), mode="area"
     ).numpy()
@@ -46,29 +46,29 @@ def pictures(recognised: tuple[Tensor, Tensor]) -> np.ndarray[Any, np.dtype[np.f
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_arts_answers_are_those_for_purified_pictures(batch_size: int, tiny: nn.Module, pictures: Any) -> None:
+def test_arts_answers_are_those_for_purified_images(batch_size: int, tiny: nn.Module, images: Any) -> None:
     defence = DeepPriorPreprocessor(stop="fixed:4", seed=3, batch_size=batch_size)
     defended = art_classifier(tiny, (3, 32, 32), 5, preprocessing_defences=defence, preprocessing=(0.4, 0.2))
-    restored = dp.purify(torch.from_numpy(pictures), stop="fixed:4", seed=3)
+    restored = dp.purify(torch.from_numpy(images), stop="fixed:4", seed=3)
     with torch.no_grad():
         expected = tiny((restored - 0.4) / 0.2).numpy()
-    assert np.allclose(defended.predict(pictures), expected, atol=1e-6)
-    assert np.array_equal(defence(pictures)[0], restored.numpy())
+    assert np.allclose(defended.predict(images), expected, atol=1e-6)
+    assert np.array_equal(defence(images)[0], restored.numpy())
 
 
-def test_gradients_are_those_of_the_classifier_at_the_restored_pictures(tiny: nn.Module, pictures: Any) -> None:
+def test_gradients_are_those_of_the_classifier_at_the_restored_images(tiny: nn.Module, images: Any) -> None:
     labels = np.eye(5, dtype=np.float32)[[0, 1, 2, 3]]
     defence = DeepPriorPreprocessor(stop="fixed:4")
     defended = art_classifier(tiny, (3, 32, 32), 5, preprocessing_defences=[defence])
     bare = art_classifier(tiny, (3, 32, 32), 5)
-    restored, _ = defence(pictures)
-    assert np.allclose(defended.loss_gradient(pictures, labels), bare.loss_gradient(restored, labels), atol=1e-7)
-    assert np.allclose(defended.class_gradient(pictures, 2), bare.class_gradient(restored, 2), atol=1e-7)
-    gradient = np.random.default_rng(0).normal(size=pictures.shape).astype(np.float32)
-    assert np.array_equal(defence.estimate_gradient(pictures, gradient), gradient)
+    restored, _ = defence(images)
+    assert np.allclose(defended.loss_gradient(images, labels), bare.loss_gradient(restored, labels), atol=1e-7)
+    assert np.allclose(defended.class_gradient(images, 2), bare.class_gradient(restored, 2), atol=1e-7)
+    gradient = np.random.default_rng(0).normal(size=images.shape).astype(np.float32)
+    assert np.array_equal(defence.estimate_gradient(images, gradient), gradient)
 
 
-def test_it_is_chained_with_arts_own_defences_and_attacked_through(tiny: nn.Module, pictures: Any) -> None:
+def test_it_is_chained_with_arts_own_defences_and_attacked_through(tiny: nn.Module, images: Any) -> None:
     from art.attacks.evasion import ProjectedGradientDescent
     from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
     from art.preprocessing.standardisation_mean_std import StandardisationMeanStdPyTorch
@@ -80,9 +80,9 @@ def test_it_is_chained_with_arts_own_defences_and_attacked_through(tiny: nn.Modu
     defended = art_classifier(tiny, (3, 32, 32), 5, preprocessing_defences=chain)
     assert defended.all_framework_preprocessing
     attack = ProjectedGradientDescent(defended, eps=8 / 255, eps_step=2 / 255, max_iter=3, verbose=False)
-    made = attack.generate(pictures, y=defended.predict(pictures).argmax(axis=1))
-    assert (np.abs(made - pictures).reshape(4, -1).max(axis=1) > 1 / 255).all(), "no gradient came through"
-    assert np.abs(made - pictures).max() <= 8 / 255 + 1e-6
+    made = attack.generate(images, y=defended.predict(images).argmax(axis=1))
+    assert (np.abs(made - images).reshape(4, -1).max(axis=1) > 1 / 255).all(), "no gradient came through"
+    assert np.abs(made - images).max() <= 8 / 255 + 1e-6
 
 
 def test_arts_attack_on_a_real_classifier_is_undone_in_arts_own_metric(
@@ -125,9 +125,9 @@ def test_a_protected_classifier_is_a_model_of_arts(lite0: dp.Classifier, recogni
     assert (np.abs(gradient).reshape(4, -1).max(axis=1) > 0).all()
 
 
-def test_channels_last_and_other_ranges(tiny: nn.Module, pictures: Any) -> None:
+def test_channels_last_and_other_ranges(tiny: nn.Module, images: Any) -> None:
     del tiny
-    last = np.moveaxis(pictures, 1, -1) * 255
+    last = np.moveaxis(images, 1, -1) * 255
     defence = DeepPriorPreprocessor(stop="fixed:3", channels_first=False, clip_values=(0.0, 255.0))
     restored, labels = defence(last, np.arange(4))
     expected = dp.purify(torch.from_numpy(last).permute(0, 3, 1, 2) / 255, stop="fixed:3")
@@ -177,7 +177,7 @@ def test_parameters_can_be_set_afterwards() -> None:
         (np.full((1, 3, 8, 8), np.nan, np.float32), "NaN"),
     ],
 )
-def test_what_is_not_pictures_is_refused(x: Any, message: str) -> None:
+def test_what_is_not_images_is_refused(x: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DeepPriorPreprocessor()(x)
 
@@ -200,7 +200,7 @@ def test_the_detector_says_what_ours_says(lite0: dp.Classifier, recognised: tupl
 
 
 @pytest.mark.parametrize("wrap", [nn.Identity, lambda: nn.Softmax(dim=-1)], ids=["logits", "probabilities"])
-def test_fit_calibrates_on_clean_pictures_of_any_art_classifier(wrap: Callable[[], nn.Module], tiny: nn.Module) -> None:
+def test_fit_calibrates_on_clean_images_of_any_art_classifier(wrap: Callable[[], nn.Module], tiny: nn.Module) -> None:
     random = np.random.default_rng(0)
     clean = (random.random((24, 4, 4, 3)).repeat(8, axis=1).repeat(8, axis=2) * 255).astype(np.float32)
 
@@ -217,7 +217,7 @@ def test_fit_calibrates_on_clean_pictures_of_any_art_classifier(wrap: Callable[[
     detector = DeepPriorDetector(classifier, quick=True, false_positive_rate=0.2)
     with pytest.raises(ValueError, match="call fit on at least 20 clean images"):
         detector.detect(clean)
-    with pytest.raises(ValueError, match="at least 20 clean pictures, got 5"):
+    with pytest.raises(ValueError, match="at least 20 clean images, got 5"):
         detector.fit(clean[:5])
     detector.fit(clean, batch_size=10)
     assert detector.calibration is not None

@@ -28,44 +28,44 @@ def tiny() -> nn.Module:
 
 
 @pytest.fixture
-def pictures(recognised: tuple[Tensor, Tensor]) -> Tensor:
+def images(recognised: tuple[Tensor, Tensor]) -> Tensor:
     return nn.functional.interpolate(recognised[0][:2], size=(32, 32), mode="area")
 
 
-def test_foolbox_takes_it_without_a_word(tiny: nn.Module, pictures: Tensor) -> None:
+def test_foolbox_takes_it_without_a_word(tiny: nn.Module, images: Tensor) -> None:
     library = foolbox()
     protected = dp.protect(tiny, stop="fixed:3")
     host = library.PyTorchModel(protected, bounds=(0, 1), device="cpu")  # it warns of models in training mode
-    labels = protected(pictures).argmax(dim=1)
-    assert library.accuracy(host, pictures, labels) == 1
+    labels = protected(images).argmax(dim=1)
+    assert library.accuracy(host, images, labels) == 1
     attack = library.attacks.LinfProjectedGradientDescentAttack(steps=2)
-    _, [small, large], success = attack(host, pictures, labels, epsilons=[1 / 255, SIZE])
+    _, [small, large], success = attack(host, images, labels, epsilons=[1 / 255, SIZE])
     assert success.shape == (2, 2)
-    assert 0 < (small - pictures).abs().max() <= 1 / 255 + 1e-6
-    assert 1 / 255 < (large - pictures).abs().max() <= SIZE + 1e-6
+    assert 0 < (small - images).abs().max() <= 1 / 255 + 1e-6
+    assert 1 / 255 < (large - images).abs().max() <= SIZE + 1e-6
 
 
 @pytest.mark.parametrize("answer", ["contrast", "restored"])
-def test_torchattacks_takes_it_and_moves_the_picture(answer: Any, tiny: nn.Module, pictures: Tensor) -> None:
+def test_torchattacks_takes_it_and_moves_the_image(answer: Any, tiny: nn.Module, images: Tensor) -> None:
     protected = dp.protect(tiny, answer=answer, stop="fixed:3")
-    labels = protected(pictures).argmax(dim=1)
+    labels = protected(images).argmax(dim=1)
     attack = torchattacks().PGD(protected, eps=SIZE, alpha=4 / 255, steps=2)
-    assert torch.equal(attack.get_logits(pictures), protected(pictures))
-    made = attack(pictures, labels)
+    assert torch.equal(attack.get_logits(images), protected(images))
+    made = attack(images, labels)
     assert not protected.training
-    assert 4 / 255 < (made - pictures).abs().max() <= SIZE + 1e-6
+    assert 4 / 255 < (made - images).abs().max() <= SIZE + 1e-6
 
 
-def test_torchattacks_attacks_through_the_restoration(tiny: nn.Module, pictures: Tensor) -> None:
+def test_torchattacks_attacks_through_the_restoration(tiny: nn.Module, images: Tensor) -> None:
     protected = dp.protect(tiny, answer="restored", stop="fixed:3")
-    labels = protected(pictures).argmax(dim=1)
-    made = torchattacks().PGD(protected, eps=SIZE, alpha=4 / 255, steps=2)(pictures, labels)
+    labels = protected(images).argmax(dim=1)
+    made = torchattacks().PGD(protected, eps=SIZE, alpha=4 / 255, steps=2)(images, labels)
 
     @torch.no_grad()
     def loss(given: Tensor) -> float:
         return float(nn.functional.cross_entropy(protected(given), labels))
 
-    assert loss(made) > loss(pictures)
+    assert loss(made) > loss(images)
 
 
 @pytest.fixture
@@ -96,24 +96,24 @@ def flags(caplog: pytest.LogCaptureFixture) -> Any:
     ids=str,
 )
 def test_autoattack_has_no_flag_for_a_fixed_seed(
-    options: dict[str, Any], flags: Any, tiny: nn.Module, pictures: Tensor
+    options: dict[str, Any], flags: Any, tiny: nn.Module, images: Tensor
 ) -> None:
     """Logits, not probabilities; gradients that are not zero; the same answer each time."""
     protected = dp.protect(tiny, stop="fixed:3", **options)
-    assert flags(protected, pictures, protected(pictures).argmax(dim=1)) == []
+    assert flags(protected, images, protected(images).argmax(dim=1)) == []
 
 
-def test_autoattack_calls_fresh_seeds_randomised(flags: Any, tiny: nn.Module, pictures: Tensor) -> None:
+def test_autoattack_calls_fresh_seeds_randomised(flags: Any, tiny: nn.Module, images: Tensor) -> None:
     """Where a fit is behind the answer; a classifier's own is the same each time."""
     protected = dp.protect(tiny, answer="restored", stop="fixed:3", seed=None)
-    [said] = flags(protected, pictures, protected(pictures).argmax(dim=1))
+    [said] = flags(protected, images, protected(images).argmax(dim=1))
     assert 'randomized defense! Please use version="rand"' in said
     protected = dp.protect(tiny, stop="fixed:3", seed=None)
-    assert not {"contrast", "restored"} & {each.answer for each in protected.explain(pictures)}
-    assert flags(protected, pictures, protected(pictures).argmax(dim=1)) == []
+    assert not {"contrast", "restored"} & {each.answer for each in protected.explain(images)}
+    assert flags(protected, images, protected(images).argmax(dim=1)) == []
 
 
-def test_autoattack_does_not_see_that_the_defence_optimises(flags: Any, tiny: nn.Module, pictures: Tensor) -> None:
+def test_autoattack_does_not_see_that_the_defence_optimises(flags: Any, tiny: nn.Module, images: Tensor) -> None:
     """Its flag for dynamic defences follows the calling thread alone, and fits have threads of their own: the
     documents say so. The same fit in the calling thread is seen.
     """
@@ -132,25 +132,25 @@ def test_autoattack_does_not_see_that_the_defence_optimises(flags: Any, tiny: nn
             return logits
 
     assert threading.current_thread() is threading.main_thread()
-    pictures = pictures[:1, :, ::2, ::2]  # being followed makes everything slow
-    labels = tiny(pictures).argmax(dim=1)
-    assert not any("dynamic" in said for said in flags(dp.protect(tiny, stop="fixed:1"), pictures, labels))
-    said = flags(InThisThread().eval(), pictures, InThisThread()(pictures).argmax(dim=1))
+    images = images[:1, :, ::2, ::2]  # being followed makes everything slow
+    labels = tiny(images).argmax(dim=1)
+    assert not any("dynamic" in said for said in flags(dp.protect(tiny, stop="fixed:1"), images, labels))
+    said = flags(InThisThread().eval(), images, InThisThread()(images).argmax(dim=1))
     assert [each.split("!")[0] for each in said] == ["it seems to be a dynamic defense"]
 
 
 @pytest.mark.parametrize("version", ["custom", "rand"])
-def test_autoattack_runs_through_it(version: str, tiny: nn.Module, pictures: Tensor) -> None:
+def test_autoattack_runs_through_it(version: str, tiny: nn.Module, images: Tensor) -> None:
     from pyautoattack import AutoAttack
 
     protected = dp.protect(tiny, stop="fixed:2", seed=0 if version == "custom" else None)
-    labels = dp.protect(tiny, stop="fixed:2")(pictures).argmax(dim=1)
+    labels = dp.protect(tiny, stop="fixed:2")(images).argmax(dim=1)
     attacks = {"attacks": ["apgd-ce", "square"]} if version == "custom" else {}
     run = AutoAttack(protected, norm="Linf", eps=SIZE, version=version, seed=0, **attacks)
     assert run.apgd.eot_iter == (1 if version == "custom" else 20)
     run.apgd.n_iter, run.apgd.n_restarts, run.apgd.eot_iter, run.square.n_queries = 2, 1, 2, 2
-    made, answers = run.run_standard_evaluation(pictures, labels, batch_size=2)
-    assert (made - pictures).abs().max() <= SIZE + 1e-6
+    made, answers = run.run_standard_evaluation(images, labels, batch_size=2)
+    assert (made - images).abs().max() <= SIZE + 1e-6
     assert answers.shape == (2,)
 
 

@@ -86,7 +86,7 @@ def test_who_aims_says_at_what(lite0: dp.Classifier, recognised: tuple[Tensor, T
     given = torch.tensor([3, 4])
     assert torch.equal(aimed_at(lite0, pixels, labels, ONE_STEP, targets=given), given)
     assert ONE_STEP.parameters()["target"] == "random"
-    assert "target" not in dp.ATTACKS["pgd8"].parameters()  # pictures are kept under these
+    assert "target" not in dp.ATTACKS["pgd8"].parameters()  # images are kept under these
 
 
 @pytest.mark.usefixtures("host_randomness")
@@ -151,16 +151,16 @@ def test_a_patch_covers_its_share_at_a_place_from_the_seed() -> None:
 
 
 @pytest.mark.usefixtures("host_randomness")
-def test_a_universal_perturbation_is_the_same_for_all_pictures_of_a_model() -> None:
+def test_a_universal_perturbation_is_the_same_for_all_images_of_a_model() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 24, 5)).requires_grad_(False)
     spec = replace(dp.ATTACKS["universal"], build=lambda: shortened(Universal(), steps=3))
-    pictures = 0.3 + 0.4 * torch.rand(2, 3, 16, 24)
-    alone, other = (dp.attack(network, each[None], [0], spec, seed=seed) for seed, each in enumerate(pictures))
-    change = alone.adversarial - pictures[:1]
+    images = 0.3 + 0.4 * torch.rand(2, 3, 16, 24)
+    alone, other = (dp.attack(network, each[None], [0], spec, seed=seed) for seed, each in enumerate(images))
+    change = alone.adversarial - images[:1]
     assert 0 < change.abs().max() <= 10 / 255 + 1e-6
-    assert torch.allclose(other.adversarial - pictures[1:], change, atol=1e-6)
-    assert alone.queries == other.queries == 0  # none of its questions is about the attacked picture
+    assert torch.allclose(other.adversarial - images[1:], change, atol=1e-6)
+    assert alone.queries == other.queries == 0  # none of its questions is about the attacked image
 
 
 def test_weights_are_left_as_trainable_as_they_were(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> None:
@@ -184,7 +184,7 @@ def test_pixels_a_hair_out_of_bounds_are_clamped(lite0: dp.Classifier, recognise
     assert dp.attack(lite0, pixels, labels, "fgsm").adversarial.max() <= 1
 
 
-def test_labels_may_be_a_list_and_have_to_fit_the_pictures(
+def test_labels_may_be_a_list_and_have_to_fit_the_images(
     lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
 ) -> None:
     pixels, labels = recognised[0][:1], recognised[1][:1]

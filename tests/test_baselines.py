@@ -9,16 +9,16 @@ from deep_protection.stopping import psnr
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_a_baseline_keeps_size_and_range_and_treats_each_picture_alone(name: str, photograph: Image.Image) -> None:
+def test_a_baseline_keeps_size_and_range_and_treats_each_image_alone(name: str, photograph: Image.Image) -> None:
     pixels = as_image(photograph.resize((50, 34))).pixels
-    pictures = torch.stack([pixels, pixels.flip(2)])
-    filtered = BASELINES[name](pictures)
-    assert (filtered.shape, filtered.dtype) == (pictures.shape, torch.float32)
+    images = torch.stack([pixels, pixels.flip(2)])
+    filtered = BASELINES[name](images)
+    assert (filtered.shape, filtered.dtype) == (images.shape, torch.float32)
     assert filtered.min() >= 0
     assert filtered.max() <= 1
-    assert torch.equal(filtered[1], BASELINES[name](pictures[1:])[0])
-    assert psnr(filtered, pictures) > 20
-    assert BASELINES[name](pictures[:0]).shape == (0, 3, 34, 50)
+    assert torch.equal(filtered[1], BASELINES[name](images[1:])[0])
+    assert psnr(filtered, images) > 20
+    assert BASELINES[name](images[:0]).shape == (0, 3, 34, 50)
 
 
 def test_median_and_total_variation_take_single_wild_pixels_out(photograph: Image.Image) -> None:

@@ -32,7 +32,7 @@ def square(photograph: Image.Image) -> Tensor:
 
 
 def test_paper_and_the_published_recipe_do_the_same_maths(square: Tensor) -> None:
-    """From the same weights and noise, our network and the one in plain PyTorch give the same picture and gradient.
+    """From the same weights and noise, our network and the one in plain PyTorch give the same image and gradient.
 
     Our Adam is compared with PyTorch's elsewhere; a few steps of both would drift apart by rounding alone.
     """
@@ -89,11 +89,11 @@ def test_a_published_restoration_that_was_put_away_goes_on_as_if_it_had_not_been
 
 def test_dipdefend_fits_every_tile_by_itself(square: Tensor) -> None:
     fit = DipDefend(square, 0)
-    assert torch.equal(fit.to_picture(fit.to_tiles(square)), square)
+    assert torch.equal(fit.to_image(fit.to_tiles(square)), square)
     before = fit.network(fit.noise).detach()
     with torch.no_grad():
         fit.noise[:, 0] += 1
-    changed = (fit.to_picture(fit.network(fit.noise).detach()) - fit.to_picture(before)).abs().amax(dim=0) > 1e-6
+    changed = (fit.to_image(fit.network(fit.noise).detach()) - fit.to_image(before)).abs().amax(dim=0) > 1e-6
     assert changed[:32, :32].any()
     changed[:32, :32] = False
     assert not changed.any()
@@ -124,7 +124,7 @@ def test_a_point_of_scale_is_measured_in_processes_of_its_own() -> None:
     point = {"what": "cores", "count": 1, "size": 64, "workers": 1, "device": "cpu"}
     figures = scale.in_processes(point)
     assert figures["peak_mib"] >= figures["peak_mib_before"] > 50
-    assert figures["pictures_a_second"] > 0
+    assert figures["images_a_second"] > 0
     with pytest.raises(SystemExit, match="failed"):
         scale.in_processes({**point, "workers": 0, "processes": 2})
 
@@ -135,18 +135,18 @@ def test_batches_are_measured_until_the_next_would_take_too_long(tmp_path: Path)
     head, restored, answered, *measured = rows.read(out)
     assert head["device"] == "cpu"
     assert restored["psnr_least"] == 120
-    assert answered["same_class"] == answered["same_kind_of_answer"] == answered["pictures"] == gpu.COMPARED
+    assert answered["same_class"] == answered["same_kind_of_answer"] == answered["images"] == gpu.COMPARED
     assert [row["batch"] for row in measured] == [1] * 5
-    assert all(row["pictures_a_second"] == pytest.approx(1 / row["seconds"], rel=0.02) for row in measured)
+    assert all(row["images_a_second"] == pytest.approx(1 / row["seconds"], rel=0.02) for row in measured)
 
 
 def test_programs_that_run_together_are_counted_together() -> None:
     one = {"count": 4, "begin": 100.0, "end": 104.0, "cpu_seconds": 4.0, "peak_mib": 300.0, "peak_mib_before": 200.0}
     two = {**one, "begin": 101.0, "end": 105.0, "cpu_seconds": 2.0}
     assert scale.together([one, two]) == {
-        "seconds_a_picture": 5 / 8,
-        "cpu_seconds_a_picture": 6 / 8,
-        "pictures_a_second": 8 / 5,
+        "seconds_an_image": 5 / 8,
+        "cpu_seconds_an_image": 6 / 8,
+        "images_a_second": 8 / 5,
         "peak_mib": 600,
         "peak_mib_before": 400,
     }

@@ -14,7 +14,7 @@ from deep_protection.evaluation import imagenet_samples
 
 def test_lite0_recognises_photographs_offline(lite0: dp.Classifier) -> None:
     samples = imagenet_samples()
-    pixels = torch.stack([lite0.preprocess(picture) for picture, _ in samples])
+    pixels = torch.stack([lite0.preprocess(image) for image, _ in samples])
     assert pixels.shape == (20, 3, 224, 224)
     assert pixels.min() >= 0
     assert pixels.max() <= 1
@@ -40,15 +40,15 @@ def test_a_photograph_is_one_whoever_opened_it(
     photograph.transpose(turn).save(tmp_path / "turned.png", exif=exif)  # as a camera held otherwise writes it
     with Image.open(tmp_path / "turned.png") as opened:
         assert torch.equal(lite0.preprocess(opened), lite0.preprocess(photograph))
-        by_picture = dp.detect(opened, lite0, quick=True)
-    assert by_picture.evidence == dp.detect(tmp_path / "turned.png", lite0, quick=True).evidence
+        by_image = dp.detect(opened, lite0, quick=True)
+    assert by_image.evidence == dp.detect(tmp_path / "turned.png", lite0, quick=True).evidence
 
 
 def test_a_preparation_of_ones_own_sees_upright_rgb() -> None:
     seen: list[Image.Image] = []
 
-    def prepare(picture: Image.Image) -> torch.Tensor:
-        seen.append(picture)
+    def prepare(image: Image.Image) -> torch.Tensor:
+        seen.append(image)
         return torch.zeros(3, 8, 8)
 
     exif = Image.Exif()

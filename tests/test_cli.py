@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 import deep_protection as dp
-from deep_protection.cli.detect import _read as read_pictures
+from deep_protection.cli.detect import _read as read_images
 from deep_protection.cli.plan import plan
 from deep_protection.cli.restore import inpaint_command
 from deep_protection.errors import DeepProtectionError
@@ -36,7 +36,7 @@ def run(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> 
 
 
 def opened(path: Path) -> Image.Image:
-    """The picture, decoded, its file closed."""
+    """The image, decoded, its file closed."""
     with Image.open(path) as image:
         image.load()
         return image.copy()
@@ -52,40 +52,40 @@ def refused(result: subprocess.CompletedProcess[bytes], message: str) -> None:
     assert message in lines[0]
 
 
-def test_one_file(picture_file: Path, tmp_path: Path) -> None:
+def test_one_file(image_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.webp"
-    result = run("purify", picture_file, "-o", out, *QUICK)
+    result = run("purify", image_file, "-o", out, *QUICK)
     assert result.returncode == 0, result.stderr
-    assert b"1 picture restored" in result.stderr
+    assert b"1 image restored" in result.stderr
     with Image.open(out) as restored:
         assert (restored.format, restored.size) == ("WEBP", (40, 30))
     assert not list(tmp_path.glob(".*")), "something was left behind"
 
 
-def test_the_command_and_the_library_agree(picture_file: Path, tmp_path: Path) -> None:
-    run("purify", picture_file, "-o", tmp_path / "out.png", "--seed", "5", *QUICK)
-    expected = np.array(dp.purify(picture_file, stop="fixed:4", seed=5))
+def test_the_command_and_the_library_agree(image_file: Path, tmp_path: Path) -> None:
+    run("purify", image_file, "-o", tmp_path / "out.png", "--seed", "5", *QUICK)
+    expected = np.array(dp.purify(image_file, stop="fixed:4", seed=5))
     assert (np.array(opened(tmp_path / "out.png")) == expected).all()
 
 
-def test_existing_output_is_kept_unless_told(picture_file: Path, tmp_path: Path) -> None:
+def test_existing_output_is_kept_unless_told(image_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     out.write_bytes(b"precious")
-    refused(run("purify", picture_file, "-o", out, *QUICK), "add --overwrite")
+    refused(run("purify", image_file, "-o", out, *QUICK), "add --overwrite")
     assert out.read_bytes() == b"precious"
-    assert run("purify", picture_file, "-o", out, "--overwrite", *QUICK).returncode == 0
+    assert run("purify", image_file, "-o", out, "--overwrite", *QUICK).returncode == 0
     assert opened(out).size == (40, 30)
 
 
 @pytest.fixture
 def tree(small: Image.Image, tmp_path: Path) -> Path:
-    """A folder as people have it: subfolders, several formats, a hidden file, a text, a broken picture."""
+    """A folder as people have it: subfolders, several formats, a hidden file, a text, a broken image."""
     root = tmp_path / "in"
     (root / "deep" / "er").mkdir(parents=True)
     small.save(root / "a.png")
     small.convert("L").save(root / "deep" / "b.jpg")
     small.save(root / "deep" / "er" / "c.gif")
-    (root / "notes.txt").write_text("no picture")
+    (root / "notes.txt").write_text("no image")
     (root / ".hidden.png").write_bytes(b"x")
     (root / "deep" / "broken.png").write_bytes((root / "a.png").read_bytes()[:200])
     return root
@@ -117,15 +117,15 @@ def test_an_output_folder_inside_the_input_is_not_read_as_input(tree: Path) -> N
     assert len([path for path in (tree / "restored").rglob("*") if path.is_file()]) == 3
 
 
-def test_pipes(picture_file: Path) -> None:
-    result = run("purify", "-", "-o", "-", *QUICK, stdin=picture_file.read_bytes())
+def test_pipes(image_file: Path) -> None:
+    result = run("purify", "-", "-o", "-", *QUICK, stdin=image_file.read_bytes())
     assert result.returncode == 0, result.stderr
-    (picture_file.parent / "piped.png").write_bytes(result.stdout)
-    with Image.open(picture_file.parent / "piped.png") as restored:
+    (image_file.parent / "piped.png").write_bytes(result.stdout)
+    with Image.open(image_file.parent / "piped.png") as restored:
         assert (restored.format, restored.size) == ("PNG", (40, 30))
 
 
-def test_bad_input_is_one_line_on_stderr(picture_file: Path, tmp_path: Path) -> None:
+def test_bad_input_is_one_line_on_stderr(image_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     text = tmp_path / "text.png"
     text.write_text("hello")
@@ -133,20 +133,20 @@ def test_bad_input_is_one_line_on_stderr(picture_file: Path, tmp_path: Path) -> 
     empty.mkdir()
     cases: list[tuple[list[Any], str]] = [
         (["purify", tmp_path / "no.png", "-o", out], "does not exist"),
-        (["purify", empty, "-o", tmp_path / "o"], "holds no pictures"),
-        (["purify", picture_file, "-o", tmp_path / "out.xyz"], "has suffix .xyz"),
-        (["purify", picture_file, "-o", tmp_path / "missing" / "out.png"], "choose another output"),
-        (["purify", picture_file, "-o", out, "--stop", "soon"], "unknown stop rule"),
-        (["purify", picture_file, "-o", out, "--stop", "oracle"], "needs the true labels"),
-        (["purify", picture_file, "-o", out, "--preset", "x"], "unknown preset"),
-        (["purify", picture_file, "-o", out, "--device", "cuda:77"], "cannot be used here"),
-        (["purify", picture_file, "-o", out, "--seed", "x"], "--seed"),
-        (["purify", picture_file], "--output"),
-        (["purify", "-", picture_file, "-o", tmp_path / "o"], "from standard input needs a file"),
-        (["purify", picture_file, picture_file, "-o", "-"], "only one picture can go to standard output"),
-        (["purify", picture_file, "-o", "-", "--json"], "both want standard output"),
-        (["classify", picture_file, "--classifier", "x"], "unknown classifier"),
-        (["purify", picture_file, picture_file.parent, "-o", tmp_path / "both.png"], "names one picture"),
+        (["purify", empty, "-o", tmp_path / "o"], "holds no images"),
+        (["purify", image_file, "-o", tmp_path / "out.xyz"], "has suffix .xyz"),
+        (["purify", image_file, "-o", tmp_path / "missing" / "out.png"], "choose another output"),
+        (["purify", image_file, "-o", out, "--stop", "soon"], "unknown stop rule"),
+        (["purify", image_file, "-o", out, "--stop", "oracle"], "needs the true labels"),
+        (["purify", image_file, "-o", out, "--preset", "x"], "unknown preset"),
+        (["purify", image_file, "-o", out, "--device", "cuda:77"], "cannot be used here"),
+        (["purify", image_file, "-o", out, "--seed", "x"], "--seed"),
+        (["purify", image_file], "--output"),
+        (["purify", "-", image_file, "-o", tmp_path / "o"], "from standard input needs a file"),
+        (["purify", image_file, image_file, "-o", "-"], "only one image can go to standard output"),
+        (["purify", image_file, "-o", "-", "--json"], "both want standard output"),
+        (["classify", image_file, "--classifier", "x"], "unknown classifier"),
+        (["purify", image_file, image_file.parent, "-o", tmp_path / "both.png"], "names one image"),
         (["purify", "", "-o", out], "an empty name is no file"),
         (["fly"], "No such command"),
     ]
@@ -155,7 +155,7 @@ def test_bad_input_is_one_line_on_stderr(picture_file: Path, tmp_path: Path) -> 
     assert not out.exists()
 
     more: list[tuple[list[Any], str]] = [
-        (["purify", text, "-o", out, "--quiet"], "not a picture"),
+        (["purify", text, "-o", out, "--quiet"], "not an image"),
         (["purify", "-", "-o", out, "--quiet"], "is empty"),
     ]
     for arguments, message in more:
@@ -163,7 +163,7 @@ def test_bad_input_is_one_line_on_stderr(picture_file: Path, tmp_path: Path) -> 
     assert not out.exists()
 
 
-def test_two_pictures_for_one_place_are_refused_before_any_work(small: Image.Image, tmp_path: Path) -> None:
+def test_two_images_for_one_place_are_refused_before_any_work(small: Image.Image, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         small.save(tmp_path / name / "same.png")
@@ -211,7 +211,7 @@ def test_an_animation_is_said_to_be_one(small: Image.Image, tmp_path: Path) -> N
 def pair(
     lite0: dp.Classifier, recognised: tuple[Tensor, Tensor], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
-    """A picture that was attacked and the same as it was, as files of which lite0 sees just these pixels."""
+    """An image that was attacked and the same as it was, as files of which lite0 sees just these pixels."""
     folder = tmp_path_factory.mktemp("pair")
     found = dp.attack(lite0, recognised[0][:1], recognised[1][:1], "pgd")
     assert found.success.all()
@@ -253,7 +253,7 @@ def test_classify_tells_which_answer_was_taken(pair: tuple[Path, Path]) -> None:
     assert "suspicious" not in bare
 
 
-def test_classify_by_the_restored_picture_alone(pair: tuple[Path, Path], lite0: dp.Classifier) -> None:
+def test_classify_by_the_restored_image_alone(pair: tuple[Path, Path], lite0: dp.Classifier) -> None:
     options = ("--protect", "--answer", "restored", "--stop", "fixed:6")
     (found,) = json.loads(run("classify", pair[0], *options, "--json").stdout)["results"]
     assert found["explanation"] is None
@@ -263,7 +263,7 @@ def test_classify_by_the_restored_picture_alone(pair: tuple[Path, Path], lite0: 
     # Only where the detector flags something is there anything to restore.
     (left,) = json.loads(run("classify", pair[1], *options, "--when", "suspicious", "--json").stdout)["results"]
     assert [each["index"] for each in left["top5_protected"]] == [each["index"] for each in left["top5"]]
-    assert "restored picture" in run("classify", pair[1], *options).stdout.decode()
+    assert "restored image" in run("classify", pair[1], *options).stdout.decode()
 
 
 def test_options_of_the_protection_are_checked(pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_classify_reports_bad_files_and_goes_on(photograph: Image.Image, tmp_pat
     assert (len(report["results"]), len(report["failed"])) == (1, 1)
 
 
-def test_demo_makes_the_table_the_numbers_and_the_picture(tmp_path: Path) -> None:
+def test_demo_makes_the_table_the_numbers_and_the_image(tmp_path: Path) -> None:
     result = run("demo", "--out", tmp_path / "demo", "--images", "2", "--stop", "fixed:3")
     assert result.returncode == 0, result.stderr
     table = result.stdout.decode()
@@ -306,9 +306,9 @@ def test_demo_makes_the_table_the_numbers_and_the_picture(tmp_path: Path) -> Non
     assert (clean["defences"]["protected"]["top1"], clean["answered"]["own"]) == (1.0, 2)
     assert (pgd["n"], pgd["defences"]["none"]["top1"]) == (2, 0.0)
     assert {"quantise", "jpeg50", "median3", "tv", "protected"} <= set(pgd["defences"])
-    with Image.open(tmp_path / "demo" / "demo.png") as picture:
-        assert picture.width > 800
-        assert len(set(picture.convert("L").resize((64, 64)).tobytes())) > 50
+    with Image.open(tmp_path / "demo" / "demo.png") as image:
+        assert image.width > 800
+        assert len(set(image.convert("L").resize((64, 64)).tobytes())) > 50
     assert {each.name for each in (tmp_path / "demo").iterdir()} == {"results.json", "demo.png"}
 
 
@@ -367,7 +367,7 @@ def test_what_comes_through_a_pipe_is_read_once(lite0: dp.Classifier, tmp_path: 
         assert inpaint_command([name], str(out), mask=tmp_path / "black.png", quiet=True) == 0
     assert out.read_bytes() == to_png(given)
     with piped(given) as name:
-        pixels, failed = read_pictures([name], [lite0, lite0])  # several classifiers, one reading
+        pixels, failed = read_images([name], [lite0, lite0])  # several classifiers, one reading
         assert not failed
         assert len(pixels[name]) == 2
 

@@ -205,7 +205,7 @@ def test_compression_takes_as_much_from_a_hazy_image_as_from_a_clear_one(photogr
 def photographs(lite0: dp.Classifier) -> tuple[Tensor, Tensor]:
     """Five photographs that lite0 gets right."""
     samples = imagenet_samples()[:7]
-    pixels = torch.stack([lite0.preprocess(picture).clamp(0, 1) for picture, _ in samples])
+    pixels = torch.stack([lite0.preprocess(image).clamp(0, 1) for image, _ in samples])
     labels = torch.tensor([label for _, label in samples])
     with torch.no_grad():
         seen = lite0(pixels).argmax(dim=1) == labels

@@ -22,8 +22,8 @@ def ask(pixels: Tensor) -> list[list[float]]:
     return [[0.2, 0.8] for _ in pixels]
 
 
-def name(picture: Image.Image) -> str:
-    return "dark" if sum(picture.resize((1, 1)).tobytes()) < 384 else "bright"
+def name(image: Image.Image) -> str:
+    return "dark" if sum(image.resize((1, 1)).tobytes()) < 384 else "bright"
 
 
 class Asking:
@@ -57,7 +57,7 @@ def pixels() -> Tensor:
 
 
 @pytest.mark.parametrize("how", COPIES)
-@pytest.mark.parametrize("asked", [(ask, "pixels"), (name, "pictures"), (Asking(0.3), "pixels")])
+@pytest.mark.parametrize("asked", [(ask, "pixels"), (name, "images"), (Asking(0.3), "pixels")])
 def test_a_protected_function_is_copied_where_the_function_can_be(how: str, asked: Any, pixels: Tensor) -> None:
     function, takes = asked
     model = dp.load_classifier(function, takes=takes)
@@ -70,7 +70,7 @@ def test_a_protected_function_is_copied_where_the_function_can_be(how: str, aske
 
 
 def test_a_copy_learns_labels_by_itself(pixels: Tensor) -> None:
-    model = dp.load_classifier(name, takes="pictures")
+    model = dp.load_classifier(name, takes="images")
     for do in (copy.copy, copy.deepcopy):
         again = do(model)
         again(pixels)

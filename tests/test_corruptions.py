@@ -17,21 +17,21 @@ KINDS = list(dict.fromkeys(name.rpartition("-")[0] for name in CORRUPTIONS))
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_corruption_keeps_size_and_range_and_does_more_the_stronger_it_is(kind: str, photograph: Image.Image) -> None:
-    picture = as_image(photograph.resize((60, 44))).pixels
-    before = picture.clone()
+    image = as_image(photograph.resize((60, 44))).pixels
+    before = image.clone()
     left = []
     for level in (1, 2, 3):
         row = CORRUPTIONS[f"{kind}-{level}"]
-        made = row(picture, seed=3)
-        assert (made.shape, made.dtype) == (picture.shape, torch.float32)
+        made = row(image, seed=3)
+        assert (made.shape, made.dtype) == (image.shape, torch.float32)
         assert made.min() >= 0
         assert made.max() <= 1
-        assert torch.equal(made, row(picture, seed=3))
-        assert torch.equal(made, row(picture, seed=4)) == (kind not in {"noise", "haze"})
+        assert torch.equal(made, row(image, seed=3))
+        assert torch.equal(made, row(image, seed=4)) == (kind not in {"noise", "haze"})
         assert row.parameters() == {"corruption": row.name, "strength": row.strength}
-        left.append(psnr(made, picture))
+        left.append(psnr(made, image))
     assert 35 > left[0] > left[1] > left[2] > 6
-    assert torch.equal(picture, before)
+    assert torch.equal(image, before)
 
 
 def test_there_are_seven_kinds_of_three_strengths() -> None:

@@ -26,55 +26,55 @@ def deepinv() -> Any:
 
 
 @pytest.fixture(scope="module")
-def pictures(photograph: Image.Image) -> Tensor:
-    """Two different pictures, 2×3×48×48."""
+def images(photograph: Image.Image) -> Tensor:
+    """Two different images, 2×3×48×48."""
     first = photograph.resize((48, 48), Image.Resampling.LANCZOS)
     return torch.stack([as_image(each).pixels for each in (first, first.rotate(90))])
 
 
-def test_it_is_a_reconstructor_whose_denoising_is_ours(deepinv: Any, pictures: Tensor) -> None:
+def test_it_is_a_reconstructor_whose_denoising_is_ours(deepinv: Any, images: Tensor) -> None:
     model = dp.deepinv.DeepPriorReconstructor(fits=1, seed=3)
     assert isinstance(model, deepinv.models.Reconstructor)
     torch.manual_seed(0)
     noise = deepinv.physics.GaussianNoise(0.15)
-    seen = deepinv.physics.Denoising(noise)(pictures).clamp(0, 1)
+    seen = deepinv.physics.Denoising(noise)(images).clamp(0, 1)
     made = model(seen, deepinv.physics.Denoising(noise))
     assert torch.allclose(made, dp.denoise(seen, sigma=0.15 * 255, fits=1, seed=3), atol=1e-6)
     # Where the physics does not say how large the noise is, it is estimated.
     unknown = model(seen[:1], deepinv.physics.Denoising(deepinv.physics.PoissonNoise(0.1)))
     assert torch.allclose(unknown, dp.denoise(seen[:1], fits=1, seed=3), atol=1e-6)
     psnr = deepinv.metric.PSNR()
-    assert (psnr(made, pictures) > psnr(seen, pictures) + 2).all()
+    assert (psnr(made, images) > psnr(seen, images) + 2).all()
 
 
-def test_holes_are_filled_better_than_the_adjoint_does(deepinv: Any, pictures: Tensor) -> None:
+def test_holes_are_filled_better_than_the_adjoint_does(deepinv: Any, images: Tensor) -> None:
     torch.manual_seed(0)
     physics = deepinv.physics.Inpainting(mask=0.6, img_size=(3, 48, 48))
-    seen, psnr = physics(pictures), deepinv.metric.PSNR()
+    seen, psnr = physics(images), deepinv.metric.PSNR()
     made = dp.deepinv.DeepPriorReconstructor(stop="fixed:100", fits=1)(seen, physics)
-    assert (psnr(made, pictures) > psnr(physics.A_dagger(seen), pictures) + 5).all()
+    assert (psnr(made, images) > psnr(physics.A_dagger(seen), images) + 5).all()
     assert 0 <= made.min() <= made.max() <= 1
 
 
-def test_every_picture_of_a_batch_has_its_own_holes(deepinv: Any, pictures: Tensor) -> None:
+def test_every_image_of_a_batch_has_its_own_holes(deepinv: Any, images: Tensor) -> None:
     torch.manual_seed(0)
     mask = (torch.rand(2, 1, 48, 48) < 0.7).float()
     physics, model = (
         deepinv.physics.Inpainting(mask=mask, img_size=(3, 48, 48)),
         dp.deepinv.DeepPriorReconstructor(stop="fixed:5", fits=1),
     )
-    together = model(physics(pictures), physics)
+    together = model(physics(images), physics)
     for index in range(2):
         single = deepinv.physics.Inpainting(mask=mask[index : index + 1], img_size=(3, 48, 48))
-        alone = pictures[index : index + 1]
+        alone = images[index : index + 1]
         assert torch.equal(model(single(alone), single)[0], together[index])
 
 
-def test_enlarged_pictures_are_better_than_the_pseudo_inverse_and_agree_with_what_was_measured(
-    deepinv: Any, pictures: Tensor
+def test_enlarged_images_are_better_than_the_pseudo_inverse_and_agree_with_what_was_measured(
+    deepinv: Any, images: Tensor
 ) -> None:
     physics = deepinv.physics.Downsampling(img_size=(3, 48, 48), factor=2, filter="bicubic")
-    truth, psnr = pictures[:1], deepinv.metric.PSNR()
+    truth, psnr = images[:1], deepinv.metric.PSNR()
     seen = physics(truth)
     made = dp.deepinv.DeepPriorReconstructor(stop="fixed:200", fits=1)(seen, physics)
     assert made.shape == truth.shape
@@ -90,8 +90,8 @@ def test_enlarged_pictures_are_better_than_the_pseudo_inverse_and_agree_with_wha
 
 
 @pytest.mark.parametrize("problem", ["denoising", "inpainting", "downsampling", "blur"])
-def test_grey_pictures_and_repeatable_results(problem: str, deepinv: Any, pictures: Tensor) -> None:
-    grey = pictures.mean(dim=1, keepdim=True)
+def test_grey_images_and_repeatable_results(problem: str, deepinv: Any, images: Tensor) -> None:
+    grey = images.mean(dim=1, keepdim=True)
     size = (1, 48, 48)
     physics = {
         "denoising": lambda: deepinv.physics.Denoising(),
@@ -110,30 +110,30 @@ def test_grey_pictures_and_repeatable_results(problem: str, deepinv: Any, pictur
     assert not torch.equal(made, dp.deepinv.DeepPriorReconstructor(stop="fixed:5", fits=2, seed=1)(seen, physics))
 
 
-def test_it_ends_where_the_noise_begins(deepinv: Any, pictures: Tensor) -> None:
+def test_it_ends_where_the_noise_begins(deepinv: Any, images: Tensor) -> None:
     torch.manual_seed(0)
     mask = (torch.rand(1, 48, 48) < 0.5).float()
     physics = deepinv.physics.Inpainting(
         mask=mask, img_size=(3, 48, 48), noise_model=deepinv.physics.GaussianNoise(0.2)
     )
-    seen = physics(pictures[:1])
+    seen = physics(images[:1])
     made = dp.deepinv.DeepPriorReconstructor(fits=1)(seen, physics)
     left = (physics.A(made) - seen).square().mean().sqrt()
     assert left == pytest.approx(0.2 * mask.mean().sqrt(), rel=0.25)
 
 
 @pytest.mark.filterwarnings("ignore:non_blocking_transfers")  # deepinv's default, of no use on a CPU
-def test_it_runs_in_deepinvs_own_test_loop(deepinv: Any, pictures: Tensor) -> None:
+def test_it_runs_in_deepinvs_own_test_loop(deepinv: Any, images: Tensor) -> None:
     physics = deepinv.physics.Denoising(deepinv.physics.GaussianNoise(0.1))
 
-    class Pictures(torch.utils.data.Dataset[dict[str, Tensor]]):
+    class Images(torch.utils.data.Dataset[dict[str, Tensor]]):
         def __len__(self) -> int:
-            return len(pictures)
+            return len(images)
 
         def __getitem__(self, index: int) -> dict[str, Tensor]:
-            return {"x": pictures[index]}
+            return {"x": images[index]}
 
-    loader = torch.utils.data.DataLoader(Pictures(), batch_size=2)
+    loader = torch.utils.data.DataLoader(Images(), batch_size=2)
     model = dp.deepinv.DeepPriorReconstructor(fits=1, stop="fixed:40")
     quiet = {"verbose": False, "show_progress_bar": False}
     found = deepinv.test(
@@ -152,24 +152,24 @@ def test_it_runs_in_deepinvs_own_test_loop(deepinv: Any, pictures: Tensor) -> No
         (torch.full((1, 3, 8, 8), 255.0), r"expected \[0, 1\]"),
     ],
 )
-def test_what_is_no_picture_is_refused(seen: Tensor, message: str, deepinv: Any) -> None:
+def test_what_is_no_image_is_refused(seen: Tensor, message: str, deepinv: Any) -> None:
     with pytest.raises(dp.ImageError, match=message):
         dp.deepinv.DeepPriorReconstructor()(seen, deepinv.physics.Denoising())
 
 
-def test_operators_that_are_none_of_pictures_are_refused(deepinv: Any, pictures: Tensor) -> None:
+def test_operators_that_are_none_of_images_are_refused(deepinv: Any, images: Tensor) -> None:
     physics = deepinv.physics.CompressedSensing(m=30, img_size=(3, 48, 48))
     with pytest.raises(dp.ImageError, match="B×C×h×w"):
-        dp.deepinv.DeepPriorReconstructor()(physics(pictures), physics)
+        dp.deepinv.DeepPriorReconstructor()(physics(images), physics)
     filters = torch.full((2, 1, 3, 3), 1 / 9)
     physics = deepinv.physics.Blur(filter=filters, padding="circular")
     with pytest.raises(dp.OptionError, match="the same for the whole batch"):
-        dp.deepinv.DeepPriorReconstructor()(physics(pictures), physics)
-    with pytest.raises(dp.ImageError, match="covers the whole picture"):
+        dp.deepinv.DeepPriorReconstructor()(physics(images), physics)
+    with pytest.raises(dp.ImageError, match="covers the whole image"):
         dp.deepinv.DeepPriorReconstructor()(
-            pictures, deepinv.physics.Inpainting(mask=torch.zeros(1, 48, 48), img_size=(3, 48, 48))
+            images, deepinv.physics.Inpainting(mask=torch.zeros(1, 48, 48), img_size=(3, 48, 48))
         )
     for wrong in ({"stop": "never"}, {"fits": 0}, {"seed": -1}):
         with pytest.raises(dp.OptionError):
             dp.deepinv.DeepPriorReconstructor(**wrong)
-    assert dp.deepinv.DeepPriorReconstructor()(pictures[:0], deepinv.physics.Denoising()).shape == (0, 3, 48, 48)
+    assert dp.deepinv.DeepPriorReconstructor()(images[:0], deepinv.physics.Denoising()).shape == (0, 3, 48, 48)

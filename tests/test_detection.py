@@ -31,7 +31,7 @@ from deep_protection.evaluation import imagenet_samples
 @pytest.fixture(scope="module")
 def known(lite0: dp.Classifier) -> dp.Calibration:
     """A quick calibration on foolbox's 20 photographs."""
-    photographs = (picture for picture, _ in imagenet_samples())
+    photographs = (image for image, _ in imagenet_samples())
     return dp.calibrate(photographs, lite0, quick=True, description="foolbox's 20 photographs")
 
 
@@ -43,7 +43,7 @@ def attacked(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> Tensor:
 
 
 @pytest.mark.parametrize("quick", [True, False])
-def test_attacked_pictures_are_told_from_clean_ones_as_shipped(
+def test_attacked_images_are_told_from_clean_ones_as_shipped(
     quick: bool, lite0: dp.Classifier, attacked: Tensor, recognised: tuple[Tensor, Tensor]
 ) -> None:
     found = dp.detect(torch.cat([attacked, recognised[0][:2]]), lite0, quick=quick, false_positive_rate=0.1)
@@ -66,16 +66,16 @@ def test_salt_and_pepper_stands_out_by_its_specks(known: dp.Calibration, recogni
     assert specks(find_specks(recognised[0][0])) < specks(find_specks(peppered))
 
 
-def test_a_batch_is_judged_as_its_pictures_are(
+def test_a_batch_is_judged_as_its_images_are(
     lite0: dp.Classifier, known: dp.Calibration, attacked: Tensor, recognised: tuple[Tensor, Tensor]
 ) -> None:
-    pictures = torch.cat([attacked[:1], recognised[0][:1]])
-    together = dp.detect(pictures, lite0, calibration=known)
-    alone = [dp.detect(picture, lite0, calibration=known) for picture in pictures]
+    images = torch.cat([attacked[:1], recognised[0][:1]])
+    together = dp.detect(images, lite0, calibration=known)
+    alone = [dp.detect(image, lite0, calibration=known) for image in images]
     for one, other in zip(together, alone, strict=True):
         assert one.score == pytest.approx(other.score, abs=1e-3)
         assert one.p_value == other.p_value
-    assert dp.detect(pictures[:0], lite0, calibration=known) == []
+    assert dp.detect(images[:0], lite0, calibration=known) == []
 
 
 def test_it_takes_what_purify_takes(lite0: dp.Classifier, known: dp.Calibration, photograph: Image.Image) -> None:
@@ -83,29 +83,29 @@ def test_it_takes_what_purify_takes(lite0: dp.Classifier, known: dp.Calibration,
     expected = dp.detect(photograph, lite0, calibration=known)
     assert dp.detect(path_like, lite0, calibration=known).score == pytest.approx(expected.score, abs=1e-4)
     assert [each.score for each in dp.detect([photograph], lite0, calibration=known)] == [expected.score]
-    # The same photograph as an array is a picture too; floats are what the classifier has been given.
+    # The same photograph as an array is an image too; floats are what the classifier has been given.
     assert dp.detect(np.asarray(photograph), lite0, calibration=known).score == expected.score
     pixels, single = classifier_pixels(path_like, lite0)
     assert single
     assert torch.equal(pixels[0], path_like)
 
 
-def test_no_more_clean_pictures_are_flagged_than_was_asked_for() -> None:
-    """Over many draws of calibration and picture from one distribution, tails included, the rate holds on average."""
+def test_no_more_clean_images_are_flagged_than_was_asked_for() -> None:
+    """Over many draws of calibration and image from one distribution, tails included, the rate holds on average."""
     draw = np.random.default_rng(0)
-    draws, pictures = 600, 39
+    draws, images = 600, 39
     flagged = np.zeros(draws)
     for number in range(draws):
-        values = draw.standard_t(4, size=(pictures + 50, len(EVIDENCE))).tolist()
+        values = draw.standard_t(4, size=(images + 50, len(EVIDENCE))).tolist()
         evidence = [dict(zip(EVIDENCE, each, strict=True)) for each in values]
-        made = Calibration.from_evidence(evidence[:pictures], classifier="any", iterations=0, description="drawn")
-        flagged[number] = np.mean([made.p_value(made.score(each)) <= 0.1 for each in evidence[pictures:]])
-    # 0.1 for scores that do not depend on the calibration; by a scale that has seen the pictures it is 0.125, and one
-    # that each picture is left out of errs on the safe side.
+        made = Calibration.from_evidence(evidence[:images], classifier="any", iterations=0, description="drawn")
+        flagged[number] = np.mean([made.p_value(made.score(each)) <= 0.1 for each in evidence[images:]])
+    # 0.1 for scores that do not depend on the calibration; by a scale that has seen the images it is 0.125, and one
+    # that each image is left out of errs on the safe side.
     assert 0.08 < flagged.mean() < 0.11
 
 
-def test_p_values_count_the_clean_pictures_that_score_as_high(known: dp.Calibration) -> None:
+def test_p_values_count_the_clean_images_that_score_as_high(known: dp.Calibration) -> None:
     made = replace(known, scores=[1.0, 2.0, 2.0, 3.0])
     assert [made.p_value(score) for score in (0.5, 2.0, 2.5, 9.0)] == [1.0, 4 / 5, 2 / 5, 1 / 5]
 
@@ -139,7 +139,7 @@ def test_what_cannot_be_kept_is_refused(known: dp.Calibration, recognised: tuple
         dp.detect(recognised[0][0], calibration=replace(known, classifier="other"))
     with pytest.raises(dp.OptionError, match="no calibration for classifier 'mine'"):
         dp.Calibration.shipped("mine")
-    with pytest.raises(dp.DeepProtectionError, match="at least 20 clean pictures, got 1"):
+    with pytest.raises(dp.DeepProtectionError, match="at least 20 clean images, got 1"):
         Calibration.from_evidence([dict.fromkeys(EVIDENCE, 0.0)], classifier="any", iterations=0, description="one")
     with pytest.raises(dp.OptionError, match="cannot be read"):
         dp.Calibration.load("nowhere.json")
@@ -147,7 +147,7 @@ def test_what_cannot_be_kept_is_refused(known: dp.Calibration, recognised: tuple
 
 def test_a_network_is_asked_in_its_own_type(recognised: tuple[Tensor, Tensor]) -> None:
     class Picky(torch.nn.Module):
-        """Doubles only, and counts its pictures."""
+        """Doubles only, and counts its images."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -156,13 +156,13 @@ def test_a_network_is_asked_in_its_own_type(recognised: tuple[Tensor, Tensor]) -
         def forward(self, pixels: Tensor) -> Tensor:
             return pixels.mean(dim=(2, 3)) @ self.weight
 
-    picture = recognised[0][:1].double()
-    assert dp.protect(Picky())(picture).dtype == torch.float64
-    assert len(classifier_responses([picture[0].float()], Picky(), iterations=0)) == 1
+    image = recognised[0][:1].double()
+    assert dp.protect(Picky())(image).dtype == torch.float64
+    assert len(classifier_responses([image[0].float()], Picky(), iterations=0)) == 1
     broken = Picky()
     broken.weight.data.fill_(float("nan"))
     with pytest.raises(dp.ClassifierError, match="not finite"):
-        classifier_responses([picture[0].float()], broken, iterations=0)
+        classifier_responses([image[0].float()], broken, iterations=0)
 
 
 def test_the_figures_are_what_their_formulas_say() -> None:
@@ -185,17 +185,17 @@ def test_the_figures_are_what_their_formulas_say() -> None:
 def test_protect_restores_only_what_is_suspicious(
     lite0: dp.Classifier, known: dp.Calibration, attacked: Tensor, recognised: tuple[Tensor, Tensor]
 ) -> None:
-    pictures = torch.stack([attacked[0], recognised[0][1]])
-    assert [each.is_suspicious for each in dp.detect(pictures, lite0, calibration=known)] == [True, False]
+    images = torch.stack([attacked[0], recognised[0][1]])
+    assert [each.is_suspicious for each in dp.detect(images, lite0, calibration=known)] == [True, False]
     model = dp.protect(lite0, answer="restored", when="suspicious", calibration=known, stop="fixed:4")
-    given = pictures.clone().requires_grad_()
+    given = images.clone().requires_grad_()
     restored = model.purify(given)
-    assert torch.equal(restored[1], pictures[1])
-    assert torch.equal(restored[0], dp.purify(pictures[0], stop="fixed:4"))
+    assert torch.equal(restored[1], images[1])
+    assert torch.equal(restored[0], dp.purify(images[0], stop="fixed:4"))
     model(given).sum().backward()
     assert given.grad is not None
     assert (given.grad.abs().sum(dim=(1, 2, 3)) > 0).all()
-    assert model.purify(pictures[:0]).shape == (0, 3, 224, 224)
+    assert model.purify(images[:0]).shape == (0, 3, 224, 224)
     with pytest.raises(dp.OptionError, match="when must be one of"):
         dp.protect(lite0, when="sometimes")  # type: ignore[arg-type]
     with pytest.raises(dp.OptionError, match="needs a calibration for this network"):
@@ -204,10 +204,10 @@ def test_protect_restores_only_what_is_suspicious(
 
 def whole(pixels: Tensor, around: Image.Image, path: Path) -> None:
     """A file of 256×256 of which the classifier sees just these pixels."""
-    picture = around.resize((256, 256))
+    image = around.resize((256, 256))
     inner = pixels.mul(255).round().byte().permute(1, 2, 0).numpy()
-    picture.paste(Image.fromarray(inner), (16, 16))
-    picture.save(path)
+    image.paste(Image.fromarray(inner), (16, 16))
+    image.save(path)
 
 
 @pytest.fixture(scope="module")
@@ -217,8 +217,8 @@ def files(
     recognised: tuple[Tensor, Tensor],
     photograph: Image.Image,
 ) -> Sequence[Path]:
-    """An attacked and a clean picture."""
-    folder = tmp_path_factory.mktemp("pictures")
+    """An attacked and a clean image."""
+    folder = tmp_path_factory.mktemp("images")
     whole(attacked[0], photograph, folder / "attacked.png")
     whole(recognised[0][1], photograph, folder / "clean.png")
     return folder / "attacked.png", folder / "clean.png"
@@ -240,7 +240,7 @@ def test_the_command_names_what_is_suspicious(files: Sequence[Path]) -> None:
 
 
 def test_the_command_tells_what_is_wrong(files: Sequence[Path], tmp_path: Path) -> None:
-    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.png").write_bytes(b"no image")
     result = run("detect", tmp_path / "bad.png", files[1], "--quick")
     assert result.returncode == 1
     assert b"bad.png" in result.stderr
@@ -258,8 +258,8 @@ def test_the_command_tells_what_is_wrong(files: Sequence[Path], tmp_path: Path) 
 def test_a_calibration_is_made_and_used(files: Sequence[Path], tmp_path: Path) -> None:
     folder = tmp_path / "clean"
     folder.mkdir()
-    for number, (picture, _) in enumerate(imagenet_samples()):
-        picture.save(folder / f"{number:02}.png")
+    for number, (image, _) in enumerate(imagenet_samples()):
+        image.save(folder / f"{number:02}.png")
     out = tmp_path / "own.json"
     result = run("detect", "calibrate", folder, "-o", out, "--quick", "--about", "foolbox's photographs")
     assert result.returncode == 0, result.stderr

@@ -19,9 +19,9 @@ import torch
 import deep_protection as dp
 from deep_protection.evaluation.experiment import Experiment, make_settings, run_experiment
 from deep_protection.evaluation.experiment.black_box import Asking, NoneLeftError, Questions
+from deep_protection.evaluation.experiment.images import labelled_images, recognised
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.judging import as_array
-from deep_protection.evaluation.experiment.pictures import labelled_pictures, recognised
 from deep_protection.evaluation.experiment.record import commit_of
 from deep_protection.evaluation.experiment.store import RESULT_KEY, Store, read_rows, read_table
 from deep_protection.evaluation.experiment.tune import Setting
@@ -56,7 +56,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_there_is_a_row_for_every_picture_attack_defence_and_stop(finished: Path) -> None:
+def test_there_is_a_row_for_every_image_attack_defence_and_stop(finished: Path) -> None:
     rows = read_table(finished / "results.parquet")
     keys = {tuple(row[name] for name in RESULT_KEY) for row in rows}
     assert len(keys) == len(rows) == 2 * 2 * (2 + 1 + 1)
@@ -77,9 +77,9 @@ def test_there_is_a_row_for_every_picture_attack_defence_and_stop(finished: Path
 def test_a_row_says_what_purify_gives(finished: Path, lite0: dp.Classifier) -> None:
     """The experiment fits longer and keeps everything; what it reports for a stop is what a user of it gets."""
     row = next(r for r in read_table(finished / "results.parquet") if (r["attack"], r["stop"]) == ("fgsm", "fixed:4"))
-    picture = next(p for p in labelled_pictures("samples", lite0) if p.name == row["image"])
-    clean = picture.pixels(lite0)
-    unit = AttackUnit(picture.name, picture.label, "fgsm", 0, True, as_array(clean))
+    image = next(p for p in labelled_images("samples", lite0) if p.name == row["image"])
+    clean = image.pixels(lite0)
+    unit = AttackUnit(image.name, image.label, "fgsm", 0, True, as_array(clean))
     attacked = InputStore(finished / "inputs", "lite0", make_settings(SMALL).parameters).load(unit)
     assert attacked is not None
     restored = dp.purify(torch.from_numpy(attacked.adversarial), preset="fast", stop="fixed:4", workers=1)
@@ -87,12 +87,12 @@ def test_a_row_says_what_purify_gives(finished: Path, lite0: dp.Classifier) -> N
     assert best.index == row["predicted"]
     with torch.no_grad():
         probabilities = lite0(restored[None]).softmax(-1)[0]
-    assert probabilities[picture.label].item() == pytest.approx(row["probability_true"], abs=2e-3)
+    assert probabilities[image.label].item() == pytest.approx(row["probability_true"], abs=2e-3)
 
 
 @pytest.mark.parametrize("stop", ["auto", "fixed:4"])
 def test_a_row_of_several_fits_says_what_protect_answers(stop: str, lite0: dp.Classifier) -> None:
-    pixels = labelled_pictures("samples", lite0)[0].pixels(lite0)[:, 80:144, 80:144]
+    pixels = labelled_images("samples", lite0)[0].pixels(lite0)[:, 80:144, 80:144]
     clean = as_array(pixels)
     made = Attacked(clean, UNTOUCHED)
     unit = DefenceUnit("tiny", 3, "none", "thorough", (stop,), 5, True, False, None, clean, made)
@@ -244,14 +244,12 @@ def test_what_is_in_sqlite_and_in_parquet_is_taken_once_and_old_journals_are_rea
     assert before != (tmp_path / "results.parquet").read_bytes()
 
 
-def test_a_folder_takes_one_run_at_a_time_and_one_experiment(
-    finished: Path, tmp_path: Path, picture_file: Path
-) -> None:
+def test_a_folder_takes_one_run_at_a_time_and_one_experiment(finished: Path, tmp_path: Path, image_file: Path) -> None:
     with Store(tmp_path), pytest.raises(dp.OutputError, match="another run is writing"):
         Store(tmp_path)
-    folder = tmp_path / "pictures" / "0"
+    folder = tmp_path / "images" / "0"
     folder.mkdir(parents=True)
-    picture_file.rename(folder / "x.png")
+    image_file.rename(folder / "x.png")
     with pytest.raises(dp.OptionError, match=r"holds an experiment with images 'samples'"):
         run_experiment(make_settings({**SMALL, "images": str(folder.parent)}), finished)
 
@@ -268,17 +266,17 @@ def test_an_attack_that_breaks_is_a_row() -> None:
 
 @pytest.mark.parametrize("attack", ["pgd8-random", "pgd8-least@lite1"])
 def test_a_targeted_attack_has_succeeded_where_the_target_is_hit(attack: str, lite0: dp.Classifier) -> None:
-    worker, picture = Worker("lite0", "cpu"), labelled_pictures("samples", lite0)[0]
-    clean = as_array(picture.pixels(lite0))
-    made = worker(AttackUnit(picture.name, picture.label, attack, 0, True, clean))
+    worker, image = Worker("lite0", "cpu"), labelled_images("samples", lite0)[0]
+    clean = as_array(image.pixels(lite0))
+    made = worker(AttackUnit(image.name, image.label, attack, 0, True, clean))
     assert isinstance(made, Attacked)
     assert made.measured["error"] is None
     assert 0 < made.measured["linf"] <= 8 / 255 + 1e-6
-    unit = DefenceUnit(picture.name, picture.label, attack, "none", (), 0, True, False, None, clean, made)
+    unit = DefenceUnit(image.name, image.label, attack, "none", (), 0, True, False, None, clean, made)
     judged = worker(unit)
     assert isinstance(judged, Judged)
     [row] = judged.results
-    assert row["top1_correct"] == (row["predicted"] == picture.label)
+    assert row["top1_correct"] == (row["predicted"] == image.label)
     # On the classifier itself the target is hit; what was made on another one misses it, whatever it is taken for.
     assert row["attack_success"] == ("@" not in attack)
 
@@ -442,9 +440,9 @@ def test_every_setting_of_the_grid_is_another() -> None:
 
 
 def test_replay_ends_a_fit_as_the_rule_would_have() -> None:
-    picture = torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0))
-    long = dp.purify(picture, stop="fixed:30", return_details=True, keep_outputs=True, workers=1)
-    short = dp.purify(picture, stop="fixed:10", return_details=True, workers=1)
+    image = torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0))
+    long = dp.purify(image, stop="fixed:30", return_details=True, keep_outputs=True, workers=1)
+    short = dp.purify(image, stop="fixed:10", return_details=True, workers=1)
     ended = replay(dp.Fixed(10), long.trajectory)
     assert ended.iterations_run == ended.iteration_chosen == 10
     assert torch.equal(ended.restored, short.image)
@@ -491,29 +489,29 @@ def test_settings_come_from_a_file_and_options_win(tmp_path: Path) -> None:
         make_settings({}, str(file))
 
 
-def test_pictures_that_are_wrong_anyway_can_be_left_out(lite0: dp.Classifier) -> None:
-    everything = labelled_pictures("samples", lite0)
+def test_images_that_are_wrong_anyway_can_be_left_out(lite0: dp.Classifier) -> None:
+    everything = labelled_images("samples", lite0)
     right = [each for each in everything if lite0.top(each.pixels(lite0)[None])[0][0].index == each.label]
     assert len(right) < len(everything)
     assert recognised(everything, lite0) == right
     assert recognised(everything, lite0, 3) == right[:3]
 
 
-def test_folders_are_classes_by_id_index_or_name(tmp_path: Path, lite0: dp.Classifier, picture_file: Path) -> None:
-    folder = tmp_path / "pictures"
+def test_folders_are_classes_by_id_index_or_name(tmp_path: Path, lite0: dp.Classifier, image_file: Path) -> None:
+    folder = tmp_path / "images"
     for name in ("n01440764", "1", "great white shark"):
         (folder / name).mkdir(parents=True)
-        (folder / name / "x.png").write_bytes(picture_file.read_bytes())
-    assert sorted(each.label for each in labelled_pictures(str(folder), lite0)) == [0, 1, 2]
-    assert len(labelled_pictures(str(folder), lite0, limit=2)) == 2
+        (folder / name / "x.png").write_bytes(image_file.read_bytes())
+    assert sorted(each.label for each in labelled_images(str(folder), lite0)) == [0, 1, 2]
+    assert len(labelled_images(str(folder), lite0, limit=2)) == 2
     (folder / "magic").mkdir()
     with pytest.raises(dp.OptionError, match="folders that name no class of lite0: magic"):
-        labelled_pictures(str(folder), lite0)
+        labelled_images(str(folder), lite0)
     with pytest.raises(dp.OptionError, match="is no folder"):
-        labelled_pictures(str(tmp_path / "nowhere"), lite0)
+        labelled_images(str(tmp_path / "nowhere"), lite0)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(dp.OptionError, match="no pictures in"):
-        labelled_pictures(str(tmp_path / "empty"), lite0)
+    with pytest.raises(dp.OptionError, match="no images in"):
+        labelled_images(str(tmp_path / "empty"), lite0)
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

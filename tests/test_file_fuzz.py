@@ -46,15 +46,15 @@ def test_what_is_wrong_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The judge itself: a sound file that is refused, a raw error, a process that dies."""
     trial = Trial(tmp_path)
     told: dict[str, str] = {}
-    trial.judge(1, b"no picture", ".png", is_sound=True, tell=told.__setitem__)
+    trial.judge(1, b"no image", ".png", is_sound=True, tell=told.__setitem__)
     assert told["purify"] == "sound, but refused: unknown"
     monkeypatch.setattr(dp, "purify", lambda *_, **__: 1 / 0)
-    picture = BytesIO()
-    Image.new("RGB", (9, 7)).save(picture, "PNG")
-    trial.judge(1, picture.getvalue(), ".png", is_sound=True, tell=told.__setitem__)
+    image = BytesIO()
+    Image.new("RGB", (9, 7)).save(image, "PNG")
+    trial.judge(1, image.getvalue(), ".png", is_sound=True, tell=told.__setitem__)
     assert told["purify"].startswith("raw: ZeroDivisionError")
     monkeypatch.setattr(dp, "inpaint", lambda path, *_, **__: Image.open(path).rotate(90, expand=True))
-    trial.judge(1, picture.getvalue(), ".png", is_sound=True, tell=told.__setitem__)
+    trial.judge(1, image.getvalue(), ".png", is_sound=True, tell=told.__setitem__)
     assert told["inpaint"].startswith("wrong:")
     assert file_fuzz.is_at_fault({"n": 1, **told})
 

@@ -10,7 +10,7 @@ from PIL import Image
 from deep_protection import ImageError, OptionError, OutputError
 from deep_protection.cli.extract_text import extract_text_command
 from deep_protection.cli.masks import Masks
-from deep_protection.cli.plan import find_pictures, plan
+from deep_protection.cli.plan import find_images, plan
 from deep_protection.cli.purify import purify_command
 from deep_protection.cli.restore import denoise_command, inpaint_command
 from deep_protection.images import as_image, encode, format_for, read_image, write_atomically
@@ -63,7 +63,7 @@ def test_a_result_does_not_replace_what_a_link_leads_to_when_it_is_read_or_made_
     assert (seen(one), seen(two)) == (RED, BLUE)
 
 
-def test_a_result_does_not_replace_another_picture_that_is_read(tmp_path: Path) -> None:
+def test_a_result_does_not_replace_another_image_that_is_read(tmp_path: Path) -> None:
     moving, beside = drawn(tmp_path / "a.gif", kind="GIF"), drawn(tmp_path / "a.gif.png", BLUE)
     with pytest.raises(OptionError, match="is read too"):
         plan([str(moving), str(beside)], str(tmp_path))
@@ -111,8 +111,8 @@ def test_what_is_left_as_it_is_is_written_in_the_format_that_was_asked_for(tmp_p
 
 
 def as_restored(path: Path) -> Image.Image:
-    picture = as_image(path)
-    made: Image.Image = picture.to_original(picture.pixels)
+    image = as_image(path)
+    made: Image.Image = image.to_original(image.pixels)
     return made
 
 
@@ -132,7 +132,7 @@ def test_a_name_that_would_be_too_long_stops_nothing_else(tmp_path: Path, capsys
     assert {path.name for path in out.iterdir()} == {"good.png.text.png", "good.png.without-text.png"}
 
 
-def test_a_folder_that_cannot_be_made_stops_only_its_own_pictures(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_stops_only_its_own_images(tmp_path: Path) -> None:
     drawn(tmp_path / "in" / "deep" / "b.png")
     drawn(tmp_path / "in" / "a.png")
     out = tmp_path / "out"
@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_made_stops_only_its_own_pictures(tmp_path: Path
     assert (out / "a.png").exists()
     (out / "deep").unlink()
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot write into"):  # nowhere: that is one error, not one a picture
+    with pytest.raises(OutputError, match="cannot write into"):  # nowhere: that is one error, not one an image
         purify_command([str(tmp_path / "in")], str(tmp_path / "file" / "out"), stop="fixed:1", quiet=True)
 
 
@@ -159,7 +159,7 @@ def test_names_too_long_for_any_file_are_only_not_there(tmp_path: Path) -> None:
 # Folders.
 
 
-def test_pictures_are_taken_by_what_they_hold_and_the_rest_is_counted(tmp_path: Path) -> None:
+def test_images_are_taken_by_what_they_hold_and_the_rest_is_counted(tmp_path: Path) -> None:
     folder, far = tmp_path / "in", tmp_path / "far"
     for name in ("edge.jfif", "3f2a9c", "IMG_1.HEIC", "new.jxl", "B.JPG", "odd.dat"):
         drawn(folder / name, kind="JPEG")
@@ -167,16 +167,16 @@ def test_pictures_are_taken_by_what_they_hold_and_the_rest_is_counted(tmp_path: 
     (folder / "link").symlink_to(far)
     (folder / "loop").symlink_to(folder)
     drawn(folder / ".hidden.png")
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     drawn(folder / "raw.NEF", kind="TIFF")  # of a camera: what could be read is a preview
-    found = find_pictures([str(folder)])
+    found = find_images([str(folder)])
     taken = ["3f2a9c", "B.JPG", "IMG_1.HEIC", "edge.jfif", "new.jxl", "odd.dat", "link/linked.png"]
-    assert [each.name for each in found.pictures] == taken
+    assert [each.name for each in found.images] == taken
     assert {Path(name).name for name in found.left_out} == {".hidden.png", "loop", "notes.txt", "raw.NEF"}
     (note,) = found.notes
-    assert "2 that are no pictures (notes.txt, raw.NEF)" in note
+    assert "2 that are no images (notes.txt, raw.NEF)" in note
     assert "1 hidden (.hidden.png)" in note
-    assert find_pictures([str(far)]).notes == ()
+    assert find_images([str(far)]).notes == ()
 
 
 HEADS = {"HEIC": b"\0\0\0\x18ftypheic" + bytes(500), "JPEG XL": b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(500)}
@@ -185,18 +185,18 @@ HEADS = {"HEIC": b"\0\0\0\x18ftypheic" + bytes(500), "JPEG XL": b"\0\0\0\x0cJXL 
 @pytest.mark.parametrize("kind", HEADS)
 def test_a_kind_that_is_not_read_is_an_error_not_a_gap(tmp_path: Path, kind: str) -> None:
     (tmp_path / "photo").write_bytes(HEADS[kind])
-    (source,) = find_pictures([str(tmp_path)]).sources
+    (source,) = find_images([str(tmp_path)]).sources
     with pytest.raises(ImageError, match=f"is {kind}, which is not read; save it as JPEG or PNG"):
         read_image(source)
 
 
 def test_what_was_left_out_stands_in_the_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drawn(tmp_path / "in" / "a.jfif", kind="JPEG")
-    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
     for _ in range(2):  # in place: what was made is not made again
         purify_command([str(tmp_path / "in")], str(tmp_path / "in"), stop="fixed:1", workers=1, as_json=True)
         said = capsys.readouterr()
         told = json.loads(said.out)
         assert [Path(row["input"]).name for row in told["results"]] == ["a.jfif"]
         assert str(tmp_path / "in" / "notes.txt") in told["left_out"]
-        assert "1 that are no pictures (notes.txt)" in said.err.replace("\n", " ")
+        assert "1 that are no images (notes.txt)" in said.err.replace("\n", " ")

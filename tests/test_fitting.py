@@ -41,7 +41,7 @@ def test_a_fit_comes_closer_and_closer(small: Image.Image, recipe: Recipe) -> No
     assert trajectory.restored.shape == trajectory.target.shape
     assert trajectory.restored.min() >= 0
     assert trajectory.restored.max() <= 1
-    assert list(trajectory.outputs) == [2], "only the chosen picture is kept"
+    assert list(trajectory.outputs) == [2], "only the chosen image is kept"
 
 
 def test_every_output_is_kept_when_asked(small: Image.Image) -> None:
@@ -54,14 +54,14 @@ def test_the_last_iteration_is_a_checkpoint_whatever_the_spacing(small: Image.Im
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_same_seed_same_bits_and_other_seed_other_picture(small: Image.Image, recipe: Recipe) -> None:
+def test_same_seed_same_bits_and_other_seed_other_image(small: Image.Image, recipe: Recipe) -> None:
     first, again, other = (fit(task(small, recipe, 5, seed=seed)) for seed in (5, 5, 6))
     assert torch.equal(first.restored, again.restored)
     assert not torch.equal(first.restored, other.restored)
 
 
 def test_a_blow_up_goes_back_to_the_last_good_state(small: Image.Image) -> None:
-    """A learning rate far too large destroys the fit at once; the result is still a picture."""
+    """A learning rate far too large destroys the fit at once; the result is still an image."""
     wild = Recipe(generator="fast", learning_rate=30.0, checkpoint_every=5)
     trajectory = fit(task(small, wild, 120, keep_outputs=True))
     assert trajectory.rollbacks > 0
@@ -115,7 +115,7 @@ class Regretful(StopRule):
         return Decision(stop=newest == 3, select=0 if newest == 3 else newest, reason="regret")
 
 
-def test_a_rule_that_wants_a_lost_picture_is_told_so(small: Image.Image) -> None:
+def test_a_rule_that_wants_a_lost_image_is_told_so(small: Image.Image) -> None:
     with pytest.raises(OptionError, match="takes checkpoint 0, whose image is no longer kept"):
         fit(task(small, rule=Regretful()))
 
@@ -168,7 +168,7 @@ def test_a_time_budget_ends_the_fit_with_what_it_has(small: Image.Image) -> None
     assert trajectory.restored.shape == trajectory.target.shape
 
 
-def test_a_budget_is_shared_by_all_pictures(small: Image.Image) -> None:
+def test_a_budget_is_shared_by_all_images(small: Image.Image) -> None:
     done = list(fit_all([task(small, iterations=1_000_000)] * 6, images_total=6, seconds=2.0))
     assert len(done) == 6
     assert all(trajectory.iterations_run > 0 and "time budget" in trajectory.reason for trajectory in done)
@@ -251,16 +251,16 @@ def test_hubers_loss_shrugs_off_single_wild_pixels(photograph: Image.Image) -> N
     assert distances[0.05] > distances[None] + 1
 
 
-def test_detail_comes_back_from_the_picture_but_no_perturbation_and_no_damaged_pixel() -> None:
+def test_detail_comes_back_from_the_image_but_no_perturbation_and_no_damaged_pixel() -> None:
     detail, drawn = Detail(low=0.1, high=0.6), torch.full((3, 6, 7), 0.5)
     drawn[:, 4] = 0.2
-    picture = drawn.clone()
-    picture[:, 0] += 0.1  # as large as a perturbation
-    picture[:, 1] += 0.3  # an edge not drawn yet
-    picture[1, 2] -= 0.3  # a coloured one
-    picture[:, 3] = 0.0  # between detail and damage
-    picture[:, 4] = 1.0  # damage
-    back = detail.restore_detail(drawn, picture)
+    image = drawn.clone()
+    image[:, 0] += 0.1  # as large as a perturbation
+    image[:, 1] += 0.3  # an edge not drawn yet
+    image[1, 2] -= 0.3  # a coloured one
+    image[:, 3] = 0.0  # between detail and damage
+    image[:, 4] = 1.0  # damage
+    back = detail.restore_detail(drawn, image)
     assert torch.equal(back[:, 0], drawn[:, 0])
     assert torch.allclose(back[:, 1], torch.tensor(0.7))
     assert torch.allclose(back[:, 2, 0], torch.tensor([0.5, 0.3, 0.5]))
@@ -309,14 +309,14 @@ def test_every_row_of_adam_is_pytorchs_adam() -> None:
 
 
 def different(image: Image.Image) -> list[Image.Image]:
-    """Five pictures of one size that differ as much as photographs do."""
+    """Five images of one size that differ as much as photographs do."""
     turned = [image, image.transpose(Image.Transpose.FLIP_TOP_BOTTOM), ImageOps.invert(image)]
     return [*turned, ImageOps.solarize(image), image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
 
 
 @pytest.mark.parametrize("name", ["fast", "fast-bfloat16"])
 def test_a_stack_gives_what_single_fits_give(small: Image.Image, name: str) -> None:
-    """Pictures that end early make room for others, and come back in the order they were given in.
+    """Images that end early make room for others, and come back in the order they were given in.
 
     Not `paper`: its smallest maps are 2×2 here, and a few iterations of it make mountains of rounding.
     """
@@ -333,7 +333,7 @@ def test_a_stack_gives_what_single_fits_give(small: Image.Image, name: str) -> N
         assert [point.iteration for point in one] == [point.iteration for point in alone]
 
 
-def test_a_stack_reads_only_a_little_ahead_of_a_slow_picture(small: Image.Image) -> None:
+def test_a_stack_reads_only_a_little_ahead_of_a_slow_image(small: Image.Image) -> None:
     read = 0
 
     def tasks() -> Iterator[FitTask]:
@@ -365,7 +365,7 @@ def test_a_gpu_gives_what_the_cpu_gives(small: Image.Image) -> None:
         assert abs(cpu[-1].psnr - gpu[-1].psnr) < 0.5
 
 
-def test_a_stack_takes_pictures_of_several_sizes_in_turn(small: Image.Image) -> None:
+def test_a_stack_takes_images_of_several_sizes_in_turn(small: Image.Image) -> None:
     sizes = [(40, 30), (40, 30), (24, 36), (40, 30)]
     tasks = [task(small.resize(size), iterations=4) for size in sizes]
     seen: list[Progress] = []
@@ -375,7 +375,7 @@ def test_a_stack_takes_pictures_of_several_sizes_in_turn(small: Image.Image) -> 
 
 
 @pytest.mark.parametrize("large_first", [True, False])
-def test_a_stack_is_as_wide_as_its_own_pictures_allow(
+def test_a_stack_is_as_wide_as_its_own_images_allow(
     small: Image.Image, large_first: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not as the first of all allows: the large ones after it would not fit, or the small ones be fitted one by one."""
@@ -408,7 +408,7 @@ def test_a_budget_is_shared_by_how_many_fit_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("name", ["fast", "fast-bfloat16"])
-def test_a_picture_that_goes_back_does_not_touch_its_neighbours(small: Image.Image, name: str) -> None:
+def test_an_image_that_goes_back_does_not_touch_its_neighbours(small: Image.Image, name: str) -> None:
     tasks = [task(image, RECIPES[name], 14, seed=number) for number, image in enumerate(different(small)[:3])]
     stack = BatchedFit([FitRequest(number, each) for number, each in enumerate(tasks)])
     ended: dict[int, Trajectory] = {}
@@ -422,7 +422,7 @@ def test_a_picture_that_goes_back_does_not_touch_its_neighbours(small: Image.Ima
         assert psnr(ended[number].restored, fit(tasks[number]).restored) > 25
 
 
-def test_a_picture_that_cannot_be_fitted_does_not_take_the_others_with_it(small: Image.Image) -> None:
+def test_an_image_that_cannot_be_fitted_does_not_take_the_others_with_it(small: Image.Image) -> None:
     tasks = [task(small, iterations=limit, seed=limit) for limit in (12, 3, 12)]
     tasks[1].target = torch.full_like(tasks[1].target, float("nan"))
     done = fit_all(tasks, images_total=3, stack=3)
@@ -447,7 +447,7 @@ def test_a_recipe_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> No
         Recipe(**({"generator": "fast"} | wrong))  # type: ignore[arg-type]
 
 
-def test_fresh_noise_is_new_at_every_iteration_and_a_pictures_own(small: Image.Image) -> None:
+def test_fresh_noise_is_new_at_every_iteration_and_an_images_own(small: Image.Image) -> None:
     """Whoever sits beside it, in whatever order its maps lie in memory."""
     target = as_image(small).pixels
 

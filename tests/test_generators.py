@@ -13,17 +13,17 @@ def target(height: int, width: int) -> torch.Tensor:
     return torch.rand(3, height, width, generator=torch.Generator().manual_seed(1))
 
 
-def networks(kind: type[ImageGenerator], *pictures: torch.Tensor, dtype: torch.dtype = torch.float32) -> Networks:
-    """Networks for the pictures, with seeds 0, 1, …"""
-    made = Networks(kind(*pictures[0].shape[-2:]), len(pictures), dtype, torch.device("cpu"))
-    for row, picture in enumerate(pictures):
-        made.init_row(row, picture, seed=row)
+def networks(kind: type[ImageGenerator], *images: torch.Tensor, dtype: torch.dtype = torch.float32) -> Networks:
+    """Networks for the images, with seeds 0, 1, …"""
+    made = Networks(kind(*images[0].shape[-2:]), len(images), dtype, torch.device("cpu"))
+    for row, image in enumerate(images):
+        made.init_row(row, image, seed=row)
     return made
 
 
-def step(made: Networks, pictures: torch.Tensor) -> torch.Tensor:
+def step(made: Networks, images: torch.Tensor) -> torch.Tensor:
     """A plain gradient step; the gradient."""
-    gradient = made.gradient((made() - pictures).square().mean(dim=(1, 2, 3)).sum())
+    gradient = made.gradient((made() - images).square().mean(dim=(1, 2, 3)).sum())
     with torch.no_grad():
         made.matrix.sub_(gradient)
     return gradient
@@ -32,11 +32,11 @@ def step(made: Networks, pictures: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("kind", GENERATORS.values(), ids=GENERATORS)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_any_size_is_drawn_and_every_layer_learns(kind: type[ImageGenerator], size: tuple[int, int]) -> None:
-    picture = target(*size)
-    made = networks(kind, picture)
+    image = target(*size)
+    made = networks(kind, image)
     assert made().shape == (1, 3, *size)
-    step(made, picture)  # the last layer of `fast` starts at zero, so the layers before it get a gradient in step two
-    gradient = step(made, picture)
+    step(made, image)  # the last layer of `fast` starts at zero, so the layers before it get a gradient in step two
+    gradient = step(made, image)
     assert torch.isfinite(gradient).all()
     if min(size) >= 8:
         assert (gradient != 0).float().mean() > 0.9
@@ -46,20 +46,20 @@ def test_any_size_is_drawn_and_every_layer_learns(kind: type[ImageGenerator], si
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_gradient_is_right(kind: type[ImageGenerator], count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Along its own direction, against differences: some memory layouts make PyTorch's silently wrong."""
-    monkeypatch.setattr(kind, "reg_noise_std", 0.0)  # differences are taken of one picture
-    pictures = torch.stack([target(64, 72).roll(shift, dims=2) for shift in range(count)])
-    made = networks(kind, *pictures)
+    monkeypatch.setattr(kind, "reg_noise_std", 0.0)  # differences are taken of one image
+    images = torch.stack([target(64, 72).roll(shift, dims=2) for shift in range(count)])
+    made = networks(kind, *images)
     for _ in range(3):
-        step(made, pictures)
-    gradient, start = step(made, pictures), made.matrix.clone()
+        step(made, images)
+    gradient, start = step(made, images), made.matrix.clone()
 
     def loss_at(distance: float) -> float:
         with torch.no_grad():
             made.matrix.copy_(start + distance * gradient / gradient.norm())
-            return (made() - pictures).double().square().mean(dim=(1, 2, 3)).sum().item()
+            return (made() - images).double().square().mean(dim=(1, 2, 3)).sum().item()
 
     made.matrix.copy_(start)
-    gradient = made.gradient((made() - pictures).square().mean(dim=(1, 2, 3)).sum())
+    gradient = made.gradient((made() - images).square().mean(dim=(1, 2, 3)).sum())
     slope = (loss_at(1e-3) - loss_at(-1e-3)) / 2e-3
     assert slope == pytest.approx(gradient.norm().item(), rel=0.02)
 
@@ -68,17 +68,17 @@ def test_the_gradient_is_right(kind: type[ImageGenerator], count: int, monkeypat
 def test_networks_side_by_side_are_the_networks_alone(
     kind: type[ImageGenerator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kind, "reg_noise_std", 0.0)  # which is a picture's own, but they are not asked equally often
-    pictures = [target(40, 48), target(40, 48).flip(2), target(40, 48).flip(1)]
-    together = networks(kind, *pictures)
-    step(together, torch.stack(pictures))  # the last layer of `fast` starts at zero; from step two all layers count
+    monkeypatch.setattr(kind, "reg_noise_std", 0.0)  # which is an image's own, but they are not asked equally often
+    images = [target(40, 48), target(40, 48).flip(2), target(40, 48).flip(1)]
+    together = networks(kind, *images)
+    step(together, torch.stack(images))  # the last layer of `fast` starts at zero; from step two all layers count
     start = together.matrix.clone()
-    gradient, drawn = step(together, torch.stack(pictures)), together().detach()
-    for row, picture in enumerate(pictures):
+    gradient, drawn = step(together, torch.stack(images)), together().detach()
+    for row, image in enumerate(images):
         alone = Networks(kind(40, 48), 1, torch.float32, torch.device("cpu"))
-        alone.init_row(0, picture, seed=row)
+        alone.init_row(0, image, seed=row)
         alone.matrix[0] = start[row]
-        own = step(alone, picture)[0]
+        own = step(alone, image)[0]
         assert (own - gradient[row]).norm() < 1e-3 * own.norm()
         assert torch.allclose(alone()[0], drawn[row], atol=1e-3)
     together.select_rows([0, 2])
@@ -115,9 +115,9 @@ def test_the_paper_generator_is_the_published_one() -> None:
 
 
 def test_the_fast_generator_starts_from_the_low_pass_copy() -> None:
-    picture = target(48, 56)
-    made = networks(FastGenerator, picture)
-    assert torch.equal(made(), low_pass(picture.unsqueeze(0), 8))
+    image = target(48, 56)
+    made = networks(FastGenerator, image)
+    assert torch.equal(made(), low_pass(image.unsqueeze(0), 8))
     assert made.matrix.shape[1] < 400_000
 
 

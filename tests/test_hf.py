@@ -30,57 +30,57 @@ def made_pipeline(directory: Path, **options: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[Image.Image]:
-    return [picture.resize((90, 80)) for picture, _ in imagenet_samples()[:3]]
+def images() -> list[Image.Image]:
+    return [image.resize((90, 80)) for image, _ in imagenet_samples()[:3]]
 
 
 def scores(answers: Any) -> dict[str, float]:
     return {answer["label"]: answer["score"] for answer in answers}
 
 
-def test_its_answers_are_the_networks_for_purified_pictures(
-    pipe: Any, hub_directory: Path, pictures: list[Image.Image]
+def test_its_answers_are_the_networks_for_purified_images(
+    pipe: Any, hub_directory: Path, images: list[Image.Image]
 ) -> None:
-    ours = scores(dp.hf.protect(pipe, answer="restored", stop="fixed:5", seed=4)(pictures[0]))
+    ours = scores(dp.hf.protect(pipe, answer="restored", stop="fixed:5", seed=4)(images[0]))
     classifier = dp.load_classifier(hub_directory)
-    restored = dp.purify(classifier.preprocess(pictures[0]), stop="fixed:5", seed=4)
+    restored = dp.purify(classifier.preprocess(images[0]), stop="fixed:5", seed=4)
     expected = {each.label: each.probability for each in classifier.top(restored[None], 6)[0]}
     assert ours == pytest.approx(expected, abs=1e-5)
-    assert ours != pytest.approx(scores(pipe(pictures[0])), abs=1e-5)
+    assert ours != pytest.approx(scores(pipe(images[0])), abs=1e-5)
 
 
 @pytest.mark.parametrize("when", ["suspicious", "always"])
 def test_its_answers_are_those_of_the_protected_network(
-    when: Any, pipe: Any, hub_directory: Path, pictures: list[Image.Image]
+    when: Any, pipe: Any, hub_directory: Path, images: list[Image.Image]
 ) -> None:
     """By contrast, and without a calibration: none comes with the package for models of the hub."""
     protected = dp.hf.protect(pipe, when=when, seed=4)
     classifier = dp.load_classifier(hub_directory)
-    pixels = torch.stack([classifier.preprocess(picture) for picture in pictures])
+    pixels = torch.stack([classifier.preprocess(image) for image in images])
     ours = dp.protect(classifier, when=when, seed=4)
     with torch.no_grad():
-        for said, best in zip(protected(pictures), classifier.best(ours(pixels), 6), strict=True):
+        for said, best in zip(protected(images), classifier.best(ours(pixels), 6), strict=True):
             assert scores(said) == pytest.approx({each.label: each.probability for each in best}, abs=1e-5)
         explained = protected.model.protected.explain(pixels)
     assert {each.p_value for each in explained} == {None}
-    bare = [scores(each) for each in pipe(pictures)]
-    for said, found, before in zip(protected(pictures), explained, bare, strict=True):
+    bare = [scores(each) for each in pipe(images)]
+    for said, found, before in zip(protected(images), explained, bare, strict=True):
         assert found.is_suspicious == (when == "always" or is_agreement(found.responses))
         assert (scores(said) == pytest.approx(before, abs=1e-5)) == (found.answer == "own")
 
 
-def test_lists_batches_generators_and_files(pipe: Any, pictures: list[Image.Image], tmp_path: Path) -> None:
+def test_lists_batches_generators_and_files(pipe: Any, images: list[Image.Image], tmp_path: Path) -> None:
     protected = dp.hf.protect(pipe, stop="fixed:3")
-    alone = [scores(protected(picture)) for picture in pictures]
+    alone = [scores(protected(image)) for image in images]
     path = tmp_path / "photo.png"
-    pictures[0].save(path)
+    images[0].save(path)
 
     def each() -> Iterator[Image.Image]:
-        yield from pictures
+        yield from images
 
     calls: list[Callable[[], Any]] = [
-        lambda: protected(pictures),
-        lambda: protected(pictures, batch_size=2),
+        lambda: protected(images),
+        lambda: protected(images, batch_size=2),
         lambda: list(protected(each(), batch_size=3)),
     ]
     for call in calls:
@@ -88,21 +88,21 @@ def test_lists_batches_generators_and_files(pipe: Any, pictures: list[Image.Imag
         for answer, known in zip(answers, alone, strict=True):
             assert scores(answer) == pytest.approx(known, abs=1e-5)
     assert scores(protected(str(path))) == pytest.approx(alone[0], abs=1e-6)
-    assert len(protected(pictures[0], top_k=2)) == 2
+    assert len(protected(images[0], top_k=2)) == 2
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
-def test_it_works_in_every_gradient_mode(mode: Any, pipe: Any, pictures: list[Image.Image]) -> None:
+def test_it_works_in_every_gradient_mode(mode: Any, pipe: Any, images: list[Image.Image]) -> None:
     protected = dp.hf.protect(pipe, stop="fixed:3")
-    expected = scores(protected(pictures[0]))
+    expected = scores(protected(images[0]))
     with mode():
-        assert scores(protected(pictures[0])) == pytest.approx(expected, abs=1e-6)
+        assert scores(protected(images[0])) == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_given_pipeline_stays_as_it_was_and_its_processor_is_kept(pipe: Any, pictures: list[Image.Image]) -> None:
-    before, processor, network = scores(pipe(pictures[0])), pipe.image_processor, pipe.model
+def test_the_given_pipeline_stays_as_it_was_and_its_processor_is_kept(pipe: Any, images: list[Image.Image]) -> None:
+    before, processor, network = scores(pipe(images[0])), pipe.image_processor, pipe.model
     protected = dp.hf.protect(pipe, stop="fixed:2")
-    assert scores(pipe(pictures[0])) == before
+    assert scores(pipe(images[0])) == before
     assert pipe.image_processor is processor
     assert pipe.model is network
     assert protected.image_processor.size == processor.size
@@ -113,15 +113,15 @@ def test_the_given_pipeline_stays_as_it_was_and_its_processor_is_kept(pipe: Any,
     )
 
 
-def test_half_precision_networks_get_pixels_that_were_not_rounded(hub_directory: Path, pictures: Any) -> None:
+def test_half_precision_networks_get_pixels_that_were_not_rounded(hub_directory: Path, images: Any) -> None:
     half = made_pipeline(hub_directory, dtype=torch.bfloat16)
     assert half.model.dtype == torch.bfloat16
     protected = dp.hf.protect(half, stop="fixed:3")
     whole = dp.hf.protect(made_pipeline(hub_directory), stop="fixed:3")
-    assert scores(protected(pictures[0])) == pytest.approx(scores(whole(pictures[0])), abs=0.02)
+    assert scores(protected(images[0])) == pytest.approx(scores(whole(images[0])), abs=0.02)
 
 
-def test_a_vision_transformer_with_another_processor(tmp_path: Path, pictures: list[Image.Image]) -> None:
+def test_a_vision_transformer_with_another_processor(tmp_path: Path, images: list[Image.Image]) -> None:
     from transformers import ViTConfig, ViTForImageClassification
 
     with torch.random.fork_rng():
@@ -141,7 +141,7 @@ def test_a_vision_transformer_with_another_processor(tmp_path: Path, pictures: l
         "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "size": {"height": 32, "width": 32}}"""
     )
     pipe = made_pipeline(tmp_path)
-    ours = dp.hf.protect(pipe, stop="fixed:2", views=True)(pictures)
+    ours = dp.hf.protect(pipe, stop="fixed:2", views=True)(images)
     assert [len(answers) for answers in ours] == [3, 3, 3]
     assert all(sum(answer["score"] for answer in answers) == pytest.approx(1, abs=1e-4) for answers in ours)
 

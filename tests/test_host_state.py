@@ -51,7 +51,7 @@ class Given:
     def __init__(self, lite0: dp.Classifier) -> None:
         generator = torch.Generator().manual_seed(0)
         self.pixels = torch.rand(1, 3, 16, 16, generator=generator)
-        self.picture = Image.fromarray(self.pixels[0].mul(255).byte().permute(1, 2, 0).numpy())
+        self.image = Image.fromarray(self.pixels[0].mul(255).byte().permute(1, 2, 0).numpy())
         self.mask = np.zeros((16, 16), bool)
         self.mask[3:6, 3:6] = True
         self.lite0 = lite0
@@ -66,15 +66,15 @@ class _Mean(nn.Module):
 
 
 CALLS: dict[str, Callable[[Given], Any]] = {
-    "purify": lambda it: dp.purify(it.picture, stop="fixed:2"),
+    "purify": lambda it: dp.purify(it.image, stop="fixed:2"),
     "purify thorough": lambda it: dp.purify(it.pixels, preset="thorough", stop="fixed:1"),
     "purify paper": lambda it: dp.purify(it.pixels, preset="paper", stop="fixed:1"),
     "purify, sub-images": lambda it: dp.purify(it.pixels, stop="ses:2", preset=SHORT),
-    "denoise": lambda it: dp.denoise(it.picture, fits=1, sigma=80),
-    "dejpeg": lambda it: dp.dejpeg(it.picture, fits=1, stop="fixed:2"),
+    "denoise": lambda it: dp.denoise(it.image, fits=1, sigma=80),
+    "dejpeg": lambda it: dp.dejpeg(it.image, fits=1, stop="fixed:2"),
     "inpaint": lambda it: dp.inpaint(it.pixels[0], it.mask, fits=1, stop="fixed:2"),
     "upscale": lambda it: dp.upscale(it.pixels[0], 2, fits=1, stop="fixed:2"),
-    "detect": lambda it: dp.detect(it.picture, it.lite0, quick=True).agreement,
+    "detect": lambda it: dp.detect(it.image, it.lite0, quick=True).agreement,
     "protect": lambda it: dp.protect(it.network, stop="fixed:1")(it.pixels),
     "protect, restored": lambda it: dp.protect(it.network, answer="restored", stop="stable:2", preset=SHORT)(it.pixels),
     "protect a function": lambda it: dp.protect(lambda given: [[0.2, 0.8]] * len(given), quick=True)(it.pixels),
@@ -83,7 +83,7 @@ CALLS: dict[str, Callable[[Given], Any]] = {
     "attack": lambda it: dp.attack(it.network, it.pixels, [0], "pgd").adversarial,
     "attack, aimed": lambda it: dp.attack(it.network, it.pixels, [0], "pgd8-random").adversarial,
     "load_classifier": lambda _: dp.load_classifier("lite0").network._fc.weight.detach(),  # type: ignore[operator, union-attr]
-    "extract_text": lambda it: dp.extract_text(it.picture, ocr=False, stop="fixed:1").text_layer,
+    "extract_text": lambda it: dp.extract_text(it.image, ocr=False, stop="fixed:1").text_layer,
 }
 
 

@@ -14,7 +14,7 @@ transformers = pytest.importorskip("transformers")
 
 
 @pytest.fixture(scope="module")
-def picture() -> Image.Image:
+def image() -> Image.Image:
     """Red above, some of every colour below."""
     values = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     values[:16] = (255, 0, 0)
@@ -58,23 +58,21 @@ PROCESSORS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("which", PROCESSORS)
-def test_pixels_are_rgb_and_the_network_sees_what_it_is_used_to(
-    which: str, picture: Image.Image, tmp_path: Path
-) -> None:
+def test_pixels_are_rgb_and_the_network_sees_what_it_is_used_to(which: str, image: Image.Image, tmp_path: Path) -> None:
     kind, settings = PROCESSORS[which]
     processor = getattr(transformers, kind)(**settings)
     network = saved(tmp_path, processor, num_labels=3)
     model = dp.load_classifier(tmp_path)
-    pixels = model.preprocess(picture)
+    pixels = model.preprocess(image)
     assert pixels.shape == (3, 32, 32)
     assert torch.equal(pixels[:, 0, 0], torch.tensor([1.0, 0, 0]))
     with torch.no_grad():
-        expected = network(**processor(images=picture, return_tensors="pt")).logits
+        expected = network(**processor(images=image, return_tensors="pt")).logits
         assert torch.allclose(model(pixels[None]), expected, rtol=1e-3, atol=1e-3)
     pipe = transformers.pipeline("image-classification", str(tmp_path), device="cpu")
-    own = {each["label"]: each["score"] for each in pipe(picture)}
+    own = {each["label"]: each["score"] for each in pipe(image)}
     protected = dp.hf.protect(pipe, stop="fixed:1", when="suspicious")
-    assert torch.equal(protected.preprocess(picture)["pixel_values"][0], pixels)
+    assert torch.equal(protected.preprocess(image)["pixel_values"][0], pixels)
     answers = protected.model.protected.classifier(pixels[None]).softmax(dim=-1)[0]
     assert sorted(answers.tolist()) == pytest.approx(sorted(own.values()), abs=1e-3)
 
@@ -89,7 +87,7 @@ def test_a_processor_that_bends_colours_is_refused(tmp_path: Path, monkeypatch: 
 
 
 def test_classes_that_a_configuration_does_not_name_are_called_by_their_number(
-    picture: Image.Image, tmp_path: Path
+    image: Image.Image, tmp_path: Path
 ) -> None:
     names = {1: "cat", 3: "dog", 7: "fox"}
     saved(
@@ -97,4 +95,4 @@ def test_classes_that_a_configuration_does_not_name_are_called_by_their_number(
     )
     model = dp.load_classifier(tmp_path)
     assert model.labels == ["0", "cat", "2"]
-    assert len(model.top(model.preprocess(picture)[None])[0]) == 3
+    assert len(model.top(model.preprocess(image)[None])[0]) == 3

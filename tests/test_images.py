@@ -95,7 +95,7 @@ def test_pillow_modes_come_back_as_they_were(mode: str, small: Image.Image) -> N
 @pytest.mark.parametrize(
     ("mode", "expected"), [("P", "RGB"), ("1", "L"), ("CMYK", "RGB"), ("YCbCr", "RGB"), ("HSV", "RGB")]
 )
-def test_modes_that_cannot_hold_a_restored_picture_come_back_in_one_that_can(
+def test_modes_that_cannot_hold_a_restored_image_come_back_in_one_that_can(
     mode: str, expected: str, small: Image.Image
 ) -> None:
     back = unchanged(small.convert(mode))
@@ -146,7 +146,7 @@ def test_hidden_colours_do_not_bleed_into_edges() -> None:
         assert seen[seen[..., 3] > 0, :3].min() > 245
 
 
-def test_a_picture_of_which_nothing_is_seen_is_taken_as_it_is() -> None:
+def test_an_image_of_which_nothing_is_seen_is_taken_as_it_is() -> None:
     blank = np.full((4, 5, 4), 90, np.uint8)
     blank[..., 3] = 0
     assert np.array_equal(unchanged(blank), blank)
@@ -155,7 +155,7 @@ def test_a_picture_of_which_nothing_is_seen_is_taken_as_it_is() -> None:
     assert as_image(line).target.min() == 1
 
 
-def test_equal_pictures_have_equal_pixels_whatever_their_type(small: Image.Image) -> None:
+def test_equal_images_have_equal_pixels_whatever_their_type(small: Image.Image) -> None:
     array = np.array(small)
     forms = [
         small,
@@ -217,7 +217,7 @@ def test_dots_an_inch_are_kept(kind: str, small: Image.Image) -> None:
         assert Image.open(io.BytesIO(made)).info["dpi"] == pytest.approx((300, 150), abs=0.5)
 
 
-def test_dots_an_inch_turn_with_the_picture(small: Image.Image) -> None:
+def test_dots_an_inch_turn_with_the_image(small: Image.Image) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = encoded(small, "PNG", exif=exif, dpi=(300, 150))
@@ -252,9 +252,9 @@ def test_sixteen_bit_png_keeps_its_bits() -> None:
 def test_the_first_frame_of_an_animation_is_used_and_said_so(small: Image.Image) -> None:
     frames = [small, Image.new("RGB", small.size, "red")]
     data = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
-    picture = as_image(data)
-    assert torch.equal(picture.pixels, as_image(small).pixels)
-    assert "2 frames; only the first is used" in picture.notes[0]
+    image = as_image(data)
+    assert torch.equal(image.pixels, as_image(small).pixels)
+    assert "2 frames; only the first is used" in image.notes[0]
 
 
 def test_damaged_exif_does_not_matter(small: Image.Image) -> None:
@@ -324,7 +324,7 @@ def test_deep_colour_says_that_eight_bits_are_used(kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM", "JPEG2000", "AVIF"])
-def test_no_picture_of_eight_bits_is_said_to_have_more(name: str) -> None:
+def test_no_image_of_eight_bits_is_said_to_have_more(name: str) -> None:
     for size in ((160, 16), (16, 216)):  # sizes stand beside the bits in what Pillow tells of a file
         assert as_image(encoded(Image.new("RGB", size), name)).notes == ()
 
@@ -348,7 +348,7 @@ DARK: dict[str, Callable[[np.ndarray[Any, Any]], Any]] = {
     "array": lambda values: values,
     "tensor": lambda values: torch.from_numpy(values),
     "colours": lambda values: np.repeat(values[..., None], 3, axis=-1),
-    "picture": Image.fromarray,
+    "image": Image.fromarray,
     "PNG": lambda values: encoded(Image.fromarray(values), "PNG"),
 }
 
@@ -399,7 +399,7 @@ def with_value(value: float) -> np.ndarray[Any, Any]:
 
 BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "empty bytes": (lambda: b"", "is empty; give"),
-    "text": (lambda: b"this is no picture at all", "not a picture of a known format"),
+    "text": (lambda: b"this is no image at all", "not an image of a known format"),
     "bomb": (bomb, "20000×20000 = 400 million pixels, the limit is 80 million|too many pixels"),
     "NaN": (lambda: with_value(float("nan")), "1 values that are NaN or infinite"),
     "infinite": (lambda: with_value(float("inf")), "NaN or infinite"),
@@ -412,20 +412,20 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "bool tensor": (lambda: torch.zeros(3, 8, 8, dtype=torch.bool), "use uint8"),
     "a sort of TIFF that is not read": (lambda: b"II*\0" + bytes(99), "is TIFF, but damaged or of a sort"),
     "no rows": (lambda: np.zeros((0, 8, 3), np.uint8), "has no pixels"),
-    "a number": (lambda: 7, "cannot use a int as a picture"),
-    "five axes": (lambda: torch.zeros(1, 1, 3, 8, 8), "expected one picture"),
+    "a number": (lambda: 7, "cannot use a int as an image"),
+    "five axes": (lambda: torch.zeros(1, 1, 3, 8, 8), "expected one image"),
     "missing file": (lambda: "no/such/file.png", "does not exist"),
     "null in path": (lambda: "a\0b.png", "cannot be read"),
     "folder": (lambda: ".", "is a folder"),
     "address": (lambda: "https://example.org/a.png", "nothing is fetched"),
-    "large integers": (lambda: Image.fromarray(np.full((8, 8), 70_000, np.int32)), "16-bit pictures hold 0 to 65535"),
+    "large integers": (lambda: Image.fromarray(np.full((8, 8), 70_000, np.int32)), "16-bit images hold 0 to 65535"),
     "EPS, which would start a program": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "known format"),
     "too many pixels": (lambda: np.broadcast_to(np.uint8(0), (MAX_PIXELS // 1000 + 1, 1000)), "the limit is"),
 }
 
 
 @pytest.mark.parametrize(("make", "message"), BAD.values(), ids=BAD)
-def test_bad_pictures_are_refused_with_what_to_do(make: Callable[[], Any], message: str) -> None:
+def test_bad_images_are_refused_with_what_to_do(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(ImageError, match=message):
         as_batch(make())
 
@@ -434,7 +434,7 @@ def test_bad_pictures_are_refused_with_what_to_do(make: Callable[[], Any], messa
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
 def test_truncated_files_are_refused(name: str, part: float, photograph: Image.Image) -> None:
     data = encoded(photograph.resize((120, 90), RGB), name)
-    with pytest.raises(ImageError, match=r"truncated or damaged|not a picture") as caught:
+    with pytest.raises(ImageError, match=r"truncated or damaged|not an image") as caught:
         as_batch(data[: int(len(data) * part)])
     assert "\n" not in str(caught.value)
 
@@ -448,10 +448,10 @@ def test_mutated_files_are_read_or_refused_but_never_crash(small: Image.Image) -
             where = random.integers(0, len(mutated), size=random.integers(1, 12))
             mutated[where] = random.integers(0, 256, size=len(where))
             try:
-                picture = as_image(mutated.tobytes())
+                image = as_image(mutated.tobytes())
             except ImageError:
                 continue
-            assert torch.isfinite(picture.pixels).all()
+            assert torch.isfinite(image.pixels).all()
 
 
 # Writing.
@@ -490,7 +490,7 @@ def test_an_unknown_suffix_is_refused() -> None:
         format_for("a")
 
 
-def test_a_picture_too_long_for_a_format_is_refused() -> None:
+def test_an_image_too_long_for_a_format_is_refused() -> None:
     with pytest.raises(OutputError, match="cannot be written as WEBP"):
         encode(Image.new("L", (16_384, 1)), "WEBP")
     with pytest.raises(OutputError, match="write a PNG"):

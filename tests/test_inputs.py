@@ -1,4 +1,4 @@
-"""Pictures and classifiers as strangers have them: what comes in, what comes out, and in which words it is refused."""
+"""Images and classifiers as strangers have them: what comes in, what comes out, and in which words it is refused."""
 
 import copy
 import io
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import deep_protection as dp
 from deep_protection import ClassifierError, ImageError, OptionError, OutputError
-from deep_protection.cli.folders import pictures_in
+from deep_protection.cli.folders import images_in
 from deep_protection.cli.places import name_error
 from deep_protection.cli.purify import purify_command
 from deep_protection.cli.restore import inpaint_command
@@ -62,7 +62,7 @@ def test_signed_values_are_said_or_refused() -> None:
     assert "signed values; they are taken as 16-bit ones" in note
     with pytest.raises(ImageError, match="signed values of 8 bits"):
         as_image(tiff((127 * RAMP).astype(np.int8)))
-    with pytest.raises(ImageError, match="integer picture with values -100 to"):
+    with pytest.raises(ImageError, match="integer image with values -100 to"):
         as_image(tiff((32000 * RAMP - 100).astype(np.int16)))
 
 
@@ -85,13 +85,13 @@ def test_dots_an_inch_turn_with_every_format(kind: str) -> None:
     assert turned.info["dpi"] == pytest.approx((200, 300), abs=0.1)
 
 
-@pytest.mark.parametrize("kind", ["picture", "bytes", "path", "array", "tensor"])
+@pytest.mark.parametrize("kind", ["image", "bytes", "path", "array", "tensor"])
 def test_what_lies_under_a_mask_need_be_no_pixel_in_any_kind_of_floats(kind: str, tmp_path: Path) -> None:
     holed = RAMP.copy()
     holed[HOLES] = np.nan
     (tmp_path / "holed.tif").write_bytes(tiff(holed))
     given: Any = {
-        "picture": Image.fromarray(holed),
+        "image": Image.fromarray(holed),
         "bytes": tiff(holed),
         "path": tmp_path / "holed.tif",
         "array": holed,
@@ -123,9 +123,9 @@ def test_masks_without_values_are_refused(kind: Callable[[Tensor], Tensor]) -> N
 
 
 def test_a_transparent_shade_of_sixteen_bits_is_said_to_be_lost() -> None:
-    picture = Image.fromarray((65535 * RAMP).astype(np.uint16))
-    picture.info["transparency"] = 0
-    assert as_image(picture).notes == ("one shade of this 16-bit picture is transparent, which is not kept",)
+    image = Image.fromarray((65535 * RAMP).astype(np.uint16))
+    image.info["transparency"] = 0
+    assert as_image(image).notes == ("one shade of this 16-bit image is transparent, which is not kept",)
 
 
 @pytest.mark.parametrize(("ink", "paper"), [(255, 0), (200, 0), (0, 1), (100, 1)])
@@ -140,12 +140,12 @@ def test_ink_on_transparent_ground_is_seen_on_the_paper_that_shows_it(ink: int, 
 # Folders and outputs.
 
 
-def test_pipes_among_pictures_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_pipes_among_images_are_left_out_and_counted(tmp_path: Path) -> None:
     Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
     os.mkfifo(tmp_path / "b.png")
     os.mkfifo(tmp_path / "c")
-    found = pictures_in(tmp_path)
-    assert found.pictures == [tmp_path / "a.png"]
+    found = images_in(tmp_path)
+    assert found.images == [tmp_path / "a.png"]
     assert found.notes == (f"{tmp_path}: left out 2 that are pipes or devices (b.png, c)",)
 
 
@@ -180,7 +180,7 @@ def test_tensors_without_values_are_refused_everywhere(kind: str) -> None:
 
 
 def test_pixels_a_little_outside_are_clamped_with_a_word() -> None:
-    """As an attack leaves them, or as normalised ones of a pale picture lie."""
+    """As an attack leaves them, or as normalised ones of a pale image lie."""
     protected = dp.protect(NETWORK, quick=True)
     pale = (PIXELS - 0.5) * 1.08 + 0.5
     for ask in (protected, protected.explain, protected.purify):
@@ -202,15 +202,15 @@ def test_a_classifier_names_no_class_of_what_is_not_pixels(wrong: Tensor) -> Non
 
 
 def test_the_same_photograph_is_judged_the_same_in_every_type(lite0: dp.Classifier, tmp_path: Path) -> None:
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8))
-    array = np.asarray(picture)
-    picture.save(tmp_path / "picture.png")
-    expected = dp.detect(picture, lite0, quick=True)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    array = np.asarray(image)
+    image.save(tmp_path / "image.png")
+    expected = dp.detect(image, lite0, quick=True)
     for given in (
         array / np.float32(255),
         torch.from_numpy(array.copy()).permute(2, 0, 1),
         array[None],
-        (tmp_path / "picture.png").read_bytes(),
+        (tmp_path / "image.png").read_bytes(),
     ):
         found = dp.detect(given, lite0, quick=True)
         assert (found[0] if isinstance(found, list) else found).evidence == expected.evidence
@@ -269,7 +269,7 @@ def test_dicom_bits_that_lie_high_are_the_same_values() -> None:
 def test_dicom_of_floats_or_without_pixels_is_called_that() -> None:
     values = (4095 * RAMP).astype(np.uint16)
     for message, elements in {
-        "without a picture": {"PixelData": b""},
+        "without an image": {"PixelData": b""},
         "pixels of floats": {"FloatPixelData": RAMP.tobytes()},
     }.items():
         with pytest.raises(ImageError, match=message):
@@ -280,7 +280,7 @@ def test_dicom_of_floats_or_without_pixels_is_called_that() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 5), (31, 33), (1, 200)], ids=str)
-def test_pictures_smaller_than_a_networks_kernels_are_one_clear_error(size: tuple[int, int], lite0: Any) -> None:
+def test_images_smaller_than_a_networks_kernels_are_one_clear_error(size: tuple[int, int], lite0: Any) -> None:
     pixels = torch.full((1, 3, *size), 0.5)
     shape = f"1×3×{size[0]}×{size[1]}"
     for do in (
@@ -294,8 +294,8 @@ def test_pictures_smaller_than_a_networks_kernels_are_one_clear_error(size: tupl
             do()
     with pytest.raises(ClassifierError, match=shape):
         lite0.top(pixels)
-    picture = Image.new("RGB", size[::-1], "red")  # is resized
-    assert isinstance(dp.detect(picture, lite0, quick=True), dp.Detection)
+    image = Image.new("RGB", size[::-1], "red")  # is resized
+    assert isinstance(dp.detect(image, lite0, quick=True), dp.Detection)
 
 
 def test_weights_of_two_types_are_one_clear_error() -> None:

@@ -28,10 +28,10 @@ class Answering(nn.Module):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             self.linear = nn.Linear(48, classes)
-        self.form, self.pictures = form, 0
+        self.form, self.images = form, 0
 
     def forward(self, pixels: Tensor) -> Any:
-        self.pictures += len(pixels)
+        self.images += len(pixels)
         return self.form(self.linear(nn.functional.adaptive_avg_pool2d(pixels, 4).flatten(1)))
 
 
@@ -106,9 +106,9 @@ def test_trying_a_network_out_is_one_question_in_its_life(pixels: Tensor) -> Non
     protected = dp.protect(network, quick=True)
     counts = []
     for _ in range(3):
-        before = network.pictures
+        before = network.images
         protected(pixels[:1])
-        counts.append(network.pictures - before)
+        counts.append(network.images - before)
     assert counts == [17, 16, 16]
 
 

@@ -44,7 +44,7 @@ TITLE = (40, 30, 200, 70)
 """Where the word of :func:`drawn_map` stands."""
 
 
-def letter_picture(letter: str, size: int) -> Image.Image:
+def letter_image(letter: str, size: int) -> Image.Image:
     font = ImageFont.load_default(size)
     made = Image.new("L", (2 * size, 2 * size), 0)
     ImageDraw.Draw(made).text((size, size), letter, 255, font, anchor="mm")
@@ -56,7 +56,7 @@ def set_wide(sheet: Image.Image, text: str, start: tuple[float, float], step: tu
     angle = np.degrees(np.arctan2(step[1], step[0]))
     for number, letter in enumerate(text):
         x, y = start[0] + number * step[0], start[1] + number * step[1]
-        turned = letter_picture(letter, size).rotate(-angle, Image.Resampling.BICUBIC)
+        turned = letter_image(letter, size).rotate(-angle, Image.Resampling.BICUBIC)
         sheet.paste(BLACK, (round(x) - size, round(y) - size), turned)
 
 
@@ -169,8 +169,8 @@ def test_chains_go_along_letters_set_wide_and_are_read(reader: Reader) -> None:
     texts = []
     for numbers in (chain, chain[::-1]):
         strip = straightened([marks[number] for number in numbers], enlarged(ink))
-        assert strip.picture.shape[0] == 48
-        texts.append(reader.recognise(strip.picture)[0])
+        assert strip.image.shape[0] == 48
+        texts.append(reader.recognise(strip.image)[0])
     assert "CHURCH" in texts
     assert strip.corners.shape == (4, 2)
 
@@ -186,9 +186,9 @@ def test_a_narrow_strip_is_read_and_takes_no_more_than_a_sheet(
     asked: list[tuple[int, ...]] = []
     engine = reader._engine
 
-    def watched(picture: NDArray[np.uint8], **options: bool) -> object:
-        asked.append(picture.shape)
-        return engine(picture, **options)
+    def watched(image: NDArray[np.uint8], **options: bool) -> object:
+        asked.append(image.shape)
+        return engine(image, **options)
 
     monkeypatch.setattr(reader, "_engine", watched)
     (line,) = reader.read_sheet(np.asarray(shown))
@@ -207,7 +207,7 @@ def street(bend: float, *, has_sides: bool) -> Image.Image:
     places = [(50 + 50 * number, 60 + 20 * number + bend * (number - 2.5) ** 2) for number in range(6)]
     for number, (letter, (x, y)) in enumerate(zip("CHURCH", places, strict=True)):
         angle = np.degrees(np.arctan2(20 + 2 * bend * (number - 2.5), 50))
-        turned = letter_picture(letter, 34).rotate(-angle, Image.Resampling.BICUBIC)
+        turned = letter_image(letter, 34).rotate(-angle, Image.Resampling.BICUBIC)
         sheet.paste(BLACK, (round(x) - 34, round(y) - 34), turned)
     if has_sides:
         ends = [(0, 0), *places, (380, 0)]
@@ -229,14 +229,14 @@ def test_a_band_reads_letters_that_touch_the_sides_of_their_street(reader: Reade
     chain = [replace(mark, centre=mark.centre + np.array([0, aside]), rows=mark.rows + aside) for mark in letters[:-1]]
     shown = letters_between(Band.through(chain, 1), ink, threshold(ink))
     assert shown is not None
-    picture, corners = shown
-    assert reader.recognise(picture)[0] == "CHURCH"
-    assert (picture[..., 0] < 128).mean(axis=1).max() < 0.6, "the sides of the street are gone"
+    image, corners = shown
+    assert reader.recognise(image)[0] == "CHURCH"
+    assert (image[..., 0] < 128).mean(axis=1).max() < 0.6, "the sides of the street are gone"
     frame = np.array(corners, np.float32)
     assert all(opencv().pointPolygonTest(frame, (mark.centre / 2).tolist(), measureDist=False) > 0 for mark in letters)
 
 
-def test_a_band_of_the_faintest_print_is_still_a_picture() -> None:
+def test_a_band_of_the_faintest_print_is_still_an_image() -> None:
     letters = marks_of(darker(enlarged(ink_of(street(0.0, has_sides=False)))))
     faint = 0.02 * enlarged(ink_of(street(0.0, has_sides=True)))
     shown = letters_between(Band.through(letters, 0), faint, threshold(faint))
@@ -425,7 +425,7 @@ def test_holes_are_drawn_from_around_them(photograph: Image.Image) -> None:
     assert Masking(torch.zeros(5, 7)).initial_estimate(torch.zeros(3, 5, 7)).shape == (3, 5, 7)
 
 
-def test_a_picture_is_drawn_larger_than_it_was_seen(photograph: Image.Image) -> None:
+def test_an_image_is_drawn_larger_than_it_was_seen(photograph: Image.Image) -> None:
     pixels = as_image(photograph.resize((64, 48))).pixels
     shrunk = Downsampling(2)
     recipe = Recipe(generator="fast")

@@ -1,4 +1,4 @@
-"""DICOM files written here with pydicom, read and restored; and experiments on pictures that nobody has labelled."""
+"""DICOM files written here with pydicom, read and restored; and experiments on images that nobody has labelled."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from PIL import Image
 import deep_protection as dp
 from deep_protection import Classifier, ImageError
 from deep_protection.evaluation.experiment import make_settings, run_experiment
-from deep_protection.evaluation.experiment.pictures import labelled_pictures
+from deep_protection.evaluation.experiment.images import labelled_images
 from deep_protection.evaluation.experiment.record import keep_settings
 from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.evaluation.fidelity import detail_kept
@@ -62,7 +62,7 @@ def dicom(values: NDArray[Any] = RAMP, **elements: Any) -> bytes:
 
 
 def shown(data: bytes) -> NDArray[np.uint16]:
-    """The picture in a DICOM file, 0 to 65535."""
+    """The image in a DICOM file, 0 to 65535."""
     image, name, notes = read_image(data)
     assert name == "DICOM"
     assert "not a DICOM" in notes[0]
@@ -175,7 +175,7 @@ def test_an_old_file_without_a_header_is_read(tmp_path: Path) -> None:
     assert "taken for granted: BitsStored 16, HighBit 15, PixelRepresentation 0, TransferSyntaxUID" in notes[1]
 
 
-def test_a_flat_picture_is_black() -> None:
+def test_a_flat_image_is_black() -> None:
     assert (shown(dicom(np.full((4, 4), 7, np.uint16))) == 0).all()
 
 
@@ -188,8 +188,8 @@ def test_colours_are_kept() -> None:
     ("data", "message"),
     [
         (dicom(np.stack([RAMP, RAMP]), NumberOfFrames=2), "2 frames"),
-        (dicom(PixelData=None), "without a picture"),
-        (dicom()[:600], "damaged|without a picture"),
+        (dicom(PixelData=None), "without an image"),
+        (dicom()[:600], "damaged|without an image"),
         (dicom()[:-200], "truncated or damaged|cannot be decoded"),
         (dicom(Rows=60000, Columns=60000), "million pixels"),
         (dicom(PhotometricInterpretation="CMYK"), "CMYK"),
@@ -232,7 +232,7 @@ def test_what_the_document_tells_to_type_runs(tmp_path: Path, monkeypatch: pytes
     assert names["restored"].startswith(b"\x89PNG")
 
 
-def test_the_command_writes_pngs_beside_other_pictures(tmp_path: Path) -> None:
+def test_the_command_writes_pngs_beside_other_images(tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     (source / "chest.dcm").write_bytes(dicom())
@@ -262,12 +262,12 @@ def test_a_classifier_sees_sixteen_bits_scaled() -> None:
 
 
 def test_detail_that_is_kept_is_counted() -> None:
-    picture = as_image(Image.effect_noise((64, 64), 60)).pixels
+    image = as_image(Image.effect_noise((64, 64), 60)).pixels
     smooth = as_image(Image.effect_noise((64, 64), 60).resize((8, 8)).resize((64, 64))).pixels
-    assert detail_kept(picture, picture) == pytest.approx(1)
-    assert detail_kept((picture + 0.1).clamp(0, 1), picture) > 0.9
-    assert abs(detail_kept(smooth, picture)) < 0.2
-    assert detail_kept(picture, picture * 0) == 1
+    assert detail_kept(image, image) == pytest.approx(1)
+    assert detail_kept((image + 0.1).clamp(0, 1), image) > 0.9
+    assert abs(detail_kept(smooth, image)) < 0.2
+    assert detail_kept(image, image * 0) == 1
 
 
 def test_what_nobody_has_labelled_is_labelled_by_the_classifier(
@@ -278,14 +278,14 @@ def test_what_nobody_has_labelled_is_labelled_by_the_classifier(
     photograph.save(folder / "a.png")
     photograph.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(folder / "any" / "b.png")
     (folder / "chest.dcm").write_bytes(dicom())
-    pictures = labelled_pictures(str(folder), lite0, labels="predicted")
-    assert sorted(each.name for each in pictures) == ["a.png", "any/b.png", "chest.dcm"]
+    images = labelled_images(str(folder), lite0, labels="predicted")
+    assert sorted(each.name for each in images) == ["a.png", "any/b.png", "chest.dcm"]
     given = {"images": str(folder), "labels": "predicted", "attacks": "fgsm", "defences": "jpeg25,none", "workers": 1}
     run_experiment(make_settings(given), tmp_path / "out")
     rows = read_table(tmp_path / "out" / "results.parquet")
     assert len(rows) == 3 * 2 * 2
     assert all(row["clean_correct"] for row in rows)
-    assert {row["label"] for row in rows} == {each.label for each in pictures}
+    assert {row["label"] for row in rows} == {each.label for each in images}
     for row in rows:
         if (row["attack"], row["defence"]) == ("none", "none"):
             assert row["top1_correct"]
@@ -298,5 +298,5 @@ def test_what_nobody_has_labelled_is_labelled_by_the_classifier(
     with pytest.raises(dp.OptionError, match="labels 'predicted', not 'folders'"):
         keep_settings(make_settings({**given, "labels": "folders"}), tmp_path / "out")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(dp.OptionError, match="no pictures"):
-        labelled_pictures(str(tmp_path / "empty"), lite0, labels="predicted")
+    with pytest.raises(dp.OptionError, match="no images"):
+        labelled_images(str(tmp_path / "empty"), lite0, labels="predicted")

@@ -19,7 +19,7 @@ from deep_protection.stopping import Stability
 
 
 class Bright(nn.Module):
-    """Is the picture bright? One logit, or one by one the two logits that mean the same."""
+    """Is the image bright? One logit, or one by one the two logits that mean the same."""
 
     def __init__(self, outputs: int = 1) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Labels(nn.Module):
 
 @pytest.fixture(scope="module")
 def both() -> Tensor:
-    """A dark and a bright picture, with a little noise."""
+    """A dark and a bright image, with a little noise."""
     noise = 0.1 * torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     return torch.tensor([0.25, 0.65]).view(2, 1, 1, 1) + noise
 
@@ -147,14 +147,14 @@ def test_models_of_the_hub_answer_as_their_own_pipeline_does(settings: dict[str,
         size={"shortest_edge": 32}, image_mean=[0.5] * 3, image_std=[0.5] * 3
     )
     processor.save_pretrained(tmp_path)
-    picture = Image.fromarray(np.full((32, 32, 3), 128, np.uint8))
+    image = Image.fromarray(np.full((32, 32, 3), 128, np.uint8))
     pipe = transformers.pipeline("image-classification", str(tmp_path), device="cpu")
-    own = {each["label"]: each["score"] for each in pipe(picture)}
+    own = {each["label"]: each["score"] for each in pipe(image)}
     model = dp.load_classifier(tmp_path)
-    told = {each.label: each.probability for each in model.top(model.preprocess(picture)[None])[0]}
+    told = {each.label: each.probability for each in model.top(model.preprocess(image)[None])[0]}
     assert {label: told[label] for label in own} == pytest.approx(own, abs=1e-4)
     for options in ({"views": True, "answer": "restored"}, {"preset": "thorough", "answer": "restored"}, {}):
-        answers = dp.hf.protect(pipe, stop="fixed:2", **options)(picture)
+        answers = dp.hf.protect(pipe, stop="fixed:2", **options)(image)
         assert {each["label"]: each["score"] for each in answers} == pytest.approx(own, abs=0.05)
     bare = dp.protect(network, stop="fixed:2")
     assert bare.is_multi_label is (config.num_labels > 1)

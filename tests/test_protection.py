@@ -14,7 +14,7 @@ from deep_protection.protection import straight_through
 
 @pytest.fixture(scope="module")
 def tiny() -> nn.Module:
-    """A classifier of five classes for pictures of any size, weights from a seed."""
+    """A classifier of five classes for images of any size, weights from a seed."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return nn.Sequential(
@@ -23,23 +23,23 @@ def tiny() -> nn.Module:
 
 
 @pytest.fixture
-def pictures(recognised: tuple[Tensor, Tensor]) -> Tensor:
+def images(recognised: tuple[Tensor, Tensor]) -> Tensor:
     return nn.functional.interpolate(recognised[0][:3], size=(32, 32), mode="area")
 
 
-def test_it_restores_then_classifies(tiny: nn.Module, pictures: Tensor) -> None:
+def test_it_restores_then_classifies(tiny: nn.Module, images: Tensor) -> None:
     protected = dp.protect(tiny, answer="restored", stop="fixed:6", seed=2)
-    expected = tiny(dp.purify(pictures, stop="fixed:6", seed=2))
-    assert torch.equal(protected(pictures), expected)
-    assert not torch.equal(protected(pictures), tiny(pictures))
-    assert protected(pictures[:0]).shape == (0, 5)
+    expected = tiny(dp.purify(images, stop="fixed:6", seed=2))
+    assert torch.equal(protected(images), expected)
+    assert not torch.equal(protected(images), tiny(images))
+    assert protected(images[:0]).shape == (0, 5)
 
 
-def test_the_gradient_is_that_of_the_classifier_at_the_restored_picture(tiny: nn.Module, pictures: Tensor) -> None:
+def test_the_gradient_is_that_of_the_classifier_at_the_restored_image(tiny: nn.Module, images: Tensor) -> None:
     protected = dp.protect(tiny, answer="restored", stop="fixed:6")
-    given = pictures.clone().requires_grad_()
+    given = images.clone().requires_grad_()
     protected(given).sum().backward()
-    restored = protected.purify(pictures).detach().requires_grad_()
+    restored = protected.purify(images).detach().requires_grad_()
     tiny(restored).sum().backward()
     assert given.grad is not None
     assert restored.grad is not None
@@ -55,20 +55,20 @@ def test_straight_through_is_the_identity_backwards() -> None:
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
-def test_it_works_in_every_gradient_mode(mode: Any, tiny: nn.Module, pictures: Tensor) -> None:
+def test_it_works_in_every_gradient_mode(mode: Any, tiny: nn.Module, images: Tensor) -> None:
     protected = dp.protect(tiny, answer="restored", stop="fixed:4")
-    expected = protected(pictures).detach()
+    expected = protected(images).detach()
     with mode():
-        assert torch.equal(protected(pictures * 1), expected)
+        assert torch.equal(protected(images * 1), expected)
 
 
 @pytest.mark.parametrize("name", ["fgsm", "pgd"])
-def test_foolbox_attacks_run_against_the_defence(name: str, tiny: nn.Module, pictures: Tensor) -> None:
+def test_foolbox_attacks_run_against_the_defence(name: str, tiny: nn.Module, images: Tensor) -> None:
     """White box, through the restoration: the adaptive attacker's own path."""
     protected = dp.protect(tiny, answer="restored", stop="fixed:2", seed=None)
-    labels = tiny(pictures).argmax(dim=1)
-    made = dp.attack(protected, pictures[:2], labels[:2], name)
-    assert made.adversarial.shape == pictures[:2].shape
+    labels = tiny(images).argmax(dim=1)
+    made = dp.attack(protected, images[:2], labels[:2], name)
+    assert made.adversarial.shape == images[:2].shape
     assert (made.linf > 0).all(), "no gradient came through"
     assert (made.linf <= (8.1 if name == "fgsm" else 4.1) / 255).all()
 
@@ -83,24 +83,24 @@ def test_a_white_box_attack_lowers_the_defended_real_classifiers_confidence(
     assert after < before
 
 
-def test_a_fresh_seed_at_every_call_only_when_asked(tiny: nn.Module, pictures: Tensor) -> None:
+def test_a_fresh_seed_at_every_call_only_when_asked(tiny: nn.Module, images: Tensor) -> None:
     fixed, fresh = (dp.protect(tiny, answer="restored", stop="fixed:3", seed=seed) for seed in (0, None))
-    assert torch.equal(fixed(pictures), fixed(pictures))
-    assert not torch.equal(fresh(pictures), fresh(pictures))
+    assert torch.equal(fixed(images), fixed(images))
+    assert not torch.equal(fresh(images), fresh(images))
 
 
-def test_it_is_a_module_like_any_other(tiny: nn.Module, pictures: Tensor) -> None:
+def test_it_is_a_module_like_any_other(tiny: nn.Module, images: Tensor) -> None:
     protected = nn.Sequential(dp.protect(tiny, answer="restored", stop="fixed:2"), nn.Softmax(dim=-1)).eval()
-    assert torch.allclose(protected(pictures).sum(dim=1), torch.ones(3))
+    assert torch.allclose(protected(images).sum(dim=1), torch.ones(3))
     assert len(list(protected.parameters())) == len(list(tiny.parameters()))
 
 
-def test_normalisation_stays_behind_the_restoration(tiny: nn.Module, pictures: Tensor) -> None:
+def test_normalisation_stays_behind_the_restoration(tiny: nn.Module, images: Tensor) -> None:
     mean, std = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
     protected = dp.protect(tiny, answer="restored", stop="fixed:2", mean=mean, std=std)
-    restored = dp.purify(pictures, stop="fixed:2")
+    restored = dp.purify(images, stop="fixed:2")
     expected = tiny((restored - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1))
-    assert torch.allclose(protected(pictures), expected)
+    assert torch.allclose(protected(images), expected)
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def test_bad_settings_are_refused_when_it_is_made(tiny: nn.Module) -> None:
             dp.protect(tiny, answer="restored", **wrong)
 
 
-def test_a_real_classifier_sees_real_attacked_pictures_right_again(lite0: dp.Classifier) -> None:
-    """The main job on real parts: PGD at 4/255 makes every picture wrong, and a good part of them are right again."""
+def test_a_real_classifier_sees_real_attacked_images_right_again(lite0: dp.Classifier) -> None:
+    """The main job on real parts: PGD at 4/255 makes every image wrong, and a good part of them are right again."""
     samples = imagenet_samples()[:7]
-    pixels = torch.stack([lite0.preprocess(picture) for picture, _ in samples])
+    pixels = torch.stack([lite0.preprocess(image) for image, _ in samples])
     labels = torch.tensor([label for _, label in samples])
     with torch.no_grad():
         seen = lite0(pixels).argmax(dim=1) == labels
@@ -139,16 +139,16 @@ def test_a_real_classifier_sees_real_attacked_pictures_right_again(lite0: dp.Cla
     assert right.float().mean() >= 0.3
 
 
-def test_views_are_averaged_and_let_gradients_through(tiny: nn.Module, pictures: Tensor) -> None:
+def test_views_are_averaged_and_let_gradients_through(tiny: nn.Module, images: Tensor) -> None:
     protected = dp.protect(tiny, answer="restored", stop="fixed:4", views=True)
-    restored = protected.purify(pictures).detach()
+    restored = protected.purify(images).detach()
     seen = views(restored)
     assert all(view.shape == restored.shape for view in seen)
     assert torch.equal(seen[1], restored.flip(-1))
     assert len({view.sum().item() for view in seen[1:]}) == 3
     expected = torch.stack([tiny(view).softmax(dim=-1) for view in seen]).mean(dim=0)
-    assert torch.allclose(protected(pictures).softmax(dim=-1), expected, atol=1e-6)
-    given = pictures.clone().requires_grad_()
+    assert torch.allclose(protected(images).softmax(dim=-1), expected, atol=1e-6)
+    given = images.clone().requires_grad_()
     protected(given)[:, 0].sum().backward()
     assert given.grad is not None
     assert given.grad.abs().sum() > 0
@@ -158,18 +158,18 @@ def test_a_fit_ends_when_the_classifiers_answer_has_settled(
     lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
 ) -> None:
     protected = dp.protect(lite0, answer="restored")
-    picture = recognised[0][:1]
+    image = recognised[0][:1]
     details = dp.purify(
-        picture, stop=protected.preset.rule_asking(lite0, 224), return_details=True, keep_outputs=True, workers=1
+        image, stop=protected.preset.rule_asking(lite0, 224), return_details=True, keep_outputs=True, workers=1
     )[0]
     answers = [int(lite0(output[None]).argmax()) for output in details.trajectory.outputs.values()]
     assert details.stop_rule == "auto"
     assert len(set(answers[-4:])) == 1 or details.iterations_run == protected.preset.max_iterations
     assert not any(len(set(answers[end - 4 : end])) == 1 for end in range(4, len(answers)))
-    assert torch.equal(protected.purify(picture)[0], details.image)
+    assert torch.equal(protected.purify(image)[0], details.image)
 
 
-def test_pictures_in_tiles_are_stopped_without_the_classifier(tiny: nn.Module) -> None:
+def test_images_in_tiles_are_stopped_without_the_classifier(tiny: nn.Module) -> None:
     preset = dp.Preset(
         name="tiled", recipe=dp.PRESETS["fast"].recipe, stop="auto", max_iterations=20, tile=64, overlap=16
     )
@@ -179,21 +179,21 @@ def test_pictures_in_tiles_are_stopped_without_the_classifier(tiny: nn.Module) -
         dp.protect(tiny, answer="restored", preset=preset, stop="stable:3")(large)
 
 
-def test_several_fits_are_asked_one_by_one_and_their_answers_averaged(tiny: nn.Module, pictures: Tensor) -> None:
+def test_several_fits_are_asked_one_by_one_and_their_answers_averaged(tiny: nn.Module, images: Tensor) -> None:
     protected = dp.protect(tiny, answer="restored", preset="thorough", stop="fixed:3", seed=2)
-    details = dp.purify(pictures, preset="thorough", stop="fixed:3", seed=2, return_details=True)
+    details = dp.purify(images, preset="thorough", stop="fixed:3", seed=2, return_details=True)
     fits = [torch.stack([trajectory.restored for trajectory in result.trajectories]) for result in details]
     answers = torch.stack([tiny(each).softmax(dim=-1).mean(dim=0) for each in fits])
-    assert torch.allclose(protected(pictures).softmax(dim=-1), answers, atol=1e-6)
-    assert torch.allclose(protected.purify(pictures), torch.stack([result.image for result in details]), atol=1e-6)
-    assert protected(pictures[:0]).shape == (0, 5)
-    given = pictures.clone().requires_grad_()
+    assert torch.allclose(protected(images).softmax(dim=-1), answers, atol=1e-6)
+    assert torch.allclose(protected.purify(images), torch.stack([result.image for result in details]), atol=1e-6)
+    assert protected(images[:0]).shape == (0, 5)
+    given = images.clone().requires_grad_()
     protected(given)[:, 0].sum().backward()
     assert given.grad is not None
     assert (given.grad.abs().amax(dim=(1, 2, 3)) > 0).all()
 
 
-def test_several_fits_of_a_picture_in_tiles_are_averaged_as_pictures(tiny: nn.Module) -> None:
+def test_several_fits_of_an_image_in_tiles_are_averaged_as_images(tiny: nn.Module) -> None:
     recipe = dp.PRESETS["fast"].recipe
     preset = dp.Preset(name="tiled", recipe=recipe, stop="fixed:2", fits=2, tile=64, overlap=16)
     large = torch.rand(1, 3, 70, 66, generator=torch.Generator().manual_seed(0))

@@ -17,7 +17,7 @@ QUICK: dict[str, Any] = {"stop": "fixed:8"}
 
 
 def crops(photograph: Image.Image, count: int) -> list[torch.Tensor]:
-    """Different pictures of different sizes."""
+    """Different images of different sizes."""
     return [as_image(photograph.crop((9 * n, 5 * n, 9 * n + 40 + n, 5 * n + 30))).pixels for n in range(count)]
 
 
@@ -44,10 +44,10 @@ def test_same_type_and_size_comes_back_restored(form: Any, small: Image.Image) -
     assert not torch.equal(as_batch(back).records[0].pixels, as_batch(given).records[0].pixels), "nothing was restored"
 
 
-def test_paths_give_pillow_images_bytes_give_bytes_and_lists_give_lists(picture_file: Any) -> None:
-    from_path = dp.purify(picture_file, **QUICK)
-    from_bytes = dp.purify(picture_file.read_bytes(), **QUICK)
-    both = dp.purify([str(picture_file), picture_file.read_bytes()], **QUICK)
+def test_paths_give_pillow_images_bytes_give_bytes_and_lists_give_lists(image_file: Any) -> None:
+    from_path = dp.purify(image_file, **QUICK)
+    from_bytes = dp.purify(image_file.read_bytes(), **QUICK)
+    both = dp.purify([str(image_file), image_file.read_bytes()], **QUICK)
     assert isinstance(from_path, Image.Image)
     assert Image.open(io.BytesIO(from_bytes)).format == "PNG"
     assert isinstance(both, list)
@@ -64,26 +64,26 @@ def test_alpha_is_kept(small: Image.Image) -> None:
 
 
 @pytest.mark.parametrize("preset", ["fast", "thorough", "paper"])
-def test_a_batch_equals_its_pictures_one_by_one_whatever_the_order(preset: str, photograph: Image.Image) -> None:
-    pictures = crops(photograph, 5)
+def test_a_batch_equals_its_images_one_by_one_whatever_the_order(preset: str, photograph: Image.Image) -> None:
+    images = crops(photograph, 5)
     settings: dict[str, Any] = {"preset": preset, "stop": "fixed:3", "seed": 11}
-    together = dp.purify(pictures, **settings)
-    singles = [dp.purify(picture, **settings) for picture in pictures]
-    backwards = dp.purify(pictures[::-1], **settings)[::-1]
-    one_worker = dp.purify(pictures, workers=1, **settings)
+    together = dp.purify(images, **settings)
+    singles = [dp.purify(image, **settings) for image in images]
+    backwards = dp.purify(images[::-1], **settings)[::-1]
+    one_worker = dp.purify(images, workers=1, **settings)
     for number, single in enumerate(singles):
         for other in (together, backwards, one_worker):
             assert torch.equal(single, other[number])
 
 
-def test_a_thorough_picture_is_the_mean_of_independent_fits(photograph: Image.Image) -> None:
-    picture = crops(photograph, 1)[0]
-    result = dp.purify(picture, preset="thorough", stop="fixed:5", return_details=True)
+def test_a_thorough_image_is_the_mean_of_independent_fits(photograph: Image.Image) -> None:
+    image = crops(photograph, 1)[0]
+    result = dp.purify(image, preset="thorough", stop="fixed:5", return_details=True)
     assert (result.fits, result.tiles, len(result.trajectories)) == (4, 1, 4)
     fits = torch.stack([trajectory.restored for trajectory in result.trajectories])
     assert torch.allclose(result.image, fits.mean(dim=0), atol=1e-6)
     assert (fits[0] - fits[1]).abs().max() > 1e-3
-    assert torch.equal(fits[0], dp.purify(picture, preset="fast", stop="fixed:5"))
+    assert torch.equal(fits[0], dp.purify(image, preset="fast", stop="fixed:5"))
     with pytest.raises(dp.OptionError, match=r"tiles: 1, fits of each: 4"):
         _ = result.trajectory
 
@@ -96,7 +96,7 @@ def test_the_seed_decides(small: Image.Image) -> None:
     assert not np.array_equal(*(dp.purify(pixels, seed=None, **QUICK) for _ in range(2)))
 
 
-def test_every_picture_has_a_seed_of_its_own(photograph: Image.Image) -> None:
+def test_every_image_has_a_seed_of_its_own(photograph: Image.Image) -> None:
     first, second = crops(photograph, 2)
     seeds = {image_seed(0, first), image_seed(1, first), image_seed(0, second)}
     assert len(seeds) == 3
@@ -120,7 +120,7 @@ def test_details_tell_how_it_came_about(small: Image.Image) -> None:
     assert [type(one) for one in several] == [dp.Purified, dp.Purified]
 
 
-def test_the_oracle_stops_each_picture_at_its_own_label(
+def test_the_oracle_stops_each_image_at_its_own_label(
     lite0: dp.Classifier, recognised: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     pixels, labels = recognised[0][:2], recognised[1][:2]
@@ -130,12 +130,12 @@ def test_the_oracle_stops_each_picture_at_its_own_label(
     assert all("oracle" in result.stop_rule and "oracle" in result.stop_reason for result in results)
 
 
-# Large pictures.
+# Large images.
 
 
 @pytest.mark.parametrize("height", [1, 40, 64, 65, 100, 128, 333])
 @pytest.mark.parametrize("width", [30, 64, 200])
-def test_tiles_cover_the_picture_with_overlap(height: int, width: int) -> None:
+def test_tiles_cover_the_image_with_overlap(height: int, width: int) -> None:
     tiles = cut_tiles(height, width, tile=64, overlap=16)
     covered = torch.zeros(height, width)
     for tile in tiles:
@@ -148,26 +148,26 @@ def test_tiles_cover_the_picture_with_overlap(height: int, width: int) -> None:
             assert first.right - second.left >= 16
 
 
-def test_a_picture_a_little_larger_than_a_tile_is_not_fitted_twice() -> None:
+def test_an_image_a_little_larger_than_a_tile_is_not_fitted_twice() -> None:
     tiles = cut_tiles(65, 65, tile=64, overlap=16)
     assert len(tiles) == 4
     assert sum((tile.bottom - tile.top) * (tile.right - tile.left) for tile in tiles) < 1.6 * 65 * 65
 
 
-def test_a_mosaic_of_untouched_tiles_is_the_picture() -> None:
-    picture = torch.rand(3, 150, 101, generator=torch.Generator().manual_seed(0))
+def test_a_mosaic_of_untouched_tiles_is_the_image() -> None:
+    image = torch.rand(3, 150, 101, generator=torch.Generator().manual_seed(0))
     mosaic = TileBlender(150, 101, overlap=16)
     for tile in cut_tiles(150, 101, 64, 16):
-        mosaic.add(tile, tile.of(picture))
-    assert torch.allclose(mosaic.finish(), picture, atol=1e-6)
+        mosaic.add(tile, tile.of(image))
+    assert torch.allclose(mosaic.finish(), image, atol=1e-6)
 
 
 def test_patches_are_what_a_mosaic_has_there() -> None:
     random = torch.Generator().manual_seed(0)
-    picture, wanted = torch.rand(3, 150, 101, generator=random), torch.rand(150, 101, generator=random) < 0.1
+    image, wanted = torch.rand(3, 150, 101, generator=random), torch.rand(150, 101, generator=random) < 0.1
     mosaic, patches = TileBlender(150, 101, overlap=16), Patches(wanted, overlap=16)
     for tile in cut_tiles(150, 101, 64, 16):
-        drawn = tile.of(picture) + torch.rand(1, generator=random)
+        drawn = tile.of(image) + torch.rand(1, generator=random)
         mosaic.add(tile, drawn)
         patches.add(tile, drawn)
     assert torch.equal(patches.finish(), mosaic.finish()[:, wanted])
@@ -176,7 +176,7 @@ def test_patches_are_what_a_mosaic_has_there() -> None:
 SMALL_TILES = dp.Preset(name="tiled", recipe=dp.PRESETS["fast"].recipe, stop="fixed:10", tile=64, overlap=16)
 
 
-def test_a_large_picture_is_fitted_in_tiles(photograph: Image.Image) -> None:
+def test_a_large_image_is_fitted_in_tiles(photograph: Image.Image) -> None:
     large = photograph.resize((150, 100))
     seen: list[dp.Progress] = []
     result = dp.purify(large, preset=SMALL_TILES, return_details=True, progress=seen.append)

@@ -31,7 +31,7 @@ def ended(work: Callable[[], object]) -> bool:
 
 
 @pytest.mark.usefixtures("host_randomness")
-def test_a_noisy_attack_goes_through_a_protection_that_decodes_pictures() -> None:
+def test_a_noisy_attack_goes_through_a_protection_that_decodes_images() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 3))
     protected = dp.protect(network, quick=True, when="suspicious")
@@ -44,7 +44,7 @@ def test_a_noisy_attack_goes_through_a_protection_that_decodes_pictures() -> Non
     assert made[0].shape == pixels.shape
 
 
-def test_pictures_are_decoded_while_another_thread_is_silenced() -> None:
+def test_images_are_decoded_while_another_thread_is_silenced() -> None:
     buffer = BytesIO()
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(buffer, "PNG")
     with warnings_silenced(), importing_quietly():

@@ -48,12 +48,12 @@ SIDES = st.one_of(st.integers(16, 24), st.integers(1, 3))
 
 @st.composite
 def shapes(draw: Draw, *, channels_last: bool) -> tuple[tuple[int, ...], bool]:
-    """A shape, and whether it is of a picture or a batch."""
+    """A shape, and whether it is of an image or a batch."""
     size = (draw(SIDES), draw(SIDES))
-    match draw(st.sampled_from(("flat", "picture", "picture", "batch", "odd"))):
+    match draw(st.sampled_from(("flat", "image", "image", "batch", "odd"))):
         case "flat":
             return size, True
-        case "picture":
+        case "image":
             count = draw(st.sampled_from((1, 3, 4)))
             return ((*size, count) if channels_last else (count, *size)), True
         case "batch":
@@ -99,7 +99,7 @@ def laid_out(array: np.ndarray[Any, Any], how: str) -> np.ndarray[Any, Any]:
 
 @st.composite
 def arrays(draw: Draw) -> Given:
-    shape, is_picture = draw(shapes(channels_last=True))
+    shape, is_image = draw(shapes(channels_last=True))
     kind = draw(st.sampled_from((*SOUND_KINDS, *SOUND_KINDS, *ODD_KINDS)))
     is_float = np.dtype(kind).kind == "f"
     made, in_range = draw(values(shape, is_float=is_float))
@@ -109,12 +109,12 @@ def arrays(draw: Draw) -> Given:
     with np.errstate(over="ignore"):
         made = np.asarray(made).astype(kind)
     made = laid_out(made, draw(st.sampled_from(("plain", "fortran", "negative", "apart", "read-only", "masked"))))
-    return Given(made, is_picture and in_range and kind in SOUND_KINDS)
+    return Given(made, is_image and in_range and kind in SOUND_KINDS)
 
 
 @st.composite
 def tensors(draw: Draw) -> Given:
-    shape, is_picture = draw(shapes(channels_last=False))
+    shape, is_image = draw(shapes(channels_last=False))
     kind = draw(st.sampled_from((*TENSOR_KINDS, *TENSOR_KINDS, *ODD_TENSOR_KINDS)))
     made, in_range = draw(values(shape, is_float=kind.is_floating_point))
     top = 1 if kind.is_floating_point or kind.is_complex or kind == torch.bool else torch.iinfo(kind).max
@@ -138,7 +138,7 @@ def tensors(draw: Draw) -> Given:
         case "sparse" if kind != torch.uint16:  # PyTorch makes none
             tensor = tensor.to_sparse()
     held = tensor.device.type == "cpu" and tensor.layout == torch.strided
-    return Given(tensor, is_picture and in_range and held and kind in TENSOR_KINDS)
+    return Given(tensor, is_image and in_range and held and kind in TENSOR_KINDS)
 
 
 MODES = ("1", "L", "P", "PA", "LA", "La", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
@@ -220,35 +220,35 @@ def check(case: Given, act: Callable[[Any, Callable[[Any], None]], Any]) -> None
         return
     if not isinstance(case.value, Image.Image) or "transparency" not in case.value.info:
         assert looks(made) == looks(case.value)
-    assert isinstance(made, Image.Image) or case.is_sound or made.shape[0] == 0  # of no pictures none is unsound
+    assert isinstance(made, Image.Image) or case.is_sound or made.shape[0] == 0  # of no images none is unsound
 
 
 def purified(value: Any, progress: Callable[[Any], None]) -> Any:
     return dp.purify(value, stop="fixed:1", workers=1, progress=progress)
 
 
-@pytest.mark.filterwarnings("ignore:the largest value of a 16-bit picture")  # which is one of ours
+@pytest.mark.filterwarnings("ignore:the largest value of a 16-bit image")  # which is one of ours
 @examples(150)
 @given(case=arrays())
 def test_arrays_are_restored_or_refused(case: Given) -> None:
     check(case, purified)
 
 
-@pytest.mark.filterwarnings("ignore:the largest value of a 16-bit picture")
+@pytest.mark.filterwarnings("ignore:the largest value of a 16-bit image")
 @examples(150)
 @given(case=tensors())
 def test_tensors_are_restored_or_refused(case: Given) -> None:
     check(case, purified)
 
 
-@pytest.mark.filterwarnings("ignore:the largest value of a 16-bit picture")
+@pytest.mark.filterwarnings("ignore:the largest value of a 16-bit image")
 @examples(120)
 @given(case=pillow_images())
 def test_pillow_images_are_restored_or_refused(case: Given) -> None:
     check(case, purified)
 
 
-@pytest.mark.filterwarnings("ignore:the largest value of a 16-bit picture")
+@pytest.mark.filterwarnings("ignore:the largest value of a 16-bit image")
 @examples(40)
 @given(cases=st.lists(st.one_of(arrays(), tensors(), pillow_images()), max_size=3))
 def test_of_a_list_all_are_restored_or_it_is_refused(cases: list[Given]) -> None:
@@ -267,7 +267,7 @@ def test_of_a_list_all_are_restored_or_it_is_refused(cases: list[Given]) -> None
 
 @st.composite
 def masks(draw: Draw) -> Any:
-    """For pictures of 20×18, most of the time."""
+    """For images of 20×18, most of the time."""
     chance = np.random.default_rng(draw(st.integers(0, 99)))
     hidden = chance.random((18, 20)) < draw(st.sampled_from((0.0, 0.3, 1.0)))
     kind = draw(st.sampled_from((*("bool", "uint8", "uint16", "int64", "float32", "float64") * 2, "complex64", "O")))
@@ -286,15 +286,15 @@ def masks(draw: Draw) -> Any:
             return laid_out(mask, "read-only")
 
 
-@pytest.mark.filterwarnings("ignore:the largest value of a 16-bit picture")
+@pytest.mark.filterwarnings("ignore:the largest value of a 16-bit image")
 @examples(80)
 @given(mask=masks(), is_masked_nan=st.booleans(), kind=st.sampled_from(("float32", "uint8", "tensor")))
 def test_masks_fill_or_are_refused(mask: Any, is_masked_nan: bool, kind: str) -> None:
-    picture = np.random.default_rng(0).random((18, 20, 3)).astype(np.float32)
+    image = np.random.default_rng(0).random((18, 20, 3)).astype(np.float32)
     if is_masked_nan:
-        picture[3] = np.nan
-    value: Any = (np.nan_to_num(picture) * 255).astype(np.uint8) if kind == "uint8" else picture
-    value = torch.from_numpy(picture).permute(2, 0, 1) if kind == "tensor" else value
+        image[3] = np.nan
+    value: Any = (np.nan_to_num(image) * 255).astype(np.uint8) if kind == "uint8" else image
+    value = torch.from_numpy(image).permute(2, 0, 1) if kind == "tensor" else value
     before = content(value), content(mask)
     steps: list[Any] = []
     try:

@@ -1,4 +1,4 @@
-"""The Ray Serve application on a real cluster of this machine: real pictures, a real classifier, replicas that die."""
+"""The Ray Serve application on a real cluster of this machine: real images, a real classifier, replicas that die."""
 
 import asyncio
 import base64
@@ -124,7 +124,7 @@ def until(is_so: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
-def test_a_picture_is_restored_as_the_library_does(http: httpx2.Client, data: bytes, small: Image.Image) -> None:
+def test_an_image_is_restored_as_the_library_does(http: httpx2.Client, data: bytes, small: Image.Image) -> None:
     expected = np.array(dp.purify(small, stop="fixed:2", seed=3))
     answer = http.post("/v1/protect?answer=restored&stop=fixed:2&seed=3&wait=true", content=data)
     assert answer.status_code == 200, answer.text
@@ -132,9 +132,9 @@ def test_a_picture_is_restored_as_the_library_does(http: httpx2.Client, data: by
     assert (job["kind"], job["state"], job["error"]) == ("protect", "done", None)
     assert job["created"] <= job["started"] <= job["ended"]
     assert (job["answer"]["iterations_run"], job["answer"]["seed"]) == (2, 3)
-    begin, _, picture = job["files"]["result"].partition(",")
+    begin, _, image = job["files"]["result"].partition(",")
     assert begin == "data:image/png;base64"
-    assert (opened(base64.b64decode(picture)) == expected).all()
+    assert (opened(base64.b64decode(image)) == expected).all()
     form = {"files": {"image": data}, "data": {"answer": "restored", "stop": "fixed:2", "seed": "3"}}
     with httpx2.Client(base_url=http.base_url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=PATIENCE) as plain:
         answer = plain.post("/v1/protect", headers={"Accept": "image/png"}, **form)  # type: ignore[arg-type]
@@ -174,7 +174,7 @@ def test_what_cannot_be_done_is_refused_in_the_words_of_the_service(http: httpx2
         assert error["message"]
         return answer.status_code, error["code"]
 
-    assert refused("/v1/protect", b"no picture") == (422, "bad_image")
+    assert refused("/v1/protect", b"no image") == (422, "bad_image")
     assert refused("/v1/protect", data[: len(data) // 2]) == (422, "bad_image")  # found by who decodes it
     assert refused("/v1/protect", data + bytes(ARGUMENTS.max_bytes)) == (413, "too_large")
     assert refused("/v1/protect?colour=red") == (422, "bad_option")
@@ -273,7 +273,7 @@ def test_requests_that_wait_are_done_together_and_each_for_itself(data: bytes, s
         await asyncio.sleep(0.5)
         others = [
             replica.run("protect", options, {"image": data}),
-            replica.run("protect", options, {"image": b"no picture"}),
+            replica.run("protect", options, {"image": b"no image"}),
             replica.run("protect", {**options, "seed": 1}, {"image": data}),
             replica.run("classify", {"top": 1}, {"image": data}),
         ]
@@ -308,7 +308,7 @@ def test_a_token_is_asked_for_under_a_prefix_too(root: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_pictures_are_read_beside_the_loop(monkeypatch: pytest.MonkeyPatch, small: Image.Image) -> None:
+def test_images_are_read_beside_the_loop(monkeypatch: pytest.MonkeyPatch, small: Image.Image) -> None:
     """Read in it, a slow disk kept every other request of a front waiting."""
     small.save(buffer := BytesIO(), "PNG")
     read = Path.read_bytes
@@ -340,7 +340,7 @@ def test_arguments_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError, match="max_replicas"):
         Arguments.model_validate({"max_replicas": "0"})
     assert Arguments.model_validate({"max_replicas": "3", "without_token": "true"}).max_replicas == 3
-    assert Arguments(device="cuda").pictures_at_once == 64
+    assert Arguments(device="cuda").images_at_once == 64
     pytest.importorskip("ray.serve")
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     with pytest.raises(OptionError, match="DEEP_PROTECTION_TOKEN is not set"):

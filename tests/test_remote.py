@@ -74,7 +74,7 @@ def clarifai(service: LocalService) -> BlackBox:
 
 
 @pytest.fixture(scope="module")
-def picture(lite0: dp.Classifier, photograph: Image.Image) -> Tensor:
+def image(lite0: dp.Classifier, photograph: Image.Image) -> Tensor:
     """``1×3×224×224``."""
     return lite0.preprocess(photograph)[None]
 
@@ -91,9 +91,9 @@ RAW = f'[body]\nkind = "raw"\n{PLAIN}'
 
 
 def test_a_service_says_what_the_classifier_behind_it_says(
-    clarifai: BlackBox, lite0: dp.Classifier, picture: Tensor, service: LocalService
+    clarifai: BlackBox, lite0: dp.Classifier, image: Tensor, service: LocalService
 ) -> None:
-    ours, theirs = clarifai.top(picture)[0], lite0.top(picture)[0]
+    ours, theirs = clarifai.top(image)[0], lite0.top(image)[0]
     assert [each.label for each in ours] == [each.label for each in theirs]
     assert [each.probability for each in ours] == pytest.approx([each.probability for each in theirs], abs=1e-5)
     (request,) = service.seen
@@ -101,13 +101,13 @@ def test_a_service_says_what_the_classifier_behind_it_says(
     assert request.headers["Authorization"] == f"Key {KEY}"
 
 
-def test_what_is_sent_is_rounded_to_8_bits(clarifai: BlackBox, picture: Tensor) -> None:
+def test_what_is_sent_is_rounded_to_8_bits(clarifai: BlackBox, image: Tensor) -> None:
     """Which by itself undoes attacks that look for the smallest change."""
-    nearly = (picture + 0.4 / 255).clamp(0, 1)
-    assert torch.equal(clarifai(nearly), clarifai(picture))
+    nearly = (image + 0.4 / 255).clamp(0, 1)
+    assert torch.equal(clarifai(nearly), clarifai(image))
 
 
-def test_pictures_are_sent_whole_and_not_too_large(clarifai: BlackBox, photograph: Image.Image) -> None:
+def test_images_are_sent_whole_and_not_too_large(clarifai: BlackBox, photograph: Image.Image) -> None:
     assert clarifai.preprocess(photograph.resize((1024, 300))).shape == (3, 150, 512)
     small = photograph.resize((40, 30))
     assert torch.equal(clarifai.preprocess(small), torch.from_numpy(np.array(small)).permute(2, 0, 1).div(255))
@@ -127,7 +127,7 @@ def test_labels_that_were_not_known_get_an_index_that_stays(
     assert clarifai.label(int(both[1].argmax())) == clarifai.top(recognised[0][1:2])[0][0].label
 
 
-def test_pictures_keep_their_order_when_asked_at_once(
+def test_images_keep_their_order_when_asked_at_once(
     clarifai: BlackBox, lite0: dp.Classifier, recognised: tuple[Tensor, Tensor], service: LocalService
 ) -> None:
     service.mishaps.extend([slow_start, lambda handler: handler._clarifai()])
@@ -140,8 +140,8 @@ def slow_start(handler: Any) -> None:
     handler._clarifai()
 
 
-def test_it_can_be_protected_and_is_asked_once_a_picture(
-    clarifai: BlackBox, picture: Tensor, service: LocalService
+def test_it_can_be_protected_and_is_asked_once_an_image(
+    clarifai: BlackBox, image: Tensor, service: LocalService
 ) -> None:
     protected = dp.protect(clarifai)
     assert protected.answer == "restored", "each question is paid for"
@@ -151,25 +151,25 @@ def test_it_can_be_protected_and_is_asked_once_a_picture(
         False,
         False,
     ]
-    logits = protected(picture)
+    logits = protected(image)
     assert len(service.seen) == 1
-    restored = protected.purify(picture)
-    assert torch.equal(restored, dp.purify(picture)), "auto must end as it does without a classifier"
+    restored = protected.purify(image)
+    assert torch.equal(restored, dp.purify(image)), "auto must end as it does without a classifier"
     assert [each.label for each in clarifai.best(logits)[0]] == [each.label for each in clarifai.top(restored)[0]]
     service.seen.clear()
-    dp.protect(clarifai, stop="stable:2")(picture)
+    dp.protect(clarifai, stop="stable:2")(image)
     assert len(service.seen) > 2, "a rule that is named asks at checkpoints"
 
 
 def test_who_pays_for_it_has_a_service_answer_by_contrast(
-    clarifai: BlackBox, lite0: dp.Classifier, picture: Tensor, service: LocalService
+    clarifai: BlackBox, lite0: dp.Classifier, image: Tensor, service: LocalService
 ) -> None:
     protected = dp.protect(clarifai, answer="contrast", when="always", quick=True)
-    (found,) = protected.explain(picture)
+    (found,) = protected.explain(image)
     assert len(service.seen) == 16
     assert (found.is_suspicious, found.p_value) == (True, None)
     original = int(found.responses.original.argmax())
-    assert clarifai.label(original) == lite0.top(picture)[0][0].label
+    assert clarifai.label(original) == lite0.top(image)[0][0].label
     assert found.logits.exp().sum().item() == pytest.approx(1, abs=1e-3)
 
 
@@ -209,7 +209,7 @@ def test_a_function_that_gives_probabilities_is_answered_by_contrast(
     assert (plain.answer, plain.p_value) == ("contrast", None)
 
 
-def test_a_function_that_gives_labels_is_answered_by_its_restored_picture(
+def test_a_function_that_gives_labels_is_answered_by_its_restored_image(
     lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
 ) -> None:
     """Where that is suspicious; labels show no direction to go on in."""
@@ -232,12 +232,12 @@ def test_a_function_that_gives_labels_is_answered_by_its_restored_picture(
     assert [theirs.label(int(each.logits.argmax())) for each in clean] == [lite0.label(int(each)) for each in labels]
 
 
-def test_probabilities_of_concepts_stay_as_they_were_given(picture: Tensor) -> None:
+def test_probabilities_of_concepts_stay_as_they_were_given(image: Tensor) -> None:
     """Many services give each concept a probability of its own."""
     concepts = {"dog": 0.99, "pet": 0.98, "grass": 0.5}
     model = dp.load_classifier(lambda pixels: [concepts] * len(pixels))
     for defended in (dp.protect(model, stop="fixed:2"), dp.protect(model, stop="fixed:2", views=True)):
-        top = model.best(defended(picture))[0]
+        top = model.best(defended(image))[0]
         assert {each.label: each.probability for each in top} == pytest.approx(concepts, abs=1e-4)
 
 
@@ -263,16 +263,16 @@ def test_attacks_that_only_ask_work_and_others_say_why_not(recognised: tuple[Ten
         return torch.stack([share, 1 - share], dim=1)
 
     model = dp.load_classifier(redder, labels=["red", "green"])
-    pictures = recognised[0][:2, :, ::8, ::8]
-    labels = model(pictures).argmax(dim=-1)
-    made = dp.attack(model, pictures, labels, "saltpepper")
+    images = recognised[0][:2, :, ::8, ::8]
+    labels = model(images).argmax(dim=-1)
+    made = dp.attack(model, images, labels, "saltpepper")
     assert made.success.all()
     assert (made.queries > 10).all()
     for name in ("pgd", "fgsm", "cw"):
         with pytest.raises(dp.ClassifierError, match=r"redder is a black box.*no gradient.*saltpepper.*such as lite0"):
-            dp.attack(model, pictures, labels, name)
+            dp.attack(model, images, labels, name)
     with pytest.raises(dp.ClassifierError, match="no gradient"):
-        dp.attack(dp.protect(model, stop="fixed:1"), pictures[:1], labels[:1], "fgsm")
+        dp.attack(dp.protect(model, stop="fixed:1"), images[:1], labels[:1], "fgsm")
 
 
 @pytest.mark.parametrize(
@@ -292,28 +292,28 @@ def test_attacks_that_only_ask_work_and_others_say_why_not(recognised: tuple[Ten
     ids=repr,
 )
 def test_functions_may_answer_in_many_ways(answer: Any, expected: dict[str, float], photograph: Image.Image) -> None:
-    model = dp.load_classifier(lambda _: answer, takes="pictures")
+    model = dp.load_classifier(lambda _: answer, takes="images")
     top = model.top(model.preprocess(photograph)[None])[0]
     assert {each.label: each.probability for each in top} == pytest.approx(expected)
 
 
-def test_a_function_may_take_pictures_or_pixels(lite0: dp.Classifier, photograph: Image.Image, picture: Tensor) -> None:
+def test_a_function_may_take_images_or_pixels(lite0: dp.Classifier, photograph: Image.Image, image: Tensor) -> None:
     @torch.no_grad()
     def by_pixels(pixels: Tensor) -> Tensor:
         probabilities: Tensor = lite0(pixels).softmax(dim=-1)
         return probabilities
 
-    def by_picture(given: Image.Image) -> list[tuple[str, float]]:
+    def by_image(given: Image.Image) -> list[tuple[str, float]]:
         assert given.mode == "RGB"
         return [(each.label, each.probability) for each in lite0.top(lite0.preprocess(given)[None])[0]]
 
-    expected = lite0.top(picture)[0][0]
+    expected = lite0.top(image)[0][0]
     named = dp.load_classifier(by_pixels, labels=lite0.labels)
     assert named.name == "by_pixels"
-    assert torch.equal(named.preprocess(photograph), picture[0])
-    assert named.top(picture)[0][0].index == expected.index
-    assert named(picture[:0]).shape == (0, 1000)
-    other = dp.load_classifier(by_picture, takes="pictures")
+    assert torch.equal(named.preprocess(photograph), image[0])
+    assert named.top(image)[0][0].index == expected.index
+    assert named(image[:0]).shape == (0, 1000)
+    other = dp.load_classifier(by_image, takes="images")
     assert other.top(other.preprocess(photograph)[None])[0][0].label == expected.label
 
 
@@ -325,10 +325,10 @@ def test_a_function_may_take_pictures_or_pixels(lite0: dp.Classifier, photograph
         (lambda x: [[0.5, 0.5]] * len(x), {"labels": ["one"]}, "2 probabilities for 1 labels"),
         (lambda x: [[("cat", 0.5)]] * len(x), {"labels": ["dog"]}, "'cat', which is not among the labels"),
         (lambda x: [[("cat", "much")]] * len(x), {}, "answered with 'much'"),
-        (lambda _: [0.5], {}, "given 2 pictures and answered with list of length 1"),
-        (lambda _: None, {}, "given 2 pictures and answered with NoneType"),
+        (lambda _: [0.5], {}, "given 2 images and answered with list of length 1"),
+        (lambda _: None, {}, "given 2 images and answered with NoneType"),
         (lambda _: ["cat", [0.5]], {}, "now with probabilities of all classes, now with labels"),
-        (lambda _: 3.5, {"takes": "pictures"}, "answered with 3.5, in which no labels"),
+        (lambda _: 3.5, {"takes": "images"}, "answered with 3.5, in which no labels"),
     ],
 )
 def test_answers_that_make_no_sense_are_refused(function: Any, options: dict[str, Any], message: str) -> None:
@@ -340,7 +340,7 @@ def test_answers_that_make_no_sense_are_refused(function: Any, options: dict[str
     ("options", "message"),
     [
         ({"mean": (0, 0, 0)}, "a function normalises by itself"),
-        ({"takes": "both"}, "takes must be one of pixels, pictures"),
+        ({"takes": "both"}, "takes must be one of pixels, images"),
         ({"labels": []}, "labels is empty"),
     ],
 )
@@ -363,10 +363,10 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message
     ids=["throttled", "twice 500", "cut off", "try again", "503 from a proxy"],
 )
 def test_a_busy_service_is_asked_again(
-    mishaps: list[Mishap], asked: int, service: LocalService, picture: Tensor, lite0: dp.Classifier
+    mishaps: list[Mishap], asked: int, service: LocalService, image: Tensor, lite0: dp.Classifier
 ) -> None:
     service.mishaps.extend(mishaps)
-    assert patient(service).top(picture)[0][0].label == lite0.top(picture)[0][0].label
+    assert patient(service).top(image)[0][0].label == lite0.top(image)[0][0].label
     assert len(service.seen) == asked
 
 
@@ -379,19 +379,19 @@ def patient(service: LocalService, **changes: Any) -> dp.Classifier:
     return classifier_of(clarifai(MODEL).model_copy(update={"backoff": 0.01, **changes}))
 
 
-def test_it_waits_as_long_as_the_service_asks(service: LocalService, picture: Tensor) -> None:
+def test_it_waits_as_long_as_the_service_asks(service: LocalService, image: Tensor) -> None:
     service.mishaps.append(status(429, 11005, "Throttled", Retry_After="1"))
     begin = time.monotonic()
-    patient(service).top(picture)
+    patient(service).top(image)
     assert time.monotonic() - begin >= 1
     service.mishaps.append(status(429, 11005, "Throttled", Retry_After="3600"))
     service.seen.clear()
     with pytest.raises(dp.ClassifierError, match=r"try again later .*asks to wait 3600 s"):
-        patient(service).top(picture)
+        patient(service).top(image)
     later = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
     service.mishaps.append(status(503, 40031, "Unavailable", Retry_After=later))
     with pytest.raises(dp.ClassifierError, match=r"asks to wait 7[12]\d\d"):
-        patient(service).top(picture)
+        patient(service).top(image)
     assert len(service.seen) == 2, "neither was waited for"
 
 
@@ -429,35 +429,35 @@ def test_it_waits_as_long_as_the_service_asks(service: LocalService, picture: Te
     ],
 )
 def test_what_goes_wrong_is_said(
-    mishap: Mishap, message: str, asked: int, service: LocalService, picture: Tensor
+    mishap: Mishap, message: str, asked: int, service: LocalService, image: Tensor
 ) -> None:
     service.mishaps.extend([mishap] * 9)
     model = patient(service, attempts=3, timeout=0.3)
     with pytest.raises(dp.ClassifierError, match=message):
-        model.top(picture)
+        model.top(image)
     assert len(service.seen) == asked
 
 
-def test_nobody_there(monkeypatch: pytest.MonkeyPatch, service: LocalService, picture: Tensor) -> None:
+def test_nobody_there(monkeypatch: pytest.MonkeyPatch, service: LocalService, image: Tensor) -> None:
     monkeypatch.setenv("CLARIFAI_API_BASE", "http://127.0.0.1:9")
     with pytest.raises(dp.ClassifierError, match=r"127\.0\.0\.1:9/v2.*the connection failed"):
-        patient(service, attempts=2).top(picture)
+        patient(service, attempts=2).top(image)
 
 
 def test_a_key_is_told_to_nobody_but_the_service(
-    service: LocalService, picture: Tensor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    service: LocalService, image: Tensor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not in a representation, a pickle, a log, an error or the traceback of one, whatever the service repeats."""
     caplog.set_level(logging.DEBUG)
     model = patient(service)
-    model.top(picture)
+    model.top(image)
     wrong = "wrong-" + KEY
     monkeypatch.setenv("CLARIFAI_PAT", wrong)
     with pytest.raises(dp.ClassifierError, match=r"CLARIFAI_PAT is not accepted.*Invalid token Key \*\*\*") as caught:
-        model.top(picture)
+        model.top(image)
     service.mishaps.append(said(b"x" * 100 + wrong.encode()))  # where the message is cut short
     with pytest.raises(dp.ClassifierError, match="not JSON") as cut:
-        model.top(picture)
+        model.top(image)
     told = [repr(model), str(model.__dict__), repr(model._ask), repr(vars(model._ask)), caplog.text]
     told.append(pickle.dumps(model._ask).decode("latin-1"))
     for error in (caught.value, cut.value):
@@ -528,11 +528,11 @@ def test_a_missing_key_is_said_before_anything_is_done(
     ids=["raw", "multipart", "labels only", "probabilities only", "json and a key"],
 )
 def test_any_service_can_be_described(
-    path: str, text: str, service: LocalService, tmp_path: Path, lite0: dp.Classifier, picture: Tensor
+    path: str, text: str, service: LocalService, tmp_path: Path, lite0: dp.Classifier, image: Tensor
 ) -> None:
     model = written(service, path, tmp_path, text)
     assert model.name == "http:mine"
-    found, expected = model.top(picture)[0][0], lite0.top(picture)[0][0]
+    found, expected = model.top(image)[0][0], lite0.top(image)[0][0]
     assert found.label == (str(expected.index) if path == "/all" else expected.label)
     assert found.probability == pytest.approx(1.0 if "probabilities" not in text else expected.probability, abs=1e-5)
 
@@ -586,7 +586,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 Command = Callable[..., tuple[int, str, str]]
 
 
-def test_the_command_shows_what_a_service_makes_of_a_perturbed_picture(
+def test_the_command_shows_what_a_service_makes_of_a_perturbed_image(
     service: LocalService, photograph: Image.Image, tmp_path: Path
 ) -> None:
     photograph.save(tmp_path / "dog.png")
@@ -605,18 +605,18 @@ def test_the_command_shows_what_a_service_makes_of_a_perturbed_picture(
     report = (out / "report.md").read_text()
     assert "was fooled: its first answer went from bull mastiff" in report
     assert "| original | adversarial | JPEG 25 | restored |" in report
-    pictures = {each["picture"]: opened(out / each["picture"]) for each in found["answers"].values()}
-    change = np.asarray(pictures["adversarial.png"], dtype=int) - np.asarray(pictures["original.png"], dtype=int)
+    images = {each["image"]: opened(out / each["image"]) for each in found["answers"].values()}
+    change = np.asarray(images["adversarial.png"], dtype=int) - np.asarray(images["original.png"], dtype=int)
     assert np.abs(change).max() == 8
     assert opened(out / "real-world.png").width > 1000
     assert KEY.encode() not in result.stdout + result.stderr + report.encode()
 
 
 def test_the_command_says_what_is_wrong_and_leaves_nothing(
-    service: LocalService, picture_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+    service: LocalService, image_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     out = tmp_path / "out"
-    common = ("real-world", picture_file, "--classifier", f"clarifai:{MODEL}", "-o", out, "-q")
+    common = ("real-world", image_file, "--classifier", f"clarifai:{MODEL}", "-o", out, "-q")
     for changed, message in (
         (("--target", "gibon"), "lite0 has no class 'gibon'; did you mean gibbon"),
         (("--epsilon", "0"), "epsilon is in 255ths"),
@@ -634,7 +634,7 @@ def test_the_command_says_what_is_wrong_and_leaves_nothing(
     assert len(service.seen) == 1, "before the attack, not after it"
     assert not out.exists()
     monkeypatch.delenv("CLARIFAI_PAT")
-    code, _, stderr = command("classify", picture_file, "--classifier", "clarifai:x")
+    code, _, stderr = command("classify", image_file, "--classifier", "clarifai:x")
     assert code == 1
     assert "needs the environment variable CLARIFAI_PAT" in stderr
 
@@ -649,7 +649,7 @@ def answers(**labels: str) -> dict[str, list[dp.Prediction]]:
         ("gibbon", "dog", "dog", ["was fooled", "gibbon is among", "brought that answer back: dog", "did too"]),
         ("ape", "dog", "ape", ["gibbon is not among", "did not bring it back: ape", "next to nothing, did."]),
         ("ape", "cat", "dog", ["brought that answer back", "quality 25 did not: cat"]),
-        ("dog", "dog", "cat", ["was not fooled", "no answer to bring back", "restored picture it is cat"]),
+        ("dog", "dog", "cat", ["was not fooled", "no answer to bring back", "restored image it is cat"]),
     ],
 )
 def test_the_report_says_what_happened_and_no_more(
@@ -660,7 +660,7 @@ def test_the_report_says_what_happened_and_no_more(
         surrogate="lite0",
         target="gibbon",
         epsilon=8,
-        pictures=dict.fromkeys(("original", "adversarial", "JPEG 25", "restored"), torch.zeros(3, 8, 8)),
+        images=dict.fromkeys(("original", "adversarial", "JPEG 25", "restored"), torch.zeros(3, 8, 8)),
         answers=answers(original="dog", adversarial=adversarial, restored=restored)
         | {"JPEG 25": answers(x=filtered)["x"]},
         surrogate_answers={"original": dp.Prediction(1, "dog", 0.9), "adversarial": dp.Prediction(2, "gibbon", 0.9)},
@@ -687,12 +687,12 @@ def test_several_classifiers_are_shown_beside_each_other(
     assert table.count("mastiff") >= 2
 
 
-def test_a_picture_is_suspicious_when_any_classifier_finds_it_so(
+def test_an_image_is_suspicious_when_any_classifier_finds_it_so(
     service: LocalService, recognised: tuple[Tensor, Tensor], tmp_path: Path, command: Command
 ) -> None:
     assert service.base
     theirs, file = f"clarifai:{MODEL}", tmp_path / "theirs.json"
-    # To the second classifier, whose clean pictures are said to score high, nothing stands out.
+    # To the second classifier, whose clean images are said to score high, nothing stands out.
     known = dp.Calibration.shipped("lite0", quick=True)
     replace(known, classifier=theirs, scores=[score + 100 for score in known.scores]).save(file)
     peppered = recognised[0][0].clone()
@@ -719,7 +719,7 @@ def test_a_picture_is_suspicious_when_any_classifier_finds_it_so(
 
 
 def test_each_classifier_gets_an_equal_share_of_the_rate() -> None:
-    """On clean pictures, whose p-values are uniform, all classifiers together keep to the rate, however they agree."""
+    """On clean images, whose p-values are uniform, all classifiers together keep to the rate, however they agree."""
     known = replace(dp.Calibration.shipped("lite0"), scores=[float(score) for score in range(199)])
     rate, draw = 0.1, np.random.default_rng(0)
     share = per_classifier_rate(rate, [known] * 4)
@@ -730,7 +730,7 @@ def test_each_classifier_gets_an_equal_share_of_the_rate() -> None:
         assert flagged <= rate + 0.01
 
 
-def test_docs_say_how_a_service_is_described(service: LocalService, tmp_path: Path, picture: Tensor) -> None:
+def test_docs_say_how_a_service_is_described(service: LocalService, tmp_path: Path, image: Tensor) -> None:
     """The first TOML file of docs/remote.md, with the address of the local server in it."""
     text = (Path(__file__).parents[1] / "docs" / "remote.md").read_text()
     described = text.split("```toml\n")[1].split("```")[0]
@@ -738,7 +738,7 @@ def test_docs_say_how_a_service_is_described(service: LocalService, tmp_path: Pa
     file.write_text(
         re.sub(r'url = ".*"', f'url = "{service.base}/form"', described).replace("MY_TOKEN", "CLARIFAI_PAT")
     )
-    assert dp.load_classifier(f"http:{file}").top(picture)[0][0].label == "bull mastiff"
-    namespace: dict[str, Any] = {"photograph": to_pillow(picture[0])}
+    assert dp.load_classifier(f"http:{file}").top(image)[0][0].label == "bull mastiff"
+    namespace: dict[str, Any] = {"photograph": to_pillow(image[0])}
     for snippet in text.split("```python\n")[1:]:
         exec(snippet.split("```")[0], namespace)  # noqa: S102

@@ -1,4 +1,4 @@
-"""Pictures drawn here are damaged and restored by real fits, small and short: gains are asked for, not figures."""
+"""Images drawn here are damaged and restored by real fits, small and short: gains are asked for, not figures."""
 
 import json
 import math
@@ -28,12 +28,12 @@ from deep_protection.stopping import noise_deviation, parse_stop, psnr
 @pytest.fixture(scope="module")
 def clean() -> Tensor:
     """Discs and bars on a slope of grey, ``3×64×64``."""
-    picture = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
-    pen = ImageDraw.Draw(picture)
+    image = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
+    pen = ImageDraw.Draw(image)
     pen.ellipse((8, 8, 36, 36), fill=(200, 60, 40))
     pen.rectangle((30, 30, 56, 50), fill=(40, 90, 200))
     pen.line((4, 60, 60, 8), fill=(240, 230, 90), width=3)
-    return as_image(picture).pixels
+    return as_image(image).pixels
 
 
 def with_noise(clean: Tensor, sigma: float) -> Tensor:
@@ -42,7 +42,7 @@ def with_noise(clean: Tensor, sigma: float) -> Tensor:
 
 
 @pytest.mark.parametrize("sigma", [25.0, 50.0])
-def test_noise_goes_and_the_picture_stays(clean: Tensor, sigma: float) -> None:
+def test_noise_goes_and_the_image_stays(clean: Tensor, sigma: float) -> None:
     noisy = with_noise(clean, sigma)
     restored = dp.denoise(noisy, fits=1)
     assert restored.shape == noisy.shape
@@ -71,7 +71,7 @@ def test_noise_is_estimated(sigma: int) -> None:
     assert noise_deviation(noisy) * 255 == pytest.approx(sigma, rel=0.05)
 
 
-def test_a_picture_without_noise_or_pixels_to_compare_has_a_level_too() -> None:
+def test_an_image_without_noise_or_pixels_to_compare_has_a_level_too() -> None:
     assert noise_deviation(torch.zeros(3, 1, 9)) == 0
     flat = np.full((16, 16, 3), 128, np.uint8)
     assert np.abs(dp.denoise(flat, stop="noise", fits=1).astype(int) - 128).max() <= 2
@@ -97,30 +97,30 @@ def test_sigma_and_stop_are_one_too_many() -> None:
         dp.denoise(np.zeros((8, 8, 3), np.uint8), sigma=10, stop="fixed:5")
 
 
-def test_a_batch_is_its_pictures(clean: Tensor) -> None:
+def test_a_batch_is_its_images(clean: Tensor) -> None:
     batch = torch.stack([with_noise(clean, 25), with_noise(clean.flip(-1), 25)])
     together = dp.denoise(batch, stop="fixed:10", fits=2)
-    alone = [dp.denoise(picture, stop="fixed:10", fits=2) for picture in batch]
+    alone = [dp.denoise(image, stop="fixed:10", fits=2) for image in batch]
     assert torch.equal(together, torch.stack(alone))
 
 
 def test_blocks_of_jpeg_go(clean: Tensor) -> None:
     buffer = BytesIO()
-    picture = Image.fromarray((clean * 255).round().byte().permute(1, 2, 0).numpy())
-    picture.save(buffer, format="JPEG", quality=10)
+    image = Image.fromarray((clean * 255).round().byte().permute(1, 2, 0).numpy())
+    image.save(buffer, format="JPEG", quality=10)
     compressed = as_image(buffer.getvalue()).pixels
     restored = dp.dejpeg(buffer.getvalue(), fits=2)
     assert isinstance(restored, bytes)  # what was given
     assert psnr(dp.dejpeg(compressed, fits=2), clean) > psnr(compressed, clean)
 
 
-@pytest.mark.parametrize("of", ["array", "tensor", "picture"])
+@pytest.mark.parametrize("of", ["array", "tensor", "image"])
 def test_holes_are_filled_and_the_rest_is_left_alone(clean: Tensor, of: str) -> None:
     image = (clean * 255).round().byte().permute(1, 2, 0).numpy()
     missing = np.zeros((64, 64), bool)
     missing[20:24] = missing[:, 40:43] = True
     damaged = np.where(missing[..., None], 255, image).astype(np.uint8)
-    mask: Any = {"array": missing, "tensor": torch.from_numpy(missing), "picture": Image.fromarray(missing)}[of]
+    mask: Any = {"array": missing, "tensor": torch.from_numpy(missing), "image": Image.fromarray(missing)}[of]
     filled = dp.inpaint(damaged, mask, stop="fixed:150", fits=1)
     assert filled.dtype == np.uint8
     assert np.array_equal(filled[~missing], image[~missing])
@@ -149,9 +149,9 @@ OF_ONES: dict[str, object] = {
     "uint8 tensor": torch.from_numpy(ONES),
     "int64 tensor": torch.from_numpy(ONES).long(),
     "H×W×3": np.repeat(ONES[..., None], 3, axis=-1),
-    "picture": Image.fromarray(ONES),
-    "16-bit picture": Image.fromarray(ONES.astype(np.uint16)),
-    "RGB picture": Image.fromarray(ONES).convert("RGB"),
+    "image": Image.fromarray(ONES),
+    "16-bit image": Image.fromarray(ONES.astype(np.uint16)),
+    "RGB image": Image.fromarray(ONES).convert("RGB"),
 }
 
 
@@ -246,7 +246,7 @@ def test_a_folder_goes_through_dejpeg_and_is_skipped_the_next_time(clean: Tensor
     (tmp_path / "in").mkdir()
     to_pillow(clean).save(tmp_path / "in" / "a.jpg", quality=10)
     to_pillow(clean).save(tmp_path / "in" / "b.png")
-    (tmp_path / "in" / "c.png").write_bytes(b"not a picture")
+    (tmp_path / "in" / "c.png").write_bytes(b"not an image")
     arguments = ("dejpeg", tmp_path / "in", "-o", tmp_path / "out", "--stop", "fixed:2", "--fits", "1", "--json")
     first, second = command(*arguments), command(*arguments)
     assert first.returncode == second.returncode == 1
@@ -257,10 +257,10 @@ def test_a_folder_goes_through_dejpeg_and_is_skipped_the_next_time(clean: Tensor
 
 
 @pytest.mark.parametrize("factor", [2, 4])
-def test_a_picture_is_made_small_as_pillow_does_it(photograph: Image.Image, factor: int) -> None:
-    picture = photograph.resize((64, 48))
-    small = as_image(picture.resize((64 // factor, 48 // factor), Image.Resampling.LANCZOS)).pixels
-    made = Downsampling(factor)(as_image(picture).pixels[None])[0].clamp(0, 1)
+def test_an_image_is_made_small_as_pillow_does_it(photograph: Image.Image, factor: int) -> None:
+    image = photograph.resize((64, 48))
+    small = as_image(image.resize((64 // factor, 48 // factor), Image.Resampling.LANCZOS)).pixels
+    made = Downsampling(factor)(as_image(image).pixels[None])[0].clamp(0, 1)
     assert (made - small).abs().mean() * 255 < 0.5
 
 
@@ -274,7 +274,7 @@ def test_what_is_drawn_larger_is_what_was_given_when_made_small(clean: Tensor) -
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
-def test_pictures_of_every_kind_become_larger(small: Image.Image, mode: str) -> None:
+def test_images_of_every_kind_become_larger(small: Image.Image, mode: str) -> None:
     image = (
         small.convert("L").convert("I").point(lambda v: v * 257).convert("I;16")
         if mode == "I;16"
@@ -292,7 +292,7 @@ def test_arrays_become_larger_with_their_alpha() -> None:
     assert (drawn[..., 3] == 200).all()
 
 
-def test_tiles_of_a_large_picture_are_drawn_larger_without_seams() -> None:
+def test_tiles_of_a_large_image_are_drawn_larger_without_seams() -> None:
     seen = enlargeable(as_image(Image.linear_gradient("L").resize((40, 24))), 2)
     preset = replace(UPSCALE, fits=1, tile=32, overlap=16)
     result = next(purify_each([seen], 1, preset, preset.rule("fixed:60"), FitOptions()))
@@ -304,7 +304,7 @@ def test_tiles_of_a_large_picture_are_drawn_larger_without_seams() -> None:
     assert math.isfinite(result.psnr_input)
 
 
-def test_only_two_factors_are_offered_and_no_picture_beyond_the_limit() -> None:
+def test_only_two_factors_are_offered_and_no_image_beyond_the_limit() -> None:
     with pytest.raises(OptionError, match="2 or 4"):
         dp.upscale(np.zeros((8, 8, 3), np.uint8), 3)
     with pytest.raises(ImageError, match="4 times as large"):
@@ -346,7 +346,7 @@ def holes() -> NDArray[np.bool_]:
     return missing
 
 
-def test_one_mask_is_for_every_picture_of_a_folder(clean: Tensor, holes: NDArray[np.bool_], tmp_path: Path) -> None:
+def test_one_mask_is_for_every_image_of_a_folder(clean: Tensor, holes: NDArray[np.bool_], tmp_path: Path) -> None:
     source = tmp_path / "in"
     (source / "sub").mkdir(parents=True)
     to_pillow(clean).save(source / "a.png")
@@ -366,22 +366,22 @@ def test_one_mask_is_for_every_picture_of_a_folder(clean: Tensor, holes: NDArray
         assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / name)), np.asarray(expected))
 
 
-def test_every_picture_has_its_own_mask(clean: Tensor, holes: NDArray[np.bool_], tmp_path: Path) -> None:
-    pictures, masks, out = tmp_path / "in", tmp_path / "masks", tmp_path / "out"
-    pictures.mkdir()
+def test_every_image_has_its_own_mask(clean: Tensor, holes: NDArray[np.bool_], tmp_path: Path) -> None:
+    images, masks, out = tmp_path / "in", tmp_path / "masks", tmp_path / "out"
+    images.mkdir()
     masks.mkdir()
     for name in ("a.jpg", "b.png", "none.png", "two.png", "black.png"):
-        to_pillow(clean).save(pictures / name)
+        to_pillow(clean).save(images / name)
     for name in ("a.png", "b.png", "two.bmp", "two.gif"):
         Image.fromarray(holes if name != "b.png" else holes.T).save(masks / name)
     Image.new("L", (64, 64)).save(masks / "black.png")
-    done = command("inpaint", pictures, "--mask", masks, "-o", out, "--stop", "fixed:3", "--fits", "1", "--json")
+    done = command("inpaint", images, "--mask", masks, "-o", out, "--stop", "fixed:3", "--fits", "1", "--json")
     assert done.returncode == 1
     assert "has no mask for" in done.stderr
     assert "leave one of them" in done.stderr
     assert json.loads(done.stdout)["summary"] == {"restored": 2, "left": 1, "skipped": 0, "failed": 2}
-    assert (out / "black.png").read_bytes() == (pictures / "black.png").read_bytes()
-    filled, before = (np.asarray(Image.open(folder / "b.png")) for folder in (out, pictures))
+    assert (out / "black.png").read_bytes() == (images / "black.png").read_bytes()
+    filled, before = (np.asarray(Image.open(folder / "b.png")) for folder in (out, images))
     assert np.array_equal(filled[~holes.T], before[~holes.T])
     assert not np.array_equal(filled[holes.T], before[holes.T])
 

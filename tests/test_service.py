@@ -84,7 +84,7 @@ def test_a_waiting_client_gets_what_the_library_makes(http: httpx2.Client, data:
     assert (np.array(opened(restored.content)) == np.array(expected)).all()
 
 
-def test_the_answer_is_that_to_the_restored_picture(client: Client, photograph: Image.Image, lite0: Any) -> None:
+def test_the_answer_is_that_to_the_restored_image(client: Client, photograph: Image.Image, lite0: Any) -> None:
     seen = lite0.preprocess(photograph)
     job = client.run("protect", image=as_png(dp_image(seen)), answer="restored", stop="fixed:3", views=True)
     protected = dp.protect(lite0, answer="restored", stop="fixed:3", views=True)
@@ -97,7 +97,7 @@ def test_the_answer_is_that_to_the_restored_picture(client: Client, photograph: 
 
 @pytest.fixture(scope="module")
 def attacked(recognised: tuple[Tensor, Tensor], lite0: dp.Classifier) -> Image.Image:
-    """A picture of lite0's size that it no longer sees as what it is."""
+    """An image of lite0's size that it no longer sees as what it is."""
     found = dp.attack(lite0, recognised[0][:1], recognised[1][:1], "pgd")
     assert found.success.all()
     return dp_image(found.adversarial[0])
@@ -135,7 +135,7 @@ def test_the_answer_by_contrast_is_the_librarys(
     assert (np.array(opened(client.file(job, "seen"))) == np.array(attacked)).all()
 
 
-def test_a_picture_that_is_not_suspicious_keeps_the_classifiers_answer(
+def test_an_image_that_is_not_suspicious_keeps_the_classifiers_answer(
     client: Client, photograph: Image.Image, lite0: Any
 ) -> None:
     """Of any size: what is looked at, fitted and given is what the classifier sees of it."""
@@ -189,7 +189,7 @@ def test_a_client_that_does_not_wait_gets_a_job(http: httpx2.Client, client: Cli
     assert http.get(done["files"]["result"]).status_code == 404
 
 
-def test_who_asks_for_a_picture_gets_it(http: httpx2.Client, data: bytes) -> None:
+def test_who_asks_for_an_image_gets_it(http: httpx2.Client, data: bytes) -> None:
     for accept in ("image/png", "image/*", "IMAGE/PNG", "application/json;q=0.5, image/png"):
         asked = {"Accept": accept, "Content-Type": "application/octet-stream"}
         answer = http.post("/v1/denoise?wait=true&stop=fixed:1", content=data, headers=asked)
@@ -211,7 +211,7 @@ def test_events_tell_the_whole_story(http: httpx2.Client, client: Client, data: 
     assert places == sorted(places)
     assert progress[-1]["limit"] == 120
     shown = [each for each in progress if each["preview"] is not None]
-    assert shown, "nobody showed the picture of the moment"
+    assert shown, "nobody showed the image of the moment"
     assert shown[-1]["preview"].startswith("data:image/webp;base64,")
     assert shown[-1]["label"]
     late = [(name, json.loads(text)["state"]) for name, text in client.events(job)]
@@ -248,13 +248,13 @@ def test_a_batch_gives_every_job_its_own(client: Client, data: bytes, small: Ima
 
 
 def test_only_what_is_suspicious_is_restored(client: Client, photograph: Image.Image) -> None:
-    picture = as_png(photograph.resize((256, 256)))
-    job = client.run("protect", image=picture, answer="restored", when="suspicious", stop="fixed:2")
+    image = as_png(photograph.resize((256, 256)))
+    job = client.run("protect", image=image, answer="restored", when="suspicious", stop="fixed:2")
     made = job["answer"]
     assert (made["suspicious"]["is_suspicious"], made["restored"], made["iterations_run"]) == (False, False, 0)
     assert made["before"] == made["after"]
-    assert (np.array(opened(client.file(job))) == np.array(opened(picture))).all()
-    sure = client.run("protect", image=picture, answer="restored", when="suspicious", false_positive_rate=0.99)
+    assert (np.array(opened(client.file(job))) == np.array(opened(image))).all()
+    sure = client.run("protect", image=image, answer="restored", when="suspicious", false_positive_rate=0.99)
     assert (sure["answer"]["suspicious"]["is_suspicious"], sure["answer"]["restored"]) == (True, True)
 
 
@@ -281,7 +281,7 @@ def test_attacking_and_protecting(client: Client, photograph: Image.Image) -> No
     attacked = client.file(job)
     assert opened(attacked).size == (224, 224)
     seen = client.run("classify", image=attacked)["answer"]["top"]
-    assert seen == made["after"], "the attacked picture is not resized again"
+    assert seen == made["after"], "the attacked image is not resized again"
 
 
 def test_other_restorations(client: Client, data: bytes, small: Image.Image) -> None:

@@ -76,7 +76,7 @@ def test_a_full_queue_says_when_to_come_back_and_leaves_room_for_others(bounded:
 
 
 def test_bodies_on_their_way_are_counted(bounded: Served, data: bytes) -> None:
-    """Each of them may take as much memory as a picture may have bytes."""
+    """Each of them may take as much memory as an image may have bytes."""
     head = "POST /v1/protect HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nX-Client: slow\r\n"
     port = int(bounded.url.rpartition(":")[2])
     with bounded.http() as http, ExitStack() as opened:
@@ -163,7 +163,7 @@ def test_damage_on_the_disk(tmp_path: Path, data: bytes) -> None:
                 client.wait(job)
             assert refused.value.code == "damaged"
         done = client.run("protect", image=data, stop="fixed:2")
-        (served.data / "jobs" / done["id"] / "out.result").write_bytes(b"no picture")
+        (served.data / "jobs" / done["id"] / "out.result").write_bytes(b"no image")
         answer = http.get(done["files"]["result"])
         assert (answer.status_code, answer.json()["error"]["code"]) == (410, "damaged")
         assert served.stop() == 0, "a waiting client or an open stream does not hold it up"
@@ -258,7 +258,7 @@ def test_a_disk_that_is_full(tmp_path: Path, data: bytes, photograph: Image.Imag
 
 
 def enlarged(data: bytes) -> bytes:
-    """A picture that is small as JPEG and large as PNG."""
+    """An image that is small as JPEG and large as PNG."""
     with Image.open(BytesIO(data)) as image:
         image.resize((420, 420)).save(buffer := BytesIO(), "JPEG", quality=60)
     return buffer.getvalue()

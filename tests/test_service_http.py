@@ -23,7 +23,7 @@ from PIL import Image
 import deep_protection as dp
 from deep_protection.classifiers.retry_after import retry_after
 from deep_protection.service.api.app import create_app
-from deep_protection.service.api.submission import wants_picture
+from deep_protection.service.api.submission import wants_image
 from deep_protection.service.client import Client
 from deep_protection.service.jobs.job import Job
 from deep_protection.service.settings import Settings
@@ -107,7 +107,7 @@ def test_a_method_that_is_not_allowed_names_those_that_are(http: httpx2.Client) 
 
 
 @pytest.mark.parametrize(
-    ("accept", "is_picture"),
+    ("accept", "is_image"),
     [
         ("image/png", True),
         ("image/*", True),
@@ -129,8 +129,8 @@ def test_a_method_that_is_not_allowed_names_those_that_are(http: httpx2.Client) 
         ("", False),
     ],
 )
-def test_what_is_asked_for(accept: str, is_picture: bool) -> None:
-    assert wants_picture(accept) == is_picture
+def test_what_is_asked_for(accept: str, is_image: bool) -> None:
+    assert wants_image(accept) == is_image
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "identity, br", "deflate"])
@@ -163,7 +163,7 @@ def test_a_mask_of_another_size_is_not_accepted(http: httpx2.Client, data: bytes
         answer = http.post("/v1/inpaint", files={"image": data, "mask": mask.getvalue()})
         assert answer.status_code == status, size
         if status == 422:
-            assert f"the mask has {size[0]}×{size[1]} pixels and the picture 40×30" in answer.json()["error"]["message"]
+            assert f"the mask has {size[0]}×{size[1]} pixels and the image 40×30" in answer.json()["error"]["message"]
 
 
 def in_a_second() -> str:
@@ -177,7 +177,7 @@ def test_a_client_comes_again_when_it_is_told(lite0: dp.Classifier, said: str | 
         headers = {} if value is None else {"Retry-After": value}
         service.mishaps.append(local_service.status(429, 0, "busy", **headers))
         service.mishaps.append(local_service.said(json.dumps({"id": ID, "state": "queued"}).encode(), 202))
-        assert client.submit("classify", image=b"a picture")["id"] == ID
+        assert client.submit("classify", image=b"an image")["id"] == ID
         assert len(service.seen) == 2
 
 
@@ -186,7 +186,7 @@ def test_a_client_does_not_send_again_what_was_accepted(lite0: dp.Classifier) ->
     with local_service.serving(lite0) as service, Client(service.base, retry_timeout=20) as client:
         service.mishaps.append(lambda handler: handler.say(503, failed, Location=f"/v1/jobs/{ID}"))
         with pytest.raises(dp.DeepProtectionError, match="two workers died"):
-            client.submit("classify", image=b"a picture", wait=True)
+            client.submit("classify", image=b"an image", wait=True)
         assert len(service.seen) == 1
 
 
@@ -201,15 +201,15 @@ def test_a_time_to_come_again() -> None:
 
 
 @pytest.mark.parametrize("as_form", [True, False])
-def test_a_picture_on_its_way_lies_on_the_disk(as_form: bool, tmp_path: Path, lite0: dp.Classifier) -> None:
+def test_an_image_on_its_way_lies_on_the_disk(as_form: bool, tmp_path: Path, lite0: dp.Classifier) -> None:
     """It was held three to four times over, by each of 32 clients at once."""
     del lite0  # loaded before memory is looked at
     app = create_app(Settings(data=tmp_path / "data", workers=1))
     noise = np.random.default_rng(0).integers(0, 256, (1700, 1700, 3), np.uint8)
     Image.fromarray(noise).save(buffer := BytesIO(), "BMP")
-    picture = buffer.getvalue()
+    image = buffer.getvalue()
     start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n' if as_form else b""
-    body, kind = start + picture + (b"\r\n--x--\r\n" if as_form else b""), "multipart/form-data; boundary=x"
+    body, kind = start + image + (b"\r\n--x--\r\n" if as_form else b""), "multipart/form-data; boundary=x"
 
     async def pieces() -> AsyncIterator[bytes]:
         for place in range(0, len(body), 65_536):
@@ -225,16 +225,16 @@ def test_a_picture_on_its_way_lies_on_the_disk(as_form: bool, tmp_path: Path, li
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert answer.status_code == 202, answer.text
-    assert len(picture) > 8e6 > 4 * peak
+    assert len(image) > 8e6 > 4 * peak
     job = answer.json()["id"]
-    assert (tmp_path / "data" / "jobs" / job / "in.image").read_bytes() == picture
+    assert (tmp_path / "data" / "jobs" / job / "in.image").read_bytes() == image
     assert not list((tmp_path / "data" / "coming").iterdir())
     asyncio.run(app.state.jobs.stop())
 
 
 def test_what_was_refused_leaves_nothing(http: httpx2.Client, data: bytes, folder: Path) -> None:
     before = sorted((folder / "jobs").iterdir())
-    for sent in (data[:9], b"", b"no picture"):
+    for sent in (data[:9], b"", b"no image"):
         assert http.post("/v1/classify", content=sent, headers=PNG).status_code == 422
         assert http.post("/v1/classify", files={"image": sent}).status_code == 422
     assert http.post("/v1/classify", files={"image": data, "mask": data}).status_code == 422

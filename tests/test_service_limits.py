@@ -68,7 +68,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 def archived(data: bytes) -> bytes:
-    """The picture with a ZIP archive behind it, which programs open as either."""
+    """The image with a ZIP archive behind it, which programs open as either."""
     buffer = BytesIO(data)
     buffer.seek(0, 2)
     with zipfile.ZipFile(buffer, "a") as archive:
@@ -119,12 +119,12 @@ def test_other_sites_are_refused(http: httpx2.Client, data: bytes) -> None:
     assert "access-control-allow-origin" not in preflight.headers
 
 
-def test_pictures_that_are_none(http: httpx2.Client, data: bytes) -> None:
+def test_images_that_are_none(http: httpx2.Client, data: bytes) -> None:
     def sent(content: bytes) -> httpx2.Response:
         return http.post("/v1/classify?wait=true", content=content, headers=PNG)
 
     refused(sent(b""), 422, "bad_image", "empty")
-    refused(sent(b"a text, not a picture"), 422, "bad_image", "not a picture")
+    refused(sent(b"a text, not an image"), 422, "bad_image", "not an image")
     refused(sent(data[:20]), 422, "bad_image")
     refused(sent(data[: len(data) // 2]), 422, "bad_image", "truncated")
     refused(sent(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), 422, "bad_image")

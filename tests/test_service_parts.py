@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from deep_protection.errors import CancelledError, OutputError
-from deep_protection.service.api.uploads import check_picture, other_kind
+from deep_protection.service.api.uploads import check_image, other_kind
 from deep_protection.service.errors import Problem
 from deep_protection.service.jobs.job import Job
 from deep_protection.service.jobs.job_files import DamagedError, JobFiles
@@ -245,12 +245,12 @@ def test_an_attack_ends_when_it_is_cancelled(photograph: Image.Image) -> None:
     assert next(asked) == 4, "asked at every question to the classifier"
 
 
-def test_archives_are_told_from_pictures_that_only_look_like_it() -> None:
+def test_archives_are_told_from_images_that_only_look_like_it() -> None:
     end = b"PK\x05\x06" + bytes(16)
-    assert other_kind(b"picture" + end + b"\x00\x00") == "a ZIP archive"
-    assert other_kind(b"picture" + end + b"\x03\x00abc") == "a ZIP archive"
-    assert other_kind(b"picture" + end + b"\x09\x00more than a comment") is None
-    assert other_kind(b"a picture of no other kind") is None
+    assert other_kind(b"image" + end + b"\x00\x00") == "a ZIP archive"
+    assert other_kind(b"image" + end + b"\x03\x00abc") == "a ZIP archive"
+    assert other_kind(b"image" + end + b"\x09\x00more than a comment") is None
+    assert other_kind(b"an image of no other kind") is None
 
 
 def test_what_is_no_number_is_said_as_nothing() -> None:
@@ -265,12 +265,12 @@ def test_what_is_no_number_is_said_as_nothing() -> None:
 @pytest.mark.parametrize("between", [0, 3000, 100_000])
 def test_both_ends_of_a_file_are_looked_at(between: int, small: Image.Image, tmp_path: Path) -> None:
     small.save(buffer := BytesIO(), "PNG")
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     path.write_bytes(buffer.getvalue() + bytes(between))
-    check_picture(path, 10_000)
+    check_image(path, 10_000)
     path.write_bytes(buffer.getvalue() + bytes(between) + b"PK\x05\x06" + bytes(18))
     with pytest.raises(Problem, match="ZIP"):
-        check_picture(path, 10_000)
+        check_image(path, 10_000)
 
 
 @pytest.mark.parametrize(("size", "tiles"), [((40, 24), 1), ((160, 24), 2)])
@@ -284,7 +284,7 @@ def test_progress_of_what_is_enlarged_counts_the_tiles_that_are_drawn(size: tupl
     assert limits == {fits * tiles * 2}
     assert max(each["iteration"] for each in told) <= fits * tiles * 2
     shown = [each["preview"] for each in told if each.get("preview")]
-    assert bool(shown) == (tiles == 1), "a tile is not shown as the picture"
+    assert bool(shown) == (tiles == 1), "a tile is not shown as the image"
 
 
 def test_what_is_enlarged_ends_with_its_budget() -> None:
@@ -297,7 +297,7 @@ def test_what_is_enlarged_ends_with_its_budget() -> None:
 
 
 def enlarging(size: tuple[int, int], *, stop: str, tell: Callable[[dict[str, Any]], None] = lambda _: None) -> JobInput:
-    picture = png(Image.linear_gradient("L").convert("RGB").resize(size))
+    image = png(Image.linear_gradient("L").convert("RGB").resize(size))
     options = UpscaleOptions(wait=False, factor=4, stop=stop).model_dump()
-    inputs = {"image": picture}
+    inputs = {"image": image}
     return JobInput(id="a", kind="upscale", options=options, inputs=inputs, tell=tell, is_watched=lambda: True)

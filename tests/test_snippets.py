@@ -21,14 +21,14 @@ RUN_ELSEWHERE = ("integrations", "remote", "medical")
 WITH_CODE = [
     path for path in DOCUMENTS if "```python" in path.read_text(encoding="utf-8") and path.stem not in RUN_ELSEWHERE
 ]
-PICTURES = ("photo.jpg", "grainy.png", "blocks.jpg", "scratched.png", "sheet.png", "stamp.png")
+IMAGES = ("photo.jpg", "grainy.png", "blocks.jpg", "scratched.png", "sheet.png", "stamp.png")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, photograph: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small pictures under the names that documents use."""
+    """Small images under the names that documents use."""
     small = photograph.resize((32, 32))
-    for name in PICTURES:
+    for name in IMAGES:
         small.save(tmp_path / name)
     mask = np.zeros((32, 32), dtype=np.uint8)
     mask[14:16] = 255

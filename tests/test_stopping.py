@@ -25,7 +25,7 @@ from deep_protection.stopping.companions import known_noise
 
 
 def trajectory(iterations: list[int]) -> Trajectory:
-    """Checkpoints whose output is a constant picture of brightness iteration/100."""
+    """Checkpoints whose output is a constant image of brightness iteration/100."""
     path = Trajectory(torch.zeros(3, 4, 4))
     for index, iteration in enumerate(iterations):
         path.checkpoints.append(Checkpoint(iteration, 0.1, 20.0, 0.0))
@@ -62,7 +62,7 @@ def test_the_oracle_gives_up_at_its_limit() -> None:
     assert decision.reason == "oracle: true class not in the top 1 within 30 iterations"
 
 
-def test_the_oracle_knows_each_pictures_own_label() -> None:
+def test_the_oracle_knows_each_images_own_label() -> None:
     rule = Oracle(brightness_classes, [2, 7], k=1)
     assert rule.for_image(0).decide(trajectory([20])).stop
     assert not rule.for_image(1).decide(trajectory([20])).stop
@@ -113,7 +113,7 @@ def test_psnr() -> None:
     assert psnr(black, black) == float("inf")
 
 
-def test_what_a_rule_remembers_is_its_pictures_own() -> None:
+def test_what_a_rule_remembers_is_its_images_own() -> None:
     class Forgetful(StopRule):
         name = "forgetful"
         max_iterations = 10
@@ -164,7 +164,7 @@ def test_a_patient_rule_takes_the_minimum_and_waits_no_longer_than_its_patience(
 
 
 @pytest.mark.parametrize("rule", [MovingVariance, WindowedVariance, WorstTile, SubImages, Agreement])
-def test_patient_rules_remember_nothing_of_the_picture_before(rule: type[EarlyStopping]) -> None:
+def test_patient_rules_remember_nothing_of_the_image_before(rule: type[EarlyStopping]) -> None:
     shared = rule(max_iterations=100, patience=30)
     draw = torch.Generator().manual_seed(1)
     paths = [noisy_path(draw), noisy_path(draw)]
@@ -177,11 +177,11 @@ def test_patient_rules_remember_nothing_of_the_picture_before(rule: type[EarlySt
 
 
 def noisy_path(draw: torch.Generator, length: int = 8, left: float = 0.5, growth: float = 2.3) -> Trajectory:
-    """A picture that comes out of a grey one step by step, under noise that grows: best in the middle."""
-    picture = torch.rand(3, 1, 1, generator=draw).expand(3, 64, 64)
-    path = Trajectory(picture + 0.05 * torch.randn(3, 64, 64, generator=draw))
+    """An image that comes out of a grey one step by step, under noise that grows: best in the middle."""
+    image = torch.rand(3, 1, 1, generator=draw).expand(3, 64, 64)
+    path = Trajectory(image + 0.05 * torch.randn(3, 64, 64, generator=draw))
     for index in range(length):
-        clean = 0.5 + (picture - 0.5) * (1 - left**index)
+        clean = 0.5 + (image - 0.5) * (1 - left**index)
         both = [clean + 0.002 * growth**index * torch.randn(3, 64, 64, generator=draw) for _ in range(2)]
         path.checkpoints.append(Checkpoint(10 * (index + 1), 0.1, psnr(both[0], path.target), 0.0))
         path.outputs[index] = both[0]
@@ -202,8 +202,8 @@ def test_the_variance_of_outputs_is_least_between_drawing_and_noise(rule: type[E
 
 
 @pytest.mark.parametrize("rule", [SubImages, Agreement])
-def test_noise_parts_what_the_picture_holds_together(rule: type[EarlyStopping]) -> None:
-    """Halves of one output, or two fits: on a flat picture they differ by the noise alone, which only grows."""
+def test_noise_parts_what_the_image_holds_together(rule: type[EarlyStopping]) -> None:
+    """Halves of one output, or two fits: on a flat image they differ by the noise alone, which only grows."""
     path = noisy_path(torch.Generator().manual_seed(0))
     found = rule(max_iterations=100, patience=20)
     decisions = [found.decide(part_of(path, n)) for n in range(1, 4)]
@@ -263,7 +263,7 @@ def test_stability_waits_for_the_same_answer_and_falls_back_on_the_surest() -> N
 
 @pytest.mark.parametrize("name", ["agreement", "self"])
 def test_a_rule_with_a_second_fit_gets_it_and_the_fit_that_counts_is_the_same(name: str) -> None:
-    picture = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
     seen: list[float] = []
 
     class Curious(Fixed):
@@ -275,8 +275,8 @@ def test_a_rule_with_a_second_fit_gets_it_and_the_fit_that_counts_is_the_same(na
             seen.append((other - trajectory.latest_output).abs().mean().item())
             return super().decide(trajectory)
 
-    with_companion = dp.purify(picture, stop=Curious(20), workers=1)
-    assert torch.equal(with_companion, dp.purify(picture, stop="fixed:20", workers=1))
+    with_companion = dp.purify(image, stop=Curious(20), workers=1)
+    assert torch.equal(with_companion, dp.purify(image, stop="fixed:20", workers=1))
     assert len(seen) == 2
     assert all(difference > 1e-4 for difference in seen)
 

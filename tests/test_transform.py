@@ -18,25 +18,25 @@ import deep_protection as dp
 @pytest.mark.parametrize("kind", ["pillow", "grey", "float", "bytes", "batch"])
 def test_it_gives_what_purify_gives_in_the_same_type(kind: str, small: Image.Image) -> None:
     tensor = torch.from_numpy(np.array(small)).permute(2, 0, 1)
-    picture: Any = {
+    image: Any = {
         "pillow": small,
         "grey": small.convert("L"),
         "float": tensor / 255,
         "bytes": tensor,
         "batch": torch.stack([tensor, tensor.flip(-1)]),
     }[kind]
-    made, expected = dp.Purify(stop="fixed:4", seed=1)(picture), dp.purify(picture, stop="fixed:4", seed=1)
+    made, expected = dp.Purify(stop="fixed:4", seed=1)(image), dp.purify(image, stop="fixed:4", seed=1)
     assert type(made) is type(expected)
     if isinstance(made, Tensor):
-        assert made.dtype == picture.dtype
+        assert made.dtype == image.dtype
         assert torch.equal(made, expected)
-        assert not torch.equal(made, picture)
+        assert not torch.equal(made, image)
     else:
-        assert (made.mode, made.size) == (picture.mode, picture.size)
+        assert (made.mode, made.size) == (image.mode, image.size)
         assert np.array_equal(np.array(made), np.array(expected))
 
 
-def test_what_comes_after_the_picture_is_passed_on(small: Image.Image) -> None:
+def test_what_comes_after_the_image_is_passed_on(small: Image.Image) -> None:
     made, label = dp.Purify(stop="fixed:2")(small, 7)
     assert isinstance(made, Image.Image)
     assert label == 7
@@ -51,21 +51,21 @@ def test_subclasses_of_tensors_come_back_as_such() -> None:
 
 
 def test_gradients_pass_and_batches_pass_through_a_sequence() -> None:
-    pictures = torch.linspace(0, 1, 2 * 3 * 16 * 16).reshape(2, 3, 16, 16).requires_grad_()
-    nn.Sequential(dp.Purify(stop="fixed:2"), nn.Flatten())(pictures).sum().backward()
-    assert pictures.grad is not None
-    assert torch.equal(pictures.grad, torch.ones_like(pictures))
+    images = torch.linspace(0, 1, 2 * 3 * 16 * 16).reshape(2, 3, 16, 16).requires_grad_()
+    nn.Sequential(dp.Purify(stop="fixed:2"), nn.Flatten())(images).sum().backward()
+    assert images.grad is not None
+    assert torch.equal(images.grad, torch.ones_like(images))
 
 
 class Data(torch.utils.data.Dataset[Tensor]):
-    def __init__(self, picture: Image.Image, transform: nn.Module) -> None:
-        self.picture, self.transform = picture, transform
+    def __init__(self, image: Image.Image, transform: nn.Module) -> None:
+        self.image, self.transform = image, transform
 
     def __len__(self) -> int:
         return 2
 
     def __getitem__(self, index: int) -> Tensor:
-        made: Image.Image = self.transform(self.picture.rotate(90 * index).resize((24, 24)))
+        made: Image.Image = self.transform(self.image.rotate(90 * index).resize((24, 24)))
         return torch.from_numpy(np.array(made))
 
 
@@ -83,7 +83,7 @@ def test_it_can_be_copied_pickled_and_read(small: Image.Image) -> None:
     assert repr(transform) == "Purify(preset='fast', stop=fixed:2, seed=5)"
 
 
-def test_normalised_pictures_and_bad_settings_are_refused() -> None:
+def test_normalised_images_and_bad_settings_are_refused() -> None:
     with pytest.raises(dp.ImageError, match="undo the normalisation first"):
         dp.Purify(stop="fixed:2")(torch.linspace(-2, 2, 768).reshape(3, 16, 16))
     wrong: dict[str, Any]

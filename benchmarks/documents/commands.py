@@ -9,7 +9,7 @@ from deep_protection.cli._lazy import LazyGroup
 from deep_protection.cli.app import app
 
 PROGRAM = "deep-protection"
-WITHOUT_A_NAME = " pictures"
+WITHOUT_A_NAME = " images"
 """The command of a group that runs where none is named."""
 
 

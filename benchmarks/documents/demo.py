@@ -11,7 +11,7 @@ from deep_protection.evaluation.report.document import Table, block_markdown
 
 def table(report: dict[str, Any]) -> str:
     """The demo's numbers as Markdown."""
-    results, counts = report["results"], report["pictures"]
+    results, counts = report["results"], report["images"]
     heading = ["defence", *(f"{row['title']} (n = {row['n']})" for row in results), "s an image"]
     attacked = sum(row["n"] for row in results)
     lines = []

@@ -99,7 +99,7 @@ def medical() -> str:
 
 
 def medical_fidelity() -> str:
-    """X-rays: how much of the picture is left."""
+    """X-rays: how much of the image is left."""
     return block_markdown(fidelity(experiment("medical")))
 
 

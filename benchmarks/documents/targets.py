@@ -1,4 +1,4 @@
-"""What was aimed at beside what was measured, and which pictures are behind the difference: docs/targets.md."""
+"""What was aimed at beside what was measured, and which images are behind the difference: docs/targets.md."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -20,7 +20,7 @@ AUTO, COUNT = Defence("fast", "auto"), Defence("fast", "fixed:50")
 ORACLE, ORACLE1 = Defence("fast", "oracle"), Defence("fast", "oracle:top1")
 NOTHING = Defence("none", "none")
 HARD = 6
-"""A picture is hard when so many of the eight attacks on it leave the first answer wrong."""
+"""An image is hard when so many of the eight attacks on it leave the first answer wrong."""
 
 
 def _share(defence: Defence, attack: str, what: str = "top1_correct") -> float:
@@ -176,7 +176,7 @@ def misses() -> str:
 
 
 def hard() -> str:
-    """The pictures behind most of the misses."""
+    """The images behind most of the misses."""
     names = class_names()
     wrong: dict[str, list[str]] = defaultdict(list)
     for image, attack in _answers(AUTO):
@@ -199,16 +199,16 @@ def hard() -> str:
                 "right" if clean["top1_correct"] else names[clean["predicted"]],
             ]
         )
-    heading = ["picture", "class", "sure untouched, %", "wrong under", "restored untouched it is"]
+    heading = ["image", "class", "sure untouched, %", "wrong under", "restored untouched it is"]
     theirs = sum(len(wrong[image]) for image in found)
     return (
         block_markdown(Table(heading, lines))
-        + f"\nThese {len(found)} pictures are behind {theirs} of {every} wrong first answers.\n"
+        + f"\nThese {len(found)} images are behind {theirs} of {every} wrong first answers.\n"
     )
 
 
 def published() -> str:
-    """The poster's recipe through the same experiment, beside ``fast`` and JPEG on the same pictures."""
+    """The poster's recipe through the same experiment, beside ``fast`` and JPEG on the same images."""
     groups = experiment("paper").groups
     shown = {
         "`paper`, 1,750 iterations": Defence("paper", "fixed:1750"),

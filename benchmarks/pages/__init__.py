@@ -1,1 +1,1 @@
-"""Pictures for the documents."""
+"""Images for the documents."""

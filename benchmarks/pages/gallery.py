@@ -1,8 +1,8 @@
-"""Pictures of what every command does, for docs/gallery.md: foolbox's sample photographs and a map drawn here.
+"""Images of what every command does, for docs/gallery.md: foolbox's sample photographs and a map drawn here.
 
     python -m benchmarks gallery [--only inpaint]
 
-Minutes on two cores. The pictures to look at were chosen before they were restored, by their numbers, one a command.
+Minutes on two cores. The images to look at were chosen before they were restored, by their numbers, one a command.
 """
 
 import sys
@@ -34,10 +34,10 @@ Shown = list[tuple[str, Tensor | Image.Image]]
 
 def photograph(number: int, side: int = SIDE) -> Tensor:
     """One of foolbox's, ``3×side×side``: its middle, made smaller."""
-    picture = imagenet_samples()[number][0]
-    least = min(picture.size)
-    left, top = (picture.width - least) // 2, (picture.height - least) // 2
-    square = picture.crop((left, top, left + least, top + least))
+    image = imagenet_samples()[number][0]
+    least = min(image.size)
+    left, top = (image.width - least) // 2, (image.height - least) // 2
+    square = image.crop((left, top, left + least, top + least))
     return as_image(square.resize((side, side), Image.Resampling.LANCZOS)).pixels
 
 
@@ -45,8 +45,8 @@ def purified() -> bytes:
     classifier = dp.load_classifier("lite0")
     rows = []
     for number, (name, title) in ((1, ("pgd", "PGD, 4/255")), (4, ("saltpepper", "salt and pepper"))):
-        picture, label = imagenet_samples()[number]
-        clean = classifier.preprocess(picture)[None].clamp(0, 1)
+        image, label = imagenet_samples()[number]
+        clean = classifier.preprocess(image)[None].clamp(0, 1)
         bad = dp.attack(classifier, clean, torch.tensor([label]), name).adversarial
         restored = dp.purify(bad, workers=1)
         before, fooled, after = (classifier.top(pixels, 1)[0][0] for pixels in (clean, bad, restored))
@@ -141,8 +141,8 @@ def drawn(shown: Shown, columns: int | None = None) -> bytes:
     figure = figure_class()(
         figsize=(2.7 * across * (1 if columns is None else 1.6), 3.0 * down), dpi=96, layout="constrained"
     )
-    for axis, (title, picture) in zip(figure.subplots(down, across, squeeze=False).flat, shown, strict=True):
-        axis.imshow(to_pillow(picture) if isinstance(picture, Tensor) else picture, interpolation="nearest")
+    for axis, (title, image) in zip(figure.subplots(down, across, squeeze=False).flat, shown, strict=True):
+        axis.imshow(to_pillow(image) if isinstance(image, Tensor) else image, interpolation="nearest")
         axis.set_title(title, fontsize=9)
         axis.set_axis_off()
     buffer = BytesIO()
@@ -150,7 +150,7 @@ def drawn(shown: Shown, columns: int | None = None) -> bytes:
     return buffer.getvalue()
 
 
-PICTURES: dict[str, Callable[[], bytes]] = {
+IMAGES: dict[str, Callable[[], bytes]] = {
     "purify": purified,
     "denoise": denoised,
     "dejpeg": dejpegged,
@@ -163,5 +163,5 @@ PICTURES: dict[str, Callable[[], bytes]] = {
 def make(only: list[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     for name in only:
-        write_atomically(as_webp(PICTURES[name]()), FOLDER / f"{name}.webp")
+        write_atomically(as_webp(IMAGES[name]()), FOLDER / f"{name}.webp")
         sys.stderr.write(f"{FOLDER / name}.webp\n")

@@ -1,4 +1,4 @@
-"""Pictures for the documents in a fraction of a PNG's bytes."""
+"""Images for the documents in a fraction of a PNG's bytes."""
 
 from io import BytesIO
 
@@ -9,7 +9,7 @@ QUALITY = 90
 
 
 def as_webp(png: bytes) -> bytes:
-    """The same picture as lossy WebP."""
+    """The same image as lossy WebP."""
     with Image.open(BytesIO(png)) as image:
         image.convert("RGB").save(buffer := BytesIO(), "WEBP", quality=QUALITY, method=6)
     return buffer.getvalue()

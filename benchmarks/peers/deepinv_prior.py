@@ -1,7 +1,7 @@
 """deepinv's own DeepImagePrior with its ConvDecoder (https://deepinv.github.io), sized as in its own example.
 
 That is 64 channels from 2×2; the class's defaults, 256 channels from 4×4, are many times dearer. Its fit has no way in
-between: it draws the picture once more at the end, so a call of n iterations costs a third of an iteration more.
+between: it draws the image once more at the end, so a call of n iterations costs a third of an iteration more.
 
 Where deepinv is found: ``make test-integrations`` once, then ``PYTHONPATH=.venv/hosts python -m benchmarks speed``. Not
 beside the rest: it needs a torchvision, and what else is installed fails to import one built for another PyTorch.
@@ -30,21 +30,21 @@ def _deepinv(part: str) -> Any:
 
 
 class DeepinvPrior:
-    """One picture to restore, as the prior's users run it."""
+    """One image to restore, as the prior's users run it."""
 
     def __init__(
         self,
         seen: Tensor,
         seed: int,
         size: tuple[int, int] | None = None,
-        see: Callable[[Tensor], Tensor] = lambda picture: picture,
+        see: Callable[[Tensor], Tensor] = lambda image: image,
     ) -> None:
-        """``seen`` is what ``see`` makes of a whole picture ``1×3×H×W``, without its first dimension; ``size`` is
+        """``seen`` is what ``see`` makes of a whole image ``1×3×H×W``, without its first dimension; ``size`` is
         ``(H, W)``, if not that of ``seen``.
         """
         models, physics = _deepinv("models"), _deepinv("physics")
         self._target = seen.unsqueeze(0)
-        self._physics = physics.Physics(A=lambda picture, **_: see(picture))
+        self._physics = physics.Physics(A=lambda image, **_: see(image))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._generator = models.ConvDecoder(

@@ -1,6 +1,6 @@
 """DIPDefend's recipe, from its description: a tiny network a tile, and a stop by the smoothed worst tile.
 
-Dai et al., "DIPDefend: Deep Image Prior Driven Defense against Adversarial Examples", ACM Multimedia 2020. The picture
+Dai et al., "DIPDefend: Deep Image Prior Driven Defense against Adversarial Examples", ACM Multimedia 2020. The image
 is cut into 32×32 tiles; each has its own hourglass of 3, 3 and 4 channels without skips, fed by one noise map that is
 optimised together with the weights (Adam 0.01, mean squared error, 1,200 iterations). The output that is kept is the
 one at the last new maximum of the worst tile's PSNR after double exponential smoothing (0.002); all iterations are run.
@@ -51,8 +51,8 @@ def hourglass(tiles: int, inputs: int, channels: tuple[int, ...]) -> nn.Sequenti
 class DipDefend:
     """One fit. Sides must be multiples of 32."""
 
-    def __init__(self, picture: Tensor, seed: int) -> None:
-        self.rows, self.columns = picture.shape[-2] // TILE, picture.shape[-1] // TILE
+    def __init__(self, image: Tensor, seed: int) -> None:
+        self.rows, self.columns = image.shape[-2] // TILE, image.shape[-1] // TILE
         tiles = self.rows * self.columns
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -60,19 +60,19 @@ class DipDefend:
                 hourglass(tiles, 1, (3, 3, 4)), nn.Conv2d(tiles * 3, tiles * 3, 1, groups=tiles), nn.Sigmoid()
             )
             self.noise = (torch.rand(1, tiles, TILE, TILE) * 0.1).requires_grad_()
-        self.target = self.to_tiles(picture)
+        self.target = self.to_tiles(image)
         self.optimiser = torch.optim.Adam([*self.network.parameters(), self.noise], lr=0.01)
         self.iteration = 0
         self.kept = self.target
         self.smoothed = self.trend = 0.0
         self.best = -math.inf
 
-    def to_tiles(self, picture: Tensor) -> Tensor:
+    def to_tiles(self, image: Tensor) -> Tensor:
         """``3×H×W`` to ``1×(tiles·3)×32×32``."""
-        cut = picture.view(3, self.rows, TILE, self.columns, TILE).permute(1, 3, 0, 2, 4)
+        cut = image.view(3, self.rows, TILE, self.columns, TILE).permute(1, 3, 0, 2, 4)
         return cut.reshape(1, -1, TILE, TILE)
 
-    def to_picture(self, tiles: Tensor) -> Tensor:
+    def to_image(self, tiles: Tensor) -> Tensor:
         """``1×(tiles·3)×32×32`` to ``3×H×W``."""
         laid = tiles.view(self.rows, self.columns, 3, TILE, TILE).permute(2, 0, 3, 1, 4)
         return laid.reshape(3, self.rows * TILE, self.columns * TILE)
@@ -88,8 +88,8 @@ class DipDefend:
             self.iteration += 1
 
     def output(self) -> Tensor:
-        """The picture that the stop rule would keep now, ``3×H×W``."""
-        return self.to_picture(self.kept)
+        """The image that the stop rule would keep now, ``3×H×W``."""
+        return self.to_image(self.kept)
 
     def _look(self, output: Tensor) -> None:
         """Holt's smoothing of the worst tile's PSNR; keep the output at every new maximum."""

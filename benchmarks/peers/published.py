@@ -1,4 +1,4 @@
-"""Deep Image Prior in plain PyTorch, the way its users run it: one picture, float32, the published hourglass.
+"""Deep Image Prior in plain PyTorch, the way its users run it: one image, float32, the published hourglass.
 
 Nothing of this package is used here, so that whatever our engine does is absent from what it is compared with.
 Source: Ulyanov, Vedaldi & Lempitsky 2018, arXiv:1711.10925, supplementary material (default architecture: 5 scales of
@@ -51,13 +51,13 @@ class Scale(nn.Module):
 class PublishedRecipe:
     """One fit. Sides must be multiples of 32, as the published network asks."""
 
-    def __init__(self, picture: Tensor, seed: int) -> None:
-        height, width = picture.shape[-2:]
+    def __init__(self, image: Tensor, seed: int) -> None:
+        height, width = image.shape[-2:]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = nn.Sequential(Scale(32, scales=5), nn.Conv2d(128, 3, 1), nn.Sigmoid())
             self.noise = torch.rand(1, 32, height, width) * 0.1
-        self.target = picture.unsqueeze(0)
+        self.target = image.unsqueeze(0)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=0.01)
         self.iteration = 0
 
@@ -73,7 +73,7 @@ class PublishedRecipe:
 
     @torch.no_grad()
     def output(self) -> Tensor:
-        """The picture drawn now, ``3×H×W``."""
+        """The image drawn now, ``3×H×W``."""
         latest: Tensor = self.network(self.noise)[0]
         return latest
 

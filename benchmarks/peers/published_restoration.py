@@ -80,7 +80,7 @@ class PublishedRestoration:
     def __init__(
         self, task: str, seen: Tensor, size: tuple[int, int], see: Callable[[Tensor], Tensor], seed: int
     ) -> None:
-        """``seen`` is what ``see`` makes of a whole picture ``1×3×H×W`` of ``size``, without its first dimension."""
+        """``seen`` is what ``see`` makes of a whole image ``1×3×H×W`` of ``size``, without its first dimension."""
         settings = NOTEBOOKS[task]
         self.task, self.see, self.target = task, see, seen.unsqueeze(0)
         self.limit = settings.iterations
@@ -112,7 +112,7 @@ class PublishedRestoration:
 
     @torch.no_grad()
     def output(self) -> Tensor:
-        """The restored picture now, ``3×H×W``: the average where the notebook keeps one."""
+        """The restored image now, ``3×H×W``: the average where the notebook keeps one."""
         if self.average is not None:
             return self.average[0]
         latest: Tensor = self.network(self.noise)[0]

@@ -2,7 +2,7 @@
 
     python -m benchmarks integrations [--limit 8]
 
-Rows of the same host, version and number of pictures are not made again. deepinv needs `make test-integrations` first
+Rows of the same host, version and number of images are not made again. deepinv needs `make test-integrations` first
 and PYTHONPATH=.venv/hosts.
 """
 
@@ -30,20 +30,20 @@ HOSTS = {
 ACCURACIES = ("clean", "clean, defended", "attacked", "attacked, defended", "attacked through the defence")
 
 
-def run(pictures: int, hosts: list[str], out: Path) -> None:
+def run(images: int, hosts: list[str], out: Path) -> None:
     torch.set_num_threads(1)
     for module in hosts:
         package, script = HOSTS[module]
         if find_spec(module) is None:
             sys.stderr.write(f"{package} is left out: not installed\n")
             continue
-        key = {"host": package, "version": version(package), "pictures": pictures}
+        key = {"host": package, "version": version(package), "images": images}
         if any(key.items() <= row.items() for row in rows.read(out)):
             continue
         if module == "deepinv":
             import_torchvision()
         torch.manual_seed(0)
-        found = runpy.run_path(str(ROOT / "examples" / script))["run"](count=pictures)
+        found = runpy.run_path(str(ROOT / "examples" / script))["run"](count=images)
         rows.append(out, [{**key, "script": f"examples/{script}", **found}])
         sys.stderr.write(f"measured: {package}\n")
 
@@ -54,7 +54,7 @@ def accuracies() -> str:
     if not measured:
         return "No rows yet.\n"
     lines = [
-        [f"{row['host']} {row['version']}", row["attack"], str(row["pictures"])]
+        [f"{row['host']} {row['version']}", row["attack"], str(row["images"])]
         + [f"{100 * row[name]:.0f}" for name in ACCURACIES]
         for row in measured
     ]
@@ -64,7 +64,7 @@ def accuracies() -> str:
 def flags() -> str:
     """Percent flagged by the detector inside ART."""
     lines = [
-        [f"{row['host']} {row['version']}", str(row["pictures"])]
+        [f"{row['host']} {row['version']}", str(row["images"])]
         + [f"{100 * row[name]:.0f}" for name in ("flagged, clean", "flagged, attacked")]
         for row in rows.read(ROOT / RESULTS)
         if "flagged, clean" in row
@@ -81,7 +81,7 @@ def decibels() -> str:
         for problem, found in row.items():
             if isinstance(found, dict):
                 values = [f"{found[name]:.2f}" for name in ("pseudo-inverse", "ours")]
-                lines.append([problem, f"{row['host']} {row['version']}", str(row["pictures"]), *values])
+                lines.append([problem, f"{row['host']} {row['version']}", str(row["images"]), *values])
     if not lines:
         return "No rows yet.\n"
     return block_markdown(Table(["problem", "host", "n", "pseudo-inverse, dB", "ours, dB"], lines))

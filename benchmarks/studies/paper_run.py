@@ -1,4 +1,4 @@
-"""One full fit of the published recipe to one attacked picture, recorded at every checkpoint.
+"""One full fit of the published recipe to one attacked image, recorded at every checkpoint.
 
     python -m benchmarks paper-run
 
@@ -33,7 +33,7 @@ SHOWN = (100, 300, 600, 1000, 1750)
 
 @dataclass
 class Subject:
-    """The attacked picture and everything needed to judge a restoration of it."""
+    """The attacked image and everything needed to judge a restoration of it."""
 
     classifier: Classifier
     clean: Tensor
@@ -59,7 +59,7 @@ class Recording(Fixed):
     iterations: int
     subject: Subject
     out: Path
-    pictures: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
+    images: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__init__(self.iterations)
@@ -76,23 +76,23 @@ class Recording(Fixed):
         with (self.out / "trajectory.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         if point.iteration in SHOWN:
-            self.pictures[point.iteration] = output.numpy().copy()
-            save_pictures(self.out, self.subject, self.pictures)
+            self.images[point.iteration] = output.numpy().copy()
+            save_images(self.out, self.subject, self.images)
         return super().decide(trajectory)
 
 
-def save_pictures(out: Path, subject: Subject, pictures: dict[int, np.ndarray[Any, Any]]) -> None:
-    """The attacked picture and outputs on the way, 8 bits, for the figure."""
-    kept = {"adversarial": subject.adversarial.numpy(), **{str(key): value for key, value in pictures.items()}}
+def save_images(out: Path, subject: Subject, images: dict[int, np.ndarray[Any, Any]]) -> None:
+    """The attacked image and outputs on the way, 8 bits, for the figure."""
+    kept = {"adversarial": subject.adversarial.numpy(), **{str(key): value for key, value in images.items()}}
     rounded: dict[str, Any] = {key: np.round(value * 255).astype(np.uint8) for key, value in kept.items()}
-    np.savez_compressed(out / "pictures.npz", **rounded)
+    np.savez_compressed(out / "images.npz", **rounded)
 
 
 def subject(number: int) -> Subject:
     """The ``number``-th of foolbox's ImageNet samples under PGD 4/255."""
     classifier = load_lite()
-    picture, label = imagenet_samples()[number]
-    clean = classifier.preprocess(picture).unsqueeze(0)
+    image, label = imagenet_samples()[number]
+    clean = classifier.preprocess(image).unsqueeze(0)
     made = attack(classifier, clean, torch.tensor([label]), "pgd")
     with torch.no_grad():
         before, after = classifier(clean).argmax().item(), classifier(made.adversarial).argmax().item()
@@ -132,24 +132,24 @@ def run(out: Path, number: int, iterations: int) -> None:
 
 
 def plot(out: Path) -> None:
-    """Write ``trajectory.webp`` next to ``trajectory.jsonl``, ``run.json`` and ``pictures.npz``."""
+    """Write ``trajectory.webp`` next to ``trajectory.jsonl``, ``run.json`` and ``images.npz``."""
     rows: list[dict[str, Any]] = [json.loads(line) for line in (out / "trajectory.jsonl").read_text().splitlines()]
     run: dict[str, Any] = json.loads((out / "run.json").read_text())
     iterations = [row["iteration"] for row in rows]
-    pictures = np.load(out / "pictures.npz")
-    shown = [("adversarial", "adversarial"), *((key, f"iteration {key}") for key in pictures if key != "adversarial")]
+    images = np.load(out / "images.npz")
+    shown = [("adversarial", "adversarial"), *((key, f"iteration {key}") for key in images if key != "adversarial")]
 
     figure = Figure(figsize=(11, 8.2), dpi=110, layout="constrained")
     grid = figure.add_gridspec(3, len(shown), height_ratios=(1.05, 1, 1))
     for column, (key, title) in enumerate(shown):
         axis = figure.add_subplot(grid[0, column])
-        axis.imshow(pictures[key].transpose(1, 2, 0))
+        axis.imshow(images[key].transpose(1, 2, 0))
         axis.set_title(title, fontsize=9)
         axis.set_axis_off()
 
     quality = figure.add_subplot(grid[1, :])
     quality.plot(iterations, [row["psnr_input"] for row in rows], label="to the attacked input")
-    quality.plot(iterations, [row["psnr_clean"] for row in rows], label="to the clean picture")
+    quality.plot(iterations, [row["psnr_clean"] for row in rows], label="to the clean image")
     quality.set_ylabel("PSNR, dB")
     quality.legend(loc="lower right")
 
@@ -167,7 +167,7 @@ def plot(out: Path) -> None:
     for axis in (quality, belief):
         axis.grid(alpha=0.3)
     figure.suptitle(
-        f"paper preset on one picture under {run['attack']}: {rows[-1]['iteration']} iterations, "
+        f"paper preset on one image under {run['attack']}: {rows[-1]['iteration']} iterations, "
         f"{rows[-1]['seconds'] / 60:.0f} min on {run['threads']} threads",
         fontsize=11,
     )

@@ -10,11 +10,11 @@ class DeepProtectionError(Exception):
 
 
 class ImageError(DeepProtectionError, ValueError):
-    """The picture cannot be used: not an image, truncated, out of range, too large, wrong shape."""
+    """The image cannot be used: not an image, truncated, out of range, too large, wrong shape."""
 
 
 class ImageTooLargeError(ImageError):
-    """The picture has more pixels or bytes than are taken; nothing of it was decoded."""
+    """The image has more pixels or bytes than are taken; nothing of it was decoded."""
 
 
 class OptionError(DeepProtectionError, ValueError):
@@ -34,7 +34,7 @@ class MissingExtraError(DeepProtectionError, ImportError):
 
 
 class FitError(DeepProtectionError, RuntimeError):
-    """The generator could not be fitted to the picture at all."""
+    """The generator could not be fitted to the image at all."""
 
 
 class CancelledError(DeepProtectionError):

@@ -10,11 +10,11 @@ from torch.nn import functional as F
 from deep_protection.errors import ClassifierError
 
 
-def read_logits(said: Any, pictures: int, who: str) -> Tensor:
-    """``N×classes`` logits out of what ``who`` answered to ``N`` pictures.
+def read_logits(said: Any, images: int, who: str) -> Tensor:
+    """``N×classes`` logits out of what ``who`` answered to ``N`` images.
 
     That is the logits themselves; an output with ``logits`` for an attribute or a key, as the models of transformers
-    give; or a tuple or list whose first part they are. ``N`` values are one output a picture.
+    give; or a tuple or list whose first part they are. ``N`` values are one output an image.
 
     Raises:
         ClassifierError: no logits are to be found in it.
@@ -25,11 +25,11 @@ def read_logits(said: Any, pictures: int, who: str) -> Tensor:
             f"{who} answers with {_described(said)}; a classifier gives N×classes logits, floats, or an output with "
             "these as .logits, as ['logits'] or as its first part: wrap it in a module that returns the logits"
         )
-    if found.shape == (pictures,):
+    if found.shape == (images,):
         found = found[:, None]
-    if found.ndim != 2 or len(found) != pictures or not found.shape[1]:
+    if found.ndim != 2 or len(found) != images or not found.shape[1]:
         raise ClassifierError(
-            f"{who} answers to {pictures} pictures with values of shape {tuple(found.shape)}; a classifier gives "
+            f"{who} answers to {images} images with values of shape {tuple(found.shape)}; a classifier gives "
             "N×classes logits: wrap it in a module that returns them"
         )
     return found

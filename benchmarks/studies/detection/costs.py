@@ -21,16 +21,16 @@ from deep_protection.evaluation.samples import imagenet_samples
 from deep_protection.restoration import FitOptions, find_preset, purify
 
 RESULTS = benchmarks.RESULTS / "detection/costs.json"
-PICTURES, ROUNDS = 6, 3
+IMAGES, ROUNDS = 6, 3
 
 
 def run(out: Path = RESULTS) -> None:
-    """Median CPU seconds a picture."""
+    """Median CPU seconds an image."""
     torch.set_num_threads(1)
     classifier = load_classifier("lite0")
     rule = find_preset("fast").rule_asking(ClassifierAdapter(classifier), 224)
     with torch.no_grad():
-        pictures = [classifier.preprocess(picture) for picture, _ in imagenet_samples()[:PICTURES]]
+        images = [classifier.preprocess(image) for image, _ in imagenet_samples()[:IMAGES]]
 
     def detection(iterations: int) -> Callable[[Tensor], object]:
         return lambda pixels: compute_evidence(
@@ -49,7 +49,7 @@ def run(out: Path = RESULTS) -> None:
             measured[name] = partial(_second, compare, classifier)
         spent: dict[str, list[float]] = defaultdict(list)
         for turn in range(ROUNDS + 1):
-            for pixels in pictures:
+            for pixels in images:
                 for name, call in measured.items():
                     begin = time.process_time()
                     call(pixels)

@@ -1,4 +1,4 @@
-"""What the detector and others see in clean and in attacked pictures: evidence, not verdicts, so that every threshold
+"""What the detector and others see in clean and in attacked images: evidence, not verdicts, so that every threshold
 and every combination can be judged afterwards.
 """
 
@@ -23,13 +23,13 @@ from deep_protection.evaluation.experiment.units import Row
 from deep_protection.restoration import FitOptions
 
 Others = dict[str, Callable[[Tensor, Tensor], float]]
-"""Name of a detector to what it makes of a picture and the classifier's answer to it."""
+"""Name of a detector to what it makes of an image and the classifier's answer to it."""
 RESULTS = Path("docs/results/detection")
 KEY = ("image", "attack", "rounded")
 
 
 def run(images: str, inputs: Path, attacks: list[str], limit: int | None = None, out: Path = RESULTS) -> None:
-    """Every picture under every attack, rounded to 8 bits as any file is; also as floats where rounding undoes the
+    """Every image under every attack, rounded to 8 bits as any file is; also as floats where rounding undoes the
     attack. What is there already is left alone.
     """
     subjects = Subjects(make_settings({"images": images, "attacks": attacks, "limit": limit}), inputs)
@@ -93,7 +93,7 @@ def distance(first: Tensor, second: Tensor) -> float:
 
 @torch.no_grad()
 def _shift(pixels: Tensor, classifier: Classifier, *changed: Tensor) -> float:
-    """The largest L1 distance between the answer to a picture and those to its changed versions."""
+    """The largest L1 distance between the answer to an image and those to its changed versions."""
     given, *again = classifier(torch.stack([pixels, *changed])).softmax(dim=-1)
     return max(distance(each, given) for each in again)
 

@@ -19,7 +19,7 @@ STYLES = {
 def plot(out: Path = Path("docs/results/detection/roc.png")) -> None:
     """Draw ``roc.png`` from the committed rows."""
     figure = Figure(figsize=(13, 8.4), dpi=110, layout="constrained")
-    figure.suptitle("Attacked pictures caught against clean ones flagged; dotted: 5 % false positives", fontsize=12)
+    figure.suptitle("Attacked images caught against clean ones flagged; dotted: 5 % false positives", fontsize=12)
     *panels, corner = figure.subplots(2, 5, sharex=True, sharey=True).flatten()
     for panel, attack in zip(panels, tables.attacks(), strict=False):
         panel.set_title(attack_title(attack), fontsize=9)

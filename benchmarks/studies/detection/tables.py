@@ -1,4 +1,4 @@
-"""How well attacked pictures are told from clean ones: the tables of docs/detection.md, from its results."""
+"""How well attacked images are told from clean ones: the tables of docs/detection.md, from its results."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ Score = Callable[[Row], float]
 
 @cache
 def rows() -> list[Row]:
-    """Clean pictures, and attacked ones that fool the classifier; all of pictures that it gets right untouched.
+    """Clean images, and attacked ones that fool the classifier; all of images that it gets right untouched.
 
     Attacks are rounded to 8 bits where they survive it, else floats.
     """
@@ -41,14 +41,14 @@ def attacks(among: Sequence[str] = ALL) -> list[str]:
 
 @cache
 def costs() -> dict[str, float]:
-    """CPU seconds a picture, measured side by side."""
+    """CPU seconds an image, measured side by side."""
     found: dict[str, float] = json.loads(RESULTS.with_name("costs.json").read_text())["cpu_seconds"]
     return found
 
 
 @cache
 def _calibration(part: str, without: str) -> Calibration:
-    """On the clean pictures but one, so that none is judged by itself."""
+    """On the clean images but one, so that none is judged by itself."""
     clean = [row[part] for row in rows() if row["attack"] == CLEAN and row["image"] != without]
     return Calibration.from_evidence(clean, classifier="lite0", iterations=0, description="all but one")
 
@@ -86,13 +86,13 @@ METHODS: dict[str, tuple[str, Score, str]] = {
 
 
 def area(clean: Sequence[float], attacked: Sequence[float]) -> float:
-    """Area under the ROC curve: how often an attacked picture scores higher than a clean one, ties half."""
+    """Area under the ROC curve: how often an attacked image scores higher than a clean one, ties half."""
     low, high = np.asarray(clean)[:, None], np.asarray(attacked)[None]
     return float((high > low).mean() + 0.5 * (high == low).mean())
 
 
 def caught(clean: Sequence[float], attacked: Sequence[float], rate: float = RATE) -> float:
-    """Share of attacked pictures that are flagged at a threshold which ``rate`` of clean ones reach at most."""
+    """Share of attacked images that are flagged at a threshold which ``rate`` of clean ones reach at most."""
     ordered = sorted(clean, reverse=True)
     threshold = ordered[int(rate * len(ordered))]
     return mean(float(score > threshold) for score in attacked)
@@ -161,7 +161,7 @@ def areas_short() -> str:
 
 
 def _parts() -> tuple[list[str], list[str]]:
-    """Attacks of the eight that survive 8 bits on more than half of the pictures, and the others."""
+    """Attacks of the eight that survive 8 bits on more than half of the images, and the others."""
     files = {a: mean(float(row["rounded"]) for row in rows() if row["attack"] == a) > 0.5 for a in attacks(POSTER)}
     return [a for a in files if files[a]], [a for a in files if not files[a]]
 

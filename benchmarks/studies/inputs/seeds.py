@@ -42,8 +42,8 @@ class Seed:
 
 def seeds() -> list[Seed]:
     """All of them, always in the same order."""
-    picture = imagenet_samples()[0][0].resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
-    made = [*_pngs(picture), *_jpegs(picture), *_tiffs(picture), *_others(picture), *_dicoms(picture)]
+    image = imagenet_samples()[0][0].resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+    made = [*_pngs(image), *_jpegs(image), *_tiffs(image), *_others(image), *_dicoms(image)]
     return [Seed(name, data, _SUFFIXES[name.partition("-")[0]]) for name, data in made]
 
 
@@ -80,27 +80,27 @@ def _profile() -> bytes:
     return made[:24] + bytes(12) + made[36:]  # without the time at which it was made: the same files every day
 
 
-def _pngs(picture: Image.Image) -> Made:
+def _pngs(image: Image.Image) -> Made:
     for mode in ("1", "L", "LA", "RGB", "RGBA", "P"):
-        yield f"png-{mode.lower()}", _saved(picture.convert(mode), "PNG")
+        yield f"png-{mode.lower()}", _saved(image.convert(mode), "PNG")
     for bits in (1, 2, 4):
-        yield f"png-palette{bits}", _saved(picture.quantize(2**bits), "PNG", bits=bits)
-    yield "png-clear-palette", _saved(picture.quantize(16), "PNG", transparency=bytes(range(0, 256, 16)))
-    yield "png-clear-colour", _saved(picture, "PNG", transparency=(10, 20, 30))
+        yield f"png-palette{bits}", _saved(image.quantize(2**bits), "PNG", bits=bits)
+    yield "png-clear-palette", _saved(image.quantize(16), "PNG", transparency=bytes(range(0, 256, 16)))
+    yield "png-clear-colour", _saved(image, "PNG", transparency=(10, 20, 30))
     told = PngImagePlugin.PngInfo()
     told.add(b"gAMA", struct.pack(">I", 45_455))
     told.add(b"cHRM", struct.pack(">8I", *range(30_000, 38_000, 1000)))
     told.add_text("Title", "a photograph")
-    yield "png-told", _saved(picture, "PNG", pnginfo=told, dpi=(300, 200), icc_profile=_profile(), exif=_turned(6))
-    frames = [picture.rotate(angle) for angle in (0, 90)]
+    yield "png-told", _saved(image, "PNG", pnginfo=told, dpi=(300, 200), icc_profile=_profile(), exif=_turned(6))
+    frames = [image.rotate(angle) for angle in (0, 90)]
     yield "png-moving", _saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
     for name, (bits, colours) in _PNG_BITS.items():
-        values = _sixteen(np.asarray(picture.convert({0: "L", 2: "RGB", 4: "LA", 6: "RGBA"}[colours])))
+        values = _sixteen(np.asarray(image.convert({0: "L", 2: "RGB", 4: "LA", 6: "RGBA"}[colours])))
         yield f"png-{name}", _png(values, bits, colours, interlaced=False)
         yield f"png-{name}-interlaced", _png(values, bits, colours, interlaced=True)
-    yield "png-rgb-interlaced", _png(np.asarray(picture), 8, 2, interlaced=True)
-    yield "png-dot", _saved(picture.resize((1, 1)), "PNG")
-    yield "png-line", _saved(picture.resize((150, 1)), "PNG")
+    yield "png-rgb-interlaced", _png(np.asarray(image), 8, 2, interlaced=True)
+    yield "png-dot", _saved(image.resize((1, 1)), "PNG")
+    yield "png-line", _saved(image.resize((150, 1)), "PNG")
 
 
 def _sixteen(values: Array) -> Array:
@@ -121,27 +121,27 @@ def png_chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
-def _jpegs(picture: Image.Image) -> Made:
+def _jpegs(image: Image.Image) -> Made:
     for mode in ("L", "RGB", "CMYK"):
-        yield f"jpeg-{mode.lower()}", _saved(picture.convert(mode), "JPEG")
-    yield "jpeg-progressive", _saved(picture, "JPEG", progressive=True, subsampling=2)
-    yield "jpeg-profile", _saved(picture, "JPEG", icc_profile=_profile(), dpi=(72, 72))
-    yield "jpeg-cmyk-profile", _saved(picture.convert("CMYK"), "JPEG", icc_profile=_profile())
+        yield f"jpeg-{mode.lower()}", _saved(image.convert(mode), "JPEG")
+    yield "jpeg-progressive", _saved(image, "JPEG", progressive=True, subsampling=2)
+    yield "jpeg-profile", _saved(image, "JPEG", icc_profile=_profile(), dpi=(72, 72))
+    yield "jpeg-cmyk-profile", _saved(image.convert("CMYK"), "JPEG", icc_profile=_profile())
     for orientation in (3, 6, 8):
-        yield f"jpeg-turned{orientation}", _saved(picture, "JPEG", exif=_turned(orientation))
-    yield "jpeg-restarts", _saved(picture, "JPEG", restart_marker_blocks=1)
-    yield "jpeg-phone", _saved(picture, "MPO", save_all=True, append_images=[picture.rotate(90)])
+        yield f"jpeg-turned{orientation}", _saved(image, "JPEG", exif=_turned(orientation))
+    yield "jpeg-restarts", _saved(image, "JPEG", restart_marker_blocks=1)
+    yield "jpeg-phone", _saved(image, "MPO", save_all=True, append_images=[image.rotate(90)])
 
 
-def _tiffs(picture: Image.Image) -> Made:
-    grey, colours = np.asarray(picture.convert("L")), np.asarray(picture)
+def _tiffs(image: Image.Image) -> Made:
+    grey, colours = np.asarray(image.convert("L")), np.asarray(image)
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "F", "I", "I;16"):
-        yield f"tiff-{mode.lower()}", _saved(_in_mode(picture, mode), "TIFF")
+        yield f"tiff-{mode.lower()}", _saved(_in_mode(image, mode), "TIFF")
     for packing in ("tiff_lzw", "tiff_deflate", "packbits", "jpeg", "tiff_adobe_deflate"):
-        yield f"tiff-{packing.removeprefix('tiff_')}", _saved(picture, "TIFF", compression=packing)
-    yield "tiff-fax", _saved(picture.convert("1"), "TIFF", compression="group4")
-    yield "tiff-turned", _saved(picture, "TIFF", exif=_turned(6), dpi=(300, 200), icc_profile=_profile())
-    yield "tiff-pages", _saved(picture, "TIFF", save_all=True, append_images=[picture.convert("L")])
+        yield f"tiff-{packing.removeprefix('tiff_')}", _saved(image, "TIFF", compression=packing)
+    yield "tiff-fax", _saved(image.convert("1"), "TIFF", compression="group4")
+    yield "tiff-turned", _saved(image, "TIFF", exif=_turned(6), dpi=(300, 200), icc_profile=_profile())
+    yield "tiff-pages", _saved(image, "TIFF", save_all=True, append_images=[image.convert("L")])
     written: dict[str, tuple[Array, dict[str, Any]]] = {
         "white-is-zero": (255 - grey, {"photometric": "miniswhite"}),
         "white-is-zero16": (_sixteen(255 - grey), {"photometric": "miniswhite"}),
@@ -167,13 +167,13 @@ def _tiffs(picture: Image.Image) -> Made:
         yield f"tiff-{name}", _twelve_bits(grey.astype(np.uint16) * 16, is_turned)
 
 
-def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
-    grey = np.asarray(picture.convert("L"))
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    grey = np.asarray(image.convert("L"))
     if mode == "F":
         return Image.fromarray(np.float32(grey / 255))
     if mode in ("I", "I;16"):
         return Image.fromarray(_sixteen(grey).astype(np.int32 if mode == "I" else np.uint16))
-    return picture.convert(mode)
+    return image.convert(mode)
 
 
 def _twelve_bits(values: Array, is_turned: bool) -> bytes:
@@ -190,39 +190,39 @@ def _twelve_bits(values: Array, is_turned: bool) -> bytes:
     return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + packed
 
 
-def _others(picture: Image.Image) -> Made:
-    frames = [picture.rotate(angle) for angle in (0, 90, 180)]
-    clear = picture.convert("RGBA")
-    clear.putalpha(picture.convert("L"))
-    yield "webp-rgb", _saved(picture, "WEBP")
-    yield "webp-lossless", _saved(picture, "WEBP", lossless=True, icc_profile=_profile(), exif=_turned(6))
+def _others(image: Image.Image) -> Made:
+    frames = [image.rotate(angle) for angle in (0, 90, 180)]
+    clear = image.convert("RGBA")
+    clear.putalpha(image.convert("L"))
+    yield "webp-rgb", _saved(image, "WEBP")
+    yield "webp-lossless", _saved(image, "WEBP", lossless=True, icc_profile=_profile(), exif=_turned(6))
     yield "webp-clear", _saved(clear, "WEBP")
     yield "webp-moving", _saved(frames[0], "WEBP", save_all=True, append_images=frames[1:])
     for mode in ("1", "L", "P", "RGB", "RGBA"):
-        yield f"bmp-{mode.lower()}", _saved(picture.convert(mode), "BMP")
+        yield f"bmp-{mode.lower()}", _saved(image.convert(mode), "BMP")
     for name, options in {"plain": {}, "interlaced": {"interlace": 1}, "clear": {"transparency": 3}}.items():
-        yield f"gif-{name}", _saved(picture.quantize(16), "GIF", **options)
+        yield f"gif-{name}", _saved(image.quantize(16), "GIF", **options)
     yield "gif-moving", _saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
     for mode in ("1", "L", "RGB", "I;16"):
-        yield f"ppm-{mode.lower()}", _saved(_in_mode(picture, mode), "PPM")
-    values = np.asarray(picture)
+        yield f"ppm-{mode.lower()}", _saved(_in_mode(image, mode), "PPM")
+    values = np.asarray(image)
     yield "ppm-ascii", f"P3\n# drawn\n{WIDTH} {HEIGHT}\n255\n{' '.join(map(str, values.ravel()))}\n".encode()
     yield "ppm-rgb16", f"P6 {WIDTH} {HEIGHT} 65535\n".encode() + _sixteen(values).astype(">u2").tobytes()
     yield "ppm-rgb10", f"P6 {WIDTH} {HEIGHT} 1023\n".encode() + (values.astype(">u2") * 4).tobytes()
     yield "ppm-float", f"Pf\n{WIDTH} {HEIGHT}\n-1.0\n".encode() + np.float32(values[..., 0] / 255).tobytes()
     if features.check("jpg_2000"):
         for mode in ("L", "RGB", "RGBA", "I;16"):
-            yield f"jpeg2000-{mode.lower()}", _saved(_in_mode(picture, mode), "JPEG2000")
-        yield "jpeg2000-stream", _saved(picture, "JPEG2000", no_jp2=True)
+            yield f"jpeg2000-{mode.lower()}", _saved(_in_mode(image, mode), "JPEG2000")
+        yield "jpeg2000-stream", _saved(image, "JPEG2000", no_jp2=True)
     if features.check("avif"):
-        yield "avif-rgb", _saved(picture, "AVIF", exif=_turned(6))
+        yield "avif-rgb", _saved(image, "AVIF", exif=_turned(6))
         yield "avif-clear", _saved(clear, "AVIF")
 
 
-def _dicoms(picture: Image.Image) -> Made:
+def _dicoms(image: Image.Image) -> Made:
     from pydicom import uid
 
-    grey, colours = np.asarray(picture.convert("L")), np.asarray(picture)
+    grey, colours = np.asarray(image.convert("L")), np.asarray(image)
     twelve = grey.astype(np.uint16) * 16
     window: dict[str, Any] = {"WindowCenter": 2000, "WindowWidth": 1000, "RescaleSlope": 2, "RescaleIntercept": -1000}
     sorts: dict[str, Callable[[], bytes]] = {

@@ -27,7 +27,7 @@ from deep_protection.images.io import FORMATS
 
 FINE = ("right", "refused")
 LARGE = 100_000
-"""Pixels of a picture from which on it is only read: a fit of it would take the time of hundreds of others."""
+"""Pixels of an image from which on it is only read: a fit of it would take the time of hundreds of others."""
 WRITTEN = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 EACH_TEXT, EACH_WORDS, EACH_LITE0 = 6, 800, 200
 """Of how many files one has its text layer taken out, its words read, and lite0 instead of a tiny classifier."""
@@ -46,7 +46,7 @@ _MODES = {
 """Mode of what comes back by that of what was read, where that is not RGB."""
 _WHY = {
     "truncated or damaged": "damaged",
-    "is not a picture of a known format": "unknown",
+    "is not an image of a known format": "unknown",
     "damaged or of a sort": "unknown sort",
     "no palette": "no palette",
     "in planes of their own": "planes",
@@ -55,11 +55,11 @@ _WHY = {
     "too many pixels": "too large",
     "NaN or infinite": "no numbers",
     "expected [0, 1]": "out of range",
-    "16-bit pictures hold": "out of range",
+    "16-bit images hold": "out of range",
     "the mask": "mask",
     "cannot be decoded": "not decoded",
     "holds pixels of kind": "kind",
-    "without a picture": "no picture",
+    "without an image": "no image",
 }
 """What messages say, in short."""
 
@@ -165,7 +165,7 @@ class Trial:
 
 
 def tiny_classifier() -> tuple[Classifier, Calibration]:
-    """A classifier of 32×32 pictures with weights drawn at random, and what clean pictures look like to it."""
+    """A classifier of 32×32 images with weights drawn at random, and what clean images look like to it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = nn.Sequential(
@@ -191,12 +191,12 @@ def _seen(data: bytes, suffix: str) -> Seen | None:
                 if opened.width * opened.height > LARGE:
                     return Seen(opened.size, "")
                 opened.load()
-                return _seen_picture(opened)
+                return _seen_image(opened)
     except Exception:
         return None
 
 
-def _seen_picture(opened: ImageFile.ImageFile) -> Seen:
+def _seen_image(opened: ImageFile.ImageFile) -> Seen:
     try:
         shown: Image.Image = ImageOps.exif_transpose(opened)
     except Exception:  # damaged EXIF data turns nothing

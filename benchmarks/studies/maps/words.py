@@ -79,9 +79,9 @@ def run(folder: Path, out: Path = RESULTS, limit: int | None = None) -> None:
     with Store(out, {"words": ("sheet", "method")}) as store:
         for number, file in enumerate(files):
             done = {row["method"] for row in store.rows("words") if row["sheet"] == file.name}
-            picture = as_image(read_image(str(file))[0])
-            sheet = to_rgb(picture.pixels)
-            for method, words, seconds in _methods(reader, picture.pixels, sheet, done):
+            image = as_image(read_image(str(file))[0])
+            sheet = to_rgb(image.pixels)
+            for method, words, seconds in _methods(reader, image.pixels, sheet, done):
                 about = {"sheet": file.name, "method": method, "cpu_seconds": round(seconds, 2)}
                 store.add(words=[{**about, "words": [as_record(word) for word in words]}])
             sys.stderr.write(f"maps: {number + 1} of {len(files)} sheets\n")

@@ -1,4 +1,4 @@
-"""Pictures a second and memory of fits and of the protection in batches, and whether a device answers as the CPU does.
+"""Images a second and memory of fits and of the protection in batches, and whether a device answers as the CPU does.
 
 python -m benchmarks gpu --device cuda
 """
@@ -62,7 +62,7 @@ def _throughput(photographs: Tensor, device: str, batches: tuple[int, ...], seco
                     "what": what,
                     "batch": batch,
                     "seconds": round(spent, 4),
-                    "pictures_a_second": round(batch / spent, 2),
+                    "images_a_second": round(batch / spent, 2),
                     "peak_mib": round(memory, 1),
                 }
                 if spent * 4 > seconds:
@@ -92,7 +92,7 @@ def _equality(photographs: Tensor, device: str) -> Iterator[dict[str, Any]]:
     error = (here - there.cpu()).square().mean(dim=(1, 2, 3))
     yield {
         "what": "restoration, 30 iterations, against the CPU's",
-        "pictures": len(photographs),
+        "images": len(photographs),
         "psnr_least": round((-10 * error.clamp_min(1e-12).log10()).min().item(), 2),
     }
     both = [
@@ -102,7 +102,7 @@ def _equality(photographs: Tensor, device: str) -> Iterator[dict[str, Any]]:
     pairs = list(zip(*both, strict=True))
     yield {
         "what": "protection against the CPU's",
-        "pictures": len(photographs),
+        "images": len(photographs),
         "same_class": sum(int(a.logits.argmax()) == int(b.logits.argmax()) for a, b in pairs),
         "same_kind_of_answer": sum(a.answer == b.answer for a, b in pairs),
         "agreement_furthest": round(max(abs(a.agreement - b.agreement) for a, b in pairs), 4),
@@ -115,11 +115,11 @@ def _photographs(count: int) -> Tensor:
     from deep_protection.evaluation import imagenet_samples
 
     classifier = dp.load_classifier("lite0")
-    chosen = [picture for picture, _ in imagenet_samples()][:count]
-    return torch.stack([classifier.preprocess(picture) for picture in chosen]).clamp(0, 1)
+    chosen = [image for image, _ in imagenet_samples()][:count]
+    return torch.stack([classifier.preprocess(image) for image in chosen]).clamp(0, 1)
 
 
 def _varied(photographs: Tensor, count: int) -> Tensor:
-    """So many different pictures: the photographs, moved sideways once all of them were taken."""
+    """So many different images: the photographs, moved sideways once all of them were taken."""
     rolled = [photographs.roll(7 * turn, dims=-1) for turn in range(-(-count // len(photographs)))]
     return torch.cat(rolled)[:count]

@@ -1,4 +1,4 @@
-"""Every idea for speed on the same pictures: what was expected, what came out.
+"""Every idea for speed on the same images: what was expected, what came out.
 
     python -m benchmarks ideas --images DIR
 
@@ -23,7 +23,7 @@ from deep_protection.fitting import Detail, Recipe
 from deep_protection.restoration import PRESETS
 
 SKIPPED = 20
-"""The first pictures of the order are those of the peers; ideas are tried on others."""
+"""The first images of the order are those of the peers; ideas are tried on others."""
 KEY = ("source", "idea", "of", "attack", "n", "views", "iteration")
 MEANS = ("top1_correct", "top5_correct", "probability_true", "psnr_clean")
 
@@ -38,7 +38,7 @@ class Idea:
     generator: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     views: bool = False
-    """Average the classifier's answers over views of the restored picture."""
+    """Average the classifier's answers over views of the restored image."""
 
     def changed_recipe(self) -> Recipe:
         """The recipe with this change; the shipped one for no change."""
@@ -77,7 +77,7 @@ IDEAS = (
     ),
     Idea(
         "detail above 12/255",
-        "keeps clean pictures, lets more of the perturbation through",
+        "keeps clean images, lets more of the perturbation through",
         "sooner good, level after; 18 kept for fixed 8/255 attacks",
         recipe={"detail": replace(DETAIL, low=12 / 255)},
     ),
@@ -119,7 +119,7 @@ IDEAS = (
     Idea(
         "quarter resolution",
         "pixel shuffle by 4: a quarter of the pixels, if they suffice",
-        "level here; tried by hand on all 89 clean pictures it needs as much more iterations as it saves",
+        "level here; tried by hand on all 89 clean images it needs as much more iterations as it saves",
         {"shuffle": 4, "channels": (32, 64)},
     ),
     Idea(
@@ -153,7 +153,7 @@ IDEAS = (
     Idea("average of 0.9", "lags less than 0.95", "level", recipe={"ema_decay": 0.9}),
     Idea(
         "classifier's views",
-        "flips and sizes of the restored picture steady the answer",
+        "flips and sizes of the restored image steady the answer",
         "better, for one and every defence: left to the experiment, where all get them",
         views=True,
     ),

@@ -1,4 +1,4 @@
-"""Fits of the slow peers, followed to their published end: minutes to an hour a picture, resumable at any moment.
+"""Fits of the slow peers, followed to their published end: minutes to an hour an image, resumable at any moment.
 
     python -m benchmarks long --images DIR --method published --attacks pgd --limit 4
 
@@ -45,7 +45,7 @@ LONG: dict[str, tuple[Callable[[Tensor, int], LongFit], int]] = {
     "published": (PublishedRecipe, published.ITERATIONS),
     "dipdefend": (DipDefend, dipdefend.ITERATIONS),
 }
-"""Name of a peer to the fit it makes of a picture and a seed, and its own number of iterations."""
+"""Name of a peer to the fit it makes of an image and a seed, and its own number of iterations."""
 
 
 def run(images: str, inputs: Path, out: Path, method: str, attacks: list[str], limit: int, every: int) -> None:
@@ -70,7 +70,7 @@ def fit_one(source: str, out: Path, method: str, name: str, unit: AttackUnit, su
         return
     given = torch.from_numpy(subjects.under(unit, name).adversarial)
     fit = make(given, image_seed(0, given))
-    # Of this very picture: under another attack of the same name a fit that was begun is no beginning.
+    # Of this very image: under another attack of the same name a fit that was begun is no beginning.
     state_file = CACHE / f"{method}-{name}-{unit.image.replace('/', '-')}-{digest(given)}.pt"
     cpu = seconds = 0.0
     if state_file.exists():

@@ -15,7 +15,7 @@ def plot(out: Path = RESULTS / "recovery.png") -> None:
     """Draw ``recovery.png`` from the committed rows."""
     points = recovery(out.parent)
     figure = Figure(figsize=(15, 7.6), dpi=110, layout="constrained")
-    figure.suptitle("Right answers (top-1) against CPU seconds a picture; ● where a method ends by itself", fontsize=12)
+    figure.suptitle("Right answers (top-1) against CPU seconds an image; ● where a method ends by itself", fontsize=12)
     *panels, corner = figure.subplots(2, 3, sharex=True, sharey=True).flatten()
     for panel, (attack, title) in zip(panels, ATTACKS.items(), strict=True):
         panel.set_title(title)
@@ -30,7 +30,7 @@ def plot(out: Path = RESULTS / "recovery.png") -> None:
                 if (name, under) == (method, attack)
             )
             _draw(panel, method, curve)
-        panel.set_xlabel("CPU seconds a picture")
+        panel.set_xlabel("CPU seconds an image")
         panel.set_ylabel("top-1")
         panel.tick_params(labelbottom=True)
     lines = {line.get_label(): line for panel in panels for line in panel.get_lines() if line.get_label()[0] != "_"}

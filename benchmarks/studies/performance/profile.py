@@ -19,7 +19,7 @@ SHOWN = 14
 
 
 def run(preset: str, out: Path) -> None:
-    """Write ``profile-PRESET.jsonl``: one thread, one picture of 224×224, the operations that took most."""
+    """Write ``profile-PRESET.jsonl``: one thread, one image of 224×224, the operations that took most."""
     cores = torch.get_num_threads()
     torch.set_num_threads(1)
     task = FitTask(target=sample_pixels(1)[0], recipe=PRESETS[preset].recipe, rule=Fixed(10**9), seed=0)

@@ -1,4 +1,4 @@
-"""Cost against number of pictures, size and cores, and peak memory: every point in a process of its own.
+"""Cost against number of images, size and cores, and peak memory: every point in a process of its own.
 
 python -m benchmarks scale
 """
@@ -20,7 +20,7 @@ from benchmarks.machine import describe
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 SIZES = (64, 128, 224, 256, 512, 1024)
 BATCH_SIZE = 16
-"""Pictures of the comparison of one worker with two."""
+"""Images of the comparison of one worker with two."""
 
 
 Point = dict[str, Any]
@@ -28,7 +28,7 @@ Point = dict[str, Any]
 
 def points(device: str) -> list[Point]:
     """Everything that is measured, once."""
-    counts = [{"what": "pictures", "count": count, "size": 224, "workers": None} for count in COUNTS]
+    counts = [{"what": "images", "count": count, "size": 224, "workers": None} for count in COUNTS]
     sizes = [{"what": "size", "count": 4, "size": size, "workers": None} for size in SIZES]
     cores = [{"what": "cores", "count": BATCH_SIZE, "size": 224, "workers": workers} for workers in (1, 2)]
     # Two programs that know nothing of each other: as much as the machine itself can do with two cores.
@@ -73,9 +73,9 @@ def together(programs: list[dict[str, float]]) -> dict[str, float]:
     count = sum(each["count"] for each in programs)
     seconds = max(each["end"] for each in programs) - min(each["begin"] for each in programs)
     return {
-        "seconds_a_picture": seconds / count,
-        "cpu_seconds_a_picture": sum(each["cpu_seconds"] for each in programs) / count,
-        "pictures_a_second": count / seconds,
+        "seconds_an_image": seconds / count,
+        "cpu_seconds_an_image": sum(each["cpu_seconds"] for each in programs) / count,
+        "images_a_second": count / seconds,
         "peak_mib": sum(each["peak_mib"] for each in programs),
         "peak_mib_before": sum(each["peak_mib_before"] for each in programs),
     }
@@ -89,11 +89,11 @@ def measure(point: Point) -> dict[str, float]:
     random = torch.Generator().manual_seed(0)
     # Smooth noise: as long to fit as photographs, and of every size.
     coarse = torch.rand(point["count"], 3, max(2, size // 16), max(2, size // 16), generator=random)
-    pictures = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic").clamp(0, 1)
-    dp.purify(pictures[:1, :, :64, :64], stop="fixed:2", device=device)
+    images = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic").clamp(0, 1)
+    dp.purify(images[:1, :, :64, :64], stop="fixed:2", device=device)
     before = peak_memory(device)
     begin, begin_cpu = time.time(), time.process_time()  # the clock that all programs share
-    dp.purify(pictures, device=device, workers=point["workers"])
+    dp.purify(images, device=device, workers=point["workers"])
     return {
         "count": point["count"],
         "begin": begin,

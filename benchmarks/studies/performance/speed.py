@@ -35,26 +35,26 @@ class Contender:
     threads: int
     iterations: int
     """In a block: so many that the clock's grain does not matter."""
-    pictures: int
+    images: int
     advance: Callable[[int], object]
 
 
-def ours(name: str, recipe: Recipe, pictures: list[Tensor], threads: int, iterations: int) -> Contender:
-    """Our engine with ``pictures`` in one stack."""
+def ours(name: str, recipe: Recipe, images: list[Tensor], threads: int, iterations: int) -> Contender:
+    """Our engine with ``images`` in one stack."""
     stack = BatchedFit([
-        FitRequest(number, FitTask(target=picture, recipe=recipe, rule=Fixed(FOREVER), seed=number))
-        for number, picture in enumerate(pictures)
+        FitRequest(number, FitTask(target=image, recipe=recipe, rule=Fixed(FOREVER), seed=number))
+        for number, image in enumerate(images)
     ])  # fmt: skip
 
     def advance(count: int) -> None:
         for _ in range(count):
             list(stack.advance())
 
-    return Contender(name, threads, iterations, len(pictures), advance)
+    return Contender(name, threads, iterations, len(images), advance)
 
 
-def contenders(pictures: list[Tensor], cores: int) -> list[Contender]:
-    one = pictures[0]
+def contenders(images: list[Tensor], cores: int) -> list[Contender]:
+    one = images[0]
     paper, fast = PRESETS["paper"].recipe, PRESETS["fast"].recipe
     made: list[Contender] = []
     for threads in sorted({1, cores}):
@@ -66,7 +66,7 @@ def contenders(pictures: list[Tensor], cores: int) -> list[Contender]:
             ours("fast, bfloat16", replace(fast, precision="bfloat16"), [one], threads, 20),
         ]
     made += [
-        ours(f"fast, bfloat16, stack of {count}", replace(fast, precision="bfloat16"), pictures[:count], 1, 5)
+        ours(f"fast, bfloat16, stack of {count}", replace(fast, precision="bfloat16"), images[:count], 1, 5)
         for count in (4, 16)
     ]
     made.append(Contender("dipdefend", 1, 10, 1, DipDefend(one, 0).advance_only))
@@ -103,7 +103,7 @@ def run(out: Path, rounds: int) -> None:
 
 
 def _measured(chosen: list[Contender], rounds: int) -> dict[tuple[str, int], list[tuple[float, float]]]:
-    """Wall and CPU seconds of an iteration and picture, round by round."""
+    """Wall and CPU seconds of an iteration and image, round by round."""
     for contender in chosen:
         torch.set_num_threads(contender.threads)
         contender.advance(2)
@@ -113,7 +113,7 @@ def _measured(chosen: list[Contender], rounds: int) -> dict[tuple[str, int], lis
             torch.set_num_threads(contender.threads)
             begin, begin_cpu = time.perf_counter(), time.process_time()
             contender.advance(contender.iterations)
-            share = 1 / contender.iterations / contender.pictures
+            share = 1 / contender.iterations / contender.images
             figures = (time.perf_counter() - begin) * share, (time.process_time() - begin_cpu) * share
             measured.setdefault((contender.name, contender.threads), []).append(figures)
         print(f"round {number + 1} of {rounds}", flush=True)

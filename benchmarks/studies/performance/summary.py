@@ -34,7 +34,7 @@ ATTACKS = {
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A method under an attack at one number of iterations, over all its pictures."""
+    """A method under an attack at one number of iterations, over all its images."""
 
     n: int
     top1: float
@@ -53,9 +53,9 @@ def length(method: str) -> int:
     return LENGTHS[method]
 
 
-def recovery(results: Path = RESULTS, pictures: Iterable[str] | None = None) -> dict[tuple[str, str, int], Point]:
+def recovery(results: Path = RESULTS, images: Iterable[str] | None = None) -> dict[tuple[str, str, int], Point]:
     """(method, attack, iteration) to its point. Fits that have not reached their end are left out."""
-    wanted = None if pictures is None else {name: place for place, name in enumerate(pictures)}
+    wanted = None if images is None else {name: place for place, name in enumerate(images)}
     groups: dict[tuple[str, str, int], list[rows.Row]] = defaultdict(list)
     for row in _ended_rows(results):
         if wanted is None or row["image"] in wanted:
@@ -66,8 +66,8 @@ def recovery(results: Path = RESULTS, pictures: Iterable[str] | None = None) -> 
     return {key: _point(group) for key, group in groups.items()}
 
 
-def pictures_of(method: str, attack: str, results: Path = RESULTS) -> list[str]:
-    """The pictures that a method has finished under an attack."""
+def images_of(method: str, attack: str, results: Path = RESULTS) -> list[str]:
+    """The images that a method has finished under an attack."""
     return [
         row["image"]
         for row in _ended_rows(results)
@@ -75,9 +75,9 @@ def pictures_of(method: str, attack: str, results: Path = RESULTS) -> list[str]:
     ]
 
 
-def ever_right(method: str, attack: str, pictures: Iterable[str], results: Path = RESULTS) -> float:
-    """The share of pictures that are right at *some* checkpoint: what an oracle that sees the labels could reach."""
-    wanted = set(pictures)
+def ever_right(method: str, attack: str, images: Iterable[str], results: Path = RESULTS) -> float:
+    """The share of images that are right at *some* checkpoint: what an oracle that sees the labels could reach."""
+    wanted = set(images)
     right = {
         row["image"]
         for row in _ended_rows(results)
@@ -87,7 +87,7 @@ def ever_right(method: str, attack: str, pictures: Iterable[str], results: Path 
 
 
 def _ended_rows(results: Path) -> list[rows.Row]:
-    """One row for each fit and checkpoint of the fits that reached their end, on the pictures most rows are of.
+    """One row for each fit and checkpoint of the fits that reached their end, on the images most rows are of.
 
     Rows of settings that are no longer shipped are left out.
     """

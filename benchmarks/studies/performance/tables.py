@@ -11,8 +11,8 @@ from benchmarks.studies.performance.summary import (
     TITLES,
     Point,
     ever_right,
+    images_of,
     length,
-    pictures_of,
     recovery,
 )
 from deep_protection.evaluation import BASELINES
@@ -21,7 +21,7 @@ from deep_protection.evaluation.report.document import Table, block_markdown
 
 FOLDER = ROOT / RESULTS
 LEAST = 8
-"""What was run on fewer pictures stands in the table of the same pictures only."""
+"""What was run on fewer images stands in the table of the same images only."""
 
 
 def machine(name: str) -> str:
@@ -54,7 +54,7 @@ def speed() -> str:
         cpu * length(name) for name, cpu in (("published", peer[1]["cpu_seconds"]), ("fast", ours["cpu_seconds"]))
     )
     told = (
-        f"One iteration of one 224×224 picture. To its own end the published recipe takes {length('published'):,} of "
+        f"One iteration of one 224×224 image. To its own end the published recipe takes {length('published'):,} of "
         f"them, {whole:,.0f} CPU s on one thread; `fast` takes {length('fast')}, {fitted:.2f} CPU s: "
         f"{whole / fitted:,.0f}× less"
     )
@@ -83,19 +83,19 @@ def _recovery(points: dict[tuple[str, str, int], Point]) -> str:
         if len(hurt) == len(ATTACKS) - 1:
             mean, worst = f"{sum(hurt) / len(hurt):.0%}", f"{min(hurt):.0%}"
         lines.append((TITLES[method], *(_cell(point) for point in at.values()), mean, worst, counts, shown))
-    heading = ("defence", *ATTACKS.values(), "mean attack", "worst attack", "n", "CPU s a picture")
+    heading = ("defence", *ATTACKS.values(), "mean attack", "worst attack", "n", "CPU s an image")
     return block_markdown(Table(heading, lines))
 
 
-def all_pictures() -> str:
-    """Every method on all pictures it has been run on."""
+def all_images() -> str:
+    """Every method on all images it has been run on."""
     points = recovery(FOLDER)
     return _recovery({key: point for key, point in points.items() if key[0] in BASELINES or point.n >= LEAST})
 
 
-def same_pictures() -> str:
-    """Every method on exactly those pictures on which the published recipe has ended, under PGD 4/255."""
-    chosen = pictures_of("published", "pgd", FOLDER)
+def same_images() -> str:
+    """Every method on exactly those images on which the published recipe has ended, under PGD 4/255."""
+    chosen = images_of("published", "pgd", FOLDER)
     points = {key: point for key, point in recovery(FOLDER, chosen).items() if key[1] == "pgd"}
     lines = []
     for method in TITLES:
@@ -114,8 +114,8 @@ def same_pictures() -> str:
     heading = (
         "defence",
         f"PGD 4/255, n = {len(chosen)}",
-        "oracle stop a picture, top-1",
-        "CPU s a picture",
+        "oracle stop an image, top-1",
+        "CPU s an image",
         "less CPU",
     )
     return block_markdown(Table(heading, lines))
@@ -135,7 +135,7 @@ def ideas() -> str:
             means.setdefault(row["iteration"], []).append(row["probability_true"])
         score = {iteration: sum(values) / len(values) for iteration, values in means.items()}
         best = max(score, key=lambda iteration: score[iteration])
-        # The first checkpoint that is as good as the best, as far as so few pictures can tell.
+        # The first checkpoint that is as good as the best, as far as so few images can tell.
         soon = min(iteration for iteration in score if score[iteration] >= score[best] - 0.01)
         top1 = [row["top1_correct"] for row in own if row["iteration"] == soon]
         cost = sum(row["cpu_ms_an_iteration"] for row in own) / len(own)
@@ -154,46 +154,46 @@ def ideas() -> str:
     n = found[0]["n"] if found else 0
     titles = ", ".join(title for name, title in ATTACKS.items() if name in attacks)
     heading = ("change", "expected", "CPU ms/it", "iterations", "CPU s", "p(true)", "top-1", "verdict")
-    return f"{n} pictures × {titles}.\n\n{block_markdown(Table(heading, lines))}"
+    return f"{n} images × {titles}.\n\n{block_markdown(Table(heading, lines))}"
 
 
 def scale() -> str:
-    """Cost a picture against number, size and cores."""
+    """Cost an image against number, size and cores."""
     found = [row for row in rows.read(FOLDER / "scale.jsonl") if "what" in row]
     lines = [
         (
             str(row["count"] * row.get("processes", 1)),
             f"{row['size']}²",
             f"{row['processes']} programs" if "processes" in row else str(row["workers"] or "all"),
-            f"{row['seconds_a_picture']:.2f}",
-            f"{row['cpu_seconds_a_picture']:.2f}",
-            f"{1e6 * row['cpu_seconds_a_picture'] / row['size'] ** 2:.1f}",
-            f"{row['pictures_a_second']:.2f}",
+            f"{row['seconds_an_image']:.2f}",
+            f"{row['cpu_seconds_an_image']:.2f}",
+            f"{1e6 * row['cpu_seconds_an_image'] / row['size'] ** 2:.1f}",
+            f"{row['images_a_second']:.2f}",
             f"{row['peak_mib']:.0f}",
         )
         for row in found
     ]
-    heading = ("pictures", "size", "workers", "wall s a picture", "CPU s a picture", "CPU µs a pixel",
-               "pictures/s", "peak MiB")  # fmt: skip
+    heading = ("images", "size", "workers", "wall s an image", "CPU s an image", "CPU µs a pixel",
+               "images/s", "peak MiB")  # fmt: skip
     return f"{machine('scale.jsonl')}. Preset `fast`, {found[0]['peak_mib_before']:.0f} MiB of the peak are " \
            f"Python and PyTorch.\n\n{block_markdown(Table(heading, lines))}"  # fmt: skip
 
 
 def gpu() -> str:
-    """Pictures a second of fits and of the protection, in batches on a GPU."""
+    """Images a second of fits and of the protection, in batches on a GPU."""
     head, *found = rows.read(FOLDER / "gpu.jsonl")
     measured = [row for row in found if "batch" in row]
     batches = sorted({row["batch"] for row in measured})
     lines = []
     for what in dict.fromkeys(row["what"] for row in measured):
         by_batch = {row["batch"]: row for row in measured if row["what"] == what}
-        cells = [f"{by_batch[batch]['pictures_a_second']:.1f}" if batch in by_batch else "–" for batch in batches]
+        cells = [f"{by_batch[batch]['images_a_second']:.1f}" if batch in by_batch else "–" for batch in batches]
         lines.append((what, *cells, f"{max(row['peak_mib'] for row in by_batch.values()):.0f}"))
     fits, answers = found[0], found[1]
     note = (
-        f"{head['machine']['gpu']}, torch {head['machine']['torch']}; pictures a second of 224², by batch. Beside the "
-        f"CPU, on {fits['pictures']} photographs: restorations of 30 iterations are alike to {fits['psnr_least']:.0f} "
-        f"dB or more; {answers['same_class']} of {answers['pictures']} protected answers are the same class, "
+        f"{head['machine']['gpu']}, torch {head['machine']['torch']}; images a second of 224², by batch. Beside the "
+        f"CPU, on {fits['images']} photographs: restorations of 30 iterations are alike to {fits['psnr_least']:.0f} "
+        f"dB or more; {answers['same_class']} of {answers['images']} protected answers are the same class, "
         f"{answers['same_kind_of_answer']} are answers of the same kind, and agreements differ by "
         f"{answers['agreement_furthest']} at most."
     )
@@ -216,8 +216,8 @@ def profile() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "speed": speed,
-    "recovery": all_pictures,
-    "peers": same_pictures,
+    "recovery": all_images,
+    "peers": same_images,
     "profile": profile,
     "ideas": ideas,
     "scale": scale,

@@ -1,4 +1,4 @@
-"""What is restored: known pictures, damaged in a way that anyone can repeat."""
+"""What is restored: known images, damaged in a way that anyone can repeat."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from deep_protection.images import as_image, to_pillow
 
 SIGMA, QUALITY, FACTOR = 25, 10, 4
 CROPPED = ("DIP/F16_GT.png", "Set14/monarch.png", "Set14/lenna.png", "Set14/zebra.png")
-"""Pictures whose middles are restored by the slow peers too."""
+"""Images whose middles are restored by the slow peers too."""
 MASKED = "DIP/kate.png"
-"""The picture with a text mask beside it, which is laid over the others too. The paper's other two masks cover a thing
+"""The image with a text mask beside it, which is laid over the others too. The paper's other two masks cover a thing
 that is to go: what would be right in its place, nobody knows."""
 TASKS = ("denoise", "dejpeg", "upscale", "inpaint")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One damaged picture."""
+    """One damaged image."""
 
     task: str
     name: str
@@ -34,15 +34,15 @@ class Case:
     mask: Tensor | None = None
     """``H×W`` bool: what is missing."""
 
-    def see(self, picture: Tensor) -> Tensor:
-        """What would be seen of another picture ``1×3×H×W``, as the published notebooks suppose."""
+    def see(self, image: Tensor) -> Tensor:
+        """What would be seen of another image ``1×3×H×W``, as the published notebooks suppose."""
         if self.mask is not None:
-            return picture * ~self.mask
-        return shrunk(picture, FACTOR) if self.task == "upscale" else picture
+            return image * ~self.mask
+        return shrunk(image, FACTOR) if self.task == "upscale" else image
 
 
 def cases(folder: Path, tasks: list[str], side: int | None) -> list[Case]:
-    """Middles of ``side`` px of a few pictures, or all pictures whole for None."""
+    """Middles of ``side`` px of a few images, or all images whole for None."""
     found = []
     for task in tasks:
         names = CROPPED if side else whole_names(folder)
@@ -96,12 +96,12 @@ def compressed(truth: Tensor) -> Tensor:
 
 def made_small(truth: Tensor) -> Tensor:
     """A quarter of each side by Pillow's Lanczos filter, in 8 bits, as the published notebook makes it."""
-    picture = to_pillow(truth)
-    size = (picture.width // FACTOR, picture.height // FACTOR)
-    return as_image(picture.resize(size, Image.Resampling.LANCZOS)).pixels
+    image = to_pillow(truth)
+    size = (image.width // FACTOR, image.height // FACTOR)
+    return as_image(image.resize(size, Image.Resampling.LANCZOS)).pixels
 
 
-def shrunk(pictures: Tensor, factor: int) -> Tensor:
+def shrunk(images: Tensor, factor: int) -> Tensor:
     """The published downsampler: a Lanczos window of two lobes, centred between pixels, mirrored at the border."""
     width = 4 * factor
     place = (torch.arange(width, dtype=torch.float32) + 0.5 - width / 2) / factor
@@ -109,4 +109,4 @@ def shrunk(pictures: Tensor, factor: int) -> Tensor:
     kernel = torch.outer(line, line)
     kernel = (kernel / kernel.sum()).expand(3, 1, -1, -1)
     margin = (width - factor) // 2
-    return F.conv2d(F.pad(pictures, (margin,) * 4, mode="reflect"), kernel, stride=factor, groups=3)
+    return F.conv2d(F.pad(images, (margin,) * 4, mode="reflect"), kernel, stride=factor, groups=3)

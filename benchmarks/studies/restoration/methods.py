@@ -1,6 +1,6 @@
-"""Our restorations and the cheap ones, on the very pictures that the published recipes are followed on.
+"""Our restorations and the cheap ones, on the very images that the published recipes are followed on.
 
-    python -m benchmarks restore --pictures DIR [--side 128]
+    python -m benchmarks restore --images DIR [--side 128]
 
 Rows that exist are not made again.
 """
@@ -38,7 +38,7 @@ def run(folder: Path, tasks: list[str], side: int | None, out: Path) -> None:
     torch.set_num_threads(1)
     for case in cases(folder, tasks, side):
         for name, restore in METHODS[case.task].items():
-            key = {"task": case.task, "picture": case.name, "side": side, "method": name}
+            key = {"task": case.task, "image": case.name, "side": side, "method": name}
             if any(key.items() <= row.items() for row in rows.read(out)):
                 continue
             begin = time.process_time()
@@ -57,9 +57,9 @@ def _bicubic(case: Case) -> Tensor:
 
 
 def _lanczos(case: Case) -> Tensor:
-    picture = to_pillow(case.seen)
-    size = (FACTOR * picture.width, FACTOR * picture.height)
-    return as_image(picture.resize(size, Image.Resampling.LANCZOS)).pixels
+    image = to_pillow(case.seen)
+    size = (FACTOR * image.width, FACTOR * image.height)
+    return as_image(image.resize(size, Image.Resampling.LANCZOS)).pixels
 
 
 def _projected(case: Case) -> Tensor:
@@ -94,7 +94,7 @@ def _biharmonic(case: Case) -> Tensor:
     """Damelin & Hoang 2018."""
     from skimage.restoration import inpaint_biharmonic
 
-    assert case.mask is not None  # noqa: S101  (only pictures with holes come here)
+    assert case.mask is not None  # noqa: S101  (only images with holes come here)
     return torch.from_numpy(inpaint_biharmonic(case.seen.numpy(), case.mask.numpy(), channel_axis=0)).float()
 
 
@@ -169,17 +169,17 @@ METHODS: dict[str, dict[str, Method]] = {
 
 
 def table(task: str, side: int | None, peers: tuple[str, ...] = ()) -> str:
-    """Means over the pictures that all methods of the task, and ``peers``, have been through; the published recipe at
+    """Means over the images that all methods of the task, and ``peers``, have been through; the published recipe at
     its own end, and at the best of its iterations, which only the truth can tell.
     """
     of = [row for row in rows.read(ROOT / RESULTS) if (row["task"], row["side"]) == (task, side)]
-    done = {name: {row["picture"]: row for row in of if row["method"] == name} for name in (*METHODS[task], *peers)}
+    done = {name: {row["image"]: row for row in of if row["method"] == name} for name in (*METHODS[task], *peers)}
     if "published" in done:
         del done["published"]
         courses: dict[str, list[dict[str, Any]]] = {}
         for row in of:
             if row["method"] == "published":
-                courses.setdefault(row["picture"], []).append(row)
+                courses.setdefault(row["image"], []).append(row)
         # Followed to the end, or not at all.
         courses = {name: course for name, course in courses.items() if course[-1]["iteration"] == ENDS[task]}
         done["published recipe, at its end"] = {name: course[-1] for name, course in courses.items()}
@@ -187,14 +187,14 @@ def table(task: str, side: int | None, peers: tuple[str, ...] = ()) -> str:
             name: max(course, key=lambda row: float(row["psnr"])) for name, course in courses.items()
         }
     done = {name: each for name, each in done.items() if each}  # what has not been measured at all is left out
-    pictures = sorted(set.intersection(*(set(each) for each in done.values()))) if done else []
-    if not pictures:
+    images = sorted(set.intersection(*(set(each) for each in done.values()))) if done else []
+    if not images:
         return "No rows yet.\n"
     lines = []
     for name, each in done.items():
-        mean = {what: sum(each[picture][what] for picture in pictures) / len(pictures) for what in FIGURES}
+        mean = {what: sum(each[image][what] for image in images) / len(images) for what in FIGURES}
         lines.append([name, f"{mean['psnr']:.2f}", f"{mean['ssim']:.3f}", f"{mean['cpu_seconds']:.3g}"])
-    count = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
+    count = "1 image" if len(images) == 1 else f"{len(images)} images"
     made = block_markdown(Table([f"{task}, {count}", "PSNR, dB", "SSIM", "CPU s"], lines))
     return f"{made.rstrip()}\n"
 

@@ -1,7 +1,7 @@
-"""The published restorations, followed to their own end on small pictures: minutes to an hour each, resumable.
+"""The published restorations, followed to their own end on small images: minutes to an hour each, resumable.
 
-    python -m benchmarks restore-peer --pictures DIR
-    PYTHONPATH=.venv/hosts python -m benchmarks restore-peer --peer deepinv --pictures DIR
+    python -m benchmarks restore-peer --images DIR
+    PYTHONPATH=.venv/hosts python -m benchmarks restore-peer --peer deepinv --images DIR
 
 The second after `make test-integrations`, which brings deepinv.
 
@@ -39,7 +39,7 @@ def run(folder: Path, tasks: list[str], side: int, out: Path, peer: str = "publi
 
 def fit_published(case: Case, side: int, out: Path) -> None:
     """One fit from where it was left to its end."""
-    key = {"task": case.task, "picture": case.name, "side": side, "method": "published"}
+    key = {"task": case.task, "image": case.name, "side": side, "method": "published"}
     fit = PublishedRestoration(case.task, case.seen, (case.truth.shape[-2], case.truth.shape[-1]), case.see, seed=0)
     known = {row["iteration"] for row in rows.read(out) if key.items() <= row.items()}
     if fit.limit in known:
@@ -65,7 +65,7 @@ def fit_published(case: Case, side: int, out: Path) -> None:
 
 def fit_deepinv(case: Case, side: int, out: Path) -> None:
     """One call, as long as deepinv's own default has it; it cannot be left and taken up again."""
-    key = {"task": case.task, "picture": case.name, "side": side, "method": DEEPINV}
+    key = {"task": case.task, "image": case.name, "side": side, "method": DEEPINV}
     if any(key.items() <= row.items() for row in rows.read(out)):
         return
     fit = DeepinvPrior(case.seen, 0, (case.truth.shape[-2], case.truth.shape[-1]), case.see)
@@ -83,9 +83,9 @@ def fidelity(restored: torch.Tensor, case: Case) -> dict[str, Any]:
     # Only here: it takes a torchvision along where there is one, which deepinv has to have imported in its own way.
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    picture = restored.clamp(0, 1)
+    image = restored.clamp(0, 1)
     if case.mask is not None:
-        picture = torch.where(case.mask, picture, case.truth)
-    similarity = structural_similarity_index_measure(picture[None], case.truth[None], data_range=1.0)
+        image = torch.where(case.mask, image, case.truth)
+    similarity = structural_similarity_index_measure(image[None], case.truth[None], data_range=1.0)
     assert isinstance(similarity, torch.Tensor)  # noqa: S101  (no full image was asked for)
-    return {"psnr": round(psnr(picture, case.truth), 3), "ssim": round(float(similarity), 4)}
+    return {"psnr": round(psnr(image, case.truth), 3), "ssim": round(float(similarity), 4)}

@@ -53,11 +53,11 @@ def run(out: Path, only: list[str], side: int) -> None:
 
 
 class Sent:
-    """Jobs of different seeds on one small picture, and what came of them."""
+    """Jobs of different seeds on one small image, and what came of them."""
 
     def __init__(self) -> None:
-        self.picture = imagenet_samples()[0][0].resize((SIDE, SIDE))
-        self.picture.save(buffer := BytesIO(), "PNG")
+        self.image = imagenet_samples()[0][0].resize((SIDE, SIDE))
+        self.image.save(buffer := BytesIO(), "PNG")
         self.data = buffer.getvalue()
         self.jobs: list[str] = []
 
@@ -82,7 +82,7 @@ class Sent:
         return {"accepted": len(self.jobs), "done": done, "equal": equal, "lost": len(self.jobs) - done}
 
     def _is_right(self, made: bytes, seed: int) -> bool:
-        expected = purify(self.picture, stop=f"fixed:{ITERATIONS}", seed=seed)
+        expected = purify(self.image, stop=f"fixed:{ITERATIONS}", seed=seed)
         with Image.open(BytesIO(made)) as image:
             return bool((np.array(image) == np.array(expected)).all())
 

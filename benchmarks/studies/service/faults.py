@@ -37,12 +37,12 @@ CHECKED = 20
 
 def run(out: Path, kills: int, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311  (a plan, no secret)
-    picture = imagenet_samples()[0][0].resize((SIDE, SIDE))
+    image = imagenet_samples()[0][0].resize((SIDE, SIDE))
     out.unlink(missing_ok=True)
     rows.append(out, [{"what": "machine", **describe(), "clients": CLIENTS, "kills": kills, "seed": seed}])
     with tempfile.TemporaryDirectory() as folder, Served(Path(folder) / "data", "--queue", str(QUEUE)) as served:
         served.record_ends()
-        load = Load(served, picture)
+        load = Load(served, image)
         load.start()
         for number in range(kills):
             time.sleep(chance.uniform(0.2, 4.0))
@@ -63,15 +63,15 @@ def run(out: Path, kills: int, seed: int) -> None:
         load.stop()
         ended = load.ends()
         served.stop()
-        rows.append(out, [{"what": "outcome", **_outcome(served.ends(), load, ended, picture)}])
+        rows.append(out, [{"what": "outcome", **_outcome(served.ends(), load, ended, image)}])
         print(rows.read(out)[-1], flush=True)
 
 
 class Load:
-    """Clients that send small pictures, each with a seed of its own, and note what was accepted."""
+    """Clients that send small images, each with a seed of its own, and note what was accepted."""
 
-    def __init__(self, served: Served, picture: Image.Image) -> None:
-        picture.save(buffer := BytesIO(), "PNG")
+    def __init__(self, served: Served, image: Image.Image) -> None:
+        image.save(buffer := BytesIO(), "PNG")
         self.served, self._data = served, buffer.getvalue()
         self.accepted: dict[str, int] = {}
         """Job to its seed."""
@@ -98,7 +98,7 @@ class Load:
             thread.join()
 
     def ends(self) -> dict[str, tuple[str, bytes]]:
-        """Wait for every accepted job: its state, and its picture."""
+        """Wait for every accepted job: its state, and its image."""
         found: dict[str, tuple[str, bytes]] = {}
         with self.served.client() as client:
             for job in self.accepted:
@@ -145,11 +145,11 @@ def _states(data: Path) -> Counter[str]:
 
 
 def _outcome(
-    ends: dict[str, int], load: Load, ended: dict[str, tuple[str, bytes]], picture: Image.Image
+    ends: dict[str, int], load: Load, ended: dict[str, tuple[str, bytes]], image: Image.Image
 ) -> dict[str, Any]:
     done = [job for job, (state, _) in ended.items() if state == "done"]
     checked = done[:: max(1, len(done) // CHECKED)]
-    right = sum(_is_right(ended[job][1], picture, load.accepted[job]) for job in checked)
+    right = sum(_is_right(ended[job][1], image, load.accepted[job]) for job in checked)
     return {
         "accepted": len(load.accepted),
         "done": len(done),
@@ -163,7 +163,7 @@ def _outcome(
     }
 
 
-def _is_right(data: bytes, picture: Image.Image, seed: int) -> bool:
+def _is_right(data: bytes, image: Image.Image, seed: int) -> bool:
     with Image.open(BytesIO(data)) as made:
-        expected = purify(picture, stop=f"fixed:{ITERATIONS}", seed=seed)
+        expected = purify(image, stop=f"fixed:{ITERATIONS}", seed=seed)
         return bool((np.array(made) == np.array(expected)).all())

@@ -1,4 +1,4 @@
-"""Requests that nobody sane would send: by schemathesis from the OpenAPI description, and pictures with damage.
+"""Requests that nobody sane would send: by schemathesis from the OpenAPI description, and images with damage.
 
 python -m benchmarks service-fuzz
 """
@@ -41,11 +41,11 @@ OPTIONS = (
 CLIENTS = 4
 SCHEMATHESIS = Path(sys.executable).with_name("st")
 PART = 500
-"""Pictures between two looks at the memory."""
+"""Images between two looks at the memory."""
 
 
 def run(out: Path, requests: int, seconds: int, minutes: float, seed: int) -> None:
-    """Schemathesis for so many seconds, then damaged pictures up to so many requests, or until the minutes are over."""
+    """Schemathesis for so many seconds, then damaged images up to so many requests, or until the minutes are over."""
     if not SCHEMATHESIS.exists():
         raise SystemExit("schemathesis is not installed; run: pip install -c constraints.txt -e '.[bench]'")
     end = time.monotonic() + 60 * minutes
@@ -60,8 +60,8 @@ def run(out: Path, requests: int, seconds: int, minutes: float, seed: int) -> No
         print(rows.read(out)[-1], flush=True)
         part = 0
         while (left := requests - sum(counted(served).values())) > 0 and time.monotonic() < end:
-            sent = pictures(served, min(left, PART), seed + part, end)
-            rows.append(out, [{"what": "pictures", "part": part, "answers": dict(sent), **_memory(served)}])
+            sent = images(served, min(left, PART), seed + part, end)
+            rows.append(out, [{"what": "images", "part": part, "answers": dict(sent), **_memory(served)}])
             print(rows.read(out)[-1], flush=True)
             part += 1
         with served.http() as http:
@@ -120,8 +120,8 @@ def schemathesis(served: Served, seconds: int, seed: int) -> dict[str, Any]:
     }
 
 
-def pictures(served: Served, count: int, seed: int, end: float) -> Counter[str]:
-    """Real pictures with bytes changed, cut, moved or put in, waited for; answers by status and code."""
+def images(served: Served, count: int, seed: int, end: float) -> Counter[str]:
+    """Real images with bytes changed, cut, moved or put in, waited for; answers by status and code."""
     chance = random.Random(seed)  # noqa: S311  (damage, no secret)
     originals = _originals()
     answers: Counter[str] = Counter()
@@ -181,20 +181,20 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 
 def _originals() -> list[bytes]:
-    picture = imagenet_samples()[0][0].resize((48, 40))
+    image = imagenet_samples()[0][0].resize((48, 40))
     made = []
     for name in FORMATS:
         for mode in ("RGB", "L", "P", "RGBA", "CMYK", "I;16", "1"):
             try:
-                picture.convert("RGB").convert(mode).save(buffer := BytesIO(), name)
+                image.convert("RGB").convert(mode).save(buffer := BytesIO(), name)
                 made.append(buffer.getvalue())
             except (OSError, ValueError, KeyError):
                 continue  # not every format holds every mode
-    frames = [picture.rotate(angle) for angle in (0, 90, 180)]
+    frames = [image.rotate(angle) for angle in (0, 90, 180)]
     frames[0].save(buffer := BytesIO(), "GIF", save_all=True, append_images=frames[1:])
     exif = Image.Exif()
     exif[274] = 6
-    picture.save(oriented := BytesIO(), "JPEG", exif=exif)
+    image.save(oriented := BytesIO(), "JPEG", exif=exif)
     return [*made, buffer.getvalue(), oriented.getvalue()]
 
 

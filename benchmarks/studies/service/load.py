@@ -1,9 +1,9 @@
-"""Clients that post 224² pictures without a pause, and the bare engine on the same pictures in between.
+"""Clients that post 224² images without a pause, and the bare engine on the same images in between.
 
 python -m benchmarks service-load
 
 Service and engine take turns, so that a slow minute of the machine hits both alike. Besides wall time,
-processor seconds of a picture are compared, which other programs on the machine hardly touch.
+processor seconds of an image are compared, which other programs on the machine hardly touch.
 """
 
 import os
@@ -30,13 +30,13 @@ from deep_protection.restoration import find_preset
 
 ROUNDS = 5
 SAMPLE_SECONDS = 10.0
-BARE_PICTURES = 32
+BARE_IMAGES = 32
 
 
 def run(out: Path, minutes: float, clients: int) -> None:
-    """``minutes`` of load in all, in rounds; the bare engine restores some pictures before each and after the last."""
+    """``minutes`` of load in all, in rounds; the bare engine restores some images before each and after the last."""
     model = load_classifier("lite0")
-    pixels = [model.preprocess(picture) for picture, _ in imagenet_samples()]
+    pixels = [model.preprocess(image) for image, _ in imagenet_samples()]
     files = [encode(to_pillow(each), "PNG") for each in pixels]
     out.unlink(missing_ok=True)
     about = {
@@ -61,22 +61,22 @@ def run(out: Path, minutes: float, clients: int) -> None:
 
 def bare(model: Classifier, pixels: list[Tensor], number: int) -> dict[str, Any]:
     """The engine alone on a batch, by the rule that the service uses, on all cores."""
-    first = number * BARE_PICTURES
-    batch = torch.stack([pixels[(first + i) % len(pixels)] for i in range(BARE_PICTURES)])
+    first = number * BARE_IMAGES
+    batch = torch.stack([pixels[(first + i) % len(pixels)] for i in range(BARE_IMAGES)])
     rule = find_preset("fast").rule_asking(ClassifierAdapter(model), 224)
     begin, cpu = time.perf_counter(), time.process_time()
     purify(batch, preset="fast", stop=rule)
-    return _row("bare", BARE_PICTURES, time.perf_counter() - begin, time.process_time() - cpu)
+    return _row("bare", BARE_IMAGES, time.perf_counter() - begin, time.process_time() - cpu)
 
 
-def _row(what: str, pictures: int, seconds: float, cpu: float) -> dict[str, Any]:
+def _row(what: str, images: int, seconds: float, cpu: float) -> dict[str, Any]:
     return {
         "what": what,
-        "pictures": pictures,
+        "images": images,
         "seconds": round(seconds, 2),
         "cpu_seconds": round(cpu, 2),
-        "pictures_a_second": round(pictures / seconds, 4),
-        "cpu_seconds_a_picture": round(cpu / max(1, pictures), 4),
+        "images_a_second": round(images / seconds, 4),
+        "cpu_seconds_an_image": round(cpu / max(1, images), 4),
     }
 
 
@@ -116,10 +116,10 @@ class Load:
             while time.perf_counter() < end:
                 with self._lock:
                     self._next += 1
-                    picture = self.files[self._next % len(self.files)]
+                    image = self.files[self._next % len(self.files)]
                 begin = time.perf_counter()
                 try:
-                    answer = http.post("/v1/protect?wait=true", content=picture, headers={"Content-Type": "image/png"})
+                    answer = http.post("/v1/protect?wait=true", content=image, headers={"Content-Type": "image/png"})
                     status = str(answer.status_code)
                 except httpx2.TransportError as error:
                     status = type(error).__name__

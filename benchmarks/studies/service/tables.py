@@ -23,28 +23,28 @@ def load() -> str:
     lines, pooled, middle, pace = [], [], [], []
     for what, title in (("bare", "engine alone, a batch"), ("service", "service")):
         found = _rows("load.jsonl", what)
-        pictures, seconds, cpu = (sum(row[name] for row in found) for name in ("pictures", "seconds", "cpu_seconds"))
-        wall = [row["pictures_a_second"] for row in found]
-        spent = [row["cpu_seconds_a_picture"] for row in found]
-        pooled.append(cpu / pictures)
+        images, seconds, cpu = (sum(row[name] for row in found) for name in ("images", "seconds", "cpu_seconds"))
+        wall = [row["images_a_second"] for row in found]
+        spent = [row["cpu_seconds_an_image"] for row in found]
+        pooled.append(cpu / images)
         middle.append(median(spent))
-        pace.append((pictures / seconds, median(wall)))
+        pace.append((images / seconds, median(wall)))
         lines.append(
             [
                 title,
-                str(pictures),
-                f"{pictures / seconds:.3f}",
+                str(images),
+                f"{images / seconds:.3f}",
                 f"{median(wall):.3f} ({min(wall):.3f}–{max(wall):.3f})",
-                f"{cpu / pictures:.2f}",
+                f"{cpu / images:.2f}",
                 f"{median(spent):.2f} ({min(spent):.2f}–{max(spent):.2f})",
             ]
         )
     head = [
         "",
-        "pictures",
-        "pictures a second, all rounds",
+        "images",
+        "images a second, all rounds",
         "median of rounds (range)",
-        "processor seconds a picture, all rounds",
+        "processor seconds an image, all rounds",
         "median of rounds (range)",
     ]
     answers: Counter[str] = Counter()
@@ -52,7 +52,7 @@ def load() -> str:
         answers.update(row["statuses"])
     told = ", ".join(f"{status}: {count}" for status, count in sorted(answers.items()))
     share = (
-        f"Service's pictures a second by the engine's: {pace[1][0] / pace[0][0]:.0%} over all rounds, "
+        f"Service's images a second by the engine's: {pace[1][0] / pace[0][0]:.0%} over all rounds, "
         f"{pace[1][1] / pace[0][1]:.0%} by the medians of rounds. Engine's processor seconds by the service's: "
         f"{pooled[0] / pooled[1]:.0%} over all rounds, {middle[0] / middle[1]:.0%} by the medians of rounds."
     )

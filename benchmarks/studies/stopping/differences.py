@@ -1,4 +1,4 @@
-"""How much of a difference between two stop rules the pictures can tell: paired bootstrap over pictures."""
+"""How much of a difference between two stop rules the images can tell: paired bootstrap over images."""
 
 from collections import defaultdict
 from statistics import mean
@@ -31,9 +31,9 @@ def differences() -> str:
     return block_markdown(Table(["difference", "points", "95 % interval"], lines))
 
 
-def gain(of_pictures: dict[str, list[float]]) -> tuple[str, str]:
-    """Mean of the pictures' means of differences between 0 and 1, in points, and its 95 % interval."""
+def gain(of_images: dict[str, list[float]]) -> tuple[str, str]:
+    """Mean of the images' means of differences between 0 and 1, in points, and its 95 % interval."""
     # In one order, or the draws differ.
-    gains = [100 * mean(of_pictures[image]) for image in sorted(of_pictures)]
+    gains = [100 * mean(of_images[image]) for image in sorted(of_images)]
     low, high = bootstrap_interval(gains)
     return f"{mean(gains):+.1f}", f"{low:+.1f} to {high:+.1f}"

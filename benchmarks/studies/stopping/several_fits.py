@@ -31,7 +31,7 @@ RUNS = (2, 3, 4)
 
 
 def run(images: str, inputs: Path, attacks: list[str], limit: int, out: Path = RESULTS) -> None:
-    """Every recognised picture, untouched and under every attack; what is in ``out`` already is left alone."""
+    """Every recognised image, untouched and under every attack; what is in ``out`` already is left alone."""
     torch.set_num_threads(1)
     settings = make_settings({"images": images, "attacks": attacks, "limit": limit, "recognised": True})
     subjects = Subjects(settings, inputs)
@@ -50,23 +50,23 @@ def run(images: str, inputs: Path, attacks: list[str], limit: int, out: Path = R
 def _measured(given: Tensor, classifier: Classifier) -> dict[str, Any]:
     """The first five classes of every way of putting fits together, best first."""
     fits = [_fitted(given, number) for number in range(FITS)]
-    pictures = torch.stack([torch.stack([fit.outputs[index] for index in range(len(fit))]) for fit in fits])
-    answers = torch.stack([classifier(of_fit).softmax(dim=-1) for of_fit in pictures])  # fits × checkpoints × classes
+    images = torch.stack([torch.stack([fit.outputs[index] for index in range(len(fit))]) for fit in fits])
+    answers = torch.stack([classifier(of_fit).softmax(dim=-1) for of_fit in images])  # fits × checkpoints × classes
     row: dict[str, Any] = {"iterations": [point.iteration for point in fits[0]], "fits": _best(answers)}
     for number in TOGETHER[1:]:
         row[f"answers of {number}"] = _best(answers[:number].mean(dim=0))
-        row[f"pictures of {number}"] = _best(classifier(pictures[:number].mean(dim=0)))
+        row[f"images of {number}"] = _best(classifier(images[:number].mean(dim=0)))
     for runs in RUNS:
         stops = [_stop(fit, own, runs) for fit, own in zip(fits, answers, strict=True)]
         taken = torch.stack([own[chosen] for own, (chosen, _) in zip(answers, stops, strict=True)])
-        shown = torch.stack([own[chosen] for own, (chosen, _) in zip(pictures, stops, strict=True)])
+        shown = torch.stack([own[chosen] for own, (chosen, _) in zip(images, stops, strict=True)])
         viewed = mean_logits(classifier, shown).softmax(dim=-1)
         row[f"stable:{runs}"] = {
             "spent": [spent for _, spent in stops],
             "fits": _best(taken),
             "sure": [round(each, 4) for each in taken.amax(dim=-1).tolist()],
             "answers": {number: _best(taken[:number].mean(dim=0)) for number in TOGETHER},
-            "pictures": {number: _best(classifier(shown[:number].mean(dim=0, keepdim=True))[0]) for number in TOGETHER},
+            "images": {number: _best(classifier(shown[:number].mean(dim=0, keepdim=True))[0]) for number in TOGETHER},
             "views": {number: _best(viewed[:number].mean(dim=0)) for number in TOGETHER},
         }
     return row
@@ -92,16 +92,16 @@ def _best(probabilities: Tensor) -> Any:
 
 
 Right = dict[tuple[str, str], bool]
-"""By picture and attack: whether the first answer is the true class."""
+"""By image and attack: whether the first answer is the true class."""
 
 
 def counts() -> str:
-    """Ended at fixed counts: one fit, or several as long together, with their pictures or answers averaged."""
+    """Ended at fixed counts: one fit, or several as long together, with their images or answers averaged."""
     rows = _rows()
     lines = []
     for spent in (40, 60, 80, 120, 160, 240, 320):
         one: Right = {}
-        for number, how in ((1, "fits"), (2, "pictures"), (2, "answers"), (4, "pictures"), (4, "answers")):
+        for number, how in ((1, "fits"), (2, "images"), (2, "answers"), (4, "images"), (4, "answers")):
             each = spent // number
             if each > LONGEST or each % EVERY:
                 continue
@@ -120,7 +120,7 @@ def stops() -> str:
     for rule in [f"stable:{runs}" for runs in RUNS]:
         for number in TOGETHER:
             spent = mean(sum(row[rule]["spent"][:number]) for row in rows)
-            for how in ("pictures", "answers", "views") if number > 1 else ("answers", "views"):
+            for how in ("images", "answers", "views") if number > 1 else ("answers", "views"):
                 right = _right(rows, [row[rule][how] for row in rows], str(number))
                 line = [f"`{rule}`", _name(number, how), f"{spent:.0f}", *_shares(right), _against(right, shipped)]
                 lines.append(line)
@@ -128,7 +128,7 @@ def stops() -> str:
 
 
 def _rows() -> list[dict[str, Any]]:
-    """Those of pictures that are complete."""
+    """Those of images that are complete."""
     rows = read_table(ROOT / RESULTS / "several_fits.parquet")
     attacks = {row["attack"] for row in rows}
     whole = {image for image, count in Counter(row["image"] for row in rows).items() if count == len(attacks)}
@@ -160,15 +160,15 @@ def _shares(right: Right) -> list[str]:
 def _against(right: Right, other: Right) -> str:
     if right == other:
         return ""
-    of_pictures: dict[str, list[float]] = defaultdict(list)
+    of_images: dict[str, list[float]] = defaultdict(list)
     for (image, attack), answer in right.items():
         if attack != CLEAN:
-            of_pictures[image].append(float(answer) - float(other[image, attack]))
-    points, interval = gain(of_pictures)
+            of_images[image].append(float(answer) - float(other[image, attack]))
+    points, interval = gain(of_images)
     return f"{points} ({interval})"
 
 
 def _table(headings: list[str], lines: list[list[str]], rows: list[dict[str, Any]]) -> str:
     made = block_markdown(Table(headings, lines)).rstrip()
-    pictures = len({row["image"] for row in rows})
-    return f"{made}\n\n{pictures} pictures; in brackets the 95 % interval, paired bootstrap over pictures.\n"
+    images = len({row["image"] for row in rows})
+    return f"{made}\n\n{images} images; in brackets the 95 % interval, paired bootstrap over images.\n"

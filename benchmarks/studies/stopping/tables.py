@@ -37,7 +37,7 @@ def family(stop: str) -> str:
 
 @cache
 def by_rule() -> dict[str, dict[Key, Row]]:
-    """Rule, (attack, picture), row: of those inputs that all rules were judged on."""
+    """Rule, (attack, image), row: of those inputs that all rules were judged on."""
     found: dict[str, dict[Key, Row]] = defaultdict(dict)
     for row in experiment("stopping").results:
         if row["defence"] == PRESET and row["seed"] == 0 and row["stop"] != "auto":
@@ -108,8 +108,8 @@ def rules() -> str:
 
 def _of(found: dict[str, dict[Key, Row]]) -> str:
     keys = next(iter(found.values()))
-    pictures = len({image for _, image in keys})
-    return f"\n{pictures} pictures, {len(keys)} inputs; the same fits for every rule.\n"
+    images = len({image for _, image in keys})
+    return f"\n{images} images, {len(keys)} inputs; the same fits for every rule.\n"
 
 
 @cache

@@ -20,7 +20,7 @@ from deep_protection.seeds import checked_seed
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AttackResult:
-    """What an attack made of ``N`` pictures."""
+    """What an attack made of ``N`` images."""
 
     adversarial: Tensor
     """``N×3×H×W`` float32 in ``[0, 1]``; not rounded to 8 bits, which alone undoes weak attacks."""
@@ -33,7 +33,7 @@ class AttackResult:
     l2: Tensor
     """``N`` Euclidean lengths of the perturbation."""
     queries: Tensor
-    """``N`` numbers of pictures that the model was asked about; a batch shares them evenly."""
+    """``N`` numbers of images that the model was asked about; a batch shares them evenly."""
     targets: Tensor | None = None
     """``N`` classes that were aimed at; None where any wrong answer will do."""
 
@@ -47,12 +47,12 @@ def attack(
     targets: Tensor | Sequence[int] | None = None,
     seed: int = 0,
 ) -> AttackResult:
-    """Attack ``model`` (pixels in ``[0, 1]`` to logits) on ``N×3×H×W`` pictures with ``N`` true labels.
+    """Attack ``model`` (pixels in ``[0, 1]`` to logits) on ``N×3×H×W`` images with ``N`` true labels.
 
     With ``targets`` (``N`` classes) it has succeeded when the answer is the target; not every attack can aim. If none
     are given, a targeted row of the table chooses its own.
     A model with one output says yes or no: label 1 where it is above 0, else label 0.
-    Leave out pictures that the model gets wrong anyway: foolbox counts them as successes at distance zero.
+    Leave out images that the model gets wrong anyway: foolbox counts them as successes at distance zero.
     Random starts come from ``seed``; the global random state is put back.
 
     Raises:
@@ -131,7 +131,7 @@ def _checked(pixels: Tensor) -> Tensor:
         got = tuple(pixels.shape) if isinstance(pixels, Tensor) else type(pixels).__name__
         raise OptionError(
             f"an attack takes a tensor of N×3×H×W pixels and N whole-numbered labels, got {got}; use unsqueeze(0) for "
-            "a single picture"
+            "a single image"
         )
     check_dense(pixels, "the batch")
     if not pixels.dtype.is_floating_point:
@@ -148,7 +148,7 @@ def _classes(given: Tensor | Sequence[int], pixels: Tensor) -> Tensor:
     if numbers.shape != tuple(pixels.shape[:1]) or numbers.dtype.kind not in "iu":
         raise OptionError(
             f"an attack takes N×3×H×W pixels and N whole-numbered labels, got {tuple(pixels.shape)} and "
-            f"{numbers.dtype} of shape {numbers.shape}; give a label a picture"
+            f"{numbers.dtype} of shape {numbers.shape}; give a label an image"
         )
     whole = torch.from_numpy(numbers.astype(np.int64)).to(pixels.device)
     if int(whole.min()) < 0:

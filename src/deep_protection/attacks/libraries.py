@@ -40,7 +40,7 @@ def torchattacks() -> Any:
 
 
 class Attacked(nn.Module):
-    """A network as attacks want one: logits of two classes or more; and it counts the pictures."""
+    """A network as attacks want one: logits of two classes or more; and it counts the images."""
 
     def __init__(self, network: nn.Module, wanted: Sequence[Tensor]) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class AutoAttack:
     """AutoAttack's standard version (Croce & Hein 2020, arXiv:2003.01690) behind the call of a foolbox attack.
 
     The four parts are torchattacks', at the paper's lengths: its own standard version takes a tenth of the steps and
-    all classes for targets, 999 of a thousand. Each part after the first meets only pictures that are still right.
+    all classes for targets, 999 of a thousand. Each part after the first meets only images that are still right.
     """
 
     def __init__(self) -> None:

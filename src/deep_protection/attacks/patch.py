@@ -1,4 +1,4 @@
-"""A square of the picture replaced by whatever fools the classifier, as a sticker in the scene would be."""
+"""A square of the image replaced by whatever fools the classifier, as a sticker in the scene would be."""
 
 from typing import Any
 
@@ -11,22 +11,22 @@ from deep_protection.optional import import_optional
 
 
 class Patch:
-    """A patch made for the one picture it covers a part of (LaVAN: Karmon et al. 2018, arXiv:1801.02608).
+    """A patch made for the one image it covers a part of (LaVAN: Karmon et al. 2018, arXiv:1801.02608).
 
     By the Adversarial Robustness Toolbox: its PGD with everything allowed inside a mask. Its ``AdversarialPatch`` is
-    one for all pictures, and on PyTorch needs torchvision.
+    one for all images, and on PyTorch needs torchvision.
     """
 
     def __init__(self) -> None:
         self.share = 0.05
-        """Of the picture's area."""
+        """Of the image's area."""
         self.steps = 100
         self.stepsize = 8 / 255
         self._attacks = import_optional("art.attacks.evasion", needed_for="the patch attack", extra="art")
         self._estimators = import_optional("art.estimators.classification", needed_for="the patch attack", extra="art")
 
     def __call__(self, host: Any, pixels: Tensor, criterion: Any, *, epsilons: None) -> tuple[None, Tensor, None]:
-        """What PGD from noise makes at a place drawn for each of ``N×3×H×W`` pictures; to the targets, if any."""
+        """What PGD from noise makes at a place drawn for each of ``N×3×H×W`` images; to the targets, if any."""
         del epsilons  # inside the patch everything is allowed
         network = HostModule(host, pixels.device).eval()
         targeted = hasattr(criterion, "target_classes")
@@ -54,7 +54,7 @@ class Patch:
         return None, torch.from_numpy(np.where(covered, made, pixels.cpu().numpy())).to(pixels.device), None
 
     def _places(self, pixels: Tensor) -> Tensor:
-        """``N×3×H×W``, 1 where the patch is: wholly inside the picture, anywhere."""
+        """``N×3×H×W``, 1 where the patch is: wholly inside the image, anywhere."""
         height, width = pixels.shape[-2:]
         side = min(round((self.share * height * width) ** 0.5), height, width)
         covered = torch.zeros(pixels.shape, dtype=torch.float32, device="cpu")

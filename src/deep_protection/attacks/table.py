@@ -17,7 +17,7 @@ class AttackSpec:
     name: str
     title: str
     norm: Literal["Linf", "L2", "L1", "none"]
-    """What it keeps small; "none" for attacks that move, blur or cover the picture."""
+    """What it keeps small; "none" for attacks that move, blur or cover the image."""
     epsilon: float | None
     """Size allowed in its norm, on pixels in ``[0, 1]``; None for attacks that look for the smallest."""
     build: Callable[[], Any]
@@ -32,7 +32,7 @@ class AttackSpec:
     def parameters(self) -> dict[str, Any]:
         """Everything that was set or left at foolbox's default, ready for a record."""
         plain = {key: value for key, value in vars(self.build()).items() if isinstance(value, bool | int | float | str)}
-        # Left out where there is none: attacked pictures are kept under these, and those of before had no such word.
+        # Left out where there is none: attacked images are kept under these, and those of before had no such word.
         aim = {} if self.target == "none" else {"target": self.target}
         return {"norm": self.norm, "epsilon": self.epsilon, **plain, **aim}
 
@@ -89,7 +89,7 @@ _ROWS = (
     AttackSpec("spatial", "turned by ≤ 30°, moved by ≤ 3 px", "none", None, _of("SpatialAttack"), is_noisy=True),
     AttackSpec("autoattack", "AutoAttack, 4/255", "Linf", 4 / 255, AutoAttack),
     AttackSpec("patch", "patch on 5 %, PGD, 100 steps", "none", None, Patch),
-    AttackSpec("universal", "one perturbation for all pictures, 10/255", "Linf", 10 / 255, Universal),
+    AttackSpec("universal", "one perturbation for all images, 10/255", "Linf", 10 / 255, Universal),
 )
 
 ATTACKS: dict[str, AttackSpec] = {row.name: row for row in _ROWS}

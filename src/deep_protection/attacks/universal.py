@@ -1,4 +1,4 @@
-"""One perturbation for all pictures (Moosavi-Dezfooli et al. 2017, arXiv:1610.08401)."""
+"""One perturbation for all images (Moosavi-Dezfooli et al. 2017, arXiv:1610.08401)."""
 
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,12 @@ class Universal:
         self.margin = 9 / 7
         """Size of the photographs over that of the crops taken from them."""
         self.seed = 0
-        """Its own: it is the same for all pictures, whatever theirs."""
+        """Its own: it is the same for all images, whatever theirs."""
         self._library = foolbox()
 
     def __call__(self, host: Any, pixels: Tensor, criterion: Any, *, epsilons: float) -> tuple[None, Tensor, None]:
-        """Add it to ``N×3×H×W`` pictures; made once a model, in about a minute of a CPU."""
-        del criterion  # it knows nothing of the pictures it is added to
+        """Add it to ``N×3×H×W`` images; made once a model, in about a minute of a CPU."""
+        del criterion  # it knows nothing of the images it is added to
         known = _made.setdefault(host.network, {})
         settings = (value for value in vars(self).values() if isinstance(value, int | float))
         key = (tuple(pixels.shape[1:]), pixels.device, epsilons, *settings)
@@ -74,15 +74,15 @@ class Universal:
     def _photographs(self, height: int, width: int) -> Tensor:
         """``20×3×H×W``, foolbox's ImageNet samples."""
         files = sorted((Path(self._library.__file__).parent / "data").glob("imagenet_*"))
-        pictures = [as_image(file).pixels[None] for file in files]
+        images = [as_image(file).pixels[None] for file in files]
         return torch.cat(
-            [F.interpolate(each, (height, width), mode="bilinear", antialias=True).clamp(0, 1) for each in pictures]
+            [F.interpolate(each, (height, width), mode="bilinear", antialias=True).clamp(0, 1) for each in images]
         )
 
 
-def _crop(picture: Tensor, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """A ``3×H×W`` part of a larger picture, reflected or not."""
-    top = int(torch.randint(picture.shape[1] - height + 1, (), generator=generator, device="cpu"))
-    left = int(torch.randint(picture.shape[2] - width + 1, (), generator=generator, device="cpu"))
-    part = picture[:, top : top + height, left : left + width]
+def _crop(image: Tensor, height: int, width: int, generator: torch.Generator) -> Tensor:
+    """A ``3×H×W`` part of a larger image, reflected or not."""
+    top = int(torch.randint(image.shape[1] - height + 1, (), generator=generator, device="cpu"))
+    left = int(torch.randint(image.shape[2] - width + 1, (), generator=generator, device="cpu"))
+    part = image[:, top : top + height, left : left + width]
     return part.flip(-1) if torch.rand((), generator=generator, device="cpu") < 0.5 else part

@@ -1,4 +1,4 @@
-"""Asking any network about pictures: in its own type, on its own device, whatever it wraps its logits in."""
+"""Asking any network about images: in its own type, on its own device, whatever it wraps its logits in."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ def ask(network: Callable[[Tensor], Any], pixels: Tensor) -> Tensor:
     """``N×classes`` logits for ``N×3×H×W`` pixels, of the wider of the network's and the pixels' types.
 
     Raises:
-        ClassifierError: what it answers holds no logits, or it cannot answer about such pixels, as of pictures that are
+        ClassifierError: what it answers holds no logits, or it cannot answer about such pixels, as of images that are
             smaller than its kernels.
     """
     kind = _own_type(network)
@@ -31,7 +31,7 @@ def ask(network: Callable[[Tensor], Any], pixels: Tensor) -> Tensor:
             raise
         size = "×".join(map(str, pixels.shape))
         raise ClassifierError(
-            f"{name_of(network)} cannot answer about {size} pixels ({_first_line(error)}); give it pictures of a size "
+            f"{name_of(network)} cannot answer about {size} pixels ({_first_line(error)}); give it images of a size "
             "and a type that it takes, as load_classifier(…).preprocess makes them"
         ) from error
     logits = read_logits(said, len(pixels), name_of(network))

@@ -19,7 +19,7 @@ SLOTS = 32_768
 FLOOR = 1e-9
 """Probability of what was not named, so that there is a logarithm of it. All slots together come to 3e-5."""
 NOTHING = "(nothing)"
-"""Label of a picture in which a service names nothing at all."""
+"""Label of an image in which a service names nothing at all."""
 
 
 class BlackBox(Classifier):
@@ -79,13 +79,13 @@ class BlackBox(Classifier):
             raise ClassifierError(f"{self.name} takes N×3×H×W pixels, got shape {tuple(given.shape)}")
         answers = self._ask(given) if len(given) else []
         if len(answers) != len(given):
-            raise ClassifierError(f"{self.name} gave {len(answers)} answers to {len(given)} pictures")
+            raise ClassifierError(f"{self.name} gave {len(answers)} answers to {len(given)} images")
         rows = [self._row(each) for each in answers]
         if len({len(row) for row in rows}) > 1:
             raise ClassifierError(f"{self.name} answers now with probabilities of all classes, now with labels")
         if any(isinstance(each, ClassProbabilities) and len(each.probabilities) == 1 for each in answers):
             raise ClassifierError(
-                f"{self.name} answers with one probability a picture; for yes or no give both, [1 - p, p]"
+                f"{self.name} answers with one probability an image; for yes or no give both, [1 - p, p]"
             )
         return (torch.stack(rows) if rows else torch.empty(0, self._width, dtype=torch.float32, device="cpu")).to(
             pixels.device

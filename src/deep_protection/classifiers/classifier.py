@@ -17,7 +17,7 @@ from deep_protection.images import apply_exif_orientation, refuse_far, to_rgb8
 from deep_protection.logits import as_log_probabilities, as_outputs, as_probabilities, check_numbers
 
 Preprocess = Callable[[Image.Image], Tensor]
-"""From an RGB picture of any size to the ``3×H×W`` pixels in ``[0, 1]`` that the network was trained on."""
+"""From an RGB image of any size to the ``3×H×W`` pixels in ``[0, 1]`` that the network was trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +31,23 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Upright:
-    """Shows a classifier's own preparation every picture as :func:`deep_protection.purify` takes it.
+    """Shows a classifier's own preparation every image as :func:`deep_protection.purify` takes it.
 
     A photograph is turned as its EXIF orientation says, and any mode becomes RGB, whoever opened it.
     """
 
     preprocess: Preprocess
 
-    def __call__(self, picture: Image.Image) -> Tensor:
+    def __call__(self, image: Image.Image) -> Tensor:
         """The pixels that the classifier was trained on, ``3×H×W``."""
-        return self.preprocess(to_rgb8(apply_exif_orientation(picture)))
+        return self.preprocess(to_rgb8(apply_exif_orientation(image)))
 
 
 class Classifier(nn.Module):
     """A network with its normalisation inside and its resizing beside it.
 
     ``forward`` takes ``N×3×H×W`` float pixels in ``[0, 1]`` and returns ``N×classes`` logits; :attr:`preprocess` makes
-    such pixels (without the N) from a picture of any size. So a purifier or an attack that works on pixels in
+    such pixels (without the N) from an image of any size. So a purifier or an attack that works on pixels in
     ``[0, 1]`` fits in between. Always in evaluation mode.
 
     A network with one output says yes or no: it has two classes, whose probabilities are the output's sigmoid and what
@@ -101,11 +101,11 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def top(self, pixels: Tensor, k: int = 5) -> list[list[Prediction]]:
-        """The ``k`` most probable classes of each of ``N×3×H×W`` pictures, most probable first."""
+        """The ``k`` most probable classes of each of ``N×3×H×W`` images, most probable first."""
         if not isinstance(pixels, Tensor) or pixels.ndim != 4 or not pixels.dtype.is_floating_point:
             kind = f"{pixels.dtype} of {tuple(pixels.shape)}" if isinstance(pixels, Tensor) else type(pixels).__name__
             raise ImageError(
-                f"a classifier takes N×3×H×W floats in [0, 1], got {kind}; preprocess(picture)[None] gives such"
+                f"a classifier takes N×3×H×W floats in [0, 1], got {kind}; preprocess(image)[None] gives such"
             )
         refuse_far(pixels, "the batch")
         return self.best(self(pixels.to(self.mean.device)), k)

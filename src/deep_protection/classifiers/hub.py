@@ -121,9 +121,9 @@ class ProcessorPixels:
             "rescale_factor": 1 / 255,
         }
 
-    def __call__(self, picture: Image.Image) -> Tensor:
+    def __call__(self, image: Image.Image) -> Tensor:
         """``3×H×W`` float32 RGB in ``[0, 1]``."""
-        made = self.processor(images=to_rgb8(picture), return_tensors="pt", **self.options)
+        made = self.processor(images=to_rgb8(image), return_tensors="pt", **self.options)
         pixels: Tensor = made["pixel_values"][0]
         return pixels.to(torch.float32).clamp(0, 1)
 
@@ -132,7 +132,7 @@ def normalisation(processor: Any, preprocess: ProcessorPixels, name: str) -> tup
     """Mean and std that the processor applies to RGB pixels in ``[0, 1]``, and whether it then puts blue first: found
     by trying it on a probe.
 
-    Processors differ in attributes (offsets, factors, switches); what they do to a picture is what counts. A processor
+    Processors differ in attributes (offsets, factors, switches); what they do to an image is what counts. A processor
     whose effect is not one straight line a channel cannot be split and is refused.
     """
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -140,7 +140,7 @@ def normalisation(processor: Any, preprocess: ProcessorPixels, name: str) -> tup
     pixels = preprocess(probe).double()
     wanted = processor(images=probe, return_tensors="pt")["pixel_values"][0].double()
     if wanted.shape != pixels.shape or pixels.shape[0] != 3:
-        raise ClassifierError(f"{name} takes {tuple(wanted.shape)} values a picture; only RGB classifiers can be used")
+        raise ClassifierError(f"{name} takes {tuple(wanted.shape)} values an image; only RGB classifiers can be used")
     if _red_in(preprocess) != 0:
         raise ClassifierError(f"{name}'s image processor mixes the colours up; it cannot be split")
     for flipped in (False, True):
@@ -160,7 +160,7 @@ def _line(given: Tensor, seen: Tensor) -> tuple[float, float] | None:
 
 
 def _red_in(preprocess: ProcessorPixels) -> int:
-    """Which channel of the pixels a red picture is brightest in."""
+    """Which channel of the pixels a red image is brightest in."""
     return int(preprocess(Image.new("RGB", (64, 64), (255, 0, 0))).mean(dim=(1, 2)).argmax())
 
 

@@ -71,14 +71,14 @@ def load_classifier(
     'lite0'
 
     A module takes ``N×3×H×W`` pixels and returns logits; ``mean`` and ``std`` (three numbers each) say how it wants
-    pixels in ``[0, 1]`` normalised, and ``labels`` names its classes. One logit a picture says yes or no; with
+    pixels in ``[0, 1]`` normalised, and ``labels`` names its classes. One logit an image says yes or no; with
     ``multi_label`` each logit says so of a label of its own, which models of transformers tell by themselves. For
-    pictures of other sizes it gets the usual resize to 256 and centre crop of 224.
+    images of other sizes it gets the usual resize to 256 and centre crop of 224.
 
     ``"torchvision:resnet18"`` and ``"timm:resnet18.a1_in1k"`` are models of those libraries, with their own resizing.
     ``"clarifai:MODEL"`` and ``"http:FILE.toml"`` are services, see docs/remote.md. A function is a black box like them.
     It ``takes`` either ``"pixels"``, ``N×3×H×W`` float32 in ``[0, 1]`` (the default), and gives ``N`` answers; or
-    ``"pictures"``, one 8-bit Pillow image at a time, and gives one. An answer is a row of probabilities, ``(label,
+    ``"images"``, one 8-bit Pillow image at a time, and gives one. An answer is a row of probabilities, ``(label,
     probability)`` pairs, a mapping from label to probability, or a label. Without ``labels`` any label may be answered.
 
     Raises :class:`ClassifierError` when there is no such classifier or it cannot be loaded, and

@@ -17,36 +17,36 @@ class ResizeAndCrop:
     resize: int
     crop: int
 
-    def __call__(self, picture: Image.Image) -> Tensor:
+    def __call__(self, image: Image.Image) -> Tensor:
         """``3×crop×crop`` float32 in ``[0, 1]``."""
-        picture = to_rgb8(picture)
+        image = to_rgb8(image)
         # Only the middle is used: a strip a thousand times as long as wide must not be enlarged as a whole.
-        longest = 10 * min(picture.size)
-        if max(picture.size) > longest:
-            width, height = (min(side, longest) for side in picture.size)
-            left, top = (picture.width - width) // 2, (picture.height - height) // 2
-            picture = picture.crop((left, top, left + width, top + height))
-        scale = self.resize / min(picture.size)
-        width, height = (max(self.crop, round(side * scale)) for side in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+        longest = 10 * min(image.size)
+        if max(image.size) > longest:
+            width, height = (min(side, longest) for side in image.size)
+            left, top = (image.width - width) // 2, (image.height - height) // 2
+            image = image.crop((left, top, left + width, top + height))
+        scale = self.resize / min(image.size)
+        width, height = (max(self.crop, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
         left, top = (width - self.crop) // 2, (height - self.crop) // 2
-        picture = picture.crop((left, top, left + self.crop, top + self.crop))
-        pixels = torch.from_numpy(np.array(picture, dtype=np.uint8))
+        image = image.crop((left, top, left + self.crop, top + self.crop))
+        pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
         return pixels.permute(2, 0, 1).to(torch.float32).div(255)
 
 
 @dataclass(frozen=True, slots=True)
 class ShrinkToFit:
-    """The whole picture, made smaller (bicubic) until no side is longer than ``longest`` px; never made larger."""
+    """The whole image, made smaller (bicubic) until no side is longer than ``longest`` px; never made larger."""
 
     longest: int
 
-    def __call__(self, picture: Image.Image) -> Tensor:
+    def __call__(self, image: Image.Image) -> Tensor:
         """``3×H×W`` float32 in ``[0, 1]``."""
-        picture = picture.convert("RGB")
-        scale = self.longest / max(picture.size)
+        image = image.convert("RGB")
+        scale = self.longest / max(image.size)
         if scale < 1:
-            width, height = (max(1, round(side * scale)) for side in picture.size)
-            picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-        pixels = torch.from_numpy(np.array(picture, dtype=np.uint8))
+            width, height = (max(1, round(side * scale)) for side in image.size)
+            image = image.resize((width, height), Image.Resampling.BICUBIC)
+        pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
         return pixels.permute(2, 0, 1).to(torch.float32).div(255)

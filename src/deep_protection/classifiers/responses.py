@@ -1,4 +1,4 @@
-"""What a function or a service says of one picture, in one form, and whether it makes sense."""
+"""What a function or a service says of one image, in one form, and whether it makes sense."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -30,7 +30,7 @@ def load_timm(name: str) -> Classifier:
         ) from error
     config = data.resolve_model_data_config(network)
     if config["input_size"][0] != 3 or not network.num_classes:
-        raise ClassifierError(f"timm:{name} is no classifier of RGB pictures")
+        raise ClassifierError(f"timm:{name} is no classifier of RGB images")
     return Classifier(
         network,
         name=f"timm:{name}",
@@ -47,9 +47,9 @@ class _Pixels:
     def __init__(self, transform: Any) -> None:
         self.transform = transform
 
-    def __call__(self, picture: Image.Image) -> Tensor:
+    def __call__(self, image: Image.Image) -> Tensor:
         """``3×H×W`` float32 in ``[0, 1]``."""
-        pixels: Tensor = self.transform(picture.convert("RGB"))  # uint8 where nothing is normalised
+        pixels: Tensor = self.transform(image.convert("RGB"))  # uint8 where nothing is normalised
         return pixels.to(torch.float32).div(1 if pixels.dtype.is_floating_point else 255).clamp(0, 1)
 
 

@@ -49,7 +49,7 @@ class _Pixels:
     def __init__(self, transform: Any) -> None:
         self.transform = transform
 
-    def __call__(self, picture: Image.Image) -> Tensor:
+    def __call__(self, image: Image.Image) -> Tensor:
         """``3×H×W`` float32 in ``[0, 1]``."""
-        pixels: Tensor = self.transform(picture.convert("RGB"))
+        pixels: Tensor = self.transform(image.convert("RGB"))
         return pixels.clamp(0, 1)

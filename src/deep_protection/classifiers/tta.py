@@ -1,4 +1,4 @@
-"""A picture seen differently: mirrored, nearer, farther. Its class stays; what was made for its pixels does not fit."""
+"""An image seen differently: mirrored, nearer, farther. Its class stays; what was made for its pixels does not fit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,18 +11,18 @@ from deep_protection.classifiers.adapter import ask
 from deep_protection.classifiers.classifier import mean_answer
 
 ZOOM = 0.9
-"""How much less of the picture is seen in the nearer view, and how much smaller it is in the farther one."""
+"""How much less of the image is seen in the nearer view, and how much smaller it is in the farther one."""
 
 
 def views(pixels: Tensor) -> list[Tensor]:
-    """``N×3×H×W`` pictures in ``[0, 1]`` as they are, mirrored, nearer and farther; all of the same size, which not
+    """``N×3×H×W`` images in ``[0, 1]`` as they are, mirrored, nearer and farther; all of the same size, which not
     every classifier can do without. Gradients pass.
     """
     return [pixels, pixels.flip(-1), *zoomed(pixels)]
 
 
 def zoomed(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """``N×3×H×W`` pictures nearer (the middle, enlarged) and farther (made smaller, the border repeated)."""
+    """``N×3×H×W`` images nearer (the middle, enlarged) and farther (made smaller, the border repeated)."""
     kind = pixels.dtype
     if torch.finfo(kind).bits < 32:  # a CPU resizes no such floats
         nearer, farther = zoomed(pixels.float())

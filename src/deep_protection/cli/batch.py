@@ -1,4 +1,4 @@
-"""What commands that turn pictures into pictures share: reading ahead, writing each when done, telling how it went."""
+"""What commands that turn images into images share: reading ahead, writing each when done, telling how it went."""
 
 import sys
 from collections import deque
@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from deep_protection.cli.console import duration, print_json, progress_bar, say_error, say_notes
-from deep_protection.cli.given import content_of, picture_of
+from deep_protection.cli.given import content_of, image_of
 from deep_protection.cli.places import exists, name_error, place_error
 from deep_protection.cli.plan import STREAM, Item, Plan
 from deep_protection.errors import DeepProtectionError, OutputError
@@ -32,16 +32,16 @@ from deep_protection.stopping import StopRule
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A picture that is to be left as it is."""
+    """An image that is to be left as it is."""
 
     about: dict[str, Any] = field(default_factory=dict)
     """Why, for the results."""
 
 
 Prepare = Callable[[Item, ImageRecord], ImageRecord | Left]
-"""What is to be restored of a picture, if anything. An error is this picture's alone."""
+"""What is to be restored of an image, if anything. An error is this image's alone."""
 Missing = Callable[[Item], Tensor]
-"""``H×W`` bool, true where a picture has no pixels."""
+"""``H×W`` bool, true where an image has no pixels."""
 
 
 def restore_all(
@@ -56,10 +56,10 @@ def restore_all(
     as_json: bool,
     quiet: bool,
     seconds: float | None = None,
-    prepare: Prepare = lambda _, picture: picture,
+    prepare: Prepare = lambda _, image: image,
     missing: Missing | None = None,
 ) -> int:
-    """Restore every picture of ``work`` that is not there yet; the exit code."""
+    """Restore every image of ``work`` that is not there yet; the exit code."""
     job = _Job(work, prepare, missing, quiet=quiet)
     say_notes(work.notes, quiet=quiet)
     todo = job.writable(job.without_existing(overwrite))
@@ -77,7 +77,7 @@ def restore_all(
 
 
 class _Job:
-    """What became of every picture of one command."""
+    """What became of every image of one command."""
 
     def __init__(self, work: Plan, prepare: Prepare, missing: Missing | None, *, quiet: bool) -> None:
         self.work, self.prepare, self.missing, self.quiet = work, prepare, missing, quiet
@@ -85,7 +85,7 @@ class _Job:
         self._loaded: deque[tuple[Item, str]] = deque()
 
     def without_existing(self, overwrite: bool) -> list[Item]:
-        """The pictures still to be done."""
+        """The images still to be done."""
         todo = []
         for item in self.work.items:
             if overwrite or item.target == STREAM or not exists(item.target):
@@ -128,7 +128,7 @@ class _Job:
         for item in items:
             try:
                 data = content_of(item.source)
-                image, format_name, notes = picture_of(item.source, data)
+                image, format_name, notes = image_of(item.source, data)
                 known = image if self.missing is None else without_missing(image, self.missing(item))
                 taken = from_pillow(known, notes)
                 record = self.prepare(item, taken)
@@ -150,12 +150,12 @@ class _Job:
         image: Image.Image = result.image
         self._write(item, lambda: encode(image, _format(item, format_name)), {"status": "restored", **result.summary()})
 
-    def _leave(self, item: Item, data: bytes, picture: ImageRecord, format_name: str, left: Left) -> None:
-        """Write a picture as it is: byte for byte, or as a restored one where another format was asked for."""
+    def _leave(self, item: Item, data: bytes, image: ImageRecord, format_name: str, left: Left) -> None:
+        """Write an image as it is: byte for byte, or as a restored one where another format was asked for."""
 
         def content() -> bytes:
             wanted = _format(item, format_name)
-            return data if wanted == format_name else encode(picture.to_original(picture.pixels), wanted)
+            return data if wanted == format_name else encode(image.to_original(image.pixels), wanted)
 
         self._write(item, content, {"status": "left", **left.about})
 
@@ -188,7 +188,7 @@ class _Job:
             words = {"left": "left as they were", "skipped": "skipped", "failed": "failed"}
             others = "".join(f", {counts[status]} {told}" for status, told in words.items() if counts[status])
             plural = "" if counts["restored"] == 1 else "s"
-            sys.stderr.write(f"{counts['restored']} picture{plural} restored in {duration(spent)} of fitting{others}\n")
+            sys.stderr.write(f"{counts['restored']} image{plural} restored in {duration(spent)} of fitting{others}\n")
         return 1 if counts["failed"] else 0
 
     def _fail(self, item: Item, error: Exception) -> None:
@@ -198,5 +198,5 @@ class _Job:
 
 
 def _format(item: Item, read: str) -> str:
-    """The format of a result: its suffix's, or that of the picture when it goes to standard output."""
+    """The format of a result: its suffix's, or that of the image when it goes to standard output."""
     return bytes_format(read) if item.target == STREAM else format_for(item.target)

@@ -14,8 +14,8 @@ from deep_protection.classifiers import Classifier, Prediction, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import print_json, progress_bar, say_error, say_notes, stdout
 from deep_protection.cli.detect import given_calibrations
-from deep_protection.cli.given import content_of, picture_of
-from deep_protection.cli.plan import find_pictures
+from deep_protection.cli.given import content_of, image_of
+from deep_protection.cli.plan import find_images
 from deep_protection.errors import ImageError
 from deep_protection.images import from_pillow, to_pillow
 from deep_protection.protection import AnswerBy, Explanation, ProtectedClassifier, When
@@ -26,16 +26,16 @@ from deep_protection.restoration import find_device
 def classify_command(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="IN...", help="Pictures, folders, or - for standard input.", show_default=False),
+        typer.Argument(metavar="IN...", help="Images, folders, or - for standard input.", show_default=False),
     ],
     classifier: options.ClassifierNames = None,
     protect: Annotated[
-        bool, typer.Option("--protect", help="Also answer as if no picture had been attacked; both answers are shown.")
+        bool, typer.Option("--protect", help="Also answer as if no image had been attacked; both answers are shown.")
     ] = False,
     answer: Annotated[
         str | None,
         typer.Option(
-            help="With --protect: contrast, or restored, for the answer to the restored picture alone. Default: "
+            help="With --protect: contrast, or restored, for the answer to the restored image alone. Default: "
             "contrast, but restored for services that are paid for each question."
         ),
     ] = None,
@@ -45,7 +45,7 @@ def classify_command(
     when: Annotated[
         str | None,
         typer.Option(
-            help="With --protect: which pictures are taken for attacked, suspicious or always. Default: suspicious, "
+            help="With --protect: which images are taken for attacked, suspicious or always. Default: suspicious, "
             "but always with --answer restored."
         ),
     ] = None,
@@ -59,26 +59,26 @@ def classify_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Name what is in pictures: the five most probable classes, and with --protect those of the protected classifier.
+    """Name what is in images: the five most probable classes, and with --protect those of the protected classifier.
 
     With --protect it is also told which answer was taken, and why. Several classifiers are shown beside each other.
     """
-    found = find_pictures(inputs)
+    found = find_images(inputs)
     say_notes(found.notes, quiet=quiet)
     where = find_device(device)
     models = [load_classifier(name).to(where) for name in options.several(classifier)]
     known = given_calibrations(models, calibration or [])
-    pictures: dict[str, list[torch.Tensor]] = {}
+    images: dict[str, list[torch.Tensor]] = {}
     failures: list[dict[str, Any]] = []
     for name in found.sources:
         try:
-            pictures[name] = _pixels(name, models, quiet=quiet)
+            images[name] = _pixels(name, models, quiet=quiet)
         except ImageError as error:
             say_error(str(error))
             failures.append({"input": name, "error": str(error)})
     columns: list[_Column] = []
     for number, model in enumerate(models):
-        pixels = [each[number] for each in pictures.values()]
+        pixels = [each[number] for each in images.values()]
         protected = put_in_front(
             model,
             answer=cast("AnswerBy | None", answer),
@@ -96,14 +96,14 @@ def classify_command(
         if protect and pixels:
             with progress_bar(f"restoring for {model.name}", shown=not quiet) as progress, torch.no_grad():
                 protected.options = replace(protected.options, progress=progress)
-                alike = groupby(pixels, key=lambda picture: picture.shape)
+                alike = groupby(pixels, key=lambda image: image.shape)
                 after = [each for _, group in alike for each in _protected(model, protected, torch.stack(list(group)))]
         columns.append(_Column(model.name, [model.top(each.unsqueeze(0))[0] for each in pixels], after))
     if as_json:
         reports = [
             {
                 "classifier": each.name,
-                "results": each.results(list(pictures)),
+                "results": each.results(list(images)),
                 "failed": failures,
                 "left_out": list(found.left_out),
             }
@@ -111,18 +111,18 @@ def classify_command(
         ]
         print_json(reports[0] if len(reports) == 1 else {"classifiers": reports})
     else:
-        for index, name in enumerate(pictures):
+        for index, name in enumerate(images):
             _print_table(name, index, columns)
     return 1 if failures else 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Protected:
-    """What a protected classifier answers to one picture, and why."""
+    """What a protected classifier answers to one image, and why."""
 
     top: list[Prediction]
     found: Explanation | None
-    """None for the answer to the restored picture alone."""
+    """None for the answer to the restored image alone."""
 
     def results(self) -> dict[str, Any]:
         names = ("answer", "reason", "is_suspicious", "p_value", "agreement", "strength")
@@ -132,7 +132,7 @@ class _Protected:
     def told(self) -> str:
         """In a line."""
         if self.found is None:
-            return "the answer to the restored picture"
+            return "the answer to the restored image"
         p = self.found.p_value
         sure = f"agreement {self.found.agreement:.2f}" if p is None else f"p {p:.2f}"
         return f"{self.found.reason} ({self.found.answer}, {sure})"
@@ -150,23 +150,23 @@ def _protected(model: Classifier, protected: ProtectedClassifier, pixels: torch.
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """One classifier's answers, picture by picture."""
+    """One classifier's answers, image by image."""
 
     name: str
     before: list[list[Prediction]]
     after: list[_Protected] | None
 
-    def results(self, pictures: list[str]) -> list[dict[str, Any]]:
+    def results(self, images: list[str]) -> list[dict[str, Any]]:
         return [
-            {"input": picture, "top5": [asdict(prediction) for prediction in self.before[index]]}
+            {"input": image, "top5": [asdict(prediction) for prediction in self.before[index]]}
             | ({} if self.after is None else self.after[index].results())
-            for index, picture in enumerate(pictures)
+            for index, image in enumerate(images)
         ]
 
 
 def _pixels(name: str, models: list[Classifier], *, quiet: bool) -> list[torch.Tensor]:
     """``3×H×W`` pixels as each classifier wants them."""
-    opened, _, notes = picture_of(name, content_of(name))
+    opened, _, notes = image_of(name, content_of(name))
     record = from_pillow(opened, notes)
     say_notes(record.notes, quiet=quiet)
     image = to_pillow(record.pixels)

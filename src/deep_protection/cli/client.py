@@ -11,7 +11,7 @@ import typer
 from deep_protection.cli import options
 from deep_protection.cli.console import print_json, say_error, say_note, say_notes
 from deep_protection.cli.given import content_of
-from deep_protection.cli.plan import Named, check_places, find_pictures
+from deep_protection.cli.plan import Named, check_places, find_images
 from deep_protection.errors import DeepProtectionError, MissingExtraError, OptionError, OutputError
 from deep_protection.images import write_atomically
 
@@ -21,9 +21,9 @@ _RESULT = re.compile(r"(.+)\.[a-z_]{1,31}\.png", re.DOTALL)
 
 def client_command(
     kind: Annotated[str, typer.Argument(help="protect, detect, classify, attack, denoise, …", show_default=False)],
-    inputs: options.Pictures,
+    inputs: options.Images,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for the pictures that are made.")
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for the images that are made.")
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", "-O", metavar="NAME=VALUE", help="Of the job, as preset=thorough.")
@@ -34,7 +34,7 @@ def client_command(
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> int:
-    """Send pictures to a service, wait, and write down what it made: OUT/NAME.result.png, and so on.
+    """Send images to a service, wait, and write down what it made: OUT/NAME.result.png, and so on.
 
     Folders keep their tree. Where results exist, nothing is sent.
     """
@@ -46,34 +46,34 @@ def client_command(
         ) from error
     asked = dict(_pair(each) for each in option or [])
     outcomes: list[dict[str, Any]] = []
-    found = find_pictures(inputs, output, _is_result)
+    found = find_images(inputs, output, _is_result)
     say_notes(found.notes)
     if output is not None:
-        _check_results(found.pictures, output, overwrite=overwrite)
+        _check_results(found.images, output, overwrite=overwrite)
     hidden = None if mask is None else content_of(str(mask))
     with Client(url, token=token) as client:
         sent = []
         unwritten = 0
-        for picture in found.pictures:
-            name = picture.source
+        for image in found.images:
+            name = image.source
             try:
-                sent.append((picture, client.submit(kind, image=content_of(name), mask=hidden, **asked)))
+                sent.append((image, client.submit(kind, image=content_of(name), mask=hidden, **asked)))
             except DeepProtectionError as error:
                 _fail(outcomes, name, error)
-        for picture, accepted in sent:
-            name = picture.source
+        for image, accepted in sent:
+            name = image.source
             try:
                 job = client.wait(accepted)
                 if output is None:
                     unwritten += len(job["files"])
                 else:
                     for what in job["files"]:
-                        _write(client.file(job, what), output / f"{picture.name}.{what}.png", overwrite=overwrite)
+                        _write(client.file(job, what), output / f"{image.name}.{what}.png", overwrite=overwrite)
                 outcomes.append({"input": name, "status": "done", "job": job["id"], "answer": job["answer"]})
             except DeepProtectionError as error:
                 _fail(outcomes, name, error)
     if unwritten:
-        say_note(f"{unwritten} pictures were made and none was written down; give a folder with -o to have them")
+        say_note(f"{unwritten} images were made and none was written down; give a folder with -o to have them")
     if as_json:
         print_json({"results": outcomes, "left_out": list(found.left_out)})
     else:
@@ -91,16 +91,16 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _is_result(file: Path) -> bool:
-    """Whether a file is what an earlier run into the same folder made of a picture."""
+    """Whether a file is what an earlier run into the same folder made of an image."""
     made = _RESULT.fullmatch(file.name)
     return made is not None and file.with_name(made[1]).is_file()
 
 
-def _check_results(pictures: list[Named], folder: Path, *, overwrite: bool) -> None:
-    """Refuse what would replace results or pictures, before anything is sent."""
-    check_places((picture.source, str(folder / f"{picture.name}.result.png")) for picture in pictures)
-    for picture in pictures if not overwrite else ():
-        place = folder / picture.name
+def _check_results(images: list[Named], folder: Path, *, overwrite: bool) -> None:
+    """Refuse what would replace results or images, before anything is sent."""
+    check_places((image.source, str(folder / f"{image.name}.result.png")) for image in images)
+    for image in images if not overwrite else ():
+        place = folder / image.name
         there = place.parent.iterdir() if place.parent.is_dir() else ()
         made = [file for file in there if (name := _RESULT.fullmatch(file.name)) and name[1] == place.name]
         if made:

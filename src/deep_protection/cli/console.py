@@ -61,7 +61,7 @@ def progress_bar(what: str, *, shown: bool = True) -> Iterator["ProgressCallback
         def report(progress: "FitProgress") -> None:
             left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
             state = (
-                f"{progress.images_done}/{progress.images_total} pictures, "
+                f"{progress.images_done}/{progress.images_total} images, "
                 f"iteration {progress.iteration}/{progress.max_iterations}{left}"
             )
             bar.update(row, completed=progress.fraction, state=state)

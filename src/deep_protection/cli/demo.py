@@ -33,7 +33,7 @@ MOST_WORKERS = 8
 
 
 def demo_command(
-    out: Annotated[Path, typer.Option(help="Folder for the picture and the numbers.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the image and the numbers.")] = Path("demo"),
     images: Annotated[int, typer.Option(min=1, max=20, help="How many of the 20 sample photographs to use.")] = 20,
     preset: options.Preset = "fast",
     stop: Annotated[
@@ -47,7 +47,7 @@ def demo_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Attack photographs and see what a classifier says, bare, filtered and protected: table and picture.
+    """Attack photographs and see what a classifier says, bare, filtered and protected: table and image.
 
     Takes the ImageNet photographs that foolbox carries, keeps those that lite0 gets right, attacks them with PGD
     (4/255), FGSM (8/255) and salt and pepper, and asks about what the attack made wrong. Works offline, in about two
@@ -72,7 +72,7 @@ def demo_command(
         "preset": settings.name,
         "stop": stop or "protect's own",
         "seed": seed,
-        "pictures": {"taken": found.taken, "recognised": found.recognised},
+        "images": {"taken": found.taken, "recognised": found.recognised},
         "results": found.results(),
         "workers": workers,
         "seconds": round(time.perf_counter() - begin, 1),
@@ -88,8 +88,8 @@ def demo_command(
 
 
 def _print(report: dict[str, Any], out: Path) -> None:
-    results, pictures = report["results"], report["pictures"]
-    which = f"The {pictures['recognised']} of {pictures['taken']} photographs that {CLASSIFIER} recognises."
+    results, images = report["results"], report["images"]
+    which = f"The {images['recognised']} of {images['taken']} photographs that {CLASSIFIER} recognises."
     what = "Right answers in percent, top-1 / top-5 (95 % interval of top-1)"
     table = Table(title=f"{which}\n{what}", box=SIMPLE_HEAD)
     table.add_column("defence", no_wrap=True)

@@ -1,4 +1,4 @@
-"""``deep-protection detect``: which pictures were tampered with; and what clean ones look like, to tell by."""
+"""``deep-protection detect``: which images were tampered with; and what clean ones look like, to tell by."""
 
 import sys
 from dataclasses import asdict
@@ -14,8 +14,8 @@ from typer.core import TyperGroup
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import counting_bar, print_json, say_error, say_notes, stdout
-from deep_protection.cli.given import content_of, picture_of
-from deep_protection.cli.plan import find_pictures
+from deep_protection.cli.given import content_of, image_of
+from deep_protection.cli.plan import find_images
 from deep_protection.detection import (
     Calibration,
     EnsembleDetection,
@@ -31,32 +31,32 @@ from deep_protection.errors import ImageError, OptionError, OutputError
 from deep_protection.restoration import FitOptions, find_device
 
 FLAGGED = 3
-"""Exit code when a picture is suspicious and none was bad."""
-PICTURES = "pictures"
+"""Exit code when an image is suspicious and none was bad."""
+IMAGES = "images"
 
 
-class _PicturesByDefault(TyperGroup):
-    """``detect IN…`` means ``detect pictures IN…``."""
+class _ImagesByDefault(TyperGroup):
+    """``detect IN…`` means ``detect images IN…``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in {*self.commands, "-h", "--help"}:
-            args = [PICTURES, *args]
+            args = [IMAGES, *args]
         return super().parse_args(ctx, args)
 
 
 detect_app = typer.Typer(
     add_completion=False,
-    cls=_PicturesByDefault,
-    help="Say which pictures were tampered with to fool a classifier: deep-protection detect IN…",
+    cls=_ImagesByDefault,
+    help="Say which images were tampered with to fool a classifier: deep-protection detect IN…",
     no_args_is_help=True,
 )
 
 
-@detect_app.command(PICTURES)
-def pictures_command(
+@detect_app.command(IMAGES)
+def images_command(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="IN...", help="Pictures, folders, or - for standard input.", show_default=False),
+        typer.Argument(metavar="IN...", help="Images, folders, or - for standard input.", show_default=False),
     ],
     classifier: options.ClassifierNames = None,
     false_positive_rate: options.FalsePositiveRate = 0.05,
@@ -68,11 +68,11 @@ def pictures_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Say which pictures were tampered with. Exit code 0: none is suspicious; 3: at least one is; 1: one was bad.
+    """Say which images were tampered with. Exit code 0: none is suspicious; 3: at least one is; 1: one was bad.
 
-    With several classifiers a picture is suspicious when any of them finds it so, each at an equal share of the rate.
+    With several classifiers an image is suspicious when any of them finds it so, each at an equal share of the rate.
     """
-    found_in, where = find_pictures(inputs), find_device(device)
+    found_in, where = find_images(inputs), find_device(device)
     names = found_in.sources
     say_notes(found_in.notes, quiet=quiet)
     models = [load_classifier(name).to(where) for name in options.several(classifier)]
@@ -150,21 +150,21 @@ def _document(
 
 @detect_app.command("calibrate")
 def calibrate_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Clean pictures, at least 20.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Clean images, at least 20.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, JSON.", show_default=False)],
     classifier: options.ClassifierName = "lite0",
     quick: Annotated[bool, typer.Option("--quick", help="For detecting without a fit.")] = False,
-    about: Annotated[str | None, typer.Option(help="What the pictures are, for whoever uses the file.")] = None,
+    about: Annotated[str | None, typer.Option(help="What the images are, for whoever uses the file.")] = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     workers: options.Workers = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Learn from clean pictures what the detector sees in them. No attacked ones are needed, and no labels."""
+    """Learn from clean images what the detector sees in them. No attacked ones are needed, and no labels."""
     if output.exists() and not overwrite:
         raise OutputError(f"{output} exists; add --overwrite or choose another output")
-    found_in, where = find_pictures([str(folder)]), find_device(device)
+    found_in, where = find_images([str(folder)]), find_device(device)
     names = found_in.sources
     say_notes(found_in.notes, quiet=quiet)
     model = load_classifier(classifier).to(where)
@@ -176,21 +176,21 @@ def calibrate_command(
         for start in range(0, len(names), CHUNK):
             pixels, failed = _read(names[start : start + CHUNK], [model])
             failures += len(failed)
-            pictures = [each[0] for each in pixels.values()]
-            seen = classifier_responses(pictures, model, iterations=iterations, options=given)
-            evidence += [compute_evidence(picture, answers) for picture, answers in zip(pictures, seen, strict=True)]
+            images = [each[0] for each in pixels.values()]
+            seen = classifier_responses(images, model, iterations=iterations, options=given)
+            evidence += [compute_evidence(image, answers) for image, answers in zip(images, seen, strict=True)]
             report(min(start + CHUNK, len(names)), len(names), "")
-    described = about or f"{len(evidence)} pictures in {folder.name}"
+    described = about or f"{len(evidence)} images in {folder.name}"
     Calibration.from_evidence(evidence, classifier=model.name, iterations=iterations, description=described).save(
         output
     )
     if not quiet:
-        sys.stderr.write(f"calibrated on {len(evidence)} pictures, written to {output}\n")
+        sys.stderr.write(f"calibrated on {len(evidence)} images, written to {output}\n")
     return 1 if failures else 0
 
 
 CHUNK = 32
-"""Pictures in memory at once."""
+"""Images in memory at once."""
 
 
 def _read(names: list[str], models: list[Classifier]) -> tuple[dict[str, list[Tensor]], list[dict[str, str]]]:
@@ -199,8 +199,8 @@ def _read(names: list[str], models: list[Classifier]) -> tuple[dict[str, list[Te
     failures = []
     for name in names:
         try:
-            picture, _, _ = picture_of(name, content_of(name))
-            pixels[name] = [classifier_pixels(picture, model)[0][0] for model in models]
+            image, _, _ = image_of(name, content_of(name))
+            pixels[name] = [classifier_pixels(image, model)[0][0] for model in models]
         except ImageError as error:
             say_error(str(error))
             failures.append({"input": name, "error": str(error)})
@@ -213,7 +213,7 @@ def _print_table(results: dict[str, EnsembleDetection]) -> None:
     classifiers = list(next(iter(results.values())).by_classifier)
     alone = len(classifiers) == 1
     table = Table()
-    table.add_column("picture", overflow="fold")
+    table.add_column("image", overflow="fold")
     for heading in ("verdict", "p", *(["agreement"] if alone else [])):
         table.add_column(heading)
     for name in ("as it is", "restored in part") if alone else classifiers:

@@ -70,14 +70,14 @@ def _extra_state(packages: tuple[str, ...]) -> str:
 
 
 def _short_fit(device: torch.device) -> dict[str, Any]:
-    """Two seconds of the default preset on a smooth picture: does the loss fall?"""
+    """Two seconds of the default preset on a smooth image: does the loss fall?"""
     ramp = torch.linspace(0, math.pi * 4, 224)
-    picture = torch.stack([ramp.sin()[:, None] * (ramp + shift).cos() for shift in (0.0, 1.0, 2.0)]).mul(0.5).add(0.5)
+    image = torch.stack([ramp.sin()[:, None] * (ramp + shift).cos() for shift in (0.0, 1.0, 2.0)]).mul(0.5).add(0.5)
     try:
         # The first fit of a process also loads parts of PyTorch, which is not what is to be measured.
-        purify(picture.clamp(0, 1), stop="fixed:1", device=device)
+        purify(image.clamp(0, 1), stop="fixed:1", device=device)
         result: Purified = purify(
-            picture.clamp(0, 1), seconds=FIT_SECONDS, stop="fixed:100000", device=device, return_details=True
+            image.clamp(0, 1), seconds=FIT_SECONDS, stop="fixed:100000", device=device, return_details=True
         )
     except (DeepProtectionError, RuntimeError) as error:
         return {"works": False, "error": str(error)}

@@ -12,7 +12,7 @@ from deep_protection.errors import MissingExtraError
 
 experiment_app = typer.Typer(
     add_completion=False,
-    help="Attack pictures, defend them, and write down what a classifier says: rows, tables, figures.",
+    help="Attack images, defend them, and write down what a classifier says: rows, tables, figures.",
     no_args_is_help=True,
 )
 
@@ -51,13 +51,13 @@ def run_command(
     adaptive_epsilon: Annotated[
         float | None, typer.Option(help="Linf size in 255ths, black-box too. Default: 4.")
     ] = None,
-    judgements: Annotated[int | None, typer.Option(help="Fresh seeds such a picture is judged by. Default: 3.")] = None,
+    judgements: Annotated[int | None, typer.Option(help="Fresh seeds such an image is judged by. Default: 3.")] = None,
     views: Annotated[bool | None, typer.Option("--views", help="Average the classifier over views, for all.")] = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many pictures, in a fixed random order.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many images, in a fixed random order.")] = None,
     recognised: Annotated[
         bool | None,
         typer.Option(
-            "--recognised", help="Only pictures that the classifier gets right untouched; --limit counts those."
+            "--recognised", help="Only images that the classifier gets right untouched; --limit counts those."
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed: same rows, times aside.")] = None,
@@ -67,9 +67,7 @@ def run_command(
     ray_address: Annotated[
         str | None, typer.Option(help="A Ray cluster's address; without one it starts its own.")
     ] = None,
-    inputs: Annotated[
-        Path | None, typer.Option(help="Folder of attacked pictures, to share among experiments.")
-    ] = None,
+    inputs: Annotated[Path | None, typer.Option(help="Folder of attacked images, to share among experiments.")] = None,
     config: Annotated[str | None, typer.Option(help="quick, poster or a TOML file; options win over it.")] = None,
     quiet: options.Quiet = False,
 ) -> int:
@@ -112,15 +110,15 @@ def tune_command(
     images: Annotated[str, typer.Option(help="As for run.")] = "samples",
     attacks: Annotated[str, typer.Option(help="Joined by commas.")] = "pgd,fgsm,saltpepper",
     iterations: Annotated[int, typer.Option(help="Length of every fit.")] = 100,
-    limit: Annotated[int, typer.Option(help="At most so many pictures.")] = 6,
+    limit: Annotated[int, typer.Option(help="At most so many images.")] = 6,
     seed: options.Seed = 0,
-    inputs: Annotated[Path | None, typer.Option(help="Folder of attacked pictures, as for run.")] = None,
+    inputs: Annotated[Path | None, typer.Option(help="Folder of attacked images, as for run.")] = None,
     setting: Annotated[
         list[str] | None, typer.Option(help="Only this point of the grid, named as in tune.md; may be repeated.")
     ] = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Fit a grid of optimisers, activations, learning rates, widths and depths of `fast` to attacked pictures.
+    """Fit a grid of optimisers, activations, learning rates, widths and depths of `fast` to attacked images.
 
     Writes rows as `run` does, tune.md and tune.png: recovery against CPU seconds.
     """
@@ -140,9 +138,9 @@ def tune_command(
 def report_command(
     folder: Annotated[Path, typer.Argument(help="The --out of an experiment.", show_default=False)],
     examples: Annotated[
-        int, typer.Option(min=0, help="Show so many overfit and underfit pictures; 0 copies none into the report.")
+        int, typer.Option(min=0, help="Show so many overfit and underfit images; 0 copies none into the report.")
     ] = 2,
-    inputs: Annotated[Path | None, typer.Option(help="Folder of attacked pictures, if not the experiment's.")] = None,
+    inputs: Annotated[Path | None, typer.Option(help="Folder of attacked images, if not the experiment's.")] = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Only print the fixed counts that the fits suggest.")
     ] = False,

@@ -12,7 +12,7 @@ from PIL import Image
 from deep_protection.cli import options
 from deep_protection.cli.console import counting_bar, print_json, say_error, say_notes
 from deep_protection.cli.places import exists, name_error, place_error
-from deep_protection.cli.plan import STREAM, check_places, find_pictures
+from deep_protection.cli.plan import STREAM, check_places, find_images
 from deep_protection.errors import DeepProtectionError, MissingExtraError, OptionError, OutputError
 from deep_protection.images import encode, read_image, write_atomically
 from deep_protection.maps import ExtractedText, as_record, extract_text, to_csv, to_geojson, to_json
@@ -21,13 +21,13 @@ from deep_protection.restoration import find_device
 
 LAST = "without-text.png"
 """Written last: where it lies, a map is done."""
-PICTURES = ("text.png", "overlay.png")
-"""The other pictures that are made of a map."""
+IMAGES = ("text.png", "overlay.png")
+"""The other images that are made of a map."""
 
 
 def extract_text_command(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="MAP...", help="Pictures of maps, or folders.", show_default=False)
+        list[str], typer.Argument(metavar="MAP...", help="Images of maps, or folders.", show_default=False)
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder.", show_default=False)],
     ocr: Annotated[bool, typer.Option(help="Read words; without, only the layer and the map are made.")] = True,
@@ -50,13 +50,11 @@ def extract_text_command(
     RESIDUAL.rule(stop).check()
     find_device(device)
     outcomes: list[dict[str, Any]] = []
-    maps = find_pictures(inputs, output, _is_result)
+    maps = find_images(inputs, output, _is_result)
     say_notes(maps.notes, quiet=quiet)
-    check_places(
-        (each.source, str(output / f"{each.name}.{what}")) for each in maps.pictures for what in (LAST, *PICTURES)
-    )
+    check_places((each.source, str(output / f"{each.name}.{what}")) for each in maps.images for what in (LAST, *IMAGES))
     _make_folder(output)
-    for each in maps.pictures:
+    for each in maps.images:
         name, place = each.source, str(output / each.name)
         if exists(f"{place}.{LAST}") and not overwrite:
             outcomes.append({"input": name, "status": "skipped"})
@@ -99,7 +97,7 @@ def _report(report: Callable[[int, int, str], None], done: int, total: int) -> N
 
 def _is_result(file: Path) -> bool:
     """Whether a file is what an earlier run in the same folder made of a map."""
-    made = (file.name.removesuffix(f".{what}") for what in (LAST, *PICTURES) if file.name.endswith(f".{what}"))
+    made = (file.name.removesuffix(f".{what}") for what in (LAST, *IMAGES) if file.name.endswith(f".{what}"))
     return any(name and file.with_name(name).is_file() for name in made)
 
 

@@ -1,4 +1,4 @@
-"""Which files of a folder are pictures, and which were left out: nobody should have to guess."""
+"""Which files of a folder are images, and which were left out: nobody should have to guess."""
 
 import os
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from deep_protection.cli.places import is_special
 from deep_protection.errors import ImageError
-from deep_protection.images import HEAD, is_picture
+from deep_protection.images import HEAD, is_image
 
-PICTURE_SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".webp", ".tif", ".tiff", ".bmp"}
     | {".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpf", ".jpx", ".avif", ".dcm", ".dicom"}
     | {".heic", ".heif", ".jxl"}  # not read, and said to be so one by one
 )
-"""What counts as a picture in a folder whatever it holds; other files do if they begin as pictures do."""
+"""What counts as an image in a folder whatever it holds; other files do if they begin as images do."""
 _RAW_SUFFIXES = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".srw"}
 )
@@ -25,10 +25,10 @@ _NAMED = 3
 
 @dataclass(slots=True)
 class Found:
-    """The pictures of a folder and its folders, in a fixed order."""
+    """The images of a folder and its folders, in a fixed order."""
 
     folder: Path
-    pictures: list[Path] = field(default_factory=list)
+    images: list[Path] = field(default_factory=list)
     left_out: dict[str, list[Path]] = field(default_factory=dict)
     """By what they are: what was not taken."""
 
@@ -47,10 +47,10 @@ class Found:
         return (f"{self.folder}: left out {'; '.join(told)}",)
 
 
-def pictures_in(
+def images_in(
     folder: Path, leaving_out: Path | None = None, is_result: Callable[[Path], bool] = lambda _: False
 ) -> Found:
-    """Pictures under ``folder``, below links too.
+    """Images under ``folder``, below links too.
 
     Args:
         folder: where to look.
@@ -58,7 +58,7 @@ def pictures_in(
         is_result: whether a file is what an earlier run made; such are left out.
 
     Raises:
-        ImageError: the folder holds no pictures.
+        ImageError: the folder holds no images.
     """
     found = Found(folder)
     skipped = os.path.realpath(leaving_out) if leaving_out is not None else None
@@ -85,33 +85,33 @@ def pictures_in(
         for name in sorted(files):
             path = Path(where, name)
             if name.startswith("."):
-                if path.suffix.lower() in PICTURE_SUFFIXES:
+                if path.suffix.lower() in IMAGE_SUFFIXES:
                     found.leave(path, "hidden")
             elif is_special(path):
                 found.leave(path, "that are pipes or devices")
-            elif not is_picture_file(path):
-                found.leave(path, "that are no pictures")
+            elif not is_image_file(path):
+                found.leave(path, "that are no images")
             elif is_result(path):
                 found.leave(path, "made by an earlier run")
             else:
-                found.pictures.append(path)
-    if not found.pictures:
+                found.images.append(path)
+    if not found.images:
         told = "".join(f"; {note}" for note in found.notes)
-        raise ImageError(f"{folder} holds no pictures; check the folder{told}")
+        raise ImageError(f"{folder} holds no images; check the folder{told}")
     return found
 
 
-def is_picture_file(path: Path) -> bool:
+def is_image_file(path: Path) -> bool:
     """By its suffix, or by its first bytes."""
     suffix = path.suffix.lower()
     if is_special(path):
         return False
-    if suffix in PICTURE_SUFFIXES:
+    if suffix in IMAGE_SUFFIXES:
         return True
     if suffix in _RAW_SUFFIXES or not path.is_file():
         return False
     try:
         with path.open("rb") as file:
-            return is_picture(file.read(HEAD))
+            return is_image(file.read(HEAD))
     except OSError:
         return False

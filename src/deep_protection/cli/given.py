@@ -16,6 +16,6 @@ def content_of(source: str) -> bytes:
     return sys.stdin.buffer.read() if source == STREAM else file_bytes(source)
 
 
-def picture_of(source: str, content: bytes) -> tuple[Image.Image, str, tuple[str, ...]]:
-    """The picture in the ``content`` of ``source``, its format's name and notes; errors name the source."""
+def image_of(source: str, content: bytes) -> tuple[Image.Image, str, tuple[str, ...]]:
+    """The image in the ``content`` of ``source``, its format's name and notes; errors name the source."""
     return read_image(content, name="" if source == STREAM else source)

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-Pictures = Annotated[
+Images = Annotated[
     list[str],
-    typer.Argument(metavar="IN...", help="Pictures, folders, or - for standard input.", show_default=False),
+    typer.Argument(metavar="IN...", help="Images, folders, or - for standard input.", show_default=False),
 ]
 Output = Annotated[
     str,
@@ -16,9 +16,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that
 Fits = Annotated[int | None, typer.Option(help="Fits that are averaged: more are better and slower.")]
 Preset = Annotated[str, typer.Option(help="fast (default), thorough or paper.")]
 Stop = Annotated[str | None, typer.Option(help="When to end a fit, as auto or fixed:200. Default: the preset's own.")]
-Seed = Annotated[int, typer.Option(help="Same picture, same seed: same result.")]
+Seed = Annotated[int, typer.Option(help="Same image, same seed: same result.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
-Workers = Annotated[int | None, typer.Option(help="Pictures fitted at once on the CPU. Default: one a core.")]
+Workers = Annotated[int | None, typer.Option(help="Images fitted at once on the CPU. Default: one a core.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no notes.")]
 _CLASSIFIER = "lite0 (embedded), resnet18, a hub model id, a directory, clarifai:MODEL or http:FILE.toml."
@@ -28,7 +28,7 @@ ClassifierNames = Annotated[
     list[str] | None,
     typer.Option("--classifier", help=f"{_CLASSIFIER} May be repeated. Default: lite0.", show_default=False),
 ]
-FalsePositiveRate = Annotated[float, typer.Option(help="How many clean pictures may be flagged.")]
+FalsePositiveRate = Annotated[float, typer.Option(help="How many clean images may be flagged.")]
 _CALIBRATION = "File from `detect calibrate`. Default: the one that comes with the package."
 CalibrationFile = Annotated[str | None, typer.Option("--calibration", help=_CALIBRATION)]
 CalibrationFiles = Annotated[

@@ -49,6 +49,6 @@ def name_error(path: str | os.PathLike[str]) -> OutputError | None:
         if error.errno == errno.ENAMETOOLONG:
             name = Path(path).name
             return OutputError(
-                f"the result's name, {name[:20]}…{name[-20:]}, is too long; give the picture a shorter one"
+                f"the result's name, {name[:20]}…{name[-20:]}, is too long; give the image a shorter one"
             )
     return None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deep_protection.cli.folders import Found, is_picture_file, pictures_in
+from deep_protection.cli.folders import Found, images_in, is_image_file
 from deep_protection.cli.places import exists, is_file, is_folder
 from deep_protection.errors import OptionError, OutputError
 from deep_protection.images import format_for, is_writable_suffix
@@ -15,7 +15,7 @@ STREAM = "-"
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """One picture that a command reads; the source ``-`` is standard input."""
+    """One image that a command reads; the source ``-`` is standard input."""
 
     source: str
     name: str
@@ -24,21 +24,21 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All pictures that a command reads."""
+    """All images that a command reads."""
 
-    pictures: list[Named]
+    images: list[Named]
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     """Files of the folders that were not taken."""
 
     @property
     def sources(self) -> list[str]:
-        return [picture.source for picture in self.pictures]
+        return [image.source for image in self.images]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture to be restored; the name ``-`` is standard input or output."""
+    """One image to be restored; the name ``-`` is standard input or output."""
 
     source: str
     target: str
@@ -48,7 +48,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All pictures of a command."""
+    """All images of a command."""
 
     items: list[Item]
     into_folder: bool
@@ -58,14 +58,14 @@ class Plan:
 
 
 def plan(inputs: list[str], output: str, *, as_json: bool = False) -> Plan:
-    """Pair every picture among ``inputs`` (files, folders, ``-``) with its place under ``output``."""
+    """Pair every image among ``inputs`` (files, folders, ``-``) with its place under ``output``."""
     if output == STREAM and as_json:
-        raise OptionError("--json and -o - both want standard output; write the picture to a file")
+        raise OptionError("--json and -o - both want standard output; write the image to a file")
     _check_names([*inputs, output] if output != STREAM else inputs)
     alone = len(inputs) == 1 and not is_folder(inputs[0])
     if output == STREAM:
         if not alone:
-            raise OptionError("only one picture can go to standard output; give a folder with -o")
+            raise OptionError("only one image can go to standard output; give a folder with -o")
         return Plan([Item(inputs[0], STREAM, Path(inputs[0]).name)], into_folder=False)
     folder = Path(output)
     if alone and not is_folder(folder) and not output.endswith(("/", os.sep)):
@@ -74,24 +74,24 @@ def plan(inputs: list[str], output: str, *, as_json: bool = False) -> Plan:
         return Plan([Item(inputs[0], output, Path(inputs[0]).name)], into_folder=False)
     if STREAM in inputs:
         raise OptionError(
-            "a picture from standard input needs a file to go to: -o name.png, or -o - for standard output"
+            "an image from standard input needs a file to go to: -o name.png, or -o - for standard output"
         )
     if is_writable_suffix(folder.suffix) and not exists(folder):
-        raise OptionError(f"{output} names one picture, and several need a folder; leave out {folder.suffix}")
+        raise OptionError(f"{output} names one image, and several need a folder; leave out {folder.suffix}")
     if exists(folder) and not is_folder(folder):
-        raise OutputError(f"{output} is a file, and several pictures need a folder; choose another output")
-    found = find_pictures(inputs, folder, _is_result)
-    items = [Item(each.source, str(folder / _writable_name(Path(each.name))), each.name) for each in found.pictures]
+        raise OutputError(f"{output} is a file, and several images need a folder; choose another output")
+    found = find_images(inputs, folder, _is_result)
+    items = [Item(each.source, str(folder / _writable_name(Path(each.name))), each.name) for each in found.images]
     check_places((item.source, item.target) for item in items)
     return Plan(items, into_folder=True, notes=found.notes, left_out=found.left_out)
 
 
-def find_pictures(
+def find_images(
     inputs: list[str],
     output: Path | None = None,
     is_result: Callable[[Path], bool] = lambda _: False,
 ) -> Inputs:
-    """The pictures among ``inputs``, each once, folders searched.
+    """The images among ``inputs``, each once, folders searched.
 
     ``is_result`` tells what an earlier run made of them, and counts in a folder that is itself the ``output``.
     """
@@ -105,9 +105,9 @@ def find_pictures(
             named.setdefault((_place(given), each.name), each)
             continue
         in_place = output is not None and os.path.realpath(path) == os.path.realpath(output)
-        found = pictures_in(path, output, is_result if in_place else lambda _: False)
+        found = images_in(path, output, is_result if in_place else lambda _: False)
         searched.append(found)
-        for file in found.pictures:
+        for file in found.images:
             each = Named(str(file), str(file.relative_to(path)))
             named.setdefault((_place(str(file)), each.name), each)
     return Inputs(
@@ -118,7 +118,7 @@ def find_pictures(
 
 
 def check_places(pairs: Iterable[tuple[str, str]]) -> None:
-    """Refuse results that would replace each other, or another picture that is read: a lost picture is no result.
+    """Refuse results that would replace each other, or another image that is read: a lost image is no result.
 
     Args:
         pairs: what is read and where what is made of it goes.
@@ -159,11 +159,11 @@ def _writable_name(relative: Path) -> Path:
 
 
 def _is_result(file: Path) -> bool:
-    """Whether a file is what an earlier run in the same folder made of a picture whose format cannot be written."""
+    """Whether a file is what an earlier run in the same folder made of an image whose format cannot be written."""
     original = file.with_suffix("")
     return (
         file.suffix == ".png"
         and not is_writable_suffix(original.suffix)
         and is_file(original)
-        and is_picture_file(original)
+        and is_image_file(original)
     )

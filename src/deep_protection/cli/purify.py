@@ -17,14 +17,14 @@ from deep_protection.restoration import find_device, find_preset
 
 
 def purify_command(
-    inputs: options.Pictures,
+    inputs: options.Images,
     output: options.Output,
     preset: options.Preset = "fast",
     stop: options.Stop = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     seconds: Annotated[
-        float | None, typer.Option(help="Wall time for everything; each picture ends with what it has by then.")
+        float | None, typer.Option(help="Wall time for everything; each image ends with what it has by then.")
     ] = None,
     workers: options.Workers = None,
     when: Annotated[
@@ -38,7 +38,7 @@ def purify_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Restore pictures that may have been tampered with.
+    """Restore images that may have been tampered with.
 
     The format of a result follows its suffix. Folders keep their tree; results that exist are skipped, so an
     interrupted run goes on where it was. One bad file does not stop the rest. --classifier, --false-positive-rate and
@@ -71,8 +71,8 @@ def purify_command(
     )
 
 
-def _always(_: Item, picture: ImageRecord) -> ImageRecord | Left:
-    return picture
+def _always(_: Item, image: ImageRecord) -> ImageRecord | Left:
+    return image
 
 
 class _Suspicious:
@@ -84,9 +84,9 @@ class _Suspicious:
         self.calibration.check_rate(rate)
         self.rate, self.seed, self.device = rate, seed, device
 
-    def __call__(self, _: Item, picture: ImageRecord) -> ImageRecord | Left:
+    def __call__(self, _: Item, image: ImageRecord) -> ImageRecord | Left:
         found = detect(
-            to_pillow(picture.pixels),
+            to_pillow(image.pixels),
             self.model,
             false_positive_rate=self.rate,
             calibration=self.calibration,
@@ -94,4 +94,4 @@ class _Suspicious:
             device=self.device,
             workers=1,
         )
-        return picture if found.is_suspicious else Left({"score": found.score, "p_value": found.p_value})
+        return image if found.is_suspicious else Left({"score": found.score, "p_value": found.p_value})

@@ -1,4 +1,4 @@
-"""``deep-protection real-world``: a picture, perturbed on one model, before another: a service, for instance."""
+"""``deep-protection real-world``: an image, perturbed on one model, before another: a service, for instance."""
 
 import json
 import sys
@@ -22,15 +22,15 @@ FIGURE, REPORT, RESULTS = "real-world.png", "report.md", "results.json"
 
 
 def real_world_command(
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A picture.", show_default=False)],
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image.", show_default=False)],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for pictures, table and report.", show_default=False)
+        Path, typer.Option("--output", "-o", help="Folder for images, table and report.", show_default=False)
     ],
     classifier: options.RequiredClassifierName,
     surrogate: Annotated[str, typer.Option(help="Model that the attack is made on: no service.")] = "lite0",
     target: Annotated[str, typer.Option(help="Class of the surrogate that the attack aims at.")] = "gibbon",
     epsilon: Annotated[float, typer.Option(help="Largest change of a value, in 255ths.")] = 8,
-    top: Annotated[int, typer.Option(min=1, max=20, help="Answers shown of each picture.")] = 5,
+    top: Annotated[int, typer.Option(min=1, max=20, help="Answers shown of each image.")] = 5,
     preset: options.Preset = "fast",
     stop: options.Stop = None,
     seed: options.Seed = 0,
@@ -39,9 +39,9 @@ def real_world_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Perturb a picture on one model, restore it, and show what another makes of all: --classifier clarifai:MODEL.
+    """Perturb an image on one model, restore it, and show what another makes of all: --classifier clarifai:MODEL.
 
-    The classifier is asked four times: about the original, the adversarial picture, that after JPEG, and restored.
+    The classifier is asked four times: about the original, the adversarial image, that after JPEG, and restored.
     """
     figure_class()  # missing matplotlib is said now, not after a minute
     settings, where = find_preset(preset), find_device(device)
@@ -67,7 +67,7 @@ def real_world_command(
     except OSError as error:
         raise OutputError(f"cannot make the folder {output} ({error.strerror}); choose another output") from None
     results = _results(found) | {"preset": settings.name, "stop": stop or settings.stop, "seed": seed}
-    for name, pixels in found.pictures.items():
+    for name, pixels in found.images.items():
         write_atomically(encode(to_pillow(pixels), "PNG"), output / _file(name))
     draw_side_by_side(found, output / FIGURE)
     write_atomically(markdown(found, FIGURE).encode(), output / REPORT)
@@ -79,8 +79,8 @@ def real_world_command(
     return 0
 
 
-def _file(picture: str) -> str:
-    return f"{picture.lower().replace(' ', '')}.png"
+def _file(image: str) -> str:
+    return f"{image.lower().replace(' ', '')}.png"
 
 
 def _say(what: str) -> None:
@@ -96,8 +96,8 @@ def _results(found: RealWorld) -> dict[str, Any]:
         "fooled": found.is_fooled,
         "target_named": found.names_target,
         "answers": {
-            name: {"picture": _file(name), "first_as_original": found.is_back(name), "top": list(map(asdict, answers))}
-            for name, answers in ((each, found.answers[each]) for each in found.pictures)
+            name: {"image": _file(name), "first_as_original": found.is_back(name), "top": list(map(asdict, answers))}
+            for name, answers in ((each, found.answers[each]) for each in found.images)
         },
         "surrogate_answers": {name: asdict(answer) for name, answer in found.surrogate_answers.items()},
         "verdict": found.verdict(),
@@ -106,7 +106,7 @@ def _results(found: RealWorld) -> dict[str, Any]:
 
 def _print(found: RealWorld, output: Path) -> None:
     table = Table(title=Text(f"{found.classifier}, asked about"), title_justify="left")
-    names = list(found.pictures)
+    names = list(found.images)
     for name in names:
         table.add_column(name)
     for rank in range(max(map(len, found.answers.values()))):
@@ -115,4 +115,4 @@ def _print(found: RealWorld, output: Path) -> None:
     stdout.print(table)
     for sentence in found.verdict():
         stdout.print(Text(sentence), soft_wrap=True)
-    stdout.print(f"Pictures and report are in {output}", soft_wrap=True, markup=False)
+    stdout.print(f"Images and report are in {output}", soft_wrap=True, markup=False)

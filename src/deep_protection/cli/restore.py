@@ -27,11 +27,11 @@ from deep_protection.stopping import StopRule
 
 
 def denoise_command(
-    inputs: options.Pictures,
+    inputs: options.Images,
     output: options.Output,
     sigma: Annotated[
         float | None,
-        typer.Option(help="Standard deviation of the noise in 8-bit steps. Default: estimated from each picture."),
+        typer.Option(help="Standard deviation of the noise in 8-bit steps. Default: estimated from each image."),
     ] = None,
     stop: options.Stop = None,
     fits: options.Fits = None,
@@ -42,13 +42,13 @@ def denoise_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Take noise out of pictures. Files, folders and results are treated as `purify` treats them."""
+    """Take noise out of images. Files, folders and results are treated as `purify` treats them."""
     rule = stop_for(sigma, stop)
     return _restored(DENOISE, inputs, output, rule, fits, seed, device, workers, overwrite, as_json, quiet)
 
 
 def dejpeg_command(
-    inputs: options.Pictures,
+    inputs: options.Images,
     output: options.Output,
     stop: options.Stop = None,
     fits: options.Fits = None,
@@ -59,17 +59,17 @@ def dejpeg_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Take the blocks of strong JPEG compression out of pictures. Write PNG, or new blocks come with the result."""
+    """Take the blocks of strong JPEG compression out of images. Write PNG, or new blocks come with the result."""
     return _restored(DEJPEG, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet)
 
 
 def inpaint_command(
-    inputs: options.Pictures,
+    inputs: options.Images,
     output: options.Output,
     mask: Annotated[
         Path,
         typer.Option(
-            help="ImageRecord, white where something is missing; or a folder with one for every picture, of its name.",
+            help="ImageRecord, white where something is missing; or a folder with one for every image, of its name.",
             show_default=False,
         ),
     ],
@@ -82,15 +82,15 @@ def inpaint_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Fill holes in pictures; what the mask leaves black comes back as it was.
+    """Fill holes in images; what the mask leaves black comes back as it was.
 
-    In a folder of masks, photo.jpg may have photo.jpg or photo.png. A picture whose mask is all black is written as it
+    In a folder of masks, photo.jpg may have photo.jpg or photo.png. An image whose mask is all black is written as it
     is.
     """
     masks = Masks(mask)
 
-    def holed(item: Item, picture: ImageRecord) -> ImageRecord | Left:
-        return with_missing(picture, masks.of(item)) or Left()
+    def holed(item: Item, image: ImageRecord) -> ImageRecord | Left:
+        return with_missing(image, masks.of(item)) or Left()
 
     return _restored(
         INPAINT, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, holed, masks.of
@@ -98,7 +98,7 @@ def inpaint_command(
 
 
 def upscale_command(
-    inputs: options.Pictures,
+    inputs: options.Images,
     output: options.Output,
     factor: Annotated[int, typer.Option(help="2 or 4: how many times as long the sides become.")] = 4,
     stop: options.Stop = None,
@@ -110,11 +110,11 @@ def upscale_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Draw pictures larger. What is drawn is plausible, not known: made small again it is the picture given."""
+    """Draw images larger. What is drawn is plausible, not known: made small again it is the image given."""
     check_factor(factor)
 
-    def larger(_: Item, picture: ImageRecord) -> ImageRecord | Left:
-        return enlargeable(picture, factor)
+    def larger(_: Item, image: ImageRecord) -> ImageRecord | Left:
+        return enlargeable(image, factor)
 
     return _restored(UPSCALE, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, larger)
 
@@ -131,7 +131,7 @@ def _restored(
     overwrite: bool,
     as_json: bool,
     quiet: bool,
-    prepare: Prepare = lambda _, picture: picture,
+    prepare: Prepare = lambda _, image: image,
     missing: Missing | None = None,
 ) -> int:
     settings = with_fits(preset, fits)

@@ -17,7 +17,7 @@ def serve_command(
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
-    data: Annotated[Path, typer.Option(help="Folder of jobs and pictures.")] = Path("deep-protection-data"),
+    data: Annotated[Path, typer.Option(help="Folder of jobs and images.")] = Path("deep-protection-data"),
     token: Annotated[
         str | None,
         typer.Option(envvar="DEEP_PROTECTION_TOKEN", help="Asked of every request. Better in the variable than here."),
@@ -26,13 +26,13 @@ def serve_command(
     calibration: options.CalibrationFile = None,
     device: options.Device = "auto",
     workers: Annotated[int | None, typer.Option(help="Processes that fit. Default: one a core or GPU.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Pictures a worker takes at once. Default: 1, on a GPU 64.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Images a worker takes at once. Default: 1, on a GPU 64.")] = None,
     queue: Annotated[int, typer.Option(help="Jobs that may wait.")] = 256,
     client_header: Annotated[
         str | None, typer.Option(help="Header in which a trusted proxy names the client, for taking turns.")
     ] = None,
-    max_bytes: Annotated[int, typer.Option(help="Of a picture's file.")] = 32_000_000,
-    max_pixels: Annotated[int, typer.Option(help="Of a picture.")] = 16_000_000,
+    max_bytes: Annotated[int, typer.Option(help="Of an image's file.")] = 32_000_000,
+    max_pixels: Annotated[int, typer.Option(help="Of an image.")] = 16_000_000,
     budget: Annotated[float, typer.Option(help="Seconds that a job may be fitted.")] = 600.0,
     retention: Annotated[float, typer.Option("--retention", "--keep", help="Seconds that results are kept.")] = (
         24 * 3600.0

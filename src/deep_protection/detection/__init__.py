@@ -1,4 +1,4 @@
-"""Which pictures were tampered with. A new kind of evidence is one row of ``EVIDENCE``."""
+"""Which images were tampered with. A new kind of evidence is one row of ``EVIDENCE``."""
 
 from deep_protection.detection._detect import ITERATIONS as ITERATIONS
 from deep_protection.detection._detect import Detection as Detection

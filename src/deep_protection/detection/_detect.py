@@ -1,4 +1,4 @@
-"""Telling pictures that were tampered with from those that were not."""
+"""Telling images that were tampered with from those that were not."""
 
 import os
 import time
@@ -41,24 +41,24 @@ BASE_FACTOR = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """What the detector says of one picture."""
+    """What the detector says of one image."""
 
     score: float
-    """How much the evidence stands out, in standard deviations of clean pictures."""
+    """How much the evidence stands out, in standard deviations of clean images."""
     p_value: float
-    """How often a clean picture scores as high."""
+    """How often a clean image scores as high."""
     is_suspicious: bool
     """Whether ``p_value`` is at most the false-positive rate that was asked for."""
     label_before: Prediction
-    """What the classifier says of the picture as it is."""
+    """What the classifier says of the image as it is."""
     label_after: Prediction
     """What it says of the partial restoration, which is not what :func:`deep_protection.purify` gives."""
     agreement: float
-    """How much everything that was done to the picture moves the answer in one direction, from -1 to 1."""
+    """How much everything that was done to the image moves the answer in one direction, from -1 to 1."""
     evidence: dict[str, float] = field(hash=False)
-    """Everything that was looked at, in standard deviations of clean pictures."""
+    """Everything that was looked at, in standard deviations of clean images."""
     seconds: float
-    """Wall time, shared evenly among the pictures of a call."""
+    """Wall time, shared evenly among the images of a call."""
 
 
 def detect(
@@ -70,16 +70,16 @@ def detect(
     calibration: Calibration | str | os.PathLike[str] | None = None,
     **options: Unpack[FitKeywords],
 ) -> Any:
-    """Say of a picture, or of each of several, whether it was tampered with to fool ``classifier``.
+    """Say of an image, or of each of several, whether it was tampered with to fool ``classifier``.
 
     >>> import deep_protection as dp
     >>> dp.detect("photo.jpg").is_suspicious                # doctest: +SKIP
 
     Args:
         images: what :func:`deep_protection.purify` takes. Files, Pillow images, arrays and tensors of integers are
-            pictures, resized as the classifier wants them; a tensor of floats is the pixels that it has been given.
+            images, resized as the classifier wants them; a tensor of floats is the pixels that it has been given.
         classifier: a :class:`Classifier` or what :func:`deep_protection.load_classifier` takes.
-        false_positive_rate: how many clean pictures may be flagged.
+        false_positive_rate: how many clean images may be flagged.
         quick: fit nothing; a low-pass copy stands for the restoration. Of a calibration that is given, its own kind
             counts.
         calibration: a :class:`Calibration` or its file; None takes the one that comes with the package, if there is
@@ -102,8 +102,8 @@ def detect(
     seen = classifier_responses(pixels, model, iterations=calibration.iterations, options=FitOptions(**options))
     seconds = (time.perf_counter() - begin) / max(1, len(pixels))
     found = []
-    for picture, responses in zip(pixels, seen, strict=True):
-        evidence = compute_evidence(picture, responses)
+    for image, responses in zip(pixels, seen, strict=True):
+        evidence = compute_evidence(image, responses)
         score = calibration.score(evidence)
         p_value = calibration.p_value(score)
         found.append(
@@ -168,17 +168,17 @@ def classifier_responses(
     iterations: int = ITERATIONS,
     options: FitOptions | None = None,
 ) -> list[Responses]:
-    """The classifier's answers to every ``3×H×W`` picture in ``[0, 1]`` and what was made of it."""
+    """The classifier's answers to every ``3×H×W`` image in ``[0, 1]`` and what was made of it."""
     refuse_multi_label(classifier, "the detector")
     if pixels:
         try_out(classifier, pixels[0][None])
-    repaired = [repair_specks(picture) for picture in pixels]
+    repaired = [repair_specks(image) for image in pixels]
     restored = partial_restorations(repaired, iterations=iterations, options=options)
     asked = ClassifierAdapter(classifier, lambda given: log_probabilities(classifier, ask(classifier, given)))
     with evaluating(classifier):
         return [
-            respond(asked, picture, reference_images(whole, made[None]))
-            for picture, whole, made in zip(pixels, repaired, restored, strict=True)
+            respond(asked, image, reference_images(whole, made[None]))
+            for image, whole, made in zip(pixels, repaired, restored, strict=True)
         ]
 
 
@@ -204,17 +204,17 @@ def partial_restorations(
     iterations: int,
     options: FitOptions | None = None,
 ) -> list[Tensor]:
-    """What ``fast`` has drawn of every picture after ``iterations``; 0 is the low-pass copy and its detail."""
+    """What ``fast`` has drawn of every image after ``iterations``; 0 is the low-pass copy and its detail."""
     if not iterations:
-        return [_low(picture) for picture in pixels]
+        return [_low(image) for image in pixels]
     fast = find_preset("fast")
-    records = (ImageRecord(picture.float(), to_original=lambda pixels: pixels) for picture in pixels)
+    records = (ImageRecord(image.float(), to_original=lambda pixels: pixels) for image in pixels)
     results = purify_each(records, len(pixels), fast, fast.rule(f"fixed:{iterations}"), options or FitOptions())
     return [result.image for result in results]
 
 
 def classifier_pixels(images: Any, classifier: Classifier) -> tuple[list[Tensor], bool]:
-    """``3×H×W`` pixels for the classifier from whatever a caller has, and whether it was one picture."""
+    """``3×H×W`` pixels for the classifier from whatever a caller has, and whether it was one image."""
     batch = images.ndim == 4 if hasattr(images, "ndim") else isinstance(images, list | tuple)
     return [_pixels(image, classifier) for image in (images if batch else [images])], not batch
 
@@ -226,10 +226,10 @@ def _pixels(image: Any, classifier: Classifier) -> Tensor:
     return classifier.preprocess(to_pillow(pixels)).clamp(0, 1)
 
 
-def _low(picture: Tensor) -> Tensor:
-    copy = low_pass(picture[None], BASE_FACTOR)[0]
+def _low(image: Tensor) -> Tensor:
+    copy = low_pass(image[None], BASE_FACTOR)[0]
     detail = find_preset("fast").recipe.detail
-    return copy if detail is None else detail.restore_detail(copy, picture)
+    return copy if detail is None else detail.restore_detail(copy, image)
 
 
 def _best(classifier: Classifier, probabilities: Tensor) -> Prediction:

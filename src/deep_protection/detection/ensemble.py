@@ -1,6 +1,6 @@
-"""Second opinions: the detector asked with several classifiers about the same picture.
+"""Second opinions: the detector asked with several classifiers about the same image.
 
-A perturbation made for one classifier need not show in another's answers, so a picture is suspicious when any of them
+A perturbation made for one classifier need not show in another's answers, so an image is suspicious when any of them
 finds it so. Each is held to an equal share of the false-positive rate (Bonferroni), so that all together keep to it.
 """
 
@@ -14,7 +14,7 @@ from deep_protection.errors import OptionError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsembleDetection:
-    """What the detector says of one picture with each of several classifiers."""
+    """What the detector says of one image with each of several classifiers."""
 
     p_value: float
     """The smallest of theirs times their number, at most 1."""
@@ -42,6 +42,6 @@ def per_classifier_rate(rate: float, calibrations: Sequence[Calibration]) -> flo
                 raise
             raise OptionError(
                 f"{error}, a share of {rate} among {len(calibrations)} classifiers; calibrate {known.classifier} on "
-                "more pictures or ask for a higher rate"
+                "more images or ask for a higher rate"
             ) from None
     return share

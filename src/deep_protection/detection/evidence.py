@@ -1,8 +1,8 @@
-"""What speaks for tampering: how the classifier's answer changes when the picture is restored or changed a little.
+"""What speaks for tampering: how the classifier's answer changes when the image is restored or changed a little.
 
-A perturbation was made for one picture, pixel by pixel. What leaves the object in the picture as it was – drawing it
+A perturbation was made for one image, pixel by pixel. What leaves the object in the image as it was – drawing it
 anew, mirroring it, another size, compression – should leave the answer as it was too, or move it this way and that.
-Where it all moves the answer in one direction, something was in the picture that is undone.
+Where it all moves the answer in one direction, something was in the image that is undone.
 """
 
 import math
@@ -54,11 +54,11 @@ def specks(found: Tensor) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One figure that is larger for pictures that were tampered with, on a logarithmic scale."""
+    """One figure that is larger for images that were tampered with, on a logarithmic scale."""
 
     name: str
     measure: Callable[[Tensor, Responses], float]
-    """From the picture and the answers."""
+    """From the image and the answers."""
 
 
 _ROWS = (
@@ -75,5 +75,5 @@ EVIDENCE = {row.name: row for row in _ROWS}
 
 
 def compute_evidence(pixels: Tensor, found: Responses) -> dict[str, float]:
-    """Every figure for one picture."""
+    """Every figure for one image."""
     return {name: row.measure(pixels, found) for name, row in EVIDENCE.items()}

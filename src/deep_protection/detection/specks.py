@@ -18,7 +18,7 @@ def find_specks(pixels: Tensor) -> Tensor:
     padded = _padded(pixels)
     brighter = torch.full_like(pixels[0], torch.inf)
     darker = brighter.clone()
-    for row, column in _AROUND:  # one neighbour at a time: a large picture is not held nine times
+    for row, column in _AROUND:  # one neighbour at a time: a large image is not held nine times
         more = pixels - padded[:, row : row + height, column : column + width]
         brighter = torch.minimum(brighter, more.amin(dim=0))
         darker = torch.minimum(darker, (-more).amin(dim=0))

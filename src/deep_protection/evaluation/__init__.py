@@ -1,4 +1,4 @@
-"""Measuring defences: sample pictures, baselines, accuracy, figures. A new baseline is one row in its file."""
+"""Measuring defences: sample images, baselines, accuracy, figures. A new baseline is one row in its file."""
 
 from deep_protection.evaluation.accuracy import Accuracy as Accuracy
 from deep_protection.evaluation.accuracy import accuracy as accuracy

@@ -15,7 +15,7 @@ from deep_protection.logits import as_classes
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Counts over ``n`` pictures."""
+    """Counts over ``n`` images."""
 
     n: int
     top1: int
@@ -34,7 +34,7 @@ class Accuracy:
 
 @torch.no_grad()
 def accuracy(model: nn.Module, pixels: Tensor, labels: Tensor) -> Accuracy:
-    """Top-1 and top-5 of ``model`` on ``N×3×H×W`` pictures with ``N`` true labels."""
+    """Top-1 and top-5 of ``model`` on ``N×3×H×W`` images with ``N`` true labels."""
     if len(pixels) == 0:
         return Accuracy(0, 0, 0)
     logits = as_classes(ask(model, pixels))

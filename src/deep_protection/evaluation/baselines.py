@@ -22,37 +22,37 @@ class Baseline:
     name: str
     title: str
     apply: Callable[[Tensor], Tensor]
-    """One picture ``3×H×W`` in ``[0, 1]``, to the same."""
+    """One image ``3×H×W`` in ``[0, 1]``, to the same."""
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """``N×3×H×W`` pictures in ``[0, 1]``, each on its own."""
-        return torch.stack([self.apply(picture) for picture in pixels]) if len(pixels) else pixels.clone()
+        """``N×3×H×W`` images in ``[0, 1]``, each on its own."""
+        return torch.stack([self.apply(image) for image in pixels]) if len(pixels) else pixels.clone()
 
 
-def quantise(picture: Tensor) -> Tensor:
+def quantise(image: Tensor) -> Tensor:
     """Rounded to 8 bits, as saving any file does. It alone undoes some attacks."""
-    return picture.mul(255).round().div(255)
+    return image.mul(255).round().div(255)
 
 
-def median(picture: Tensor, size: int) -> Tensor:
+def median(image: Tensor, size: int) -> Tensor:
     """Median of ``size × size`` pixels, each channel on its own (Xu et al. 2018, arXiv:1704.01155)."""
     filtered = _skimage("filters").median(
-        picture.numpy(), footprint=np.ones((1, size, size), np.uint8), mode="reflect", behavior="ndimage"
+        image.numpy(), footprint=np.ones((1, size, size), np.uint8), mode="reflect", behavior="ndimage"
     )
     return torch.from_numpy(filtered)
 
 
-def total_variation(picture: Tensor, weight: float) -> Tensor:
+def total_variation(image: Tensor, weight: float) -> Tensor:
     """Chambolle's total variation denoising (Chambolle 2004, https://doi.org/10.1023/B:JMIV.0000011325.36760.1e)."""
-    smooth = _skimage("restoration").denoise_tv_chambolle(picture.numpy(), weight=weight, channel_axis=0)
+    smooth = _skimage("restoration").denoise_tv_chambolle(image.numpy(), weight=weight, channel_axis=0)
     return torch.from_numpy(smooth).float().clamp(0, 1)
 
 
-def unfitted(picture: Tensor, factor: int) -> Tensor:
-    """What `fast` does to a picture without fitting anything: low-pass copy and detail. Shows what the fit adds."""
+def unfitted(image: Tensor, factor: int) -> Tensor:
+    """What `fast` does to an image without fitting anything: low-pass copy and detail. Shows what the fit adds."""
     detail = PRESETS["fast"].recipe.detail
-    copy = low_pass(picture.unsqueeze(0), factor)[0]
-    return copy if detail is None else detail.restore_detail(copy, picture)
+    copy = low_pass(image.unsqueeze(0), factor)[0]
+    return copy if detail is None else detail.restore_detail(copy, image)
 
 
 def _skimage(part: str) -> Any:

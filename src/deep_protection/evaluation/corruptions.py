@@ -1,4 +1,4 @@
-"""What happens to pictures with nobody meaning harm. A defence that mistakes it for an attack does harm of its own.
+"""What happens to images with nobody meaning harm. A defence that mistakes it for an attack does harm of its own.
 
 Kinds after ImageNet-C (Hendrycks & Dietterich 2019, arXiv:1903.12261), at the first three of its five severities where
 nothing else is said. A new kind is one row of ``_KINDS``.
@@ -24,7 +24,7 @@ Floats = NDArray[np.floating[Any]]
 AIRLIGHT = 0.85
 """Colour of thick haze, of white."""
 VEIL_SCALES = (1 / 4, 1 / 8, 1 / 16)
-"""Standard deviations of the smooth noises that haze thickens by, of the picture's shorter side; each half as strong as
+"""Standard deviations of the smooth noises that haze thickens by, of the image's shorter side; each half as strong as
 the one before."""
 
 
@@ -37,70 +37,70 @@ class Corruption:
     title: str
     strength: float
     apply: Callable[[Tensor, float, np.random.Generator], Tensor]
-    """A picture ``3×H×W`` in ``[0, 1]``, strength and randomness, to the same before it is clamped."""
+    """An image ``3×H×W`` in ``[0, 1]``, strength and randomness, to the same before it is clamped."""
 
-    def __call__(self, picture: Tensor, seed: int) -> Tensor:
+    def __call__(self, image: Tensor, seed: int) -> Tensor:
         """``3×H×W`` float32 in ``[0, 1]``, not rounded to 8 bits but where that is part of it."""
-        return self.apply(picture, self.strength, np.random.default_rng(seed)).float().clamp(0, 1)
+        return self.apply(image, self.strength, np.random.default_rng(seed)).float().clamp(0, 1)
 
     def parameters(self) -> dict[str, Any]:
         """Everything that decides what it does, ready for a record."""
         return {"corruption": self.name, "strength": self.strength}
 
 
-def noise(picture: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
+def noise(image: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
     """Gaussian, independent in every value; ``strength`` is its standard deviation."""
-    return picture + torch.from_numpy(generator.normal(scale=strength, size=picture.shape))
+    return image + torch.from_numpy(generator.normal(scale=strength, size=image.shape))
 
 
-def blur(picture: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
+def blur(image: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
     """Gaussian, of standard deviation ``strength`` in pixels."""
     del generator
-    return torch.from_numpy(_gaussian(picture.numpy(), strength, channel_axis=0))
+    return torch.from_numpy(_gaussian(image.numpy(), strength, channel_axis=0))
 
 
-def compression(picture: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
+def compression(image: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
     """JPEG of quality ``strength``."""
     del generator
-    return compress(picture, int(strength))
+    return compress(image, int(strength))
 
 
-def brightness(picture: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
+def brightness(image: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
     """``strength`` added to the value of hue, saturation and value."""
     del generator
     colour = import_optional("skimage.color", needed_for="brightness", extra="baselines")
-    hsv = colour.rgb2hsv(picture.numpy(), channel_axis=0)
+    hsv = colour.rgb2hsv(image.numpy(), channel_axis=0)
     hsv[2] = np.clip(hsv[2] + strength, 0, 1)
     return torch.from_numpy(colour.hsv2rgb(hsv, channel_axis=0))
 
 
-def contrast(picture: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
+def contrast(image: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
     """Distances from each channel's mean times ``strength``."""
     del generator
-    mean = picture.mean(dim=(1, 2), keepdim=True)
-    return mean + strength * (picture - mean)
+    mean = image.mean(dim=(1, 2), keepdim=True)
+    return mean + strength * (image - mean)
 
 
-def haze(picture: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
-    """Koschmieder's law: t·picture + (1 − t)·airlight, t = exp(−``strength``·depth).
+def haze(image: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
+    """Koschmieder's law: t·image + (1 − t)·airlight, t = exp(−``strength``·depth).
 
     As RESIDE makes haze (Li et al. 2019, arXiv:1712.04143), within its ranges; but for the depth, which is not known of
     a photograph: it is smooth noise from 0.5 to 1.5.
     """
-    size = picture.shape[-2:]
+    size = image.shape[-2:]
     veil = np.zeros(size)
     for level, scale in enumerate(VEIL_SCALES):
         part = _gaussian(generator.normal(size=size), scale * min(size), mode="reflect")
         veil += part / part.std() / 2**level
     depth = 0.5 + (veil - veil.min()) / (veil.max() - veil.min())
     kept = torch.from_numpy(np.exp(-strength * depth))
-    return picture * kept + AIRLIGHT * (1 - kept)
+    return image * kept + AIRLIGHT * (1 - kept)
 
 
-def pixelation(picture: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
+def pixelation(image: Tensor, strength: float, generator: np.random.Generator) -> Tensor:
     """Made smaller to ``strength`` of its sides and larger again, by boxes."""
     del generator
-    whole = to_pillow(picture)
+    whole = to_pillow(image)
     small = whole.resize([max(1, int(strength * side)) for side in whole.size], Image.Resampling.BOX)
     return as_image(small.resize(whole.size, Image.Resampling.BOX)).pixels
 
@@ -121,7 +121,7 @@ def _gaussian(values: Floats, sigma: float, **options: Any) -> Floats:
 _KINDS: tuple[tuple[str, str, Callable[..., Tensor], tuple[float, float, float]], ...] = (
     ("noise", "Gaussian noise, {:g}", noise, (0.08, 0.12, 0.18)),
     ("blur", "blur, {:g} px", blur, (1, 2, 3)),
-    # Milder than ImageNet-C's, which begin at 25: what pictures are passed on in.
+    # Milder than ImageNet-C's, which begin at 25: what images are passed on in.
     ("jpeg", "JPEG {:g}", compression, (50, 30, 15)),
     ("brightness", "brighter by {:g}", brightness, (0.1, 0.2, 0.3)),
     ("contrast", "contrast × {:g}", contrast, (0.4, 0.3, 0.2)),

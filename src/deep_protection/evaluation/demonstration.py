@@ -192,7 +192,7 @@ def _recognised(model: Classifier, count: int) -> list[tuple[Array, int]]:
     samples = [(model.preprocess(image), label) for image, label in imagenet_samples()[:count]]
     right = [(pixels, label) for pixels, label in samples if model.top(pixels[None], 1)[0][0].index == label]
     if not right:
-        raise OptionError(f"{CLASSIFIER} gets none of the first {count} sample pictures right; use more --images")
+        raise OptionError(f"{CLASSIFIER} gets none of the first {count} sample images right; use more --images")
     for baseline in BASELINES.values():
         baseline(right[0][0][None])  # what is missing is said now, not by a process
     return [(pixels.numpy(), label) for pixels, label in right]

@@ -1,4 +1,4 @@
-"""What is left of a picture's small structure, which PSNR and SSIM hardly see."""
+"""What is left of an image's small structure, which PSNR and SSIM hardly see."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,7 +10,7 @@ SIDE = 5
 def detail_kept(output: Tensor, clean: Tensor) -> float:
     """The share of ``clean``'s small structure that is in ``output`` too, both ``3×H×W`` in ``[0, 1]``.
 
-    Small structure is the grey picture less its local mean; what is counted is its projection on that of ``clean``:
+    Small structure is the grey image less its local mean; what is counted is its projection on that of ``clean``:
     1 where all is there, 0 where none is. Noise, which resembles nothing in ``clean``, adds nothing.
     """
     kept, whole = _detail(output), _detail(clean)
@@ -18,8 +18,8 @@ def detail_kept(output: Tensor, clean: Tensor) -> float:
     return (kept * whole).sum().item() / energy if energy > 0 else 1.0
 
 
-def _detail(picture: Tensor) -> Tensor:
-    grey = picture.mean(dim=0)[None]
+def _detail(image: Tensor) -> Tensor:
+    grey = image.mean(dim=0)[None]
     margin = SIDE // 2
     around = F.avg_pool2d(F.pad(grey, (margin,) * 4, mode="replicate"), SIDE, stride=1)
     return grey - around

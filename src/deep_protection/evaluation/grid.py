@@ -54,7 +54,7 @@ def draw_grid(headings: list[str], photographs: list[list[Pair]], path: Path, *,
     def show(x: float, y: float, pixels: Tensor, answer: Prediction, label: int) -> Any:
         axis = figure.add_axes((x / width, 1 - (y + _SIDE) / height, _SIDE / width, _SIDE / height))
         colour = _RIGHT if answer.index == label else _WRONG
-        _picture(axis, pixels, colour, 4)
+        _image(axis, pixels, colour, 4)
         said = answer.label if len(answer.label) <= 22 else f"{answer.label[:21]}…"
         text = f"{said} {answer.probability:.0%}"
         write(x + _SIDE / 2, y + _SIDE + _ANSWER * 0.46, text, fontsize=15, fontweight="bold", color=colour)
@@ -72,7 +72,7 @@ def draw_grid(headings: list[str], photographs: list[list[Pair]], path: Path, *,
             if each.perturbation is not None:
                 rows, columns = (round(side * (1 - _INSET)) for side in each.perturbation.shape[1:])
                 square = (each.perturbation[:, rows:, columns:] * AMPLIFICATION + 0.5).clamp(0, 1)
-                _picture(axis.inset_axes((0.985 - _INSET, 0.015, _INSET, _INSET)), square, "white", 2)
+                _image(axis.inset_axes((0.985 - _INSET, 0.015, _INSET, _INSET)), square, "white", 2)
             show(x, top + row, each.seen, each.protected, each.label)
             write(x + _SIDE / 2, top + 2 * row + _TOLD * 0.2, each.told, fontsize=12, color=_QUIET)
     write(width / 2, height - _FOOT / 2, foot, fontsize=12, color=_QUIET)
@@ -81,7 +81,7 @@ def draw_grid(headings: list[str], photographs: list[list[Pair]], path: Path, *,
     write_atomically(buffer.getvalue(), path)
 
 
-def _picture(axis: Any, pixels: Tensor, frame: str, line: float) -> None:
+def _image(axis: Any, pixels: Tensor, frame: str, line: float) -> None:
     axis.imshow(to_pillow(pixels), aspect="auto")
     axis.set_xticks([])
     axis.set_yticks([])

@@ -1,4 +1,4 @@
-"""One figure: original, adversarial, perturbation and restored picture side by side, with what the classifier says."""
+"""One figure: original, adversarial, perturbation and restored image side by side, with what the classifier says."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,7 +16,7 @@ _RIGHT, _WRONG = "#1a7f37", "#c62828"
 
 @dataclass(frozen=True, slots=True)
 class PanelRow:
-    """One attacked picture, ``3×H×W`` each, with the classifier's first answer to each."""
+    """One attacked image, ``3×H×W`` each, with the classifier's first answer to each."""
 
     title: str
     label: int

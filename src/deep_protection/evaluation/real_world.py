@@ -1,7 +1,7 @@
-"""The poster's demonstration on any classifier: a picture, an adversarial one made on another model, and its repair.
+"""The poster's demonstration on any classifier: an image, an adversarial one made on another model, and its repair.
 
 The attacker has no access to the classifier under test: the perturbation is made on a surrogate and hoped to transfer
-(Papernot et al. 2017, arXiv:1602.02697). Everything that is asked about is an 8-bit picture, as a file would be.
+(Papernot et al. 2017, arXiv:1602.02697). Everything that is asked about is an 8-bit image, as a file would be.
 """
 
 from collections.abc import Callable
@@ -22,46 +22,46 @@ from deep_protection.images import to_pillow
 STEPS = 50
 """Of the attack; a confident perturbation transfers better than one that has just succeeded."""
 ORIGINAL, ADVERSARIAL, FILTERED, RESTORED = "original", "adversarial", "JPEG 25", "restored"
-"""The pictures. The filter is there because it costs two milliseconds: what it does too is no merit of a fit."""
+"""The images. The filter is there because it costs two milliseconds: what it does too is no merit of a fit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RealWorld:
-    """Four pictures, and what a classifier says of each."""
+    """Four images, and what a classifier says of each."""
 
     classifier: str
     surrogate: str
     target: str
     epsilon: float
     """Linf size of the perturbation, in 255ths."""
-    pictures: dict[str, Tensor]
+    images: dict[str, Tensor]
     """``3×H×W``, of 8 bits, by name."""
     answers: dict[str, list[Prediction]]
-    """The most probable first, by name of the picture."""
+    """The most probable first, by name of the image."""
     surrogate_answers: dict[str, Prediction]
-    """The surrogate's first answer to the original and to the adversarial picture."""
+    """The surrogate's first answer to the original and to the adversarial image."""
 
-    def first(self, picture: str) -> str:
-        """The label of the first answer to a picture."""
-        return self.answers[picture][0].label if self.answers[picture] else "nothing"
+    def first(self, image: str) -> str:
+        """The label of the first answer to an image."""
+        return self.answers[image][0].label if self.answers[image] else "nothing"
 
     @property
     def is_fooled(self) -> bool:
-        """Whether the first answer to the adversarial picture is another than to the original."""
+        """Whether the first answer to the adversarial image is another than to the original."""
         return self.first(ADVERSARIAL) != self.first(ORIGINAL)
 
     @property
     def names_target(self) -> bool:
-        """Whether the target is among the answers to the adversarial picture."""
+        """Whether the target is among the answers to the adversarial image."""
         return self.target.casefold() in {each.label.casefold() for each in self.answers[ADVERSARIAL]}
 
-    def is_back(self, picture: str) -> bool:
-        """Whether the first answer to a picture is the one to the original."""
-        return self.first(picture) == self.first(ORIGINAL)
+    def is_back(self, image: str) -> bool:
+        """Whether the first answer to an image is the one to the original."""
+        return self.first(image) == self.first(ORIGINAL)
 
-    def shared(self, picture: str) -> int:
-        """How many of the answers to the original are among those to a picture."""
-        return len({each.label for each in self.answers[picture]} & {each.label for each in self.answers[ORIGINAL]})
+    def shared(self, image: str) -> int:
+        """How many of the answers to the original are among those to an image."""
+        return len({each.label for each in self.answers[image]} & {each.label for each in self.answers[ORIGINAL]})
 
     def verdict(self) -> list[str]:
         """What came of it, in sentences."""
@@ -90,23 +90,23 @@ class RealWorld:
             )
         else:
             told.append(
-                f"{self.classifier} was not fooled: its first answer to the adversarial picture is still "
+                f"{self.classifier} was not fooled: its first answer to the adversarial image is still "
                 f"{self._shown(ADVERSARIAL)} (to the original: {self._shown(ORIGINAL)}). There was no answer to bring "
-                f"back; to the restored picture it is {self._shown(RESTORED)}."
+                f"back; to the restored image it is {self._shown(RESTORED)}."
             )
         told.append(
             f"Of its {len(self.answers[ORIGINAL])} answers to the original, it gives {self.shared(ADVERSARIAL)} to the "
-            f"adversarial picture, {self.shared(FILTERED)} after JPEG and {self.shared(RESTORED)} after the "
+            f"adversarial image, {self.shared(FILTERED)} after JPEG and {self.shared(RESTORED)} after the "
             "restoration."
         )
         told.append(
-            "One picture is an anecdote. The attack did not know of the restoration; one that does gets through far "
+            "One image is an anecdote. The attack did not know of the restoration; one that does gets through far "
             "more often."
         )
         return told
 
-    def _shown(self, picture: str) -> str:
-        answers = self.answers[picture]
+    def _shown(self, image: str) -> str:
+        answers = self.answers[image]
         return f"{answers[0].label} ({answers[0].probability:.0%})" if answers else "nothing"
 
 
@@ -121,7 +121,7 @@ def find_target(surrogate: Classifier, target: str) -> int:
 
 
 def real_world(
-    picture: Image.Image,
+    image: Image.Image,
     classifier: Classifier,
     surrogate: Classifier,
     *,
@@ -132,9 +132,9 @@ def real_world(
     restore: Callable[[Tensor], Tensor],
     say: Callable[[str], None] = lambda _: None,
 ) -> RealWorld:
-    """Attack ``picture`` on the surrogate with targeted PGD (Linf ``epsilon``/255), restore it, and ask the classifier.
+    """Attack ``image`` on the surrogate with targeted PGD (Linf ``epsilon``/255), restore it, and ask the classifier.
 
-    ``restore`` takes and gives ``3×H×W`` pixels in ``[0, 1]``; ``say`` is told what is being done. The picture is the
+    ``restore`` takes and gives ``3×H×W`` pixels in ``[0, 1]``; ``say`` is told what is being done. The image is the
     part that the surrogate sees, at its size. The classifier is asked four times.
     """
     if not 0 < epsilon <= 255:
@@ -142,10 +142,10 @@ def real_world(
     if isinstance(surrogate, BlackBox):
         raise OptionError(f"{surrogate.name} is a black box, on which no attack can be made; take lite0 as surrogate")
     index = find_target(surrogate, target)
-    original = _rounded(surrogate.preprocess(picture))
+    original = _rounded(surrogate.preprocess(image))
     own = surrogate.top(original[None], 1)[0][0]
     if own.index == index:
-        raise OptionError(f"{surrogate.name} takes the picture itself for {target}; give another target")
+        raise OptionError(f"{surrogate.name} takes the image itself for {target}; give another target")
     say(f"asking {classifier.name}")  # before the attack: a key that is refused is then said at once
     found = {ORIGINAL: _ask(classifier, original, answers)}
     say(f"attacking {surrogate.name}")
@@ -159,27 +159,27 @@ def real_world(
     made = attack(surrogate, original[None], torch.tensor([own.index]), spec, targets=torch.tensor([index]), seed=seed)
     adversarial = _rounded(made.adversarial[0])
     say("restoring")
-    pictures = {
+    images = {
         ORIGINAL: original,
         ADVERSARIAL: adversarial,
         FILTERED: BASELINES["jpeg25"].apply(adversarial),
         RESTORED: _rounded(restore(adversarial)),
     }
     say(f"asking {classifier.name}")
-    found |= {name: _ask(classifier, pixels, answers) for name, pixels in pictures.items() if name != ORIGINAL}
+    found |= {name: _ask(classifier, pixels, answers) for name, pixels in images.items() if name != ORIGINAL}
     return RealWorld(
         classifier=classifier.name,
         surrogate=surrogate.name,
         target=surrogate.label(index),
         epsilon=epsilon,
-        pictures=pictures,
+        images=images,
         answers=found,
         surrogate_answers={ORIGINAL: own, ADVERSARIAL: surrogate.top(adversarial[None], 1)[0][0]},
     )
 
 
 def _ask(classifier: Classifier, pixels: Tensor, count: int) -> list[Prediction]:
-    """Answers to a picture as a file of it would get them; what has the classifier's own size is not cropped again."""
+    """Answers to an image as a file of it would get them; what has the classifier's own size is not cropped again."""
     seen = classifier.preprocess(to_pillow(pixels))
     return classifier.top((pixels if seen.shape == pixels.shape else seen)[None], count)[0]
 

@@ -16,7 +16,7 @@ def sample_files() -> list[Path]:
     package = find_spec("foolbox")  # found, not imported: only its files are wanted
     if package is None or package.origin is None:
         raise MissingExtraError(
-            "the sample pictures come with foolbox, which is not installed; run: pip install 'deep-protection[attacks]'"
+            "the sample images come with foolbox, which is not installed; run: pip install 'deep-protection[attacks]'"
         )
     return sorted((Path(package.origin).parent / "data").glob("imagenet_*"))
 
@@ -25,12 +25,12 @@ def imagenet_samples() -> list[tuple[Image.Image, int]]:
     """The same (RGB, as stored) with their class index."""
     samples = []
     for file in sample_files():
-        with Image.open(file) as picture:
-            samples.append((picture.convert("RGB"), int(file.stem.rsplit("_", 1)[1])))
+        with Image.open(file) as image:
+            samples.append((image.convert("RGB"), int(file.stem.rsplit("_", 1)[1])))
     return samples
 
 
 def sample_pixels(count: int, side: int = 224) -> list[Tensor]:
     """The first ``count``, ``3×side×side`` each, for what is timed and not judged."""
-    pixels = (as_image(picture).pixels[None] for picture, _ in imagenet_samples()[:count])
+    pixels = (as_image(image).pixels[None] for image, _ in imagenet_samples()[:count])
     return [F.interpolate(each, size=(side, side), mode="area")[0] for each in pixels]

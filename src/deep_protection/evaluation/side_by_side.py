@@ -1,4 +1,4 @@
-"""One figure and one report: pictures beside each other, and under each what a classifier says of it."""
+"""One figure and one report: images beside each other, and under each what a classifier says of it."""
 
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +19,7 @@ _SAME, _OTHER = "#1a7f37", "#8a8a8a"
 
 def draw_side_by_side(found: RealWorld, path: Path) -> None:
     """Write the figure. Answers that the original got too are green."""
-    columns = list(found.pictures)
+    columns = list(found.images)
     columns.insert(2, "")  # the perturbation, of which nothing is asked
     figure = figure_class()(figsize=(2.5 * len(columns), 4.6), dpi=110, layout="constrained")
     figure.suptitle(
@@ -32,10 +32,10 @@ def draw_side_by_side(found: RealWorld, path: Path) -> None:
     for name, above, below in zip(columns, *axes, strict=True):
         below.set_axis_off()
         if name:
-            _show(above, found.pictures[name], name)
+            _show(above, found.images[name], name)
             _bars(below, found.answers[name], known)
         else:
-            change = found.pictures[ADVERSARIAL] - found.pictures[ORIGINAL]
+            change = found.images[ADVERSARIAL] - found.images[ORIGINAL]
             _show(above, (change * AMPLIFICATION + 0.5).clamp(0, 1), f"perturbation ×{AMPLIFICATION}")
     buffer = BytesIO()
     with warnings_silenced():  # a service may name things in letters that the font lacks
@@ -43,15 +43,15 @@ def draw_side_by_side(found: RealWorld, path: Path) -> None:
     write_atomically(buffer.getvalue(), path)
 
 
-def markdown(found: RealWorld, picture: str) -> str:
-    """The report: what came of it, the figure in the file ``picture``, the table."""
-    names = list(found.pictures)
+def markdown(found: RealWorld, image: str) -> str:
+    """The report: what came of it, the figure in the file ``image``, the table."""
+    names = list(found.images)
     lines = [
-        f"# A perturbed picture before {_plain(found.classifier)}",
+        f"# A perturbed image before {_plain(found.classifier)}",
         "",
         *(f"- {_plain(sentence)}" for sentence in found.verdict()),
         "",
-        f"![{', '.join(names)}]({picture})",
+        f"![{', '.join(names)}]({image})",
         "",
         f"| {' | '.join(names)} |",
         f"|{'---|' * len(names)}",

@@ -18,7 +18,7 @@ from deep_protection.images.io import is_writable_suffix as is_writable_suffix
 from deep_protection.images.io import read_image as read_image
 from deep_protection.images.io import write_atomically as write_atomically
 from deep_protection.images.kinds import HEAD as HEAD
-from deep_protection.images.kinds import is_picture as is_picture
+from deep_protection.images.kinds import is_image as is_image
 from deep_protection.images.record import MAX_PIXELS as MAX_PIXELS
 from deep_protection.images.record import NEAR as NEAR
 from deep_protection.images.record import ROUNDING as ROUNDING

@@ -36,21 +36,21 @@ from deep_protection.images.record import (
 
 _CHANNELS = (1, 3, 4)
 KEPT = ("dpi", "gamma", "chromaticity", "srgb")
-"""What Pillow tells of a picture that is still true of a restored one, in its own words."""
+"""What Pillow tells of an image that is still true of a restored one, in its own words."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageBatch:
-    """One argument of a caller: a picture, a batch or a list."""
+    """One argument of a caller: an image, a batch or a list."""
 
     records: list[ImageRecord]
     single: bool
     collate: Callable[[list[Any]], Any]
-    """From the rebuilt pictures, in order, to the type the caller gave."""
+    """From the rebuilt images, in order, to the type the caller gave."""
 
 
 def as_batch(images: Any) -> ImageBatch:
-    """Pictures from a path, bytes, Pillow image, array, tensor (one or a batch) or a list of such."""
+    """Images from a path, bytes, Pillow image, array, tensor (one or a batch) or a list of such."""
     if isinstance(images, list | tuple):
         return ImageBatch([as_image(image) for image in images], single=False, collate=list)
     if isinstance(images, np.ndarray) and images.ndim == 4:
@@ -74,7 +74,7 @@ def as_batch(images: Any) -> ImageBatch:
 
 
 def as_image(image: Any, missing: Tensor | None = None) -> ImageRecord:
-    """One picture of any of the types. A path gives a Pillow image back, bytes give bytes of the same format.
+    """One image of any of the types. A path gives a Pillow image back, bytes give bytes of the same format.
 
     Where ``missing`` (``H×W`` bool) is true, floats need be no pixels.
     """
@@ -83,7 +83,7 @@ def as_image(image: Any, missing: Tensor | None = None) -> ImageRecord:
         return opened if missing is None else without_missing(opened, missing)
 
     if isinstance(image, Image.Image):
-        check_size(*image.size, "the picture")  # before anything is decoded
+        check_size(*image.size, "the image")  # before anything is decoded
         return from_pillow(known(apply_exif_orientation(image)))
     if isinstance(image, np.ndarray):
         return from_array(known(image))
@@ -96,20 +96,20 @@ def as_image(image: Any, missing: Tensor | None = None) -> ImageRecord:
         opened, _, notes = read_image(image)
         return from_pillow(known(opened), notes)
     raise ImageError(
-        f"cannot use a {type(image).__name__} as a picture; give a path, bytes, a Pillow image, a NumPy array, "
+        f"cannot use a {type(image).__name__} as an image; give a path, bytes, a Pillow image, a NumPy array, "
         "a PyTorch tensor, or a list of these"
     )
 
 
 def _from_bytes(data: bytes, known: Callable[[Image.Image], Image.Image]) -> ImageRecord:
     opened, name, notes = read_image(data)
-    picture = from_pillow(known(opened), notes)
+    image = from_pillow(known(opened), notes)
     written = bytes_format(name)
     return ImageRecord(
-        picture.pixels,
-        lambda pixels: encode(picture.to_original(pixels), written),
-        picture.notes,
-        picture.alpha,
+        image.pixels,
+        lambda pixels: encode(image.to_original(pixels), written),
+        image.notes,
+        image.alpha,
         written,
     )
 
@@ -119,7 +119,7 @@ def _only(parts: Sequence[Any]) -> Any:
 
 
 def from_array(array: NDArray[Any]) -> ImageRecord:
-    """One picture, ``H×W`` or ``H×W×C``."""
+    """One image, ``H×W`` or ``H×W×C``."""
     _check_layout(array.shape, channel_axis=-1, what="array", layout="H×W or H×W×C")
     largest = _largest(array.dtype.name, array.dtype.kind == "f", "array")
     _check_area(array.shape[:2])
@@ -142,7 +142,7 @@ def from_array(array: NDArray[Any]) -> ImageRecord:
 
 
 def from_tensor(tensor: Tensor) -> ImageRecord:
-    """One picture, ``H×W`` or ``C×H×W``, on any device."""
+    """One image, ``H×W`` or ``C×H×W``, on any device."""
     check_dense(tensor, "the tensor")
     _check_layout(tuple(tensor.shape), channel_axis=-3, what="tensor", layout="H×W or C×H×W")
     largest = _largest(str(tensor.dtype).removeprefix("torch."), tensor.dtype.is_floating_point, "tensor")
@@ -175,7 +175,7 @@ def _largest(kind: str, is_float: bool, what: str) -> int | None:
 
 
 def _floats(values: Tensor, largest: int | None, what: str) -> Tensor:
-    """float32 in ``[0, 1]``; computed as Pillow pictures are, so that equal pictures have equal pixels."""
+    """float32 in ``[0, 1]``; computed as Pillow images are, so that equal images have equal pixels."""
     return check_unit_range(values, what) if largest is None else values.div(largest)
 
 
@@ -205,9 +205,9 @@ def _to_channels(pixels: Tensor, original: Tensor) -> Tensor:
 def _check_layout(shape: tuple[int, ...], channel_axis: int, what: str, layout: str) -> None:
     got = "×".join(map(str, shape)) or "no"
     if len(shape) not in (2, 3):
-        raise ImageError(f"{what} of {got} values; expected one picture of {layout}, or a batch of these")
+        raise ImageError(f"{what} of {got} values; expected one image of {layout}, or a batch of these")
     if 0 in shape:
-        raise ImageError(f"{what} of {got} values has no pixels; give a picture of at least 1×1")
+        raise ImageError(f"{what} of {got} values has no pixels; give an image of at least 1×1")
     if len(shape) == 3 and shape[channel_axis] not in _CHANNELS:
         other = -3 if channel_axis == -1 else -1
         turn = "np.moveaxis(array, 0, -1)" if channel_axis == -1 else "tensor.permute(2, 0, 1)"
@@ -219,12 +219,12 @@ def _check_layout(shape: tuple[int, ...], channel_axis: int, what: str, layout: 
 
 
 def _check_area(height_width: tuple[int, ...]) -> None:
-    check_size(height_width[1], height_width[0], "the picture")
+    check_size(height_width[1], height_width[0], "the image")
 
 
 def from_pillow(image: Image.Image, notes: tuple[str, ...] = ()) -> ImageRecord:
-    """A picture whose ``to_original`` gives a Pillow image of the same size."""
-    check_size(*image.size, "the picture")
+    """An image whose ``to_original`` gives a Pillow image of the same size."""
+    check_size(*image.size, "the image")
     if image.mode in SIXTEEN_BIT:
         return _from_sixteen_bit(image, notes)
     if image.mode == "F":
@@ -262,7 +262,7 @@ def to_rgb8(image: Image.Image) -> Image.Image:
 
 
 def to_pillow(pixels: Tensor) -> Image.Image:
-    """``3×H×W`` pixels in ``[0, 1]`` as an RGB picture of 8 bits."""
+    """``3×H×W`` pixels in ``[0, 1]`` as an RGB image of 8 bits."""
     return Image.fromarray(to_rgb(pixels))
 
 
@@ -283,12 +283,12 @@ def _with_kept(image: Image.Image, kept: dict[str, Any]) -> Image.Image:
 
 
 def _kept(image: Image.Image, *more: str) -> dict[str, Any]:
-    """What a restored picture goes on to say of itself: dots an inch, and how its values are to be shown."""
+    """What a restored image goes on to say of itself: dots an inch, and how its values are to be shown."""
     return {name: image.info[name] for name in (*KEPT, *more) if image.info.get(name) is not None}
 
 
 def _in_rgb_or_grey(image: Image.Image) -> tuple[Image.Image, bytes | None]:
-    """The picture as L, LA, RGB or RGBA, and the colour profile that still fits it."""
+    """The image as L, LA, RGB or RGBA, and the colour profile that still fits it."""
     profile: bytes | None = image.info.get("icc_profile")
     try:
         if image.mode == "CMYK":
@@ -302,7 +302,7 @@ def _in_rgb_or_grey(image: Image.Image) -> tuple[Image.Image, bytes | None]:
         # YCbCr, HSV, LAB and palettes; a profile describes the old mode only when that was RGB-like.
         return image.convert("RGB"), profile if image.mode == "P" else None
     except (ValueError, OSError) as error:
-        raise ImageError(f"pictures of mode {image.mode} cannot be used ({error}); convert it to RGB first") from None
+        raise ImageError(f"images of mode {image.mode} cannot be used ({error}); convert it to RGB first") from None
 
 
 def _cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -320,12 +320,10 @@ def _cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _from_sixteen_bit(image: Image.Image, notes: tuple[str, ...]) -> ImageRecord:
     values = np.array(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
-        raise ImageError(
-            f"integer picture with values {values.min()} to {values.max()}; 16-bit pictures hold 0 to 65535"
-        )
+        raise ImageError(f"integer image with values {values.min()} to {values.max()}; 16-bit images hold 0 to 65535")
     mode, kept = image.mode, _kept(image, "icc_profile")
     if "transparency" in image.info:
-        notes = (*notes, "one shade of this 16-bit picture is transparent, which is not kept")
+        notes = (*notes, "one shade of this 16-bit image is transparent, which is not kept")
 
     def to_original(pixels: Tensor) -> Image.Image:
         restored = Image.fromarray(to_grey(pixels, 65535))
@@ -336,7 +334,7 @@ def _from_sixteen_bit(image: Image.Image, notes: tuple[str, ...]) -> ImageRecord
 
 
 def _from_float(image: Image.Image, notes: tuple[str, ...]) -> ImageRecord:
-    grey = check_unit_range(torch.from_numpy(np.array(image, dtype=np.float32)), "the picture of mode F")
+    grey = check_unit_range(torch.from_numpy(np.array(image, dtype=np.float32)), "the image of mode F")
     kept = _kept(image, "icc_profile")
 
     def to_original(pixels: Tensor) -> Image.Image:

@@ -1,6 +1,6 @@
-"""Single pictures out of DICOM files, as a viewer shows them: rescaled, windowed, and bright where tissue is dense.
+"""Single images out of DICOM files, as a viewer shows them: rescaled, windowed, and bright where tissue is dense.
 
-What comes out is a picture. Header, patient and units stay behind, and no DICOM is ever written: a restored picture in
+What comes out is an image. Header, patient and units stay behind, and no DICOM is ever written: a restored image in
 an original's clothes would be taken for the original.
 """
 
@@ -46,9 +46,9 @@ def library() -> Any:
 
 
 def opened(data: bytes, what: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """The picture – grey of 16 bits, or RGB – and notes for the user.
+    """The image – grey of 16 bits, or RGB – and notes for the user.
 
-    Raises :class:`ImageError` for files without exactly one picture. Whatever pydicom raises of a damaged one goes
+    Raises :class:`ImageError` for files without exactly one image. Whatever pydicom raises of a damaged one goes
     through.
     """
     pydicom = library()
@@ -57,12 +57,12 @@ def opened(data: bytes, what: str) -> tuple[Image.Image, tuple[str, ...]]:
     if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
         raise ImageError(f"{what} is DICOM with pixels of floats, which are not read; save it with whole numbers")
     if not dataset.get("PixelData") or not width or not height:
-        raise ImageError(f"{what} is DICOM without a picture in it; give a file that has pixel data")
+        raise ImageError(f"{what} is DICOM without an image in it; give a file that has pixel data")
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames > 1:
         raise ImageError(f"{what} has {frames} frames; only single ones are restored: save the one you want by itself")
     check_size(width, height, what)
-    notes = [f"{what} is DICOM: what is restored is the picture in it as shown, without the header, and not a DICOM"]
+    notes = [f"{what} is DICOM: what is restored is the image in it as shown, without the header, and not a DICOM"]
     notes += completed(pydicom, dataset)
     kind = str(dataset.get("PhotometricInterpretation"))
     values = _decoded(pydicom, dataset, what)

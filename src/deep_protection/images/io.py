@@ -28,12 +28,12 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF
 """What is opened: common, and decoded in this process. Others (EPS) would run programs on a stranger's file."""
 
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
-"""The EXIF tag, and what it says of a picture whose sides change places."""
+"""The EXIF tag, and what it says of an image whose sides change places."""
 
 Source = str | os.PathLike[str] | bytes
 _OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {},
-    # A restored picture must not lose in saving what fitting won: best sensible quality, full colour resolution.
+    # A restored image must not lose in saving what fitting won: best sensible quality, full colour resolution.
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True},
     "TIFF": {"compression": "tiff_deflate"},
@@ -62,9 +62,9 @@ def read_image(source: Source, name: str = "") -> tuple[Image.Image, str, tuple[
     large.
     """
     data = source if isinstance(source, bytes) else file_bytes(source)
-    what = (name or f"picture of {len(data)} bytes") if isinstance(source, bytes) else os.fspath(source)
+    what = (name or f"image of {len(data)} bytes") if isinstance(source, bytes) else os.fspath(source)
     if not data:
-        raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
+        raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF image")
     notes: tuple[str, ...] = ()
     if dicom.is_dicom(data, name if isinstance(source, bytes) else what):
         with _decoding(what):
@@ -79,21 +79,21 @@ def read_image(source: Source, name: str = "") -> tuple[Image.Image, str, tuple[
     if frames > 1 and opened.format != "MPO":  # phones put a second view into a JPEG: nobody's animation
         notes = (*notes, f"{what} has {frames} frames; only the first is used")
     if bits > 8 and opened.mode not in (*SIXTEEN_BIT, "F"):
-        notes = (*notes, f"{what} has {bits} bits a colour; 8 are used (grey pictures keep their 16)")
+        notes = (*notes, f"{what} has {bits} bits a colour; 8 are used (grey images keep their 16)")
     kind = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
     return in_full_range(apply_exif_orientation(opened, what), opened), kind, notes
 
 
 def check_header(data: bytes | BinaryIO, most: int = MAX_PIXELS) -> tuple[str, int, int]:
-    """Format, width and height of a picture in a file, of which only the beginning is read: nothing is decoded.
+    """Format, width and height of an image in a file, of which only the beginning is read: nothing is decoded.
 
-    Raises :class:`ImageError` for what is no picture, :class:`ImageTooLargeError` for one of more than ``most`` pixels.
+    Raises :class:`ImageError` for what is no image, :class:`ImageTooLargeError` for one of more than ``most`` pixels.
     """
     file = BytesIO(data) if isinstance(data, bytes) else data
     size = file.seek(0, os.SEEK_END)
-    what = f"picture of {size} bytes"
+    what = f"image of {size} bytes"
     if size == 0:
-        raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF picture")
+        raise ImageError(f"{what} is empty; give a PNG, JPEG, WebP, TIFF, BMP or GIF image")
     file.seek(0)
     with _decoding(what, file.read(HEAD)):
         opened = _header(file, what, most)
@@ -108,7 +108,7 @@ def _header(file: BinaryIO, what: str, most: int) -> ImageFile.ImageFile:
     return opened
 
 
-def apply_exif_orientation(image: Image.Image, what: str = "the picture") -> Image.Image:
+def apply_exif_orientation(image: Image.Image, what: str = "the image") -> Image.Image:
     """``image`` decoded, and turned as its EXIF orientation says it is to be seen."""
     # A TIFF turns itself when it is decoded, and says no more of it. A PNG is not asked before: it decodes itself then,
     # and what is wrong with it would be said there, and not again.
@@ -145,13 +145,13 @@ def file_bytes(source: str | os.PathLike[str]) -> bytes:
         with Path(path).open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except IsADirectoryError:
-        raise ImageError(f"{path} is a folder; give a picture, or use the command line for whole folders") from None
+        raise ImageError(f"{path} is a folder; give an image, or use the command line for whole folders") from None
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist; check the path") from None
     except (OSError, ValueError) as error:
         raise ImageError(f"{path} cannot be read ({_reason(error)}); check its name and permissions") from None
     if len(data) > MAX_BYTES:
-        raise ImageError(f"{path} is larger than {MAX_BYTES / 1e6:.0f} MB; no picture within the limits is")
+        raise ImageError(f"{path} is larger than {MAX_BYTES / 1e6:.0f} MB; no image within the limits is")
     return data
 
 
@@ -159,7 +159,7 @@ def file_bytes(source: str | os.PathLike[str]) -> bytes:
 def _decoding(what: str, head: bytes = b"") -> Iterator[None]:
     """Turn everything Pillow says of a bad file that begins with ``head`` into one clear error."""
     try:
-        # Half-broken metadata warns; a picture that decodes is good enough.
+        # Half-broken metadata warns; an image that decodes is good enough.
         with warnings_silenced(), nothing_printed():
             yield
     except (ImageError, MissingExtraError):
@@ -172,7 +172,7 @@ def _decoding(what: str, head: bytes = b"") -> Iterator[None]:
                 f"{what} is {kind}, but damaged or of a sort that is not read (by its bits, numbers or channels); get "
                 "it again, or save it as PNG, or as TIFF of 8 or 16 bits, grey or RGB"
             ) from None
-        raise ImageError(f"{what} is not a picture of a known format; give PNG, JPEG, WebP, TIFF, BMP or GIF") from None
+        raise ImageError(f"{what} is not an image of a known format; give PNG, JPEG, WebP, TIFF, BMP or GIF") from None
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(
             f"{what} decodes to too many pixels ({_reason(error)}); make it smaller first"
@@ -196,24 +196,24 @@ def format_for(path: str | os.PathLike[str]) -> str:
 
 
 def is_writable_suffix(suffix: str) -> bool:
-    """Whether pictures can be written to files of this suffix."""
+    """Whether images can be written to files of this suffix."""
     return suffix.lower() in _SUFFIXES
 
 
 def bytes_format(name: str) -> str:
-    """The format to answer with for one that was read: itself, or PNG where it cannot hold a restored picture."""
+    """The format to answer with for one that was read: itself, or PNG where it cannot hold a restored image."""
     return name if name in _OPTIONS else "PNG"
 
 
 def check_side(name: str, width: int, height: int) -> None:
-    """Raise :class:`OutputError` when a picture is too long for the format, which is known before any fitting."""
+    """Raise :class:`OutputError` when an image is too long for the format, which is known before any fitting."""
     limit = _LONGEST.get(name)
     if limit is not None and max(width, height) > limit:
-        raise OutputError(f"{name} holds at most {limit} px on a side, the picture has {width}×{height}; write a PNG")
+        raise OutputError(f"{name} holds at most {limit} px on a side, the image has {width}×{height}; write a PNG")
 
 
 def encode(image: Image.Image, name: str) -> bytes:
-    """The picture as a file's content, with its colour profile, dots an inch and, in PNG, gamma.
+    """The image as a file's content, with its colour profile, dots an inch and, in PNG, gamma.
 
     JPEG and BMP hold neither alpha nor 16 bits: white is put behind, bits cut.
     """
@@ -230,7 +230,7 @@ def encode(image: Image.Image, name: str) -> bytes:
     try:
         image.save(buffer, format=name, **options)
     except Exception as error:  # encoders raise nearly anything
-        raise OutputError(f"a picture of {image.width}×{image.height} cannot be written as {name} ({error})") from None
+        raise OutputError(f"an image of {image.width}×{image.height} cannot be written as {name} ({error})") from None
     return buffer.getvalue()
 
 
@@ -252,7 +252,7 @@ def _png_chunks(info: dict[str | tuple[int, int], Any]) -> PngImagePlugin.PngInf
 
 
 def _fitting(image: Image.Image, name: str) -> Image.Image:
-    """The picture in a mode that the format can hold."""
+    """The image in a mode that the format can hold."""
     if name == "PNG" and image.mode == "F":
         return _integers(image, 65535)
     if name in ("PNG", "TIFF"):
@@ -266,7 +266,7 @@ def _fitting(image: Image.Image, name: str) -> Image.Image:
 
 
 def _integers(image: Image.Image, largest: int) -> Image.Image:
-    """A grey picture of 16 bits or floats as integers up to ``largest``."""
+    """A grey image of 16 bits or floats as integers up to ``largest``."""
     scale = largest if image.mode == "F" else largest / 65535
     values = np.array(image).astype(np.float64) * scale
     return Image.fromarray(values.round().clip(0, largest).astype(np.uint8 if largest == 255 else np.uint16))

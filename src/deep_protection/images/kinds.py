@@ -18,13 +18,13 @@ _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 
 
-def is_picture(head: bytes) -> bool:
-    """Whether the first :data:`HEAD` bytes are those of a picture, though perhaps of a kind that is not read."""
+def is_image(head: bytes) -> bool:
+    """Whether the first :data:`HEAD` bytes are those of an image, though perhaps of a kind that is not read."""
     return read_kind(head) is not None or unread_kind(head) is not None
 
 
 def read_kind(head: bytes) -> str | None:
-    """The name of a kind of picture that is read, by how a file begins; its sort may be one that is not."""
+    """The name of a kind of image that is read, by how a file begins; its sort may be one that is not."""
     for beginning, name in _BEGINNINGS.items():
         if head.startswith(beginning):
             return name
@@ -40,7 +40,7 @@ def read_kind(head: bytes) -> str | None:
 
 
 def unread_kind(head: bytes) -> str | None:
-    """The name of a kind of picture that is known, but not read."""
+    """The name of a kind of image that is known, but not read."""
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
         return "HEIC"
     return "JPEG XL" if head.startswith(_JPEG_XL) else None

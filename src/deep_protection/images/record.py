@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from deep_protection.errors import ImageError, ImageTooLargeError
 
 MAX_PIXELS = 80_000_000
-"""Pictures beyond this many pixels are refused before they are decoded (a decompression bomb is a small file that
+"""Images beyond this many pixels are refused before they are decoded (a decompression bomb is a small file that
 decodes to gigabytes). It covers every camera up to 80 megapixels and lies under Pillow's own warning limit."""
 
 MAX_BYTES = 500_000_000
@@ -43,7 +43,7 @@ class ImageRecord:
     """``pixels`` is ``3×H×W`` float32 RGB in ``[0, 1]``, on the device of the tensor that they came as, or the CPU.
 
     ``to_original`` turns restored pixels into the caller's own type, with everything that was kept aside (alpha, colour
-    profile, grey, bit depth, layout, device) put back. They have the same shape, or are of a larger picture of the same
+    profile, grey, bit depth, layout, device) put back. They have the same shape, or are of a larger image of the same
     proportions; then alpha is enlarged too.
     """
 
@@ -52,7 +52,7 @@ class ImageRecord:
     notes: tuple[str, ...] = ()
     """What a user should be told, such as that only the first frame was used."""
     alpha: Tensor | None = None
-    """``H×W`` in ``[0, 1]``, 0 where nothing is seen; None for a picture without."""
+    """``H×W`` in ``[0, 1]``, 0 where nothing is seen; None for an image without."""
     written_as: str | None = None
     """The format that ``to_original`` gives bytes of; None where it gives something else."""
 
@@ -68,9 +68,9 @@ class ImageRecord:
 
 
 def check_size(width: int, height: int, what: str, most: int = MAX_PIXELS) -> None:
-    """Raise :class:`ImageError` for a picture without pixels, :class:`ImageTooLargeError` for more than ``most``."""
+    """Raise :class:`ImageError` for an image without pixels, :class:`ImageTooLargeError` for more than ``most``."""
     if width < 1 or height < 1:
-        raise ImageError(f"{what} has no pixels ({width}×{height}); give a picture of at least 1×1")
+        raise ImageError(f"{what} has no pixels ({width}×{height}); give an image of at least 1×1")
     if width * height > most:
         raise ImageTooLargeError(
             f"{what} has {width}×{height} = {width * height / 1e6:.0f} million pixels, the limit is "
@@ -87,7 +87,7 @@ def dark_notes(largest: int) -> tuple[str, ...]:
     if largest == 0 or bits == 16:
         return ()
     return (
-        f"the largest value of a 16-bit picture is {largest} of 65535, so it counts as nearly black; if it has {bits} "
+        f"the largest value of a 16-bit image is {largest} of 65535, so it counts as nearly black; if it has {bits} "
         f"bits, multiply it by 65535 / {2**bits - 1} first",
     )
 

@@ -70,15 +70,15 @@ class DeepPriorPreprocessor(_preprocessor.PreprocessorPyTorch):  # type: ignore[
         :param preset: `fast`, `thorough`, `paper` or a `deep_protection.Preset`.
         :param stop: When to end a fit, such as `fixed:50`; `None` takes the preset's rule, which has no classifier to
                ask here and takes a fixed count.
-        :param seed: With a picture's content it decides all that is drawn at random; `None` draws fresh randomness at
+        :param seed: With an image's content it decides all that is drawn at random; `None` draws fresh randomness at
                every call, which an attacker can only average over.
-        :param batch_size: Pictures restored at once; does not change results. ART hands over whole data sets.
+        :param batch_size: Images restored at once; does not change results. ART hands over whole data sets.
         :param channels_first: Set channels first or last.
         :param clip_values: Tuple of the form `(min, max)` representing black and white.
         :param apply_fit: True if applied during fitting/training.
         :param apply_predict: True if applied during predicting.
         :param device_type: Type of device on which the generators are fitted, either `gpu` or `cpu`.
-        :param workers: Pictures fitted at once on the CPU; `None` is one a core.
+        :param workers: Images fitted at once on the CPU; `None` is one a core.
         :param verbose: Show a progress bar.
         """
         super().__init__(is_fitted=True, apply_fit=apply_fit, apply_predict=apply_predict, device_type=device_type)
@@ -89,13 +89,13 @@ class DeepPriorPreprocessor(_preprocessor.PreprocessorPyTorch):  # type: ignore[
 
     def forward(self, x: Tensor, y: Any | None = None) -> tuple[Tensor, Any | None]:
         """
-        Restore pictures `x`, `N×3×H×W` (or `N×H×W×3`) within `clip_values`. The gradient is that of the identity
+        Restore images `x`, `N×3×H×W` (or `N×H×W×3`) within `clip_values`. The gradient is that of the identity
         (BPDA); `y` is passed on.
         """
         if x.ndim != 4:
-            raise ValueError(f"Unrecognized input dimension. Pictures are N×C×H×W or N×H×W×C, got {tuple(x.shape)}.")
+            raise ValueError(f"Unrecognized input dimension. Images are N×C×H×W or N×H×W×C, got {tuple(x.shape)}.")
         if not x.dtype.is_floating_point:
-            raise ValueError(f"Pictures have to be floats within clip_values, got {x.dtype}; use x.astype(np.float32).")
+            raise ValueError(f"Images have to be floats within clip_values, got {x.dtype}; use x.astype(np.float32).")
         return straight_through(x, self._restored), y
 
     def estimate_forward(self, x: Tensor, y: Any | None = None) -> Tensor:
@@ -137,7 +137,7 @@ class DeepPriorPreprocessor(_preprocessor.PreprocessorPyTorch):  # type: ignore[
 
 class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-defined]
     """
-    Detect adversarial pictures by how much a classifier's answer changes when the picture is restored in part,
+    Detect adversarial images by how much a classifier's answer changes when the image is restored in part,
     mirrored, resized and compressed.
 
     | Please keep in mind the limitations of detectors. An attacker who knows of this one can attack it together with
@@ -159,14 +159,14 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
         """
         Create an instance of the detector.
 
-        :param classifier: An ART classifier of pictures with three channels and clip values, whose `predict` gives
+        :param classifier: An ART classifier of images with three channels and clip values, whose `predict` gives
                logits or probabilities; its own preprocessing stays. Or a classifier of this package.
-        :param false_positive_rate: How many clean pictures may be flagged.
+        :param false_positive_rate: How many clean images may be flagged.
         :param quick: Fit nothing; a low-pass copy stands for the restoration.
         :param calibration: What `fit` would find, or its file; `None` takes the one that comes with the package for
                `lite0`, or waits for `fit`.
         :param seed: As for `deep_protection.detect`.
-        :param workers: Pictures fitted at once on the CPU; `None` is one a core.
+        :param workers: Images fitted at once on the CPU; `None` is one a core.
         """
         super().__init__()
         self.classifier = classifier
@@ -178,9 +178,9 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
 
     def fit(self, x: Floats, y: Any = None, batch_size: int = 128, nb_epochs: int = 20, **kwargs: Any) -> None:
         """
-        Calibrate on clean pictures, at least 20; nothing is trained.
+        Calibrate on clean images, at least 20; nothing is trained.
 
-        :param x: Clean pictures.
+        :param x: Clean images.
         :param y: Not used.
         :param batch_size: Not used.
         :param nb_epochs: Not used.
@@ -202,12 +202,12 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
         Perform detection of adversarial data and return prediction as tuple.
 
         :param x: Data sample on which to perform detection.
-        :param batch_size: Pictures looked at together.
+        :param batch_size: Images looked at together.
         :return: (report, is_adversarial):
-                where report holds an array of a value a picture for `score` (in standard deviations of clean pictures),
-                `p_value` (how often a clean picture scores as high), `agreement` (how much everything that was done to
-                the picture moves the answer in one direction, from -1 to 1), `label_before`, `label_after`,
-                `probability_before` and `probability_after` (the classifier's first answer to the picture and to its
+                where report holds an array of a value an image for `score` (in standard deviations of clean images),
+                `p_value` (how often a clean image scores as high), `agreement` (how much everything that was done to
+                the image moves the answer in one direction, from -1 to 1), `label_before`, `label_after`,
+                `probability_before` and `probability_after` (the classifier's first answer to the image and to its
                 partial restoration), every piece of `evidence` by name, and the `false_positive_rate`;
                 where is_adversarial is a boolean list of per-sample prediction whether the sample is adversarial
         """
@@ -268,7 +268,7 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
     def _pixels(self, x: Floats) -> Tensor:
         """``N×3×H×W`` float32 in ``[0, 1]``."""
         if np.ndim(x) != 4:
-            raise ValueError(f"Unrecognized input dimension. Pictures are N×C×H×W or N×H×W×C, got {np.shape(x)}.")
+            raise ValueError(f"Unrecognized input dimension. Images are N×C×H×W or N×H×W×C, got {np.shape(x)}.")
         black, white = self._range
         pixels = (torch.from_numpy(np.array(x, dtype=np.float32)) - black) / (white - black)
         return pixels if self._channels_first else pixels.permute(0, 3, 1, 2).contiguous()

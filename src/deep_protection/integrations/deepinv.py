@@ -21,15 +21,15 @@ _physics = import_optional("deepinv.physics", needed_for="DeepPriorReconstructor
 
 class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-defined]
     r"""
-    Deep image prior reconstruction that ends by itself, any number of pictures a call, one seed one result.
+    Deep image prior reconstruction that ends by itself, any number of images a call, one seed one result.
 
-    Fits :math:`\hat x = G_\theta(z)` to :math:`\|y - A G_\theta(z)\|^2` for every picture of a batch, a few times from
-    different seeds, and averages what they have drawn. Where nothing is noise, the nearest pictures of which just
+    Fits :math:`\hat x = G_\theta(z)` to :math:`\|y - A G_\theta(z)\|^2` for every image of a batch, a few times from
+    different seeds, and averages what they have drawn. Where nothing is noise, the nearest images of which just
     :math:`y` is measured are given.
 
     :param str, StopRule stop: when to end a fit, such as ``"fixed:200"``. ``None``: where :math:`A \hat x` is as far
         from :math:`y` as the noise is large, if the physics says how large (``noise_model.sigma``); else where a
-        denoised picture is as far as the noise that is estimated from it, and a fixed count for other problems.
+        denoised image is as far as the noise that is estimated from it, and a fixed count for other problems.
     :param int fits: fits that are averaged; ``None`` takes as many as :func:`deep_protection.denoise` and
         :func:`deep_protection.inpaint` do.
     :param int seed: with the measurement it decides all that is drawn at random; ``None`` draws a fresh one.
@@ -54,17 +54,17 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
 
     def forward(self, y: Tensor, physics: Any, **kwargs: Any) -> Tensor:
         r"""
-        Reconstruct pictures from the measurements :math:`y`. No gradient passes.
+        Reconstruct images from the measurements :math:`y`. No gradient passes.
 
-        :param torch.Tensor y: measurements, ``B×C×h×w`` of one or three channels, of pictures in ``[0, 1]``; noise may
+        :param torch.Tensor y: measurements, ``B×C×h×w`` of one or three channels, of images in ``[0, 1]``; noise may
             lie outside.
         :param deepinv.physics.Physics physics: ``Denoising``, ``Inpainting``, ``Downsampling``, or another whose
-            measurements are pictures and whose ``A`` is differentiable and the same for the whole batch.
-        :return: ``B×C×H×W`` pictures in ``[0, 1]``.
+            measurements are images and whose ``A`` is differentiable and the same for the whole batch.
+        :return: ``B×C×H×W`` images in ``[0, 1]``.
         """
         del kwargs
         seen = _checked(y)
-        kinds = [_kind(physics, picture, y.shape[1] == 1, index) for index, picture in enumerate(seen)]
+        kinds = [_kind(physics, image, y.shape[1] == 1, index) for index, image in enumerate(seen)]
         run_seed, device = checked_seed(self.seed), find_device(y.device)
 
         def tasks() -> Iterator[FitTask]:
@@ -83,13 +83,13 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
                     )
 
         fitted = fit_all(tasks(), images_total=len(seen), workers=self.workers, progress=self.progress)
-        pictures = []
+        images = []
         for preset, _, _ in kinds:
             fits = with_fits(preset, self.fits).fits
-            pictures.append(torch.stack([next(fitted).restored.to(y) for _ in range(fits)]).mean(dim=0))
-        if not pictures:
+            images.append(torch.stack([next(fitted).restored.to(y) for _ in range(fits)]).mean(dim=0))
+        if not images:
             return y.detach().clone()
-        made = torch.stack(pictures)
+        made = torch.stack(images)
         made = made.mean(dim=1, keepdim=True) if y.shape[1] == 1 else made
         return _consistent(made, y, physics) if _is_exact(physics) else made
 
@@ -103,10 +103,10 @@ def _is_exact(physics: Any) -> bool:
 
 @torch.no_grad()
 def _consistent(made: Tensor, y: Tensor, physics: Any) -> Tensor:
-    """The nearest pictures of which just ``y`` is measured: where nothing is noise, the truth is one of these, so this
+    """The nearest images of which just ``y`` is measured: where nothing is noise, the truth is one of these, so this
     takes away error and adds none.
     """
-    if isinstance(physics, _physics.Inpainting):  # every picture may have a mask of its own
+    if isinstance(physics, _physics.Inpainting):  # every image may have a mask of its own
         nearest: Tensor = made + physics.A_dagger(y - physics.A(made))
         return nearest.clamp(0, 1)
     # One by one: solvers that serve a batch stop by what is left of all of it.
@@ -115,13 +115,13 @@ def _consistent(made: Tensor, y: Tensor, physics: Any) -> Tensor:
 
 
 class _Measured(ForwardOperator):
-    """What deepinv's physics see of a picture; grey ones see the mean of the three channels that are drawn."""
+    """What deepinv's physics see of an image; grey ones see the mean of the three channels that are drawn."""
 
     def __init__(self, operator: Any, whole: Sequence[int], grey: bool) -> None:
         self.operator, self.whole, self.grey = operator, tuple(whole), grey
 
-    def __call__(self, pictures: Tensor) -> Tensor:
-        given = pictures.mean(dim=1, keepdim=True) if self.grey else pictures
+    def __call__(self, images: Tensor) -> Tensor:
+        given = images.mean(dim=1, keepdim=True) if self.grey else images
         seen: Tensor = self.operator(given)
         return seen.expand(-1, 3, -1, -1) if self.grey else seen
 
@@ -130,21 +130,21 @@ class _Measured(ForwardOperator):
 
 
 _Kind = tuple[Preset, ForwardOperator | None, float | None]
-"""Settings, what lies between picture and measurement, and the standard deviation of the latter's noise if known."""
+"""Settings, what lies between image and measurement, and the standard deviation of the latter's noise if known."""
 
 
 def _kind(physics: Any, seen: Tensor, grey: bool, index: int) -> _Kind:
-    """For the picture with that number."""
+    """For the image with that number."""
     spread = _spread(physics, index)
     if isinstance(physics, _physics.Denoising):
         return DENOISE, None, spread
     if isinstance(physics, _physics.Inpainting):
         mask = physics.mask if physics.mask.ndim < 4 or len(physics.mask) == 1 else physics.mask[index : index + 1]
         known = mask.detach().to(seen.device, torch.float32)
-        degradation = _Measured(lambda pictures: pictures * known.reshape(1, *known.shape[-3:]), seen.shape[-2:], grey)
+        degradation = _Measured(lambda images: images * known.reshape(1, *known.shape[-3:]), seen.shape[-2:], grey)
         share = known.expand(1, *seen.shape).mean().item()
         if not share:
-            raise ImageError("the mask covers the whole picture; leave something to fill it in from")
+            raise ImageError("the mask covers the whole image; leave something to fill it in from")
         return INPAINT, degradation, None if spread is None else spread * math.sqrt(share)
     shape = (1, 1 if grey else 3, *seen.shape[-2:])
     try:
@@ -153,13 +153,13 @@ def _kind(physics: Any, seen: Tensor, grey: bool, index: int) -> _Kind:
     except Exception as error:
         raise OptionError(f"{_cannot(physics)}: {type(error).__name__}: {error}") from error
     if made != shape or len(whole) != 4 or whole[:2] != shape[:2]:
-        raise OptionError(f"{_cannot(physics)}: it makes {made} of a picture where {shape} was measured")
+        raise OptionError(f"{_cannot(physics)}: it makes {made} of an image where {shape} was measured")
     return UPSCALE if whole != shape else INPAINT, _Measured(physics.A, whole[-2:], grey), spread
 
 
 def _cannot(physics: Any) -> str:
     return (
-        f"{type(physics).__name__} cannot be used; only operators from pictures to pictures that are the same for the "
+        f"{type(physics).__name__} cannot be used; only operators from images to images that are the same for the "
         "whole batch can"
     )
 

@@ -23,9 +23,9 @@ def protect(pipeline: Any, **options: Any) -> Any:
     >>> classify = dp.hf.protect(pipeline("image-classification", "google/vit-base-patch16-224"))   # doctest: +SKIP
 
     Args:
-        pipeline: an ``image-classification`` pipeline of RGB pictures; it is left as it is and shares its network with
-            the one that is returned, which takes and gives the same: pictures, paths and URLs, one, a list or a
-            generator, ``batch_size``, ``top_k``. Pictures of a batch are fitted side by side.
+        pipeline: an ``image-classification`` pipeline of RGB images; it is left as it is and shares its network with
+            the one that is returned, which takes and gives the same: images, paths and URLs, one, a list or a
+            generator, ``batch_size``, ``top_k``. Images of a batch are fitted side by side.
         options: those of :func:`deep_protection.protect`: ``answer``, ``quick``, ``preset``, ``seed``, ``device``,
             ``when``, ``calibration`` and so on. No calibration comes with the package for models of the hub, so unless
             one is given a fixed threshold says what is suspicious. ``pipeline.model.protected`` is the protected

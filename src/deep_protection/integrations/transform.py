@@ -12,7 +12,7 @@ from deep_protection.stopping import StopRule
 
 
 class Purify(nn.Module):
-    """Restores a picture, or a batch of them; a v1 or v2 transform of torchvision and timm, to be put before
+    """Restores an image, or a batch of them; a v1 or v2 transform of torchvision and timm, to be put before
     ``Normalize``.
 
     >>> import torch, deep_protection as dp
@@ -20,8 +20,8 @@ class Purify(nn.Module):
     torch.Size([3, 16, 16])
 
     Takes a Pillow image, a ``C×H×W`` or ``N×C×H×W`` tensor (uint8, uint16, or floats in ``[0, 1]``) and gives the same
-    type and size; what follows the picture in a v2 sample, such as a label, is passed on. Tensors of floats have the
-    straight-through gradient (BPDA). A normalised picture is an :class:`deep_protection.ImageError`.
+    type and size; what follows the image in a v2 sample, such as a label, is passed on. Tensors of floats have the
+    straight-through gradient (BPDA). A normalised image is an :class:`deep_protection.ImageError`.
 
     It restores and no more: the answer by contrast, and a fit that ends when the answer has settled, need the
     classifier, which :func:`deep_protection.protect` has; here ``stop`` None is a fixed count. In the worker processes
@@ -44,21 +44,21 @@ class Purify(nn.Module):
         checked_seed(seed)
         self.seed, self.device, self.workers = seed, device, workers
 
-    def forward(self, picture: Any, *others: Any) -> Any:
-        restored = self._of(picture)
+    def forward(self, image: Any, *others: Any) -> Any:
+        restored = self._of(image)
         return (restored, *others) if others else restored
 
-    def _of(self, picture: Any) -> Any:
-        if not isinstance(picture, Tensor):
-            return self._purified(picture)
-        plain = picture.as_subclass(Tensor)  # v2 marks pictures by subclasses of Tensor, which come back as they were
+    def _of(self, image: Any) -> Any:
+        if not isinstance(image, Tensor):
+            return self._purified(image)
+        plain = image.as_subclass(Tensor)  # v2 marks images by subclasses of Tensor, which come back as they were
         is_float = plain.dtype.is_floating_point
         restored = straight_through(plain, self._purified) if is_float else self._purified(plain)
-        return restored if type(picture) is Tensor else restored.as_subclass(type(picture))
+        return restored if type(image) is Tensor else restored.as_subclass(type(image))
 
-    def _purified(self, picture: Any) -> Any:
+    def _purified(self, image: Any) -> Any:
         return purify(
-            picture, preset=self.preset, stop=self.stop, seed=self.seed, device=self.device, workers=self.workers
+            image, preset=self.preset, stop=self.stop, seed=self.seed, device=self.device, workers=self.workers
         )
 
     def extra_repr(self) -> str:

@@ -30,7 +30,7 @@ LEAST_FREE = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A line through the middle of a row of letters, point by point, in pixels of the enlarged picture."""
+    """A line through the middle of a row of letters, point by point, in pixels of the enlarged image."""
 
     places: Points
     """``L×2``, a pixel apart."""
@@ -86,7 +86,7 @@ def letters_between(
 ) -> tuple[NDArray[np.uint8], Points] | None:
     """What stands in a band, free of lines and set close, to be read; and where. None where no letters stand apart.
 
-    ``ink`` is that of the enlarged picture, in ``[0, 1]``; above ``level`` it is dark; ``middle`` is one of
+    ``ink`` is that of the enlarged image, in ``[0, 1]``; above ``level`` it is dark; ``middle`` is one of
     ``MIDDLES``. The strip is ``48×W×3`` RGB, the corners ``4×2`` in pixels of the sheet, in reading order.
     """
     moves_left = 2  # a chain knows the middle of what is free roughly, a look at its band better

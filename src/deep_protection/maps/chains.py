@@ -33,7 +33,7 @@ HEIGHT = 48
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What hangs together in a text layer, in pixels of the enlarged picture."""
+    """What hangs together in a text layer, in pixels of the enlarged image."""
 
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
@@ -47,7 +47,7 @@ class Mark:
 class Strip:
     """A chain set straight, ready to be read: ``H×W×3`` RGB, dark on white."""
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     letters: int
     corners: Points
     """Around the chain, in pixels of the sheet."""
@@ -214,7 +214,7 @@ def _within(dark: Mask, centre: Points, heading: Points, sides: Points) -> tuple
 
 
 def straightened(chain: list[Mark], ink: Ink) -> Strip:
-    """Each mark turned level and set close to the next; ``ink`` is that of the enlarged picture, dark is 1."""
+    """Each mark turned level and set close to the next; ``ink`` is that of the enlarged image, dark is 1."""
     places, along, reach = framed(chain)
     sideways = to_the_right(along)
     height = float(np.median(reach[:, 3] - reach[:, 2]))

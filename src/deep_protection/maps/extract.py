@@ -82,7 +82,7 @@ def extract_text(
             can be cancelled too.
 
     Raises:
-        ImageError: the picture cannot be used. MissingExtraError: the extra ``ocr`` is not installed.
+        ImageError: the image cannot be used. MissingExtraError: the extra ``ocr`` is not installed.
     """
     given = FitOptions(**options)
     opencv()
@@ -117,10 +117,10 @@ def extract_text(
     )
 
 
-def _on_cpu(picture: ImageRecord) -> ImageRecord:
+def _on_cpu(image: ImageRecord) -> ImageRecord:
     """OpenCV and the reader know no other place; ``to_original`` brings a tensor back to its own."""
-    alpha = None if picture.alpha is None else picture.alpha.cpu()
-    return replace(picture, pixels=picture.pixels.cpu(), alpha=alpha)
+    alpha = None if image.alpha is None else image.alpha.cpu()
+    return replace(image, pixels=image.pixels.cpu(), alpha=alpha)
 
 
 def merged(words: list[Word], more: list[Word]) -> list[Word]:
@@ -143,7 +143,7 @@ def _as_layer(sheet: NDArray[np.uint8], letters: Ink) -> Image.Image:
     return Image.fromarray(np.concatenate([sheet, opacity], axis=2))
 
 
-def _known(picture: ImageRecord, letters: Ink, words: list[Word] | None) -> Tensor:
+def _known(image: ImageRecord, letters: Ink, words: list[Word] | None) -> Tensor:
     """``H×W``: false where the sheet is dark in the words' places; without words, where there is lettering."""
     cv2 = opencv()
     if words is None:
@@ -152,22 +152,22 @@ def _known(picture: ImageRecord, letters: Ink, words: list[Word] | None) -> Tens
         mask = np.zeros(letters.shape, np.uint8)
         for word in words:
             cv2.fillPoly(mask, [np.round(np.array(word.corners)).astype(np.int32)], 1)
-        mask &= darker(1 - picture.on_paper.amax(dim=0).numpy()).astype(np.uint8)
+        mask &= darker(1 - image.on_paper.amax(dim=0).numpy()).astype(np.uint8)
     return torch.from_numpy(cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0)
 
 
-def _without(picture: ImageRecord, known: Tensor, options: FitOptions) -> Any:
+def _without(image: ImageRecord, known: Tensor, options: FitOptions) -> Any:
     """The sheet with what is not known painted over by the prior.
 
-    Only tiles with something to paint are fitted, each as a picture of its own, and only what is painted is kept.
+    Only tiles with something to paint are fitted, each as an image of its own, and only what is painted is kept.
     """
     height, width = known.shape
     cuts = cut_tiles(height, width, WITHOUT_TEXT.tile, WITHOUT_TEXT.overlap)
     tiles = [tile for tile in cuts if not bool(tile.of(known).all())]
     if not tiles:
-        return picture.to_original(picture.pixels)
+        return image.to_original(image.pixels)
     # One tile alone is taken as it is: weights are not to round it.
-    paper, painted = picture.on_paper, Patches(~known, WITHOUT_TEXT.overlap if len(cuts) > 1 else 1)
+    paper, painted = image.on_paper, Patches(~known, WITHOUT_TEXT.overlap if len(cuts) > 1 else 1)
 
     def holed(tile: Tile) -> ImageRecord:
         return with_holes(ImageRecord(tile.of(paper), lambda pixels: pixels), tile.of(known))
@@ -175,6 +175,6 @@ def _without(picture: ImageRecord, known: Tensor, options: FitOptions) -> Any:
     drawn = purify_each((holed(tile) for tile in tiles), len(tiles), WITHOUT_TEXT, WITHOUT_TEXT.rule(), options)
     for tile, result in zip(tiles, drawn, strict=True):
         painted.add(tile, result.image)
-    pixels = picture.pixels.clone()
+    pixels = image.pixels.clone()
     pixels[:, ~known] = painted.finish()
-    return picture.to_original(pixels)
+    return image.to_original(pixels)

@@ -12,7 +12,7 @@ Ink = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 ENLARGED = 2
-"""Letters of ten pixels leave no room for morphology; everything is done on a picture this much larger."""
+"""Letters of ten pixels leave no room for morphology; everything is done on an image this much larger."""
 DIRECTIONS = 24
 
 

@@ -33,7 +33,7 @@ def deep_image_residual(
 ) -> Tensor:
     """``3×H×W`` pixels in ``[0, 1]`` less what a generator has drawn of them: ``3×H×W`` in ``[-1, 1]``.
 
-    ``stop`` is :class:`Legibility` for None. Dark lettering on light paper is negative. Large pictures are fitted in
+    ``stop`` is :class:`Legibility` for None. Dark lettering on light paper is negative. Large images are fitted in
     overlapping tiles without seams. ``options`` are those of :class:`deep_protection.FitOptions`.
     """
     (result,) = purify_each(

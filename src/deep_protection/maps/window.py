@@ -20,7 +20,7 @@ TURNS = ((0.0, 1.0), (0.0, 1.7), (-25.0, 1.4), (25.0, 1.4), (-80.0, 1.4), (80.0,
 FURTHER = (0, 1, 2)
 """Letters by which a band goes on at both ends of its chain."""
 SAME_PLACE = 4
-"""Pixels of the enlarged picture that two chains may differ by and be one."""
+"""Pixels of the enlarged image that two chains may differ by and be one."""
 LEGIBLE = 0.5
 """Confidence of a band's reading from which on it is worth going further."""
 LONGEST_LINES = (30, 40)
@@ -171,7 +171,7 @@ def _lies_on(places: NDArray[np.uint8], chain: list[Mark]) -> bool:
 def _chained(reader: Reader, chain: list[Mark], ink: Ink) -> Iterator[Word]:
     """What a chain of marks says; about as many letters as marks, or nothing."""
     strips = (straightened(marks, ink) for marks in directions(chain))
-    best = _surest(reader, ((strip.picture, strip.corners) for strip in strips))
+    best = _surest(reader, ((strip.image, strip.corners) for strip in strips))
     if best is not None and abs(len(letters_of(best.text)) - len(chain)) <= 1:
         yield from words_in(best, "layer")
 
@@ -186,7 +186,7 @@ def _along(reader: Reader, chain: list[Mark], further: int, middle: float, ink: 
 def _surest(reader: Reader, strips: Iterable[tuple[NDArray[np.uint8], Points]]) -> Line | None:
     """The reading of one chain from whichever end it reads better; each strip comes with its corners on the sheet."""
     lines = []
-    for picture, corners in strips:
-        text, confidence = reader.recognise(picture)
+    for image, corners in strips:
+        text, confidence = reader.recognise(image)
         lines.append(Line(text, corners, confidence))
     return max(lines, key=lambda line: line.confidence, default=None)

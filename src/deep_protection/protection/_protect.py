@@ -328,7 +328,7 @@ def _calibration(
             raise
     if is_needed:
         raise OptionError(
-            'when="suspicious" needs a calibration for this network; make one on clean pictures with '
+            'when="suspicious" needs a calibration for this network; make one on clean images with '
             "deep_protection.calibrate and pass it as calibration"
         )
     return None
@@ -364,7 +364,7 @@ def protect(
             :func:`deep_protection.load_classifier` takes.
         answer: ``"contrast"``, or ``"restored"`` for the answer to the restored image alone. None is ``"contrast"``,
             but for remote classifiers, where each of its 16 questions is paid for, and for those of several labels a
-            picture, which have no one right class that contrast could go further to.
+            image, which have no one right class that contrast could go further to.
         quick: fit nothing; a low-pass copy stands for the restoration. Quicker, and a little less often right.
         preset: ``"fast"``, ``"thorough"``, ``"paper"`` or a :class:`Preset`. Of several fits, each is asked about.
         stop: when to end a fit; None is where the answer by contrast is best, and the preset's rule with

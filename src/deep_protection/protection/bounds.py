@@ -11,14 +11,14 @@ from deep_protection.protection.straight_through import straight_through
 
 FAR = 0.1
 """How far outside ``[0, 1]`` an image's values may lie in the mean where a gradient is asked for; elsewhere it is
-``NEAR`` at most. Attacks with momentum, and those that draw around a picture, look a little outside; a normalised
+``NEAR`` at most. Attacks with momentum, and those that draw around an image, look a little outside; a normalised
 photograph lies outside by 0.2 to 0.6 in the mean."""
 
 
 def within_bounds(pixels: Tensor) -> Tensor:
     """``N×3×H×W`` floats, clamped to ``[0, 1]`` with the gradient of the identity where they are a little outside.
 
-    That is said, as they may be normalised ones of a pale picture; but where a gradient is asked for, an attack is on
+    That is said, as they may be normalised ones of a pale image; but where a gradient is asked for, an attack is on
     its way.
 
     Raises:
@@ -29,7 +29,7 @@ def within_bounds(pixels: Tensor) -> Tensor:
     if pixels.ndim != 4 or pixels.shape[1] != 3 or not pixels.dtype.is_floating_point or 0 in pixels.shape[2:]:
         raise ImageError(
             f"a protected classifier takes N×3×H×W floats in [0, 1], got {pixels.dtype} of shape "
-            f"{tuple(pixels.shape)}; use unsqueeze(0) for a single picture"
+            f"{tuple(pixels.shape)}; use unsqueeze(0) for a single image"
         )
     check_dense(pixels, "the batch")
     values = pixels.detach()
@@ -38,7 +38,7 @@ def within_bounds(pixels: Tensor) -> Tensor:
     outside = torch.maximum(-values, values - 1).clamp(min=0).float().flatten(1)
     if _most(outside) <= ROUNDING:
         return pixels
-    # ImageRecord by picture: what becomes of one does not depend on its company.
+    # ImageRecord by image: what becomes of one does not depend on its company.
     attacked = outside.mean(dim=1) <= FAR if pixels.requires_grad else outside.amax(dim=1) <= NEAR
     for image, is_attacked in zip(values, attacked.tolist(), strict=True):
         if not is_attacked:  # said here, as where nothing is fitted nobody else looks
@@ -59,6 +59,6 @@ def _most(outside: Tensor) -> float:
         if "vmap" not in str(error):
             raise
         raise OptionError(
-            "torch.func.vmap cannot go through a restoration, whose fit depends on what is in the picture; give the "
-            "pictures as one batch (torch.func.grad, vjp, jvp, jacrev and jacfwd work)"
+            "torch.func.vmap cannot go through a restoration, whose fit depends on what is in the image; give the "
+            "images as one batch (torch.func.grad, vjp, jvp, jacrev and jacfwd work)"
         ) from error

@@ -57,7 +57,7 @@ class Client:
         return found
 
     def submit(self, kind: str, *, image: bytes, mask: bytes | None = None, **options: Any) -> dict[str, Any]:
-        """Send a picture and give the job. A full queue is waited for."""
+        """Send an image and give the job. A full queue is waited for."""
         files = {"image": ("image", image)} | ({} if mask is None else {"mask": ("mask", mask)})
         fields = {name: _text(value) for name, value in options.items() if value is not None}
         end = time.monotonic() + self.retry_timeout
@@ -92,11 +92,11 @@ class Client:
         return found
 
     def run(self, kind: str, *, image: bytes, mask: bytes | None = None, **options: Any) -> dict[str, Any]:
-        """Send a picture, wait, and give the job that is done."""
+        """Send an image, wait, and give the job that is done."""
         return self.wait(self.submit(kind, image=image, mask=mask, **options))
 
     def file(self, job: Mapping[str, Any], name: str = "result") -> bytes:
-        """A picture that was made, PNG."""
+        """An image that was made, PNG."""
         if name not in job["files"]:
             raise ServiceError(f"this job has no file {name}; it has: {', '.join(job['files']) or 'none'}", "not_found")
         return self._read(job["files"][name]).content

@@ -25,7 +25,7 @@ from deep_protection.quiet import importing_quietly
 from deep_protection.service.api.errors import install_error_handlers
 from deep_protection.service.api.openapi import openapi_extra
 from deep_protection.service.api.security import SecurityMiddleware
-from deep_protection.service.api.submission import asks_for_picture, client_of, picture, read_request, status_of
+from deep_protection.service.api.submission import asks_for_image, client_of, image, read_request, status_of
 from deep_protection.service.api.uploads import upload_folder
 from deep_protection.service.errors import Problem
 from deep_protection.service.jobs.admission import upload_limit
@@ -42,7 +42,7 @@ RETRY_SECONDS = 5
 """After which a client that was refused is told to come again."""
 
 Fit = Callable[[str, dict[str, Any], dict[str, bytes]], Awaitable[Ended]]
-"""Kind, options and pictures to what came of them. Raises :class:`Problem`."""
+"""Kind, options and images to what came of them. Raises :class:`Problem`."""
 
 
 class Arguments(BaseModel):
@@ -62,13 +62,13 @@ class Arguments(BaseModel):
         default=30.0, ge=0, description="For how long the load has to ask for more replicas."
     )
     downscale_delay_s: float = Field(default=600.0, ge=0, description="And for fewer.")
-    batch: int | None = Field(default=None, ge=1, description="Pictures fitted together; 1 on a core, 64 on a GPU.")
+    batch: int | None = Field(default=None, ge=1, description="Images fitted together; 1 on a core, 64 on a GPU.")
     queue: int = Field(default=64, ge=1, description="Requests that may wait at a front, in memory; more are refused.")
     fronts: int = Field(default=1, ge=1, description="Processes that take requests in.")
     max_bytes: int = Field(default=32_000_000, ge=1)
     max_pixels: int = Field(default=16_000_000, ge=1)
     body_seconds: float = Field(default=60.0, gt=0)
-    budget: float = Field(default=600.0, gt=0, description="Seconds that a picture may be fitted.")
+    budget: float = Field(default=600.0, gt=0, description="Seconds that an image may be fitted.")
     without_token: bool = Field(
         default=False, description="Answer without a token, and then to localhost by name only."
     )
@@ -81,7 +81,7 @@ class Arguments(BaseModel):
         return given
 
     @property
-    def pictures_at_once(self) -> int:
+    def images_at_once(self) -> int:
         return self.batch or (1 if self.device == "cpu" else 64)
 
     def settings(self, token: str | None) -> Settings:
@@ -112,7 +112,7 @@ def build(arguments: Arguments) -> Any:
     """
     serve = _serve()
     settings = arguments.settings(os.environ.get(TOKEN_VARIABLE) or None)
-    batch = arguments.pictures_at_once
+    batch = arguments.images_at_once
     in_hand = 1 if batch == 1 else 2 * batch  # one batch is fitted while the next gathers
     replicas = serve.deployment(
         Replica,
@@ -149,7 +149,7 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
     app = FastAPI(
         title="Deep Protection",
         version=version("deep-protection"),
-        description="Restores pictures that may have been perturbed to fool a classifier. Nothing is kept.",
+        description="Restores images that may have been perturbed to fool a classifier. Nothing is kept.",
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -195,7 +195,7 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
 
 
 def _answer(request: Request, kind: JobType, created: float, asked: dict[str, Any], made: Ended) -> Response:
-    """A job's document as at its end, with the pictures in it; or the picture, for who wants that."""
+    """A job's document as at its end, with the images in it; or the image, for who wants that."""
     job = Job(
         id=secrets.token_hex(16),
         kind=kind.name,
@@ -209,8 +209,8 @@ def _answer(request: Request, kind: JobType, created: float, asked: dict[str, An
         answer=made.answer,
         error=made.error,
     )
-    if asks_for_picture(request) and "result" in made.files:
-        return picture(made.files["result"], job.id, "result")
+    if asks_for_image(request) and "result" in made.files:
+        return image(made.files["result"], job.id, "result")
     files = {name: f"data:image/png;base64,{b64encode(data).decode()}" for name, data in made.files.items()}
     return JSONResponse({**job.document(), "files": files}, status_of(job))
 
@@ -231,7 +231,7 @@ def over(handle: Any) -> Fit:
             except DeploymentUnavailableError:
                 raise Problem(503, "no replica can be started; the cluster's log says why") from None
             return ended
-        message = "two replicas died while they did it; the picture may need more memory than there is"
+        message = "two replicas died while they did it; the image may need more memory than there is"
         raise Problem(503, message, code="worker_died", retry_after=RETRY_SECONDS)
 
     return fit

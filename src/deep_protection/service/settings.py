@@ -15,7 +15,7 @@ class Settings:
     """All options of a service. Sizes are in bytes, times in seconds."""
 
     data: Path
-    """Folder of the job table and the pictures; nothing is written anywhere else."""
+    """Folder of the job table and the images; nothing is written anywhere else."""
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = field(default=None, repr=False)
@@ -26,7 +26,7 @@ class Settings:
     workers: int | None = None
     """Processes that fit; None is one a core, or one a GPU."""
     batch: int | None = None
-    """Pictures that a worker takes at once; None is 1 on the CPU and 64 on a GPU."""
+    """Images that a worker takes at once; None is 1 on the CPU and 64 on a GPU."""
     queue: int = 256
     """Jobs that may wait; what comes beyond is refused."""
     client_header: str | None = None

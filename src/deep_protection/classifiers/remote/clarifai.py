@@ -1,6 +1,6 @@
 """Clarifai's models through its REST interface, version 2: https://docs.clarifai.com.
 
-``POST {base}/v2/users/{user}/apps/{app}/models/{model}/outputs`` with a picture in base64; concepts with a value each
+``POST {base}/v2/users/{user}/apps/{app}/models/{model}/outputs`` with an image in base64; concepts with a value each
 come back. The service's own codes (https://docs.clarifai.com/resources/api-overview/status-codes) say what is wrong
 more exactly than HTTP's do. Written from its documentation: it could not be reached from where this was developed.
 """
@@ -50,10 +50,10 @@ class Clarifai(Service):
     """A model of Clarifai's."""
 
     def fault(self, status: int, document: Any, said: str) -> Fault | None:
-        """By the code of the request or, if that went well, of the picture; by HTTP's where there is none."""
+        """By the code of the request or, if that went well, of the image; by HTTP's where there is none."""
         outputs = document.get("outputs") if isinstance(document, dict) else None
         first = outputs[0] if isinstance(outputs, list) and outputs else None
-        # "Mixed" and "failure" of a request say no more than that its picture failed, which has a code of its own.
+        # "Mixed" and "failure" of a request say no more than that its image failed, which has a code of its own.
         for part in (first, document) if _status(document).get("code") in (10010, 10020) else (document, first):
             told = _status(part)
             if (code := told.get("code")) not in (None, SUCCESS):

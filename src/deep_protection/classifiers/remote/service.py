@@ -17,7 +17,7 @@ from deep_protection.classifiers.responses import Answer, ClassProbabilities, La
 from deep_protection.errors import ClassifierError
 
 IMAGE = "{image}"
-"""Where the picture goes in a JSON template: base64 of a PNG."""
+"""Where the image goes in a JSON template: base64 of a PNG."""
 
 
 def _compiles(expression: Any) -> Any:
@@ -36,7 +36,7 @@ class _Part(BaseModel):
 
 
 class Body(_Part):
-    """What is sent: always the picture as an 8-bit PNG."""
+    """What is sent: always the image as an 8-bit PNG."""
 
     kind: Literal["json", "raw", "multipart"] = "json"
     template: Any = {"image": IMAGE}
@@ -47,13 +47,13 @@ class Body(_Part):
     """For "multipart": further fields."""
 
     @model_validator(mode="after")
-    def _has_picture(self) -> Self:
+    def _has_image(self) -> Self:
         if self.kind == "json" and IMAGE not in str(self.template):
-            raise ValueError(f"template has no {IMAGE}, where the picture goes")
+            raise ValueError(f"template has no {IMAGE}, where the image goes")
         return self
 
     def document(self, base64: str) -> Any:
-        """The template with a picture in it."""
+        """The template with an image in it."""
         return _filled(self.template, base64)
 
 
@@ -89,7 +89,7 @@ class Service(_Part):
     parallel: int = Field(default=4, ge=1, le=64)
     """Questions at once."""
     longest_side: int = Field(default=LONGEST_SIDE, ge=1)
-    """Pixels. Larger pictures are made smaller."""
+    """Pixels. Larger images are made smaller."""
     allow_unencrypted: bool = False
     """Send what comes from the environment through plain HTTP to another machine."""
 

@@ -1,4 +1,4 @@
-"""Asking a service: pictures as 8-bit PNG, several at once, patiently, within limits, and without telling the key."""
+"""Asking a service: images as 8-bit PNG, several at once, patiently, within limits, and without telling the key."""
 
 import json
 import ssl
@@ -60,16 +60,16 @@ class _Asker:
             httpx2.Client(timeout=self.service.timeout, auth=_Headers(self.service), verify=_certificates()) as client,
             ThreadPoolExecutor(min(self.service.parallel, len(pixels)), "deep-protection-ask") as pool,
         ):
-            futures = [pool.submit(self._ask, client, picture, ended) for picture in pixels]
+            futures = [pool.submit(self._ask, client, image, ended) for image in pixels]
             try:
                 return [future.result() for future in futures]
             finally:
                 ended.set()  # where one has failed, the others need not be waited or paid for
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _ask(self, client: httpx2.Client, picture: Tensor, ended: threading.Event) -> Answer:
+    def _ask(self, client: httpx2.Client, image: Tensor, ended: threading.Event) -> Answer:
         service = self.service
-        content = _content(service, encode(to_pillow(picture), "PNG"))
+        content = _content(service, encode(to_pillow(image), "PNG"))
         patiently = Retrying(
             stop=stop_after_attempt(service.attempts) | stop_when_event_set(ended),
             sleep=sleep_using_event(ended),
@@ -158,7 +158,7 @@ def _content(service: Service, png: bytes) -> dict[str, Any]:
         return {"json": body.document(b64encode(png).decode("ascii"))}
     if body.kind == "raw":
         return {"content": png, "headers": {"Content-Type": "image/png"}}
-    return {"files": {body.field: ("picture.png", png, "image/png")}, "data": body.fields}
+    return {"files": {body.field: ("image.png", png, "image/png")}, "data": body.fields}
 
 
 def _wait(service: Service) -> Any:

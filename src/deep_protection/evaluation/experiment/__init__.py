@@ -1,4 +1,4 @@
-"""Experiments: pictures × attacks × defences × stop rules, as rows that can be gone on with, and a report of them."""
+"""Experiments: images × attacks × defences × stop rules, as rows that can be gone on with, and a report of them."""
 
 from deep_protection.evaluation.experiment.run import Experiment as Experiment
 from deep_protection.evaluation.experiment.run import run_experiment as run_experiment

@@ -94,8 +94,8 @@ class Defended(nn.Module):
             filtered = straight_through(pixels, lambda given: defence(given.cpu()).to(given.device))
             logits: Tensor = self.classifier(filtered)
             return logits
-        # Each picture with its own randomness, also where they are the same picture.
-        return torch.cat([self._answer(defence, picture[None]) for picture in pixels])
+        # Each image with its own randomness, also where they are the same image.
+        return torch.cat([self._answer(defence, image[None]) for image in pixels])
 
     def _answer(self, defence: Protection | Preset, pixels: Tensor) -> Tensor:
         seed = (self.seed * 1_000_003 + next(self._draws)) & LARGEST_SEED

@@ -23,7 +23,7 @@ CONFIDENCE = 1.0
 
 STARTING_STEPS, FIRST_ESTIMATE, COARSENESS = 10, 20, 50.0
 """HopSkipJump's: steps towards noise for a start, probes of the first gradient, and their size: foolbox's gamma over
-the number of a picture's values. 50 makes a probe an eighth of the distance that is left, spread over all values."""
+the number of an image's values. 50 makes a probe an eighth of the distance that is left, spread over all values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class Questions(nn.Module):
             raise NoneLeftError
         self.left -= len(pixels)
         logits: Tensor = self.network(pixels)
-        for picture, answer in zip(pixels.detach(), logits.detach(), strict=True):
-            self._remember(picture, answer)
+        for image, answer in zip(pixels.detach(), logits.detach(), strict=True):
+            self._remember(image, answer)
         return logits
 
     @property
@@ -65,15 +65,15 @@ class Questions(nn.Module):
         """Whether an answer within ε was wrong."""
         return self._worth[0] == 0
 
-    def _remember(self, picture: Tensor, answer: Tensor) -> None:
+    def _remember(self, image: Tensor, answer: Tensor) -> None:
         """Best is what fools within ε by most, then what fools at the least distance, clipped to ε.
 
-        The clean picture itself is none, even where a random defence gets it wrong once.
+        The clean image itself is none, even where a random defence gets it wrong once.
         """
         others = answer.clone()
         others[self.label] = -torch.inf
         lead = (others.max() - answer[self.label]).item()
-        distance = (picture - self.clean).abs().max().item()
+        distance = (image - self.clean).abs().max().item()
         if distance == 0:
             return
         if distance <= self.epsilon + 1e-6:
@@ -83,7 +83,7 @@ class Questions(nn.Module):
         else:
             return
         if worth > self._worth or self.best is self.clean:
-            self._worth, self.best = worth, picture
+            self._worth, self.best = worth, image
 
 
 class NoneLeftError(Exception):
@@ -91,28 +91,28 @@ class NoneLeftError(Exception):
 
 
 class _Asked:
-    """An attack behind the call of foolbox's, one picture at a time, within a budget of questions."""
+    """An attack behind the call of foolbox's, one image at a time, within a budget of questions."""
 
     def __init__(self, asking: Asking) -> None:
         self.asking, self.queries = asking, asking.queries
-        # Part of what an attacked picture is, and so of the name under which it is kept.
+        # Part of what an attacked image is, and so of the name under which it is kept.
         self.constants = f"{CONFIDENCE} {STARTING_STEPS} {FIRST_ESTIMATE} {COARSENESS}"
 
     def __call__(self, host: Any, pixels: Tensor, criterion: Any, *, epsilons: float) -> tuple[None, Tensor, None]:
         found = []
-        for picture, label in zip(pixels, criterion.labels.raw, strict=True):
-            questions = Questions(host._model, picture, int(label), self.asking).eval()
+        for image, label in zip(pixels, criterion.labels.raw, strict=True):
+            questions = Questions(host._model, image, int(label), self.asking).eval()
             with suppress(NoneLeftError):
                 for number in count():
                     try:
-                        self.ask(questions, picture[None], label[None], number)
+                        self.ask(questions, image[None], label[None], number)
                     except (AssertionError, ValueError) as error:
                         if not _is_undone(error):
                             raise
                     if questions.is_fooled:
                         break
-            change = (questions.best - picture).clamp(-epsilons, epsilons)
-            found.append((picture + change).clamp(0, 1))
+            change = (questions.best - image).clamp(-epsilons, epsilons)
+            found.append((image + change).clamp(0, 1))
         return None, torch.stack(found), None
 
     def ask(self, questions: Questions, pixels: Tensor, label: Tensor, number: int) -> None:

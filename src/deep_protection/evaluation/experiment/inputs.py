@@ -1,4 +1,4 @@
-"""Attacked pictures on disk, as float arrays, so that every defence and every later run meets the very same ones."""
+"""Attacked images on disk, as float arrays, so that every defence and every later run meets the very same ones."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from deep_protection.images import write_atomically
 
 
 class InputStore:
-    """One file a picture and attack. Whatever decides an input is part of its name, so none stands for another."""
+    """One file an image and attack. Whatever decides an input is part of its name, so none stands for another."""
 
     def __init__(self, folder: Path, classifier: str, parameters: Callable[[str], Mapping[str, Any]]) -> None:
         self.folder, self.classifier, self.parameters = folder, classifier, parameters

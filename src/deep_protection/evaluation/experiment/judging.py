@@ -11,11 +11,11 @@ from deep_protection.evaluation.fidelity import detail_kept
 from deep_protection.stopping import Trajectory, psnr
 
 BEST = 99.0
-"""PSNR of a picture to itself, which is infinite, in dB."""
+"""PSNR of an image to itself, which is infinite, in dB."""
 
 
 def judged(unit: AttackUnit, attacked: Attacked, output: Tensor, probabilities: Tensor) -> Row:
-    """What every row holds of a picture under an attack and of what a defence made of it."""
+    """What every row holds of an image under an attack and of what a defence made of it."""
     return {
         "image": unit.image,
         "label": unit.label,

@@ -3,19 +3,19 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from deep_protection.evaluation.experiment.pictures import Labelled
+from deep_protection.evaluation.experiment.images import Labelled
 from deep_protection.evaluation.experiment.settings import Settings
 from deep_protection.evaluation.experiment.units import Row
 
 CLEAN = "none"
-"""The "attack" that leaves a picture alone."""
+"""The "attack" that leaves an image alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A picture under an attack, and what is to be done about it."""
+    """An image under an attack, and what is to be done about it."""
 
-    picture: Labelled
+    image: Labelled
     attack: str
     against: str | None
     defences: tuple[tuple[str, int], ...]
@@ -27,7 +27,7 @@ class Job:
         return 2 + len(self.defences)
 
 
-def jobs(settings: Settings, pictures: list[Labelled], rows: Iterable[Row]) -> list[Job]:
+def jobs(settings: Settings, images: list[Labelled], rows: Iterable[Row]) -> list[Job]:
     """Whatever has no rows yet, attack by attack."""
     done: dict[tuple[str, str, str, int], set[str]] = {}
     for row in rows:
@@ -36,14 +36,14 @@ def jobs(settings: Settings, pictures: list[Labelled], rows: Iterable[Row]) -> l
             done.setdefault(key, set()).add(row["stop"])
     found = []
     for attack, against, defences in _attacks(settings):
-        for picture in pictures:
+        for image in images:
             wanting = tuple(
                 (defence, seed)
                 for defence, seed in defences
-                if not set(settings.stops_of(defence)) <= done.get((picture.name, attack, defence, seed), set())
+                if not set(settings.stops_of(defence)) <= done.get((image.name, attack, defence, seed), set())
             )
             if wanting:
-                found.append(Job(picture, attack, against, wanting))
+                found.append(Job(image, attack, against, wanting))
     return found
 
 

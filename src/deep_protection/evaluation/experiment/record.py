@@ -37,7 +37,7 @@ def environment(settings: Settings) -> Row:
 
 
 def keep_settings(settings: Settings, out: Path) -> None:
-    """Write ``experiment.json``, or refuse a folder that holds an experiment on other pictures or classifiers."""
+    """Write ``experiment.json``, or refuse a folder that holds an experiment on other images or classifiers."""
     path = out / "experiment.json"
     record = {
         **settings.identity,

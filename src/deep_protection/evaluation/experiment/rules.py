@@ -51,7 +51,7 @@ def fit_length(stops: tuple[str, ...], preset: Preset, iterations: int | None) -
 
 
 def replay_all(stop: str, preset: Preset, fits: list[Trajectory], known: list[Tensor], label: int) -> list[Trajectory]:
-    """Every fit of a picture ended by its own rule of that name, as ``protect`` does; an oracle ends them together, at
+    """Every fit of an image ended by its own rule of that name, as ``protect`` does; an oracle ends them together, at
     what they answer together.
     """
     if stop.startswith(Oracle.name):
@@ -60,7 +60,7 @@ def replay_all(stop: str, preset: Preset, fits: list[Trajectory], known: list[Te
 
 
 def mean_of(trajectories: list[Trajectory]) -> Trajectory:
-    """Several fits of a picture as one, its outputs averaged checkpoint by checkpoint."""
+    """Several fits of an image as one, its outputs averaged checkpoint by checkpoint."""
     first, *others = trajectories
     if not others:
         return first

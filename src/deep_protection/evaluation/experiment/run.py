@@ -13,9 +13,9 @@ from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation.baselines import Baseline
 from deep_protection.evaluation.defences import DEFENCES, find_defence
 from deep_protection.evaluation.experiment.engine import Engine, LocalEngine
+from deep_protection.evaluation.experiment.images import Labelled, answer_to, labelled_images, recognised
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.judging import as_array
-from deep_protection.evaluation.experiment.pictures import Labelled, answer_to, labelled_pictures, recognised
 from deep_protection.evaluation.experiment.plan import CLEAN, Job, jobs
 from deep_protection.evaluation.experiment.record import defended_by, environment, keep_settings
 from deep_protection.evaluation.experiment.settings import Settings, make_settings
@@ -47,11 +47,11 @@ class Run:
     about: Row
 
     @torch.no_grad()
-    def __call__(self, pictures: list[Labelled]) -> None:
+    def __call__(self, images: list[Labelled]) -> None:
         """Work on everything that is not in the tables yet."""
-        todo = jobs(self.settings, pictures, self.store.rows("results"))
+        todo = jobs(self.settings, images, self.store.rows("results"))
         total, done = sum(job.units for job in todo), 0
-        # An attack's picture is defended as soon as it is there, so ready units go first.
+        # An attack's image is defended as soon as it is there, so ready units go first.
         ready: deque[Unit] = deque()
         waiting = deque(todo)
         pending: dict[AttackUnit, Job] = {}
@@ -82,13 +82,13 @@ class Run:
                 self.report(done, total, ended.title)
 
     def _attack(self, job: Job, classifier: Classifier) -> AttackUnit:
-        clean = job.picture.pixels(classifier)
+        clean = job.image.pixels(classifier)
         return AttackUnit(
-            image=job.picture.name,
-            label=job.picture.label,
+            image=job.image.name,
+            label=job.image.label,
             attack=job.attack,
             seed=self.settings.seed,
-            clean_correct=answer_to(classifier, clean) == job.picture.label,
+            clean_correct=answer_to(classifier, clean) == job.image.label,
             against=job.against,
             through=defended_by(job.against),
             spec=self.settings.through_the_defence(job.attack) if job.against else None,
@@ -154,18 +154,18 @@ def run_experiment(settings: Settings, out: Path, report: Report = lambda *_: No
         settings.parameters(attack)  # what is missing is said before anything is computed
     classifier = load_classifier(settings.classifier)
     limit = None if settings.recognised else settings.limit
-    pictures = labelled_pictures(settings.images, classifier, limit, settings.labels)
+    images = labelled_images(settings.images, classifier, limit, settings.labels)
     if settings.recognised:
-        pictures = recognised(pictures, classifier, settings.limit)
+        images = recognised(images, classifier, settings.limit)
     for name in settings.defences:
         if name not in DEFENCES and isinstance(own := find_defence(name), Baseline):
-            own.apply(pictures[0].pixels(classifier))  # what it gets wrong is said before anything is computed
+            own.apply(images[0].pixels(classifier))  # what it gets wrong is said before anything is computed
     with Store(out) as store:
         keep_settings(settings, out)
         inputs = InputStore(settings.inputs or out / "inputs", settings.classifier, settings.parameters)
         engine = _engine(settings)
         try:
-            Run(settings, store, inputs, engine, report, environment(settings))(pictures)
+            Run(settings, store, inputs, engine, report, environment(settings))(images)
         finally:
             engine.close()
 

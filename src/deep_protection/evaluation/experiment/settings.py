@@ -32,7 +32,7 @@ class Settings(BaseModel):
     images: str = "samples"
     """A folder with one folder a class, or "samples"."""
     labels: Literal["folders", "predicted"] = "folders"
-    """Where labels come from: the names of the folders, or the classifier's own first answers on clean pictures."""
+    """Where labels come from: the names of the folders, or the classifier's own first answers on clean images."""
     classifier: str = "lite0"
     attacks: tuple[str, ...] = POSTER
     """Of attackers who do not ask the defended classifier; common corruptions too, such as "noise-1"."""
@@ -45,7 +45,7 @@ class Settings(BaseModel):
     black_box: tuple[str, ...] = ()
     """Attacks by someone who may only ask the defended classifier: "query-square", "query-hopskipjump"."""
     queries: int = Field(200, ge=1)
-    """How often such an attacker may ask about a picture."""
+    """How often such an attacker may ask about an image."""
     adaptive: tuple[str, ...] = ()
     """Attacks by someone who knows the defence, each made through every defence: "bpda", "bpda-low"."""
     adaptive_steps: int = Field(20, ge=1)
@@ -54,20 +54,20 @@ class Settings(BaseModel):
     adaptive_epsilon: float = Field(4, gt=0, le=255)
     """Linf, in 255ths; of the black-box attacks too."""
     judgements: int = Field(3, ge=1)
-    """Fresh seeds by which each picture of such an attacker is judged."""
+    """Fresh seeds by which each image of such an attacker is judged."""
     views: bool = False
-    """Average the classifier's answers over views of the restored picture, for every defence alike."""
+    """Average the classifier's answers over views of the restored image, for every defence alike."""
     limit: int | None = Field(None, ge=1)
-    """At most so many pictures."""
+    """At most so many images."""
     recognised: bool = False
-    """Only pictures that the classifier gets right untouched; a limit counts those."""
+    """Only images that the classifier gets right untouched; a limit counts those."""
     seed: int = 0
     device: str = "cpu"
     workers: int = Field(default_factory=usable_cores, ge=1)
     engine: Literal["local", "ray"] = "local"
     ray_address: str | None = None
     inputs: Path | None = None
-    """Folder of attacked pictures; None is ``inputs`` beside the tables."""
+    """Folder of attacked images; None is ``inputs`` beside the tables."""
 
     @field_validator("attacks", "defences", "stops", "black_box", "adaptive", mode="before")
     @classmethod
@@ -128,7 +128,7 @@ class Settings(BaseModel):
         return None
 
     def parameters(self, attack: str) -> dict[str, Any]:
-        """Everything that decides what an attack makes of a picture."""
+        """Everything that decides what an attack makes of an image."""
         if (spec := self.through_the_defence(attack)) is not None:
             return spec.parameters()
         if attack in CORRUPTIONS:

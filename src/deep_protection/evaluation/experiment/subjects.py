@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from deep_protection.classifiers import Classifier
+from deep_protection.evaluation.experiment.images import Labelled, answer_to, labelled_images
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.judging import BEST, answer_columns, as_array
-from deep_protection.evaluation.experiment.pictures import Labelled, answer_to, labelled_pictures
 from deep_protection.evaluation.experiment.plan import CLEAN
 from deep_protection.evaluation.experiment.settings import Settings
 from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, AttackUnit, Row
@@ -39,15 +39,15 @@ class Subjects:
         """Each image as it came, up to the settings' limit; only those recognised where the settings ask for that."""
         settings = self.settings
         limit = None if settings.recognised else settings.limit
-        pictures = labelled_pictures(settings.images, self.classifier, limit, settings.labels)
-        every = (self._untouched(each) for each in pictures)
+        images = labelled_images(settings.images, self.classifier, limit, settings.labels)
+        every = (self._untouched(each) for each in images)
         found = (each for each in every if each.clean_correct) if settings.recognised else every
         return islice(found, settings.limit)
 
-    def _untouched(self, picture: Labelled) -> AttackUnit:
-        clean = picture.pixels(self.classifier)
-        right = answer_to(self.classifier, clean) == picture.label
-        return AttackUnit(picture.name, picture.label, CLEAN, self.settings.seed, right, as_array(clean))
+    def _untouched(self, image: Labelled) -> AttackUnit:
+        clean = image.pixels(self.classifier)
+        right = answer_to(self.classifier, clean) == image.label
+        return AttackUnit(image.name, image.label, CLEAN, self.settings.seed, right, as_array(clean))
 
     def under(self, unit: AttackUnit, attack: str) -> Attacked:
         """The image under an attack, made once; as it came under :data:`CLEAN`."""

@@ -77,7 +77,7 @@ def chosen(names: list[str]) -> list[Setting]:
 
 
 def tune(settings: Settings, out: Path, report: Report = lambda *_: None, only: list[str] | None = None) -> None:
-    """Fit the settings of the grid (``only`` those named) to every attacked picture.
+    """Fit the settings of the grid (``only`` those named) to every attacked image.
 
     What is in ``out`` already is not fitted again.
     """

@@ -1,4 +1,4 @@
-"""What is computed at a time: an attack on a picture, or a defence of an attacked picture.
+"""What is computed at a time: an attack on an image, or a defence of an attacked image.
 
 Plain data, so that a unit can go to another process or machine.
 """
@@ -22,14 +22,14 @@ Pixels = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AttackUnit:
-    """A clean picture to be attacked."""
+    """A clean image to be attacked."""
 
     image: str
     label: int
     attack: str
     seed: int
     clean_correct: bool
-    """Whether the classifier gets the picture right when nobody has tampered with it."""
+    """Whether the classifier gets the image right when nobody has tampered with it."""
     clean: Pixels = field(repr=False)
     against: str | None = None
     """The defence that the attacker knows of and attacks through; None is an attack on a bare classifier."""
@@ -59,7 +59,7 @@ def tier_of(attack: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Attacked:
-    """What an attack made of a picture, and what was measured of it before any defence."""
+    """What an attack made of an image, and what was measured of it before any defence."""
 
     adversarial: Pixels = field(repr=False)
     measured: Mapping[str, Any]
@@ -75,12 +75,12 @@ UNTOUCHED: Mapping[str, Any] = {
     "attack_seconds": 0.0,
     "error": None,
 }
-"""What is measured of a picture that no attack has changed."""
+"""What is measured of an image that no attack has changed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DefenceUnit:
-    """An attacked picture to be defended, in one fit, and judged by every stop rule."""
+    """An attacked image to be defended, in one fit, and judged by every stop rule."""
 
     image: str
     label: int

@@ -77,7 +77,7 @@ class Worker:
                     success=is_fooled(self.classifier, made.adversarial, label, made.targets),
                     success_8bit=is_fooled(self.classifier, rounded, label, made.targets),
                 )
-        except Exception as error:  # foolbox asserts and raises nearly anything; one picture's failure is a row
+        except Exception as error:  # foolbox asserts and raises nearly anything; one image's failure is a row
             message = f"{type(error).__name__}: {error}"
             spent = time.perf_counter() - begin
             return Attacked(unit.clean, {**UNTOUCHED, "attack_seconds": spent, "error": message})
@@ -207,8 +207,8 @@ class Worker:
             for number in range(preset.fits)
         ]
         for trajectory in trajectories:
-            for pictures in (trajectory.outputs, *trajectory.companions.values()):
-                pictures.update({index: picture.cpu() for index, picture in pictures.items()})
+            for images in (trajectory.outputs, *trajectory.companions.values()):
+                images.update({index: image.cpu() for index, image in images.items()})
         return trajectories
 
     def probabilities(self, pixels: Tensor, views: bool) -> Tensor:

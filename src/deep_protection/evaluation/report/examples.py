@@ -1,4 +1,4 @@
-"""Pictures on which a fixed count is wrong: what the fit had drawn when it was right, and what it had at the end."""
+"""Images on which a fixed count is wrong: what the fit had drawn when it was right, and what it had at the end."""
 
 import json
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.evaluation.experiment.images import labelled_images
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.judging import as_array
-from deep_protection.evaluation.experiment.pictures import labelled_pictures
 from deep_protection.evaluation.experiment.units import AttackUnit
 from deep_protection.evaluation.panel import figure_class
 from deep_protection.evaluation.report.document import Figure
@@ -40,7 +40,7 @@ class Wrong:
 
 
 def examples(rows: Rows, defence: str, count: int, inputs: Path | None = None) -> list[Figure]:
-    """A figure of up to ``count`` overfit and ``count`` underfit pictures, fitted once more; none without inputs."""
+    """A figure of up to ``count`` overfit and ``count`` underfit images, fitted once more; none without inputs."""
     rule = PRESETS[defence].rule() if defence in PRESETS else None
     if not isinstance(rule, Fixed):
         return []
@@ -69,25 +69,25 @@ def _chosen(rows: Rows, defence: str, limit: int, count: int) -> Iterator[Wrong]
 class _Line:
     wrong: Wrong
     label: int
-    pictures: list[tuple[str, Tensor]]
+    images: list[tuple[str, Tensor]]
 
 
 class _Found:
-    """The pictures and inputs that an experiment was made of."""
+    """The images and inputs that an experiment was made of."""
 
     def __init__(self, folder: Path, inputs: Path) -> None:
         about: dict[str, Any] = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
         self.classifier: Classifier = load_classifier(about["classifier"])
-        found = labelled_pictures(about["images"], self.classifier, labels=about.get("labels", "folders"))
-        self._pictures = {each.name: each for each in found}
+        found = labelled_images(about["images"], self.classifier, labels=about.get("labels", "folders"))
+        self._images = {each.name: each for each in found}
         self._inputs = InputStore(inputs, about["classifier"], lambda attack: about["attacks"][attack])
 
     def line(self, wrong: Wrong, defence: str, limit: int) -> _Line | None:
-        picture = self._pictures.get(wrong.image)
-        if picture is None:
+        image = self._images.get(wrong.image)
+        if image is None:
             return None
-        clean = picture.pixels(self.classifier)
-        unit = AttackUnit(wrong.image, picture.label, wrong.attack, wrong.seed, True, as_array(clean))
+        clean = image.pixels(self.classifier)
+        unit = AttackUnit(wrong.image, image.label, wrong.attack, wrong.seed, True, as_array(clean))
         attacked = self._inputs.load(unit)
         if attacked is None:
             return None
@@ -97,14 +97,14 @@ class _Found:
         for iteration in sorted({wrong.right_at, limit}):
             restored = purify(given, preset=preset, stop=f"fixed:{iteration}", seed=wrong.seed, workers=1)
             at.append((f"{iteration} iterations", restored))
-        return _Line(wrong, picture.label, [("original", clean), ("adversarial", given), *at])
+        return _Line(wrong, image.label, [("original", clean), ("adversarial", given), *at])
 
 
 def _draw(lines: list[_Line], classifier: Classifier) -> bytes:
     figure = figure_class()(figsize=(10.4, 2.9 * len(lines)), dpi=100, layout="constrained")
     axes = figure.subplots(len(lines), 4, squeeze=False)
     for line, row in zip(lines, axes, strict=True):
-        for (title, pixels), axis in zip(line.pictures, row, strict=True):
+        for (title, pixels), axis in zip(line.images, row, strict=True):
             best = classifier.top(pixels[None], K)[0]
             right = line.label in [each.index for each in best]
             axis.imshow(to_pillow(pixels))

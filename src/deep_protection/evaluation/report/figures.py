@@ -10,7 +10,7 @@ from deep_protection.evaluation.report.stops import best_count, courses, oracle_
 
 
 def stop_histogram(rows: Rows, defence: str) -> Figure:
-    """The oracle's stops over all attacked pictures, as the poster has them, and the fixed count beside them."""
+    """The oracle's stops over all attacked images, as the poster has them, and the fixed count beside them."""
     points = rows.trajectories[defence]
     hurt = [fit for (_, attack, _), fit in points.items() if attack != CLEAN] or list(points.values())
     iterations = [point["iteration"] for point in hurt[0]]
@@ -29,7 +29,7 @@ def stop_histogram(rows: Rows, defence: str) -> Figure:
         axis.axvline(iterations.index(best), color="#444", linestyle="--", linewidth=1)
         axis.set_title(f"top-{k}: best fixed count {best}, {share:.0%} right there", fontsize=10)
         axis.set_xlabel("oracle's stop, iterations", fontsize=9)
-        axis.set_ylabel("attacked pictures", fontsize=9)
+        axis.set_ylabel("attacked images", fontsize=9)
     return Figure(f"stops-{defence}.png", f"Where the oracle stops: {defence}, all attacks", _png(figure))
 
 

@@ -64,7 +64,7 @@ def score(rows: list[Row]) -> Score:
 
 
 class Rows:
-    """An experiment's rows. All figures are of pictures that the classifier gets right untouched, unless said.
+    """An experiment's rows. All figures are of images that the classifier gets right untouched, unless said.
 
     Tiers of attacker are kept apart: ``results`` are of those who know nothing of the defence, ``knowing`` of others;
     ``corrupted`` are of nobody.
@@ -118,7 +118,7 @@ class Rows:
 
     @cached_property
     def trajectories(self) -> dict[str, dict[tuple[str, str, int], list[Row]]]:
-        """Defence; picture, attack and seed; checkpoints in order."""
+        """Defence; image, attack and seed; checkpoints in order."""
         found: dict[str, dict[tuple[str, str, int], list[Row]]] = defaultdict(lambda: defaultdict(list))
         for row in self.checkpoints:
             found[row["defence"]][row["image"], row["attack"], row["seed"]].append(row)

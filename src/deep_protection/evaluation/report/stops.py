@@ -59,7 +59,7 @@ def best_count(found: dict[str, Course], k: int) -> tuple[int, float]:
 
 
 def fault(points: list[Row], count: int, k: int) -> Fault | None:
-    """Why the picture is wrong at a fixed count: right before and lost since, not right yet, or never; None if right.
+    """Why the image is wrong at a fixed count: right before and lost since, not right yet, or never; None if right.
 
     One that is right both before and after is counted as overfit: it had been right already.
     """

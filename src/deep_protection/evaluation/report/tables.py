@@ -62,7 +62,7 @@ def recovery(rows: Rows, stops: Collection[str] | None = None) -> Table:
 
 
 def right_under_all(rows: Rows, by_attack: dict[str, list[Row]]) -> float:
-    """The share of pictures whose first answer is right whichever of the attacks is made on them.
+    """The share of images whose first answer is right whichever of the attacks is made on them.
 
     Of those that all attacks have been made on.
     """
@@ -72,7 +72,7 @@ def right_under_all(rows: Rows, by_attack: dict[str, list[Row]]) -> float:
 
 
 def unfiltered(rows: Rows) -> Table:
-    """Accuracy on all pictures, those included that the classifier gets wrong when nobody has tampered with them."""
+    """Accuracy on all images, those included that the classifier gets wrong when nobody has tampered with them."""
     groups: dict[Defence, list[Row]] = {}
     clean: dict[Defence, list[Row]] = {}
     for row in rows.all:
@@ -82,7 +82,7 @@ def unfiltered(rows: Rows) -> Table:
     for defence in rows.groups:
         cells = [_cell(score(part[defence])) if defence in part else "–" for part in (clean, groups)]
         lines.append([defence.title, *cells, str(len({row["image"] for row in clean.get(defence, [])}))])
-    return Table(["defence", "clean", "all attacks together", "pictures"], lines)
+    return Table(["defence", "clean", "all attacks together", "images"], lines)
 
 
 def attacks(rows: Rows) -> Table:
@@ -148,7 +148,7 @@ def fixed_faults(rows: Rows, k: int = 5) -> Table:
 
 def beside_the_poster(rows: Rows) -> Table:
     """Its two figures and ours: all attacks together, true class among the first five."""
-    lines = [["poster (ResNet18, 100 pictures × 8 attacks)", "97.4", "84.4", "–", "–", "–", "–", "800"]]
+    lines = [["poster (ResNet18, 100 images × 8 attacks)", "97.4", "84.4", "–", "–", "–", "–", "800"]]
     for defence in rows.trajectories:
         hurt = [row for row in rows.results if row["defence"] == defence and row["attack"] != CLEAN]
         oracle = [row for row in hurt if row["stop"] in ("oracle", "oracle:top5")]
@@ -165,7 +165,7 @@ def beside_the_poster(rows: Rows) -> Table:
 
 
 def fidelity(rows: Rows) -> Table:
-    """Defence; how close what it gives is to the picture that nobody has tampered with, clean and over the attacks."""
+    """Defence; how close what it gives is to the image that nobody has tampered with, clean and over the attacks."""
     lines = []
     for defence, by_attack in rows.groups.items():
         hurt = [row for attack in rows.attacks for row in by_attack.get(attack, [])]
@@ -176,7 +176,7 @@ def fidelity(rows: Rows) -> Table:
 
 
 def _fidelity(part: list[Row]) -> list[str]:
-    """Medians: a picture given back as it came has a PSNR without bound, which no mean should see."""
+    """Medians: an image given back as it came has a PSNR without bound, which no mean should see."""
     known = [row for row in part if row.get("detail_kept") is not None]
     if not known:
         return ["–"] * 3

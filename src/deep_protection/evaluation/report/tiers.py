@@ -48,7 +48,7 @@ def corruptions(rows: Rows) -> Table:
 
 
 def efforts(rows: Rows) -> Table:
-    """What the attacks through a defence cost the attacker, a picture."""
+    """What the attacks through a defence cost the attacker, an image."""
     made: dict[tuple[int, str, str], dict[str, Row]] = {}
     for row in rows.knowing:
         if row["tier"] != "transfer":
@@ -83,7 +83,7 @@ def efforts(rows: Rows) -> Table:
 
 
 def _cell(own: list[Row]) -> str:
-    """Mean over pictures and seeds; where there are several seeds, also the share of pictures right for all of them."""
+    """Mean over images and seeds; where there are several seeds, also the share of images right for all of them."""
     images = {row["image"] for row in own}
     always = len(images) - len({row["image"] for row in own if not row["top1_correct"]})
     low, high = wilson_interval(always, len(images)) or (0.0, 1.0)

@@ -41,7 +41,7 @@ class Course:
 
 
 def courses(folder: Path) -> dict[str, Course]:
-    """Setting to its course, on pictures that the classifier gets right untouched."""
+    """Setting to its course, on images that the classifier gets right untouched."""
     rows = [row for row in read_rows(folder, "results") if row["clean_correct"]]
     if not rows:
         raise OptionError(f"{folder} holds no results yet; run: deep-protection experiment tune --out {folder}")
@@ -68,7 +68,7 @@ def _by_image(rows: list[Row]) -> dict[str, float]:
 
 
 def _lead(course: Course, shipped: Course | None) -> str:
-    """Points of top-1 over the shipped setting, each at its best, on the pictures of both; 95 % by paired bootstrap."""
+    """Points of top-1 over the shipped setting, each at its best, on the images of both; 95 % by paired bootstrap."""
     if shipped is None or course is shipped:
         return ""
     own, other = course.right[course.best], shipped.right[shipped.best]
@@ -123,7 +123,7 @@ def write_tuning(folder: Path) -> list[Path]:
     attacks = {row["attack"] for row in read_rows(folder, "results")}
     text = (
         "# Optimiser, activation, learning rate, width and depth of `fast`\n\n"
-        f"{len(images)} pictures under {', '.join(sorted(attacks))}, oblivious; mean over the attacks. Maps of the "
+        f"{len(images)} images under {', '.join(sorted(attacks))}, oblivious; mean over the attacks. Maps of the "
         "outermost scale × number of scales. The best checkpoint is picked by the true label: it compares settings, it "
         "protects nobody.\n\n" + block_markdown(table(folder)) + "\n![Recovery against CPU seconds](tune.png)\n"
     )
@@ -164,7 +164,7 @@ def _draw(found: dict[str, Course]) -> bytes:
             right.plot([], [], style, color="#777777", label=f"{scales} scales")
     for panel in (left, right):
         panel.plot([], [], color="black", linewidth=2.6, label="shipped")
-        panel.set_xlabel("CPU seconds a picture")
+        panel.set_xlabel("CPU seconds an image")
         panel.grid(alpha=0.25)
         panel.legend(fontsize=8)
     left.set_ylabel("probability of the true class, mean over attacks")

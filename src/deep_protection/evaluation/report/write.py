@@ -13,7 +13,7 @@ from deep_protection.images import write_atomically
 
 TITLE = "Deep Protection: experiment"
 POSTER = (
-    "The poster reports, for 100 ImageNet pictures of 25 classes × 8 foolbox attacks, ResNet18, top-5: 97.4 % when the "
+    "The poster reports, for 100 ImageNet images of 25 classes × 8 foolbox attacks, ResNet18, top-5: 97.4 % when the "
     "oracle ends every fit, 84.4 % at a fixed 1,750 iterations. It does not name its attacks, and what it counts is "
     "the true class among the first five. Minimal-norm attacks leave the true class there without any defence (see the "
     'row "nothing"), so top-5 flatters; top-1 stands beside it everywhere.'
@@ -21,15 +21,15 @@ POSTER = (
 
 
 PREDICTED = (
-    'Nobody has labelled these pictures: "right" and "true class" mean the classifier\'s own first answer on the '
-    "picture before anybody tampered with it. Whether that answer is true, nothing here tells."
+    'Nobody has labelled these images: "right" and "true class" mean the classifier\'s own first answer on the '
+    "image before anybody tampered with it. Whether that answer is true, nothing here tells."
 )
 
 
 def write_report(folder: Path, shown: int = 0, inputs: Path | None = None) -> list[Path]:
     """``report.md``, ``report.html`` and figures from the tables in ``folder``.
 
-    With ``shown`` so many overfit and underfit pictures are shown, which copies them into the report; their attacked
+    With ``shown`` so many overfit and underfit images are shown, which copies them into the report; their attacked
     versions are looked for in ``inputs``.
     """
     rows = Rows(folder)
@@ -68,7 +68,7 @@ def compose(rows: Rows, shown: int = 0, inputs: Path | None = None) -> list[Bloc
     predicted = first.get("labels") == "predicted"
     blocks: list[Block] = [
         Text(
-            f"Classifier {first['classifier']}; {len(images)} pictures that it gets right untouched, of "
+            f"Classifier {first['classifier']}; {len(images)} images that it gets right untouched, of "
             f"{len(everything)}. Made with {first['versions']}; commit {first['commit']}."
         ),
         *([Text(PREDICTED)] if predicted else []),
@@ -76,9 +76,9 @@ def compose(rows: Rows, shown: int = 0, inputs: Path | None = None) -> list[Bloc
         Text(
             "Percent right, top-1 / top-5, with the 95 % interval of top-1 (Wilson). Attacks are made for the bare "
             'classifier (oblivious). Mean and worst are over the attacks, the clean column aside; "right under all" is '
-            'the share of pictures whose first answer is right whichever attack is made. "Oracle" looks at the true '
-            "class to end a fit: it measures, it does not protect. Pictures on which an attack failed count too."
-            + (" Answers are averaged over views of the picture, for every defence." if first["views"] else "")
+            'the share of images whose first answer is right whichever attack is made. "Oracle" looks at the true '
+            "class to end a fit: it measures, it does not protect. Images on which an attack failed count too."
+            + (" Answers are averaged over views of the image, for every defence." if first["views"] else "")
         ),
         tables.recovery(rows),
         *_against_the_best_filter(rows),
@@ -90,19 +90,19 @@ def compose(rows: Rows, shown: int = 0, inputs: Path | None = None) -> list[Bloc
             Text(
                 "Transfer: made on another model. Black-box: by questions to the defended classifier, a limited number "
                 "of them, each answered with fresh randomness. Adaptive: made through the defence itself, with fresh "
-                "randomness at every step (BPDA, EOT); each picture is then judged by seeds that the attacker has "
-                "not seen: the mean over them, and the share of pictures right for every seed. Percent, top-1 / top-5."
+                "randomness at every step (BPDA, EOT); each image is then judged by seeds that the attacker has "
+                "not seen: the mean over them, and the share of images right for every seed. Percent, top-1 / top-5."
             ),
             tiers(rows),
         ]
         if cost.lines:
-            blocks += [Text("What such an attack costs the attacker, a picture."), cost]
+            blocks += [Text("What such an attack costs the attacker, an image."), cost]
     if rows.corrupted:
         blocks += [
             Heading("Nobody attacks"),
             Text(
                 'Common corruptions, each from mild to strong. Percent right, top-1; the row "nothing" is what the '
-                "corruption alone leaves. Pictures that the classifier gets right before they are corrupted."
+                "corruption alone leaves. Images that the classifier gets right before they are corrupted."
             ),
             corruptions(rows),
         ]
@@ -124,16 +124,16 @@ def compose(rows: Rows, shown: int = 0, inputs: Path | None = None) -> list[Bloc
             blocks += [Heading("Beside the poster"), tables.beside_the_poster(rows), Text(POSTER)]
     if any(row.get("detail_kept") is not None for row in rows.results):
         blocks += [
-            Heading("How close to the picture that nobody has tampered with"),
+            Heading("How close to the image that nobody has tampered with"),
             Text(
                 "Medians. Small structure is what a mean over 5×5 pixels takes away; kept is the share of it that is "
-                "still there. Percent right does not tell what was lost of a picture: this does."
+                "still there. Percent right does not tell what was lost of an image: this does."
             ),
             tables.fidelity(rows),
         ]
     if not predicted:
         blocks += [
-            Heading("All pictures"),
+            Heading("All images"),
             Text("Those included that the classifier gets wrong untouched."),
             tables.unfiltered(rows),
         ]

@@ -23,7 +23,7 @@ from deep_protection.service.api.errors import install_error_handlers
 from deep_protection.service.api.openapi import describe_errors, docs_page, openapi_extra
 from deep_protection.service.api.schemas import AboutDocument, ErrorDocument, JobDocument
 from deep_protection.service.api.security import SecurityMiddleware
-from deep_protection.service.api.submission import client_of, picture, submit_job
+from deep_protection.service.api.submission import client_of, image, submit_job
 from deep_protection.service.errors import Problem
 from deep_protection.service.jobs.admission import upload_limit
 from deep_protection.service.jobs.events import Event
@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Deep Protection",
         version=version("deep-protection"),
-        description="Restores pictures that may have been perturbed to fool a classifier. All work is done in jobs.",
+        description="Restores images that may have been perturbed to fool a classifier. All work is done in jobs.",
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -115,17 +115,17 @@ def create_app(settings: Settings) -> FastAPI:
         job = await jobs.remove(job_id)
         return Response(status_code=204) if job is None else JSONResponse(jobs.document(job))
 
-    pictures: Responses = {200: {"content": {"image/png": {}}}, **_errors(404, 409, 410, 422, 503)}
+    images: Responses = {200: {"content": {"image/png": {}}}, **_errors(404, 409, 410, 422, 503)}
 
-    @app.get("/v1/jobs/{job_id}/result", tags=["jobs"], response_class=Response, responses=pictures)
+    @app.get("/v1/jobs/{job_id}/result", tags=["jobs"], response_class=Response, responses=images)
     async def result(job_id: JobId) -> Response:
-        """The picture that was made, PNG."""
-        return picture(await jobs.file(await jobs.get(job_id), "result"), job_id, "result")
+        """The image that was made, PNG."""
+        return image(await jobs.file(await jobs.get(job_id), "result"), job_id, "result")
 
-    @app.get("/v1/jobs/{job_id}/files/{name}", tags=["jobs"], response_class=Response, responses=pictures)
+    @app.get("/v1/jobs/{job_id}/files/{name}", tags=["jobs"], response_class=Response, responses=images)
     async def file(job_id: JobId, name: FileName) -> Response:
-        """Another picture that was made, PNG."""
-        return picture(await jobs.file(await jobs.get(job_id), name), job_id, name)
+        """Another image that was made, PNG."""
+        return image(await jobs.file(await jobs.get(job_id), name), job_id, name)
 
     async def subscription(request: Request, job_id: JobId) -> AsyncIterator[Subscription]:
         # Before the answer begins, so that its errors are answers; until the answer has ended, however it does.
@@ -168,7 +168,7 @@ def create_app(settings: Settings) -> FastAPI:
         response_class=Response,
         responses={200: {"content": {"image/png": {}, "image/jpeg": {}}}, **_errors(404, 422)},
     )
-    async def sample_picture(name: Annotated[str, InPath(pattern=r"^[\w.]{1,60}$")]) -> Response:
+    async def sample_image(name: Annotated[str, InPath(pattern=r"^[\w.]{1,60}$")]) -> Response:
         """One of foolbox's sample photographs."""
         found = await asyncio.to_thread(sample, name)
         if found is None:

@@ -9,9 +9,7 @@ from deep_protection.protection import AnswerBy
 
 class ErrorBody(BaseModel):
     code: str = Field(examples=["too_large"])
-    message: str = Field(
-        examples=["the body has 40000000 bytes or more, the limit is 32000000; send a smaller picture"]
-    )
+    message: str = Field(examples=["the body has 40000000 bytes or more, the limit is 32000000; send a smaller image"])
 
 
 class ErrorDocument(BaseModel):
@@ -28,7 +26,7 @@ class ErrorDocument(BaseModel):
 class ProgressDocument(BaseModel):
     iteration: int
     limit: int
-    psnr: float | None = Field(description="Of the picture of the moment to the one that came, in dB.")
+    psnr: float | None = Field(description="Of the image of the moment to the one that came, in dB.")
 
 
 class JobDocument(BaseModel):

@@ -15,8 +15,8 @@ from deep_protection.service.api.uploads import (
     FORM_EXTRA,
     UploadFolder,
     body_of,
+    check_image,
     check_mask,
-    check_picture,
     file_of,
     parse_form,
     upload_folder,
@@ -53,14 +53,14 @@ async def submit_job(
 async def read_request(
     request: Request, kind: JobType, settings: Settings, place: UploadFolder
 ) -> tuple[Options, dict[str, Path]]:
-    """Options of a request, and where its pictures lie, checked against all limits; nothing is decoded."""
+    """Options of a request, and where its images lie, checked against all limits; nothing is decoded."""
     given = query_of(request)
     # What a query says wrong is said before a body is read, which may be long.
     kind.options.model_validate(given).check()
     inputs, given = await _parts(request, kind, settings, given, place)
     options = kind.options.model_validate(given)
     options.check()
-    sizes = {name: await asyncio.to_thread(check_picture, path, settings.max_pixels) for name, path in inputs.items()}
+    sizes = {name: await asyncio.to_thread(check_image, path, settings.max_pixels) for name, path in inputs.items()}
     if "mask" in sizes:
         check_mask(sizes["image"], sizes["mask"])
     return options, inputs
@@ -73,16 +73,16 @@ async def answer_job(request: Request, job: Job, jobs: JobManager, options: Opti
         # An error without the job's address would make the client send it again.
         with suppress(Problem):
             job = await jobs.ended(job.id, client)
-        if job.state == "done" and asks_for_picture(request) and "result" in job.files:
-            return picture(await jobs.file(job, "result"), job.id, "result", where)
+        if job.state == "done" and asks_for_image(request) and "result" in job.files:
+            return image(await jobs.file(job, "result"), job.id, "result", where)
         if job.is_final:
             return JSONResponse(jobs.document(job), status_of(job), where)
     return JSONResponse(jobs.document(job), 202, where)
 
 
-def asks_for_picture(request: Request) -> bool:
+def asks_for_image(request: Request) -> bool:
     """Rather than the document."""
-    return wants_picture(", ".join(request.headers.getlist("accept")))
+    return wants_image(", ".join(request.headers.getlist("accept")))
 
 
 def check_plain(encoding: str, where: str, name: str) -> None:
@@ -106,7 +106,7 @@ def status_of(job: Job) -> int:
     return 409
 
 
-def picture(data: bytes, job: str, name: str, headers: dict[str, str] | None = None) -> Response:
+def image(data: bytes, job: str, name: str, headers: dict[str, str] | None = None) -> Response:
     shown = {"Content-Disposition": f'inline; filename="{job[:8]}-{name}.png"'}
     return Response(data, media_type="image/png", headers={**shown, **(headers or {})})
 
@@ -130,7 +130,7 @@ def query_of(request: Request) -> dict[str, Any]:
 async def _parts(
     request: Request, kind: JobType, settings: Settings, given: dict[str, Any], place: UploadFolder
 ) -> tuple[dict[str, Path], dict[str, Any]]:
-    """The pictures, and the options with those of the form."""
+    """The images, and the options with those of the form."""
     check_plain(request.headers.get("content-encoding", ""), "the body", "Content-Encoding")
     content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     most = settings.max_bytes
@@ -144,16 +144,16 @@ async def _parts(
     else:
         raise Problem(
             415,
-            f"a body of type {content[:60]!r} is not taken; send the picture itself (Content-Type: image/png or such, "
+            f"a body of type {content[:60]!r} is not taken; send the image itself (Content-Type: image/png or such, "
             "or application/octet-stream), or a form (multipart/form-data)",
         )
     inputs = {name: await place.keep(name, file) for name, file in files.items()}
     for name, path in inputs.items():
         size = path.stat().st_size
         if size > most:
-            raise Problem(413, f"{name} has {size} bytes, the limit is {most}; send a smaller picture")
+            raise Problem(413, f"{name} has {size} bytes, the limit is {most}; send a smaller image")
         if size == 0:
-            raise Problem(422, f"{name} is empty; send a PNG, JPEG, WebP, TIFF, BMP or GIF picture", code="bad_image")
+            raise Problem(422, f"{name} is empty; send a PNG, JPEG, WebP, TIFF, BMP or GIF image", code="bad_image")
     return inputs, given
 
 
@@ -177,20 +177,20 @@ def _of_form(form: FormData, kind: JobType, given: dict[str, Any]) -> tuple[dict
     return inputs, given
 
 
-PICTURE = ("image", "png")
+IMAGE = ("image", "png")
 DOCUMENT = ("application", "json")
 
 
-def wants_picture(accept: str) -> bool:
-    """Whether a picture is wanted rather than the document, which is what everything else gets.
+def wants_image(accept: str) -> bool:
+    """Whether an image is wanted rather than the document, which is what everything else gets.
 
-    >>> [wants_picture(each) for each in ("image/png", "IMAGE/*", "*/*", "application/json, image/png;q=0")]
+    >>> [wants_image(each) for each in ("image/png", "IMAGE/*", "*/*", "application/json, image/png;q=0")]
     [True, True, False, False]
     """
-    picture, document = _wish(accept, PICTURE), _wish(accept, DOCUMENT)
-    weight, closeness = picture
-    # Of two that are wanted alike, the picture: who would be content with anything does not name it.
-    return weight > 0 and (picture > document or (picture == document and closeness > 0))
+    image, document = _wish(accept, IMAGE), _wish(accept, DOCUMENT)
+    weight, closeness = image
+    # Of two that are wanted alike, the image: who would be content with anything does not name it.
+    return weight > 0 and (image > document or (image == document and closeness > 0))
 
 
 def _wish(accept: str, kind: tuple[str, str]) -> tuple[float, int]:

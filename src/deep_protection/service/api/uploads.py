@@ -1,6 +1,6 @@
-"""Pictures on their way in: written to the disk as they come, and looked at before they are taken. No decoding.
+"""Images on their way in: written to the disk as they come, and looked at before they are taken. No decoding.
 
-Size and pace of the body, size and kind of the picture are checked; memory holds no more than a piece of each.
+Size and pace of the body, size and kind of the image are checked; memory holds no more than a piece of each.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from deep_protection.images import check_header
 from deep_protection.service.errors import Problem, to_problem
 
 FORM_EXTRA = 100_000
-"""Bytes that the frame of a form may take beside the pictures."""
+"""Bytes that the frame of a form may take beside the images."""
 MAX_FIELDS = 20
 _HEAD, _TAIL = 4096, 22 + 65535
 """Bytes at the edges of a file that are looked at."""
 
 
 class UploadFolder:
-    """A folder for the pictures of one request. Raises ``OSError`` where the disk is full or refuses."""
+    """A folder for the images of one request. Raises ``OSError`` where the disk is full or refuses."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class UploadFolder:
         return file
 
     async def keep(self, name: str, file: BinaryIO) -> Path:
-        """Where the file lies now, as a picture of a job."""
+        """Where the file lies now, as an image of a job."""
         await asyncio.to_thread(file.close)
         return await asyncio.to_thread(Path(file.name).replace, self.folder / f"in.{name}")
 
@@ -106,7 +106,7 @@ def _reason(error: Exception) -> str:
 def file_of(form: FormData, name: str) -> BinaryIO:
     part = form.get(name)
     if not isinstance(part, UploadFile):
-        raise Problem(422, f"the form has no file {name!r}; add it, as in curl -F {name}=@picture.png")
+        raise Problem(422, f"the form has no file {name!r}; add it, as in curl -F {name}=@image.png")
     return part.file
 
 
@@ -124,7 +124,7 @@ async def body_of(request: Request, most: int, seconds: float) -> AsyncGenerator
                 piece = await anext(pieces, None)
         except TimeoutError:
             raise Problem(
-                408, f"only {size} bytes arrived in {seconds:.0f} s; send the picture faster, or a smaller one"
+                408, f"only {size} bytes arrived in {seconds:.0f} s; send the image faster, or a smaller one"
             ) from None
         except ClientDisconnect:
             raise Problem(400, "the connection ended before the whole body had come") from None
@@ -137,29 +137,29 @@ async def body_of(request: Request, most: int, seconds: float) -> AsyncGenerator
 
 
 def _too_many(size: int, most: int) -> Problem:
-    return Problem(413, f"the body has {size} bytes or more, the limit is {most}; send a smaller picture")
+    return Problem(413, f"the body has {size} bytes or more, the limit is {most}; send a smaller image")
 
 
-def check_picture(path: Path, most: int) -> tuple[int, int]:
+def check_image(path: Path, most: int) -> tuple[int, int]:
     """Width and height, before it is turned upright.
 
-    Raises :class:`Problem` for what is not a picture, is too large, or is something else as well.
+    Raises :class:`Problem` for what is not an image, is too large, or is something else as well.
     """
     with path.open("rb") as file:
         size = _size(file, most)
         file.seek(0)
         other = other_kind(_edges(file))
     if other is not None:
-        raise Problem(422, f"the picture is {other} as well; save it anew in a picture editor", code="bad_image")
+        raise Problem(422, f"the image is {other} as well; save it anew in an image editor", code="bad_image")
     return size
 
 
-def check_mask(picture: tuple[int, int], mask: tuple[int, int]) -> None:
-    """Raise :class:`Problem` for a mask that cannot be one of the picture, whichever way up the two are."""
-    if sorted(picture) != sorted(mask):
+def check_mask(image: tuple[int, int], mask: tuple[int, int]) -> None:
+    """Raise :class:`Problem` for a mask that cannot be one of the image, whichever way up the two are."""
+    if sorted(image) != sorted(mask):
         raise Problem(
             422,
-            f"the mask has {mask[0]}×{mask[1]} pixels and the picture {picture[0]}×{picture[1]}; give one of its size",
+            f"the mask has {mask[0]}×{mask[1]} pixels and the image {image[0]}×{image[1]}; give one of its size",
             code="bad_image",
         )
 
@@ -181,7 +181,7 @@ def _edges(file: BinaryIO) -> bytes:
 
 
 def other_kind(data: bytes) -> str | None:
-    """What else a file is read as by programs that look elsewhere in it than a picture's reader does."""
+    """What else a file is read as by programs that look elsewhere in it than an image's reader does."""
     if _is_archive(data):
         return "a ZIP archive"
     head = data[:1024].lower()

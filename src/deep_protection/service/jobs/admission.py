@@ -35,7 +35,7 @@ class ClientLimit:
 
 def upload_limit(most: int) -> ClientLimit:
     """For bodies on their way."""
-    return ClientLimit(most, "too many pictures are being sent at once; try again in a moment", 1)
+    return ClientLimit(most, "too many images are being sent at once; try again in a moment", 1)
 
 
 class Admission:

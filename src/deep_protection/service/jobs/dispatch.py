@@ -23,7 +23,7 @@ MAX_WORKER_DEATHS = 2
 """Workers that a job may kill: it is tried once more after the first."""
 LOST = {
     "code": "internal",
-    "message": "something went wrong inside; the service's log says what. Send the picture again",
+    "message": "something went wrong inside; the service's log says what. Send the image again",
 }
 
 
@@ -224,10 +224,10 @@ class Dispatcher:
             job.deaths += 1
             if late:
                 seconds = self._settings.budget
-                message = f"it did not end within its time budget of {seconds:.0f} s; send a smaller picture"
+                message = f"it did not end within its time budget of {seconds:.0f} s; send a smaller image"
                 self._tasks.spawn(self._record(job, self._store.fail, "timeout", message))
             elif job.deaths >= MAX_WORKER_DEATHS:
-                message = "two workers died while they did it; the picture may need more memory than there is"
+                message = "two workers died while they did it; the image may need more memory than there is"
                 self._tasks.spawn(self._record(job, self._store.fail, "worker_died", message))
             else:
                 self._tasks.spawn(self._requeue(job))

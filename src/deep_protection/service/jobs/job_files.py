@@ -1,4 +1,4 @@
-"""The pictures of jobs: one folder a job, every file whole or not there, and known by its SHA-256.
+"""The images of jobs: one folder a job, every file whole or not there, and known by its SHA-256.
 
 What the job table does not know is never deleted: the table may be an older or an empty one, after another broke.
 """
@@ -43,7 +43,7 @@ class JobFiles:
         return hashlib.sha256(data).hexdigest()
 
     def accept(self, folder: Path) -> None:
-        """Make a folder of pictures that came that of a job, all at once."""
+        """Make a folder of images that came that of a job, all at once."""
         _sync(folder)
         folder.rename(self.folder / folder.name)
         _sync(self.folder)

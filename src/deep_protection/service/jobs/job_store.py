@@ -65,7 +65,7 @@ class JobStore:
         except sqlite3.Error as error:
             raise OutputError(
                 f"the job table {path} cannot be used ({error}); move it and its neighbours {path.name}-* away, then "
-                "put a backup in its place or begin with an empty one: pictures of jobs that it does not know are kept"
+                "put a backup in its place or begin with an empty one: images of jobs that it does not know are kept"
             ) from None
 
     def close(self) -> None:
@@ -197,6 +197,6 @@ def _job(row: sqlite3.Row) -> Job:
             damaged.append(name)
             values[name] = None if name in ("answer", "error") else {}
     if damaged:
-        message = f"what the job table holds of it is damaged ({', '.join(damaged)}); send the picture again"
+        message = f"what the job table holds of it is damaged ({', '.join(damaged)}); send the image again"
         values |= {"state": "failed", "error": {"code": "damaged", "message": message}}
     return Job(**values)

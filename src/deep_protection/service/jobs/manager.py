@@ -50,7 +50,7 @@ class JobManager:
         )
         self._dispatcher.on_duration = self.admission.note_duration
         self._listeners = ClientLimit(LISTENERS, "too many listen or wait already; ask for the job instead", 5)
-        self._disk = ThreadPoolExecutor(4, "pictures")
+        self._disk = ThreadPoolExecutor(4, "images")
         metrics.watch("listeners", "Open streams of events and requests that wait.", lambda: len(self.hub))
 
     async def start(self) -> None:
@@ -100,7 +100,7 @@ class JobManager:
     async def submit(
         self, kind: str, client: str, options: dict[str, Any], folder: Path, inputs: dict[str, Path]
     ) -> Job:
-        """Accept a job whose pictures lie in ``folder``, which is named as it will be.
+        """Accept a job whose images lie in ``folder``, which is named as it will be.
 
         When this returns, it is on the disk and will be done, whatever happens to this process.
         """
@@ -147,7 +147,7 @@ class JobManager:
             return await self._run_in(self._disk, self.files.read, job.id, "out", name, job.files[name])
         except DamagedError as error:
             self.metrics.storage_errors.inc()
-            raise Problem(410, f"{error}; send the picture again", code="damaged") from None
+            raise Problem(410, f"{error}; send the image again", code="damaged") from None
 
     async def remove(self, name: str) -> Job | None:
         """Cancel a job that has not ended; delete one that has, which gives None."""

@@ -25,12 +25,12 @@ class Options(BaseModel):
         """Raise :class:`~deep_protection.errors.OptionError` for what types cannot tell."""
 
 
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1, description="Same picture, same seed: same result.")]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1, description="Same image, same seed: same result.")]
 Stop = Annotated[
     str | None, Field(max_length=40, description="When to end a fit, as auto or fixed:50.", examples=["auto"])
 ]
 
-Rate = Annotated[float, Field(gt=0, lt=1, description="How many clean pictures may be flagged.")]
+Rate = Annotated[float, Field(gt=0, lt=1, description="How many clean images may be flagged.")]
 
 
 def check_stop(stop: str | None, longest: int) -> None:
@@ -44,19 +44,19 @@ def check_stop(stop: str | None, longest: int) -> None:
 
 
 class ProtectOptions(Options):
-    """Classify a picture as if it had not been attacked, and restore it."""
+    """Classify an image as if it had not been attacked, and restore it."""
 
     answer: AnswerBy | None = Field(
         None,
-        description="How a suspicious picture is answered. contrast: from several restorations of what the classifier "
+        description="How a suspicious image is answered. contrast: from several restorations of what the classifier "
         "sees of it, which has the classifier's size; result is the restored one of these, seen what it is of. "
-        "restored: by the restored picture alone, which has the size of the one sent. Left out: contrast, but restored "
+        "restored: by the restored image alone, which has the size of the one sent. Left out: contrast, but restored "
         "where the classifier is a service that is paid for each question.",
     )
     quick: bool = Field(False, description="By contrast, fit nothing: quicker, and a little less often right.")
     when: When | None = Field(
         None,
-        description="Which pictures are taken for attacked: suspicious, those that the detector flags, or always. Left "
+        description="Which images are taken for attacked: suspicious, those that the detector flags, or always. Left "
         "out: suspicious by contrast, always with answer=restored.",
     )
     false_positive_rate: Rate = 0.05
@@ -65,31 +65,31 @@ class ProtectOptions(Options):
     seed: Seed = 0
     views: bool = Field(
         False,
-        description="With answer=restored, average the answer over the picture, its mirror image and two sizes of it; "
+        description="With answer=restored, average the answer over the image, its mirror image and two sizes of it; "
         "by contrast that is always done.",
     )
 
     def check(self) -> None:
         check_stop(self.stop, find_preset(self.preset).max_iterations)
         if self.quick and self.answer == "restored":
-            raise OptionError("quick fits nothing, so there is no restored picture to answer to; use answer=contrast")
+            raise OptionError("quick fits nothing, so there is no restored image to answer to; use answer=contrast")
 
 
 class DetectOptions(Options):
-    """Say whether a picture was tampered with."""
+    """Say whether an image was tampered with."""
 
     false_positive_rate: Rate = 0.05
     quick: bool = Field(False, description="Fit nothing: quicker, a little less sure.")
 
 
 class ClassifyOptions(Options):
-    """Classify a picture as it is."""
+    """Classify an image as it is."""
 
     top: int = Field(5, ge=1, le=10)
 
 
 class AttackOptions(Options):
-    """Attack the bare classifier on a picture, to see what the restoration makes of it."""
+    """Attack the bare classifier on an image, to see what the restoration makes of it."""
 
     attack: str = Field("pgd", max_length=40, description="A name that /v1/about lists.")
     epsilon_255: float | None = Field(
@@ -109,7 +109,7 @@ OFFERED = ("fgsm", "pgd", "mifgsm", "l2pgd", "deepfool", "saltpepper", "ddn", "c
 
 
 class DenoiseOptions(Options):
-    """Take noise out of a picture."""
+    """Take noise out of an image."""
 
     sigma: float | None = Field(None, gt=0, lt=255, description="Of the noise, in 8-bit steps; estimated if left out.")
     stop: Stop = None
@@ -120,7 +120,7 @@ class DenoiseOptions(Options):
 
 
 class RestoreOptions(Options):
-    """Take compression out of a picture, or fill its holes."""
+    """Take compression out of an image, or fill its holes."""
 
     stop: Stop = None
     seed: Seed = 0
@@ -130,7 +130,7 @@ class RestoreOptions(Options):
 
 
 class UpscaleOptions(RestoreOptions):
-    """Draw a picture twice or four times as long on each side."""
+    """Draw an image twice or four times as long on each side."""
 
     factor: int = Field(2, description="2 or 4.")
 

@@ -191,5 +191,5 @@ def _cards() -> int:
 
 
 def batch_size(settings: Settings) -> int:
-    """Pictures that a worker takes at once: on a GPU they share operations, on a core they would only wait."""
+    """Images that a worker takes at once: on a GPU they share operations, on a core they would only wait."""
     return settings.batch or (1 if find_device(settings.device).type == "cpu" else 64)

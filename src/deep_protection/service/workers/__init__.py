@@ -1,1 +1,1 @@
-"""Inside a worker process: from a job's pictures to its answer and the pictures made."""
+"""Inside a worker process: from a job's images to its answer and the images made."""

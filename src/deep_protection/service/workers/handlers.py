@@ -1,4 +1,4 @@
-"""What workers do: one function a kind of job, from the pictures that came to the answer and the pictures made."""
+"""What workers do: one function a kind of job, from the images that came to the answer and the images made."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -85,10 +85,10 @@ def _dejpeg(context: WorkerContext, job: JobInput) -> JobOutput:
 
 
 def _restore(context: WorkerContext, job: JobInput, preset: Preset, stop: Any) -> JobOutput:
-    picture = decode_image(job.inputs["image"])
-    reporter = ProgressReporter(context, job, preset, picture, classified=False)
+    image = decode_image(job.inputs["image"])
+    reporter = ProgressReporter(context, job, preset, image, classified=False)
     seed = job.options["seed"]
-    result = fit_jobs(context, [reporter], [picture], preset, lambda _: preset.rule(stop), seed)[0]
+    result = fit_jobs(context, [reporter], [image], preset, lambda _: preset.rule(stop), seed)[0]
     if job.is_cancelled():
         raise CancelledError("the job was cancelled")
     return JobOutput({**fitted(result), "seed": seed}, {"result": png(result.image)})
@@ -104,7 +104,7 @@ def _upscale(context: WorkerContext, job: JobInput) -> JobOutput:
 
 
 def _drawn(context: WorkerContext, job: JobInput, preset: Preset, draw: Callable[..., Any]) -> JobOutput:
-    """What a function of the library draws of a picture that was not seen whole."""
+    """What a function of the library draws of an image that was not seen whole."""
     image, _, _ = read_image(job.inputs["image"])
     factor = job.options.get("factor", 1)
     reporter = ProgressReporter(

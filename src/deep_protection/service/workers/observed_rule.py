@@ -10,13 +10,13 @@ from torch import Tensor
 from deep_protection.stopping import Decision, StopRule, Trajectory
 
 Tell = Callable[[Trajectory, int, Tensor], None]
-"""Trajectory so far, iterations at most, the ``3×H×W`` picture of the moment."""
+"""Trajectory so far, iterations at most, the ``3×H×W`` image of the moment."""
 
 
 class ObservedRule(StopRule):
     """Decides as ``inner`` does, and stops early where ``ended`` says why.
 
-    Every fit of the call gets the number of its picture and of its fit or tile with it, so that what is told can be
+    Every fit of the call gets the number of its image and of its fit or tile with it, so that what is told can be
     told apart.
     """
 

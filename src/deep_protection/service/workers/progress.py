@@ -28,18 +28,18 @@ class ProgressReporter:
         context: WorkerContext,
         job: JobInput,
         preset: Preset,
-        picture: ImageRecord,
+        image: ImageRecord,
         *,
         classified: bool = True,
         views: bool = False,
         factor: int = 1,
     ) -> None:
-        # As the fit cuts it: what is bounded is the side of what is drawn, ``factor`` times that of the picture.
-        tiles = len(cut_tiles(*_side(picture), preset.tile // factor, preset.overlap // factor))
+        # As the fit cuts it: what is bounded is the side of what is drawn, ``factor`` times that of the image.
+        tiles = len(cut_tiles(*_side(image), preset.tile // factor, preset.overlap // factor))
         self.job, self.parts, self.whole = job, tiles * preset.fits, tiles == 1
         self._every = preset.recipe.checkpoint_every
         self.course: list[dict[str, Any]] = []
-        """Of the first fit of a picture that was fitted whole."""
+        """Of the first fit of an image that was fitted whole."""
         self._context, self._classified = context, classified and self.whole
         self._views = views
         self._pace, self._pace_between = Throttle(REPORTS_A_SECOND), Throttle(REPORTS_A_SECOND)
@@ -49,26 +49,26 @@ class ProgressReporter:
         self._furthest = 0
 
     def ask(self, pixels: Tensor) -> Tensor:
-        """``1×3×H×W`` to logits, remembered so that the same picture is not classified twice."""
+        """``1×3×H×W`` to logits, remembered so that the same image is not classified twice."""
         if self._asked is not None and self._asked[0].data_ptr() == pixels.data_ptr():
             return self._asked[1]
         logits = self._context.logits(pixels[0], views=self._views)[None]
-        self._asked = (pixels, logits)  # holding the picture keeps its address from being used again
+        self._asked = (pixels, logits)  # holding the image keeps its address from being used again
         return logits
 
     def tell(self, part: int) -> Tell:
-        def told(trajectory: Trajectory, limit: int, picture: Tensor) -> None:
+        def told(trajectory: Trajectory, limit: int, image: Tensor) -> None:
             self._part = part
             point = trajectory[-1]
             seen: dict[str, Any] = {"label": None, "probability": None}
             if self._classified and (part == 0 or self.job.is_watched()):
-                best = self._context.top(self.ask(picture[None])[0], 1)[0]
+                best = self._context.top(self.ask(image[None])[0], 1)[0]
                 seen = {"label": best["label"], "probability": best["probability"]}
             known = {"psnr": json_safe(float(point.psnr)), **seen}
             if part == 0 and self.whole:
                 self.course.append({"iteration": point.iteration, **known})
             if self._pace.allows():
-                shown = preview(picture) if self.whole and self.job.is_watched() else None
+                shown = preview(image) if self.whole and self.job.is_watched() else None
                 self._say({**self._place(point.iteration, limit), **known, "preview": shown})
 
         return told
@@ -89,8 +89,8 @@ class ProgressReporter:
         return {"iteration": self._part * limit + iteration, "limit": self.parts * limit}
 
 
-def _side(picture: ImageRecord) -> tuple[int, int]:
-    height, width = picture.pixels.shape[-2:]
+def _side(image: ImageRecord) -> tuple[int, int]:
+    height, width = image.pixels.shape[-2:]
     return height, width
 
 
@@ -103,12 +103,12 @@ def budget_of(seconds: float) -> Callable[[], str | None]:
 def fit_jobs(
     context: WorkerContext,
     reporters: Sequence[ProgressReporter],
-    pictures: Sequence[ImageRecord],
+    images: Sequence[ImageRecord],
     preset: Preset,
     rule_of: Callable[[int], StopRule],
     seed: int,
 ) -> list[Purified]:
-    """Restore the pictures of jobs, which all have one size. A cancelled one ends early and is given all the same."""
+    """Restore the images of jobs, which all have one size. A cancelled one ends early and is given all the same."""
     spent = budget_of(context.budget)
 
     def ended(index: int) -> str | None:
@@ -120,8 +120,8 @@ def fit_jobs(
 
     return list(
         purify_each(
-            pictures,
-            len(pictures),
+            images,
+            len(images),
             preset,
             ObservedRule(rule_of, lambda index, part: reporters[index].tell(part), ended),
             FitOptions(
@@ -137,7 +137,7 @@ def fit_jobs(
 
 
 def fitted(result: Purified) -> dict[str, Any]:
-    """What an answer tells of the fits of a picture."""
+    """What an answer tells of the fits of an image."""
     return {
         "iterations_run": result.iterations_run,
         "iteration_chosen": result.iteration_chosen,
@@ -148,7 +148,7 @@ def fitted(result: Purified) -> dict[str, Any]:
 
 
 def mean_answer(context: WorkerContext, result: Purified, restored: Tensor, *, views: bool) -> Tensor:
-    """Logits for a restored picture; of several fits of a whole picture, the mean of their answers."""
+    """Logits for a restored image; of several fits of a whole image, the mean of their answers."""
     if result.tiles > 1 or result.fits == 1:
         return context.logits(restored, views=views)
     each = [context.logits(trajectory.restored, views=views) for trajectory in result.trajectories]

@@ -1,4 +1,4 @@
-"""Jobs that protect: what the classifier would have said without an attack, by contrast or to the restored picture."""
+"""Jobs that protect: what the classifier would have said without an attack, by contrast or to the restored image."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ _NOTHING_FITTED: dict[str, Any] = {
 
 
 def protect_all(context: WorkerContext, jobs: Sequence[JobInput]) -> list[Outcome]:
-    """Answer and restore; all have the same options, and pictures of one size are fitted together."""
+    """Answer and restore; all have the same options, and images of one size are fitted together."""
     chosen = ProtectOptions.model_validate(jobs[0].options)
     try:
         protected = context.protected(chosen)
@@ -48,18 +48,18 @@ def protect_all(context: WorkerContext, jobs: Sequence[JobInput]) -> list[Outcom
     groups: defaultdict[tuple[int, ...], list[Pending]] = defaultdict(list)
     for job in jobs:
         try:
-            picture = decode_image(job.inputs["image"])
+            image = decode_image(job.inputs["image"])
             if is_by_contrast:
-                picture = ImageRecord(context.seen(picture.pixels), to_original=lambda pixels: pixels)
+                image = ImageRecord(context.seen(image.pixels), to_original=lambda pixels: pixels)
                 about: dict[str, Any] = {"suspicious": None}
             else:
-                about = _detected(context, job, picture, chosen)
+                about = _detected(context, job, image, chosen)
                 if about["suspicious"] and not about["suspicious"]["is_suspicious"]:
-                    same = png(picture.to_original(picture.pixels))
+                    same = png(image.to_original(image.pixels))
                     told = {**about, **_NOTHING_FITTED, "stop_reason": "not suspicious"}
                     outcomes[job.id] = JobOutput({**told, **_echoed(chosen)}, {"result": same})
                     continue
-            groups[tuple(picture.pixels.shape)].append((job, picture, about))
+            groups[tuple(image.pixels.shape)].append((job, image, about))
         except DeepProtectionError as error:
             outcomes[job.id] = error
     answer = _by_contrast if is_by_contrast else _restored
@@ -75,27 +75,27 @@ def _echoed(chosen: ProtectOptions) -> dict[str, Any]:
     return {"seed": chosen.seed, "preset": chosen.preset}
 
 
-def _detected(context: WorkerContext, job: JobInput, picture: ImageRecord, chosen: ProtectOptions) -> dict[str, Any]:
-    """The answer to a picture before it is restored, and the detector's verdict where that decides."""
-    before = context.top(context.logits(picture.pixels))
+def _detected(context: WorkerContext, job: JobInput, image: ImageRecord, chosen: ProtectOptions) -> dict[str, Any]:
+    """The answer to an image before it is restored, and the detector's verdict where that decides."""
+    before = context.top(context.logits(image.pixels))
     about: dict[str, Any] = {"before": before, "after": before, "restored": False}
     is_asked = chosen.when == "suspicious"
-    verdict = context.detection(job, picture.pixels, chosen.false_positive_rate) if is_asked else None
+    verdict = context.detection(job, image.pixels, chosen.false_positive_rate) if is_asked else None
     return {**about, "suspicious": verdict, "explanation": None}
 
 
 def _restored(
     context: WorkerContext, group: list[Pending], chosen: ProtectOptions, protected: ProtectedClassifier
 ) -> dict[str, Outcome]:
-    """The answers to the restored pictures alone."""
-    jobs, pictures, abouts = zip(*group, strict=True)
+    """The answers to the restored images alone."""
+    jobs, images, abouts = zip(*group, strict=True)
     preset, views = protected.preset, chosen.views
-    reporters = [ProgressReporter(context, job, preset, pictures[0], views=views) for job in jobs]
-    side = max(pictures[0].pixels.shape[-2:])
+    reporters = [ProgressReporter(context, job, preset, images[0], views=views) for job in jobs]
+    side = max(images[0].pixels.shape[-2:])
     results = fit_jobs(
         context,
         reporters,
-        pictures,
+        images,
         preset,
         lambda index: preset.rule_asking(reporters[index].ask, side, protected.stop),
         chosen.seed,
@@ -117,11 +117,11 @@ def _by_contrast(
     context: WorkerContext, group: list[Pending], chosen: ProtectOptions, protected: ProtectedClassifier
 ) -> dict[str, Outcome]:
     """As ``protected`` explains them, with fits that are told of as they go on."""
-    jobs, pictures, abouts = zip(*group, strict=True)
+    jobs, images, abouts = zip(*group, strict=True)
     facts: list[dict[str, Any]] = [_NOTHING_FITTED] * len(jobs)
     restored: list[Tensor | None] = [None] * len(jobs)
     if protected.iterations != 0:
-        whole = [ImageRecord(repair_specks(picture.pixels), picture.to_original) for picture in pictures]
+        whole = [ImageRecord(repair_specks(image.pixels), image.to_original) for image in images]
         reporters = [ProgressReporter(context, job, protected.preset, whole[0], views=True) for job in jobs]
         side = max(whole[0].pixels.shape[-2:])
         results = fit_jobs(
@@ -135,12 +135,12 @@ def _by_contrast(
         facts = [{**fitted(result), "trajectory": each.course} for each, result in zip(reporters, results, strict=True)]
         restored = [torch.stack(result.restored_by_fit)[None] for result in results]
     outcomes: dict[str, Outcome] = {}
-    for job, picture, about, fit, made in zip(jobs, pictures, abouts, facts, restored, strict=True):
+    for job, image, about, fit, made in zip(jobs, images, abouts, facts, restored, strict=True):
         if job.is_cancelled():
             outcomes[job.id] = CancelledError("the job was cancelled")
             continue
         try:
-            found = _explained(context, protected, picture.pixels, made)
+            found = _explained(context, protected, image.pixels, made)
         except DeepProtectionError as error:
             outcomes[job.id] = error
             continue
@@ -153,7 +153,7 @@ def _by_contrast(
             "explanation": _explanation_document(context, found),
             **fit,
         }
-        files = {"result": found.restored, "seen": picture.pixels}
+        files = {"result": found.restored, "seen": image.pixels}
         outcomes[job.id] = JobOutput(
             {**answer, **_echoed(chosen)}, {name: png(to_pillow(pixels.cpu())) for name, pixels in files.items()}
         )

@@ -94,7 +94,7 @@ class WorkerContext:
 
     @torch.no_grad()
     def logits(self, pixels: Tensor, *, views: bool = False) -> Tensor:
-        """``classes`` logits for a ``3×H×W`` picture of any size."""
+        """``classes`` logits for a ``3×H×W`` image of any size."""
         given = self.seen(pixels)[None].to(self.device)
         answer: Tensor = (mean_logits(self.model, given) if views else self.model(given))[0].float().cpu()
         return answer
@@ -125,7 +125,7 @@ class WorkerContext:
         )
 
     def detection(self, job: JobInput, pixels: Tensor, rate: float, *, quick: bool = False) -> dict[str, Any]:
-        """The detector's verdict on a ``3×H×W`` picture."""
+        """The detector's verdict on a ``3×H×W`` image."""
 
         def report(progress: Progress) -> None:
             if job.is_cancelled():
@@ -151,7 +151,7 @@ def as_answer(prediction: Prediction) -> dict[str, Any]:
 
 
 def decode_image(data: bytes) -> ImageRecord:
-    """The picture in a file; restored, it comes back as a Pillow image."""
+    """The image in a file; restored, it comes back as a Pillow image."""
     image, _, notes = read_image(data)
     return from_pillow(image, notes)
 
@@ -161,7 +161,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def preview(pixels: Tensor) -> str:
-    """A small picture as a data URL."""
+    """A small image as a data URL."""
     from base64 import b64encode
     from io import BytesIO
 

@@ -1,4 +1,4 @@
-"""Labelled pictures: a folder with one folder a class, foolbox's samples, or any folder, labelled by the classifier."""
+"""Labelled images: a folder with one folder a class, foolbox's samples, or any folder, labelled by the classifier."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ SUFFIXES = {".bmp", ".dcm", ".dicom", ".jpeg", ".jpg", ".png", ".tif", ".tiff", 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A picture whose class is known, not opened yet."""
+    """An image whose class is known, not opened yet."""
 
     name: str
     label: int
@@ -40,25 +40,25 @@ class Labelled:
         return classifier.preprocess(image).clamp(0, 1)
 
 
-def labelled_pictures(
+def labelled_images(
     images: str, classifier: Classifier, limit: int | None = None, labels: str = "folders"
 ) -> list[Labelled]:
-    """The pictures of a folder with one folder a class, in a fixed random order; or "samples".
+    """The images of a folder with one folder a class, in a fixed random order; or "samples".
 
     A class's folder is named by its WordNet id (ImageNet), its index or its name. With ``labels`` "predicted" a folder
-    may hold pictures in any order, and a picture's label is the classifier's own first answer on it. Shuffled, so that
+    may hold images in any order, and an image's label is the classifier's own first answer on it. Shuffled, so that
     the first few of a ``limit`` are no worse a sample than any others.
     """
     if images == SAMPLES:
         samples = enumerate(imagenet_samples())
-        found = [Labelled(f"sample-{number:02}", label, picture) for number, (picture, label) in samples]
+        found = [Labelled(f"sample-{number:02}", label, image) for number, (image, label) in samples]
     elif labels == PREDICTED:
         found = list(_anywhere_in(_folder(images)))
     else:
         found = _in_folder(_folder(images), classifier)
     random.Random(0).shuffle(found)  # noqa: S311  (an order, not a secret)
     if labels == PREDICTED:
-        return [picture.labelled_by(classifier) for picture in found[:limit]]
+        return [image.labelled_by(classifier) for image in found[:limit]]
     return found[:limit]
 
 
@@ -68,9 +68,9 @@ def answer_to(classifier: Classifier, pixels: Tensor) -> int:
     return int(as_classes(classifier(pixels[None])).argmax())
 
 
-def recognised(pictures: Iterable[Labelled], classifier: Classifier, limit: int | None = None) -> list[Labelled]:
+def recognised(images: Iterable[Labelled], classifier: Classifier, limit: int | None = None) -> list[Labelled]:
     """The first ``limit`` that the classifier gets right as they are."""
-    right = (each for each in pictures if answer_to(classifier, each.pixels(classifier)) == each.label)
+    right = (each for each in images if answer_to(classifier, each.pixels(classifier)) == each.label)
     return list(islice(right, limit))
 
 
@@ -78,7 +78,7 @@ def _folder(images: str) -> Path:
     folder = Path(images)
     if not folder.is_dir():
         raise OptionError(
-            f"{folder} is no folder; give one with one folder a class, {SAMPLES!r}, or any folder of pictures with "
+            f"{folder} is no folder; give one with one folder a class, {SAMPLES!r}, or any folder of images with "
             f"labels {PREDICTED!r}"
         )
     return folder
@@ -87,7 +87,7 @@ def _folder(images: str) -> Path:
 def _anywhere_in(folder: Path) -> Iterator[Labelled]:
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
     if not files:
-        raise OptionError(f"no pictures in {folder}; it has to hold some, in folders or not")
+        raise OptionError(f"no images in {folder}; it has to hold some, in folders or not")
     for file in files:
         yield Labelled(file.relative_to(folder).as_posix(), UNKNOWN, file)
 
@@ -108,7 +108,7 @@ def _in_folder(folder: Path, classifier: Classifier) -> list[Labelled]:
             "WordNet id (n01440764), class index (0) or class name (tench)"
         )
     if not found:
-        raise OptionError(f"no pictures in {folder}; it has to hold one folder a class with pictures in it")
+        raise OptionError(f"no images in {folder}; it has to hold one folder a class with images in it")
     return found
 
 
