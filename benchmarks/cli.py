@@ -407,6 +407,20 @@ def documents(
     render.fill_all()
 
 
+@app.command(name="same-bits")
+def same_bits(
+    against: Annotated[str, typer.Option(help="A commit.")],
+    images: Annotated[Path, typer.Option(help="Folder with one folder a class, named by its WordNet id.")],
+    limit: Annotated[int, typer.Option(min=1, help="At most so many images, in the fixed random order.")] = 4,
+    attacks: str = "poster",
+    defences: str = "protected,protected-quick,fast,thorough,jpeg25",
+) -> None:
+    """Whether this checkout gives the rows that an earlier commit gives, to the last bit. Exit code 1 if not."""
+    from benchmarks.studies import same_bits as measured
+
+    raise typer.Exit(1 if measured.run(against, images, limit, attacks, defences) else 0)
+
+
 @app.command(name="all")
 def everything(images: Images = SAMPLES) -> None:
     """Everything but the slow peers, which want hours: run `long` for those."""
