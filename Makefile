@@ -1,5 +1,6 @@
 # make demo   sets up and runs the main job, offline, on real adversarial photographs: two minutes on two cores
-# make test   sets up and passes the tests
+# make test   sets up and passes the tests: minutes on two cores
+# make campaigns   the long ones: kills, attackers who know, real documents
 # make test-integrations   tests inside deepinv, timm, torchvision and RobustBench, which `make test` leaves out
 # make lint   formatting, lint rules, types, and which room may import which
 # make docs   builds the site into site/, warnings are errors
@@ -13,15 +14,19 @@ READY := $(VENV)/.ready
 EXTRAS := dev
 IMAGES ?= samples
 HOSTS := $(VENV)/hosts
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test test-integrations lint docs tables check bench format setup clean
+.PHONY: demo test campaigns test-integrations lint docs tables check bench format setup clean
 
 demo: $(READY)
 	$(BIN)/deep-protection demo --out demo
 
 # A thread each: processes of several threads wait for each other's cores, and the tests take twice the time.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST) -m 'not campaign'
+
+campaigns: $(READY)
+	$(PYTEST) -m campaign
 
 # Folders of their own beside the environment: transformers does not start where a torchvision is installed that was
 # built for another PyTorch, as it is beside CPU builds; and robustbench wants an older timm and an older setuptools.
@@ -47,7 +52,7 @@ lint: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-check: lint docs tables test test-integrations
+check: lint docs tables test campaigns test-integrations
 
 # Every table of the documents, from the committed results; the tests look at the main ones only.
 tables: $(READY)

@@ -34,7 +34,24 @@ def shortened(attack: Any, **settings: float) -> Any:
     return attack
 
 
-@pytest.mark.parametrize("name", dp.ATTACKS)
+LONG = (
+    "hopskipjump",
+    "spatial",
+    "saltpepper",
+    "boundary",
+    "cw",
+    "ead",
+    "square",
+    "pgd8-random",
+    "pgd8-least",
+    "pgd16",
+    "l2pgd",
+)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.campaign if name in LONG else ()) for name in dp.ATTACKS]
+)
 def test_every_attack_fools_the_real_classifier_within_its_bounds(
     name: str, lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
 ) -> None:

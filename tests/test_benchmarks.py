@@ -40,7 +40,7 @@ def test_paper_and_the_published_recipe_do_the_same_maths(square: Tensor) -> Non
     theirs = list(published.network.parameters())
 
     class Given(PaperGenerator):
-        def draw(self, seed: int) -> tuple[dict[tuple[str, str], Tensor], Tensor]:
+        def init_parameters(self, seed: int) -> tuple[dict[tuple[str, str], Tensor], Tensor]:
             del seed
             return given, published.noise[0]
 
@@ -129,6 +129,7 @@ def test_a_point_of_scale_is_measured_in_processes_of_its_own() -> None:
         scale.in_processes({**point, "workers": 0, "processes": 2})
 
 
+@pytest.mark.campaign
 def test_batches_are_measured_until_the_next_would_take_too_long(tmp_path: Path) -> None:
     out = tmp_path / "gpu.jsonl"
     gpu.run(out, "cpu", (1, 2), seconds=0)

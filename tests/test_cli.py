@@ -293,6 +293,7 @@ def test_classify_reports_bad_files_and_goes_on(photograph: Image.Image, tmp_pat
     assert (len(report["results"]), len(report["failed"])) == (1, 1)
 
 
+@pytest.mark.campaign
 def test_demo_makes_the_table_the_numbers_and_the_image(tmp_path: Path) -> None:
     result = run("demo", "--out", tmp_path / "demo", "--images", "2", "--stop", "fixed:3")
     assert result.returncode == 0, result.stderr
@@ -312,6 +313,7 @@ def test_demo_makes_the_table_the_numbers_and_the_image(tmp_path: Path) -> None:
     assert {each.name for each in (tmp_path / "demo").iterdir()} == {"results.json", "demo.png"}
 
 
+@pytest.mark.campaign
 def test_demo_ends_at_ctrl_c_with_all_its_processes(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-m", "deep_protection", "demo", "--out", str(tmp_path / "demo")]
     demo = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)

@@ -239,6 +239,7 @@ def test_the_command_names_what_is_suspicious(files: Sequence[Path]) -> None:
     assert f"{report['results'][1]['agreement']:.2f}".encode() in clean.stdout
 
 
+@pytest.mark.campaign
 def test_the_command_tells_what_is_wrong(files: Sequence[Path], tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no image")
     result = run("detect", tmp_path / "bad.png", files[1], "--quick")
@@ -255,6 +256,7 @@ def test_the_command_tells_what_is_wrong(files: Sequence[Path], tmp_path: Path) 
     assert not (tmp_path / "new.json").exists()
 
 
+@pytest.mark.campaign
 def test_a_calibration_is_made_and_used(files: Sequence[Path], tmp_path: Path) -> None:
     folder = tmp_path / "clean"
     folder.mkdir()
@@ -269,6 +271,7 @@ def test_a_calibration_is_made_and_used(files: Sequence[Path], tmp_path: Path) -
     refused(run("detect", "calibrate", folder, "-o", out, "--quick"), "exists; add --overwrite")
 
 
+@pytest.mark.campaign
 def test_purify_leaves_alone_what_is_not_suspicious(files: Sequence[Path], tmp_path: Path) -> None:
     result = run("purify", *files, "-o", tmp_path / "out", "--when", "suspicious", "--stop", "fixed:4", "--json")
     assert result.returncode == 0, result.stderr

@@ -37,6 +37,7 @@ def bring_host(text: str) -> None:
 @pytest.mark.filterwarnings("ignore")  # of the hosts' own
 @pytest.mark.usefixtures("host_randomness")
 @pytest.mark.parametrize("name", MEASURED)
+@pytest.mark.campaign
 def test_scripts_that_measure(name: str) -> None:
     found = runpy.run_path(str(EXAMPLES / name))["run"](count=1, steps=2)
     shares = [value for value in found.values() if isinstance(value, float)]
@@ -66,6 +67,7 @@ def test_the_script_of_torchvision(lite0: dp.Classifier, monkeypatch: pytest.Mon
     assert len(names["run"]("torchvision:resnet18", count=1)["restored"]) == 1
 
 
+@pytest.mark.campaign
 def test_the_script_of_an_own_defence(tmp_path: Path) -> None:
     """As a script: its worker processes have to find a function of the main module."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / "own_defence.py")]
@@ -85,6 +87,7 @@ def test_every_script_is_run_and_short() -> None:
 
 @pytest.mark.filterwarnings("ignore")  # of the notebook's own process and sockets
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.campaign
 def test_notebooks_run_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     import nbclient
     import nbformat

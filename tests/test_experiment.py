@@ -115,6 +115,7 @@ def test_running_again_computes_nothing_and_a_new_stop_only_what_is_new(finished
     assert (finished / "results.parquet").read_bytes() == before
 
 
+@pytest.mark.campaign
 def test_two_runs_with_one_seed_give_the_same_rows_whatever_the_number_of_workers(
     finished: Path, tmp_path: Path
 ) -> None:
@@ -148,6 +149,7 @@ def wait_for(process: "subprocess.Popen[str]", count: int, what: str) -> None:
     raise AssertionError("the run ended before it could be killed")
 
 
+@pytest.mark.campaign
 def test_kill_9_at_random_moments_loses_nothing_and_doubles_nothing(finished: Path, tmp_path: Path) -> None:
     out, generator = tmp_path / "killed", random.Random(7)  # noqa: S311
     kept = 0
@@ -169,6 +171,7 @@ def test_kill_9_at_random_moments_loses_nothing_and_doubles_nothing(finished: Pa
     assert {path.name for path in out.iterdir()} == {path.name for path in finished.iterdir()}
 
 
+@pytest.mark.campaign
 def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
     process = started({"attacks": "pgd16", "defences": "fast", "workers": 1}, tmp_path / "out")
     wait_for(process, 1, " of ")  # a worker works
@@ -187,6 +190,7 @@ def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
         assert ended, "a worker outlived the run"
 
 
+@pytest.mark.campaign
 def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, finished: Path) -> None:
     out = tmp_path / "out"
     killed: list[int] = []
@@ -203,6 +207,7 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, finished: Path) -> 
     assert untimed(read_table(out / "results.parquet")) == untimed(read_table(finished / "results.parquet"))
 
 
+@pytest.mark.campaign
 def test_ray_gives_the_same_rows_even_when_a_worker_is_killed(tmp_path: Path, finished: Path) -> None:
     pytest.importorskip("ray")
     out = tmp_path / "out"
@@ -328,6 +333,7 @@ def test_faults_of_a_fixed_count_and_the_oracles_stop(
     assert oracle_stops([points], k=1) == [stop]
 
 
+@pytest.mark.campaign
 def test_an_attacker_who_knows_the_defence_gets_through_jpeg(tmp_path: Path) -> None:
     """The control: BPDA must beat what an attacker who does not know cannot."""
     given = {"limit": 3, "attacks": "pgd@lite0", "adaptive": "bpda,bpda-low", "adaptive_samples": 1, "judgements": 2}
@@ -338,6 +344,7 @@ def test_an_attacker_who_knows_the_defence_gets_through_jpeg(tmp_path: Path) -> 
     assert {row["tier"] for row in rows} == {"oblivious", "transfer", "adaptive"}
 
 
+@pytest.mark.campaign
 def test_an_attacker_who_knows_goes_through_the_fit_and_is_judged_by_fresh_seeds(tmp_path: Path) -> None:
     given = {"limit": 1, "attacks": "", "adaptive": "bpda", "adaptive_steps": 2, "judgements": 2, "defences": "fast"}
     run_experiment(make_settings({**given, "stops": "preset"}), tmp_path)
@@ -348,6 +355,7 @@ def test_an_attacker_who_knows_goes_through_the_fit_and_is_judged_by_fresh_seeds
 
 
 @pytest.mark.parametrize(("attack", "queries", "limit"), [("query-square", 60, 2), ("query-hopskipjump", 24, 1)])
+@pytest.mark.campaign
 def test_an_attacker_who_may_only_ask_keeps_to_the_budget(
     attack: str, queries: int, limit: int, tmp_path: Path
 ) -> None:
@@ -585,6 +593,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
+@pytest.mark.campaign
 def test_your_own_defences_are_run_beside_the_others(own: str, tmp_path: Path) -> None:
     defences = [import_module(own).grainy, f"{own}:Sure", f"{own}:SHORT", "none"]
     given = {"adaptive": "bpda", "adaptive_steps": 1, "judgements": 1, "stops": "preset", "defences": defences}

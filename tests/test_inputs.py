@@ -70,7 +70,7 @@ def test_signed_values_are_said_or_refused() -> None:
     "values", [RAMP.astype(np.float64), np.dstack([RAMP] * 3), RAMP.astype(np.float16)], ids=["64", "colours", "16"]
 )
 def test_tiff_of_kinds_that_are_not_read_is_called_that(values: np.ndarray[Any, Any]) -> None:
-    with pytest.raises(ImageError, match=r"is a TIFF .* of a kind that is not read .*; save it as PNG"):
+    with pytest.raises(ImageError, match=r"is TIFF, but .* of a sort that is not read .*save it as PNG"):
         as_image(tiff(values, photometric="rgb" if values.ndim == 3 else "minisblack"))
 
 

@@ -135,6 +135,7 @@ def test_the_overlay_frames_words(drawn_map: Image.Image, found: dp.ExtractedTex
     assert changed.mean() < 0.2
 
 
+@pytest.mark.campaign
 def test_a_sheet_in_windows_gives_the_words_of_the_whole(
     drawn_map: Image.Image, found: dp.ExtractedText, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -434,9 +435,9 @@ def test_an_image_is_drawn_larger_than_it_was_seen(photograph: Image.Image) -> N
     assert trajectory.target.shape == (3, 24, 32)
 
 
-def test_detail_and_a_degradation_exclude_each_other() -> None:
+def test_detail_and_an_operator_exclude_each_other() -> None:
     recipe = dp.PRESETS["fast"].recipe
-    with pytest.raises(dp.OptionError, match="degradation"):
+    with pytest.raises(dp.OptionError, match="operator"):
         FitTask(target=torch.zeros(3, 8, 8), recipe=recipe, rule=Fixed(1), seed=0, operator=Downsampling(2))
 
 

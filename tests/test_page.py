@@ -538,6 +538,7 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+@pytest.mark.campaign
 def test_a_token_a_full_queue_and_a_server_that_was_killed(
     browser: Browser, photo: FilePayload, tmp_path: Path
 ) -> None:
@@ -601,6 +602,7 @@ def test_a_token_a_full_queue_and_a_server_that_was_killed(
         assert not watched.strangers
 
 
+@pytest.mark.campaign
 def test_words_of_a_map(browser: Browser, service: Served) -> None:
     sheet = Image.new("RGB", (200, 90), (240, 238, 220))
     ImageDraw.Draw(sheet).text((30, 25), "Castle", (30, 30, 30), ImageFont.load_default(34))

@@ -235,6 +235,7 @@ def test_arrays_are_restored_or_refused(case: Given) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the largest value of a 16-bit image")
+@pytest.mark.filterwarnings("ignore:one shade of this 16-bit image")
 @examples(150)
 @given(case=tensors())
 def test_tensors_are_restored_or_refused(case: Given) -> None:
@@ -242,6 +243,7 @@ def test_tensors_are_restored_or_refused(case: Given) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the largest value of a 16-bit image")
+@pytest.mark.filterwarnings("ignore:one shade of this 16-bit image")
 @examples(120)
 @given(case=pillow_images())
 def test_pillow_images_are_restored_or_refused(case: Given) -> None:
@@ -249,6 +251,7 @@ def test_pillow_images_are_restored_or_refused(case: Given) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the largest value of a 16-bit image")
+@pytest.mark.filterwarnings("ignore:one shade of this 16-bit image")
 @examples(40)
 @given(cases=st.lists(st.one_of(arrays(), tensors(), pillow_images()), max_size=3))
 def test_of_a_list_all_are_restored_or_it_is_refused(cases: list[Given]) -> None:
@@ -287,6 +290,7 @@ def masks(draw: Draw) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:the largest value of a 16-bit image")
+@pytest.mark.filterwarnings("ignore:one shade of this 16-bit image")
 @examples(80)
 @given(mask=masks(), is_masked_nan=st.booleans(), kind=st.sampled_from(("float32", "uint8", "tensor")))
 def test_masks_fill_or_are_refused(mask: Any, is_masked_nan: bool, kind: str) -> None:

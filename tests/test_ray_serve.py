@@ -34,6 +34,8 @@ from deep_protection.service.workers.handlers import run_jobs
 from deep_protection.service.workers.replica import Ended, Replica
 from deep_protection.service.workers.worker_context import JobInput, JobOutput, WorkerContext
 
+pytestmark = pytest.mark.campaign
+
 TOKEN = "a token of this test"  # noqa: S105  (nothing is behind it)
 PATIENCE = 120.0
 """Seconds, on a machine that does other things as well."""

@@ -209,6 +209,7 @@ def test_a_function_that_gives_probabilities_is_answered_by_contrast(
     assert (plain.answer, plain.p_value) == ("contrast", None)
 
 
+@pytest.mark.campaign
 def test_a_function_that_gives_labels_is_answered_by_its_restored_image(
     lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
 ) -> None:
@@ -241,6 +242,7 @@ def test_probabilities_of_concepts_stay_as_they_were_given(image: Tensor) -> Non
         assert {each.label: each.probability for each in top} == pytest.approx(concepts, abs=1e-4)
 
 
+@pytest.mark.campaign
 def test_it_detects_with_a_calibration(
     clarifai: BlackBox, lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
 ) -> None:
@@ -586,6 +588,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 Command = Callable[..., tuple[int, str, str]]
 
 
+@pytest.mark.campaign
 def test_the_command_shows_what_a_service_makes_of_a_perturbed_image(
     service: LocalService, photograph: Image.Image, tmp_path: Path
 ) -> None:

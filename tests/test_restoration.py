@@ -242,6 +242,7 @@ def test_the_commands_do_what_the_functions_do(clean: Tensor, tmp_path: Path) ->
     assert np.array_equal(np.asarray(Image.open(target)), np.asarray(expected))
 
 
+@pytest.mark.campaign
 def test_a_folder_goes_through_dejpeg_and_is_skipped_the_next_time(clean: Tensor, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     to_pillow(clean).save(tmp_path / "in" / "a.jpg", quality=10)
@@ -292,6 +293,7 @@ def test_arrays_become_larger_with_their_alpha() -> None:
     assert (drawn[..., 3] == 200).all()
 
 
+@pytest.mark.campaign
 def test_tiles_of_a_large_image_are_drawn_larger_without_seams() -> None:
     seen = enlargeable(as_image(Image.linear_gradient("L").resize((40, 24))), 2)
     preset = replace(UPSCALE, fits=1, tile=32, overlap=16)
@@ -311,6 +313,7 @@ def test_only_two_factors_are_offered_and_no_image_beyond_the_limit() -> None:
         dp.upscale(np.zeros((5000, 2000), np.uint8), 4)
 
 
+@pytest.mark.campaign
 def test_the_command_draws_a_folder_larger_and_goes_on(clean: Tensor, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     to_pillow(clean).resize((16, 16)).save(tmp_path / "in" / "a.png")

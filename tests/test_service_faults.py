@@ -21,6 +21,8 @@ from served import Served
 from deep_protection.service.client import ServiceError
 from deep_protection.service.settings import Settings
 
+pytestmark = pytest.mark.campaign
+
 PNG = {"Content-Type": "image/png"}
 QUICK = ("--workers", "1")
 LONG = "fixed:5000"

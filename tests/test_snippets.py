@@ -21,6 +21,8 @@ RUN_ELSEWHERE = ("integrations", "remote", "medical")
 WITH_CODE = [
     path for path in DOCUMENTS if "```python" in path.read_text(encoding="utf-8") and path.stem not in RUN_ELSEWHERE
 ]
+LONG = ("restoration", "maps")
+"""Fits of many iterations, and the reader."""
 IMAGES = ("photo.jpg", "grainy.png", "blocks.jpg", "scratched.png", "sheet.png", "stamp.png")
 
 
@@ -37,7 +39,11 @@ def folder(tmp_path: Path, photograph: Image.Image, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("document", WITH_CODE, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "document",
+    [pytest.param(path, marks=pytest.mark.campaign if path.stem in LONG else ()) for path in WITH_CODE],
+    ids=[path.stem for path in WITH_CODE],
+)
 def test_python_in_documents_runs(
     document: Path, photograph: Image.Image, recognised: tuple[torch.Tensor, torch.Tensor]
 ) -> None:

@@ -127,7 +127,7 @@ def __getattr__(name: str) -> _Any:
     if name in _ROOM_OF:
         value = getattr(_import_module(f"deep_protection.{_ROOM_OF[name]}"), name)
     elif name in _HOSTS:
-        value = _import_module(f"deep_protection.integrations.{name}")
+        return _import_module(f"deep_protection.integrations.{name}")  # what is missing is said each time
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

@@ -33,4 +33,4 @@ class FitTask:
 
     def __post_init__(self) -> None:
         if self.operator is not None and self.recipe.detail is not None:
-            raise OptionError("detail is brought back from the image itself; a fit with a operator has none to take")
+            raise OptionError("detail is brought back from the image itself; a fit with an operator has none to take")
