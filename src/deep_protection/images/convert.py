@@ -35,6 +35,8 @@ from deep_protection.images.record import (
 )
 
 _CHANNELS = (1, 3, 4)
+_BAND = 512
+"""Rows of an image that are rounded at a time."""
 KEPT = ("dpi", "gamma", "chromaticity", "srgb")
 """What Pillow tells of an image that is still true of a restored one, in its own words."""
 
@@ -247,7 +249,8 @@ def from_pillow(image: Image.Image, notes: tuple[str, ...] = ()) -> ImageRecord:
         return _with_kept(restored, kept)
 
     colours = values[..., None] if values.ndim == 2 else values[..., :1] if grey else values[..., :3]
-    pixels = torch.from_numpy(np.ascontiguousarray(colours)).permute(2, 0, 1).to(torch.float32).div(255)
+    # In this order a large image is held once as floats: it is turned while it is bytes.
+    pixels = torch.from_numpy(np.ascontiguousarray(colours.transpose(2, 0, 1))).to(torch.float32).div_(255)
     given = pixels.expand(3, -1, -1).contiguous()
     opacity = None if alpha is None else torch.from_numpy(np.array(alpha)).to(torch.float32).div(255)
     return ImageRecord(given, to_original, notes, alpha=opacity)
@@ -267,8 +270,12 @@ def to_pillow(pixels: Tensor) -> Image.Image:
 
 
 def to_rgb(pixels: Tensor) -> NDArray[np.uint8]:
-    """``3×H×W`` in ``[0, 1]`` to ``H×W×3`` in 0–255, rounded."""
-    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
+    """``3×H×W`` in ``[0, 1]`` to ``H×W×3`` in 0–255, rounded; in bands, so that no second image of floats is made."""
+    values = np.empty((*pixels.shape[1:], 3), np.uint8)
+    for top in range(0, len(values), _BAND):
+        band = pixels[:, top : top + _BAND].clamp(0, 1).mul_(255).round_().to(torch.uint8)
+        values[top : top + _BAND] = band.permute(1, 2, 0).cpu().numpy()
+    return values
 
 
 def to_grey(pixels: Tensor, largest: int) -> NDArray[Any]:

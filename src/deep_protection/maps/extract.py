@@ -175,6 +175,9 @@ def _without(image: ImageRecord, known: Tensor, options: FitOptions) -> Any:
     drawn = purify_each((holed(tile) for tile in tiles), len(tiles), WITHOUT_TEXT, WITHOUT_TEXT.rule(), options)
     for tile, result in zip(tiles, drawn, strict=True):
         painted.add(tile, result.image)
-    pixels = image.pixels.clone()
-    pixels[:, ~known] = painted.finish()
+    # In place, where nothing else is made of them: a sheet's floats are its largest part.
+    pixels = image.pixels if image.alpha is None else image.pixels.clone()
+    values = painted.finish()
+    del painted, drawn
+    pixels[:, ~known] = values
     return image.to_original(pixels)
