@@ -33,7 +33,8 @@ def plot(out: Path = Path("docs/results/detection/roc.png")) -> None:
             panel.plot(flagged, caught, style, color=colour, label=label, linewidth=1.4)
         panel.set_xlabel("clean flagged", fontsize=8)
         panel.set_ylabel("attacked caught", fontsize=8)
-    corner.axis("off")
+    for empty in (*panels[len(tables.attacks()) :], corner):
+        empty.axis("off")
     lines = panels[0].get_lines()[1:]
     corner.legend(lines, [line.get_label() for line in lines], loc="center", fontsize=10)
     figure.savefig(out)
