@@ -115,7 +115,7 @@ def _print(report: dict[str, Any], out: Path) -> None:
         "The attacks are made for the bare classifier. One who knows of the protection and attacks through it succeeds."
     )
     stdout.print(
-        f"It took {duration(report['seconds'])}. ImageRecord and numbers are in {out}", soft_wrap=True, markup=False
+        f"It took {duration(report['seconds'])}. Figure and numbers are in {out}", soft_wrap=True, markup=False
     )
 
 

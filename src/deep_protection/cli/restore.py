@@ -69,7 +69,7 @@ def inpaint_command(
     mask: Annotated[
         Path,
         typer.Option(
-            help="ImageRecord, white where something is missing; or a folder with one for every image, of its name.",
+            help="An image, white where something is missing; or a folder with one for every image, of its name.",
             show_default=False,
         ),
     ],

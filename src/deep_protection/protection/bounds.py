@@ -38,7 +38,7 @@ def within_bounds(pixels: Tensor) -> Tensor:
     outside = torch.maximum(-values, values - 1).clamp(min=0).float().flatten(1)
     if _most(outside) <= ROUNDING:
         return pixels
-    # ImageRecord by image: what becomes of one does not depend on its company.
+    # Image by image: what becomes of one does not depend on its company.
     attacked = outside.mean(dim=1) <= FAR if pixels.requires_grad else outside.amax(dim=1) <= NEAR
     for image, is_attacked in zip(values, attacked.tolist(), strict=True):
         if not is_attacked:  # said here, as where nothing is fitted nobody else looks

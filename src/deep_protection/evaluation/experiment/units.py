@@ -15,7 +15,7 @@ from deep_protection.evaluation.corruptions import CORRUPTIONS
 
 Row = dict[str, Any]
 Key = tuple[str, str, str, int]
-"""ImageRecord, attack, defence, seed."""
+"""Image, attack, defence, seed."""
 Pixels = NDArray[np.float32]
 """``3×H×W`` in ``[0, 1]``."""
 
