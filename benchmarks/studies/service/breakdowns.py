@@ -229,13 +229,7 @@ def table_of_before(folder: Path) -> Row:
             until(lambda: said[-1:] == ["storage"], "it says so")
             refused = _refused(http, sent)
         served.stop()
-        served.start()
-        aside = _aside(served)
-        served.stop()
-        away.replace(table)
-        served.start()
-        with served.client() as client:
-            return {**sent.outcome(client), "refused": refused, "put_aside": aside, "readiness": said}
+        return {**_put_back(served, sent, away, table), "refused": refused, "readiness": said}
 
 
 def _restarted(folder: Path, breaking: Callable[[Path, Path, Path], Any]) -> Row:
@@ -251,13 +245,18 @@ def _restarted(folder: Path, breaking: Callable[[Path, Path, Path], Any]) -> Row
         served.stop()
         for left in served.data.glob("jobs.db*"):
             left.unlink()
-        served.start()
-        aside = _aside(served)
-        served.stop()
-        away.replace(table)
-        served.start()
-        with served.client() as client:
-            return {**sent.outcome(client), "refused": refused, "put_aside": aside, "readiness": said}
+        return {**_put_back(served, sent, away, table), "refused": refused, "readiness": said}
+
+
+def _put_back(served: Served, sent: Sent, away: Path, table: Path) -> Row:
+    """Started with what lies there, then with the table in its place: what was put aside, and what came of jobs."""
+    served.start()
+    aside = _aside(served)
+    served.stop()
+    away.replace(table)
+    served.start()
+    with served.client() as client:
+        return {**sent.outcome(client), "put_aside": aside}
 
 
 def _backup(table: Path, copy: Path) -> None:

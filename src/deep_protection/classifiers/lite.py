@@ -40,9 +40,8 @@ def _network(number: int) -> nn.Module:
     weights_file = getattr(files, f"EfficientnetLite{number}ModelFile")
     weights = torch.load(Path(weights_file.get_model_file_path()), map_location="cpu", weights_only=True)
     with torch.random.fork_rng(devices=[]):  # the constructor draws random weights before these replace them
-        network: nn.Module = networks.EfficientNet.from_name(
-            f"efficientnet-lite{number}"
-        ).float()  # whatever the host's default
+        # Floats, whatever the host's default.
+        network: nn.Module = networks.EfficientNet.from_name(f"efficientnet-lite{number}").float()
     network.load_state_dict(weights)
     _fold(network.eval())
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

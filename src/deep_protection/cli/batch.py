@@ -26,7 +26,7 @@ from deep_protection.images import (
     without_missing,
     write_atomically,
 )
-from deep_protection.restoration import FitOptions, Preset, Purified, factor_of, purify_each
+from deep_protection.restoration import FitOptions, Preset, Purified, factor_of, purify_each, with_missing
 from deep_protection.stopping import StopRule
 
 
@@ -41,7 +41,7 @@ class Left:
 Prepare = Callable[[Item, ImageRecord], ImageRecord | Left]
 """What is to be restored of an image, if anything. An error is this image's alone."""
 Missing = Callable[[Item], Tensor]
-"""``H×W`` bool, true where an image has no pixels."""
+"""``H×W`` bool, true where an image has no pixels: what is to be restored of it, then."""
 
 
 def restore_all(
@@ -129,9 +129,9 @@ class _Job:
             try:
                 data = content_of(item.source)
                 image, format_name, notes = image_of(item.source, data)
-                known = image if self.missing is None else without_missing(image, self.missing(item))
-                taken = from_pillow(known, notes)
-                record = self.prepare(item, taken)
+                missing = None if self.missing is None else self.missing(item)
+                taken = from_pillow(image if missing is None else without_missing(image, missing), notes)
+                record = self.prepare(item, taken) if missing is None else with_missing(taken, missing) or Left()
                 if isinstance(record, ImageRecord):
                     factor = factor_of(record)
                     check_side(_format(item, format_name), factor * image.width, factor * image.height)

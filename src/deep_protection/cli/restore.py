@@ -21,7 +21,6 @@ from deep_protection.restoration import (
     find_device,
     stop_for,
     with_fits,
-    with_missing,
 )
 from deep_protection.stopping import StopRule
 
@@ -87,13 +86,9 @@ def inpaint_command(
     In a folder of masks, photo.jpg may have photo.jpg or photo.png. An image whose mask is all black is written as it
     is.
     """
-    masks = Masks(mask)
-
-    def holed(item: Item, image: ImageRecord) -> ImageRecord | Left:
-        return with_missing(image, masks.of(item)) or Left()
-
+    missing = Masks(mask).of
     return _restored(
-        INPAINT, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, holed, masks.of
+        INPAINT, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, missing=missing
     )
 
 

@@ -208,7 +208,7 @@ def partial_restorations(
     if not iterations:
         return [_low(image) for image in pixels]
     fast = find_preset("fast")
-    records = (ImageRecord(image.float(), to_original=lambda pixels: pixels) for image in pixels)
+    records = (ImageRecord(image.float()) for image in pixels)
     results = purify_each(records, len(pixels), fast, fast.rule(f"fixed:{iterations}"), options or FitOptions())
     return [result.image for result in results]
 

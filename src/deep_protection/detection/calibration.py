@@ -55,7 +55,7 @@ class Calibration:
     def p_value(self, score: float) -> float:
         """How often a clean image scores as high: (1 + those that do) / (1 + all).
 
-        A image is flagged when this is at most the false-positive rate, which then holds, to within rounding, for new
+        An image is flagged when this is at most the false-positive rate, which then holds, to within rounding, for new
         clean images of the same kind, on average over calibrations: each of the clean scores was made by a scale that
         had not seen its image (the jackknife in conformal prediction; Barber et al. 2021, arXiv:1905.02928).
         """

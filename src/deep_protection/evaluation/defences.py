@@ -21,12 +21,12 @@ from deep_protection.classifiers import Classifier
 from deep_protection.errors import OptionError
 from deep_protection.evaluation.baselines import BASELINES, Baseline
 from deep_protection.evaluation.protections import PROTECTIONS, Protection
+from deep_protection.images import ROUNDING
 from deep_protection.restoration import PRESETS, Preset
 from deep_protection.seeds import image_seed
 
 DEFENCES = (*PROTECTIONS, *PRESETS, *BASELINES)
 """Names of those that the package has."""
-TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _applied(name: str, function: Callable[[Tensor], Any], image: Tensor) -> Ten
         got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise OptionError(f"defence {name!r} has to give images of shape {(1, *image.shape)}, got {got}")
     found = found.detach().float().cpu()
-    if not (found.min() >= -TOLERANCE and found.max() <= 1 + TOLERANCE):  # also where something is no number
+    if not (found.min() >= -ROUNDING and found.max() <= 1 + ROUNDING):  # also where something is no number
         raise OptionError(
             f"defence {name!r} has to give values from 0 to 1, got {found.min():.3g} to {found.max():.3g}"
         )

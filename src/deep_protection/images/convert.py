@@ -56,13 +56,11 @@ def as_batch(images: Any) -> ImageBatch:
     if isinstance(images, list | tuple):
         return ImageBatch([as_image(image) for image in images], single=False, collate=list)
     if isinstance(images, np.ndarray) and images.ndim == 4:
-        arrays = images  # the lambda must not see a wider type
+        arrays = images  # the lambda must not see a wider type; its type holds the order of bytes too
         return ImageBatch(
             [from_array(image) for image in images],
             single=False,
-            collate=lambda parts: (
-                np.stack(parts).astype(arrays.dtype) if parts else arrays.copy()
-            ),  # its order of bytes
+            collate=lambda parts: np.stack(parts).astype(arrays.dtype) if parts else arrays.copy(),
         )
     if isinstance(images, Tensor) and not images.is_nested and images.ndim == 4:
         check_dense(images, "the batch")
@@ -144,8 +142,7 @@ def from_array(array: NDArray[Any]) -> ImageRecord:
 
 
 def from_tensor(tensor: Tensor) -> ImageRecord:
-    """One image, ``H×W`` or ``C×H×W``, on any device."""
-    check_dense(tensor, "the tensor")
+    """One image, ``H×W`` or ``C×H×W``, on any device; dense, as :func:`check_dense` says."""
     _check_layout(tuple(tensor.shape), channel_axis=-3, what="tensor", layout="H×W or C×H×W")
     largest = _largest(str(tensor.dtype).removeprefix("torch."), tensor.dtype.is_floating_point, "tensor")
     _check_area(tuple(tensor.shape[-2:]))

@@ -20,22 +20,12 @@ ROUNDING = 1e-6
 """Values this far outside ``[0, 1]`` come from resampling in floating point and are clamped; beyond it is an error."""
 NEAR = 0.05
 """Values this far outside are what attacks and resizing leave; of normalised photographs, some lie farther out."""
+PALE, SPECKS = 0.6, 0.01
+"""Mean of a colour from which on it is hard to see on white, and the share of darker pixels that is no lettering."""
 
 
-def visible(colours: Tensor, alpha: Tensor) -> Tensor:
-    """``3×H×W`` colours in which hidden ones are those of what is visible around them.
-
-    A fit draws edges softer than they are; what it takes from beyond an edge must not be a colour that is never shown.
-
-    Args:
-        colours: ``3×H×W``.
-        alpha: ``H×W``, 0 where nothing is seen.
-    """
-    seen = alpha > 0
-    if bool(seen.all()) or not bool(seen.any()):
-        return colours
-    weight = alpha.to(torch.float32)[None]
-    return torch.where(seen, colours, _spread(colours * weight, weight))
+def _as_it_is(pixels: Tensor) -> Tensor:
+    return pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,11 +34,11 @@ class ImageRecord:
 
     ``to_original`` turns restored pixels into the caller's own type, with everything that was kept aside (alpha, colour
     profile, grey, bit depth, layout, device) put back. They have the same shape, or are of a larger image of the same
-    proportions; then alpha is enlarged too.
+    proportions; then alpha is enlarged too. Of pixels that nobody wants back as anything else it is left out.
     """
 
     pixels: Tensor
-    to_original: Callable[[Tensor], Any]
+    to_original: Callable[[Tensor], Any] = _as_it_is
     notes: tuple[str, ...] = ()
     """What a user should be told, such as that only the first frame was used."""
     alpha: Tensor | None = None
@@ -129,13 +119,25 @@ def refuse_far(values: Tensor, what: str) -> None:
         check_unit_range(values.float(), what)
 
 
+def visible(colours: Tensor, alpha: Tensor) -> Tensor:
+    """``3×H×W`` colours in which hidden ones are those of what is visible around them.
+
+    A fit draws edges softer than they are; what it takes from beyond an edge must not be a colour that is never shown.
+
+    Args:
+        colours: ``3×H×W``.
+        alpha: ``H×W``, 0 where nothing is seen.
+    """
+    seen = alpha > 0
+    if bool(seen.all()) or not bool(seen.any()):
+        return colours
+    weight = alpha.to(torch.float32)[None]
+    return torch.where(seen, colours, _spread(colours * weight, weight))
+
+
 def with_hidden(restored: Tensor, colours: Tensor, alpha: Tensor) -> Tensor:
     """``restored`` with the hidden ``colours`` as they were, where it is of the same size."""
     return torch.where(alpha > 0, restored, colours) if restored.shape == colours.shape else restored
-
-
-PALE, SPECKS = 0.6, 0.01
-"""Mean of a colour from which on it is hard to see on white, and the share of darker pixels that is no lettering."""
 
 
 def on_paper(colours: Tensor, alpha: Tensor) -> Tensor:

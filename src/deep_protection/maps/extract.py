@@ -170,7 +170,7 @@ def _without(image: ImageRecord, known: Tensor, options: FitOptions) -> Any:
     paper, painted = image.on_paper, Patches(~known, WITHOUT_TEXT.overlap if len(cuts) > 1 else 1)
 
     def holed(tile: Tile) -> ImageRecord:
-        return with_holes(ImageRecord(tile.of(paper), lambda pixels: pixels), tile.of(known))
+        return with_holes(ImageRecord(tile.of(paper)), tile.of(known))
 
     drawn = purify_each((holed(tile) for tile in tiles), len(tiles), WITHOUT_TEXT, WITHOUT_TEXT.rule(), options)
     for tile, result in zip(tiles, drawn, strict=True):

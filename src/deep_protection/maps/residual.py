@@ -37,7 +37,7 @@ def deep_image_residual(
     overlapping tiles without seams. ``options`` are those of :class:`deep_protection.FitOptions`.
     """
     (result,) = purify_each(
-        [ImageRecord(pixels, lambda drawn: drawn)],  # as it is: it is not copied on the way in, and large
+        [ImageRecord(pixels)],  # as it is: it is not copied on the way in, and large
         1,
         RESIDUAL,
         RESIDUAL.rule(Legibility() if stop is None else stop),

@@ -118,7 +118,7 @@ def purify_batch(
     """
     settings = find_preset(preset)
     rule = settings.rule(stop)
-    records = [ImageRecord(each.detach().to(torch.float32), to_original=lambda pixels: pixels) for each in pixels]
+    records = [ImageRecord(each.detach().to(torch.float32)) for each in pixels]
     for each in records[:1]:  # all have one size
         _refuse_tiles(each, settings, rule, keep_outputs=False)
     results = purify_each(records, len(pixels), settings, rule, options or FitOptions())

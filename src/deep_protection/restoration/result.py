@@ -37,12 +37,12 @@ class Purified:
     device: str
     precision: str
     trajectories: tuple[Trajectory, ...] = field(repr=False)
-    """Fit after fit of one tile after the other, row by row; one in all for a image fitted whole and once."""
+    """Fit after fit of one tile after the other, row by row; one in all for an image fitted whole and once."""
     notes: tuple[str, ...] = ()
 
     @property
     def trajectory(self) -> Trajectory:
-        """The trajectory of a image that was fitted whole and once."""
+        """The trajectory of an image that was fitted whole and once."""
         if len(self.trajectories) != 1:
             raise OptionError(
                 f"this image took {len(self.trajectories)} fits (tiles: {self.tiles}, fits of each: {self.fits}), "
@@ -68,6 +68,6 @@ class Purified:
         """Everything but images and trajectories, ready for JSON."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         del values["image"], values["trajectories"]
-        # JSON knows no infinity: a image restored to exactly itself has none to report.
+        # JSON knows no infinity: an image restored to exactly itself has none to report.
         psnr_input = self.psnr_input if math.isfinite(self.psnr_input) else None
         return values | {"psnr_input": psnr_input, "tiles": self.tiles, "notes": list(self.notes)}

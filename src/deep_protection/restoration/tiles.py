@@ -1,6 +1,6 @@
 """Large images in overlapping tiles, joined so that no seam shows.
 
-Memory of a fit grows with the pixels fitted at once, so a image of any size is cut into tiles of bounded size, each
+Memory of a fit grows with the pixels fitted at once, so an image of any size is cut into tiles of bounded size, each
 fitted on its own with a seed of its own. Where tiles overlap, their pixels are averaged with weights that fall
 linearly towards each tile's edge.
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A rectangle of a image, in pixels; ``bottom`` and ``right`` are exclusive."""
+    """A rectangle of an image, in pixels; ``bottom`` and ``right`` are exclusive."""
 
     top: int
     bottom: int
@@ -25,7 +25,7 @@ class Tile:
         return pixels[..., self.top : self.bottom, self.left : self.right]
 
     def enlarged(self, factor: int) -> "Tile":
-        """The same rectangle of a image ``factor`` times as long on each side."""
+        """The same rectangle of an image ``factor`` times as long on each side."""
         return Tile(*(factor * edge for edge in (self.top, self.bottom, self.left, self.right)))
 
 
@@ -42,7 +42,7 @@ def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
     if length <= tile:
         return [(0, length)]
     count = -(-(length - overlap) // (tile - overlap))
-    # No longer than so many tiles need to be, or most pixels of a image just over a tile would be fitted twice.
+    # No longer than so many tiles need to be, or most pixels of an image just over a tile would be fitted twice.
     tile = -(-(length + (count - 1) * overlap) // count)
     starts = [round(index * (length - tile) / (count - 1)) for index in range(count)]
     return [(start, start + tile) for start in starts]

@@ -53,7 +53,7 @@ class Admission:
         self._settings, self._metrics = settings, metrics
         self._queue, self._table, self._tasks, self._workers = queue, table, tasks, workers
         self._reserved: Counter[str] = Counter()
-        """JobManager by client that are being written down: they have their place already."""
+        """Jobs by client that are being written down: they have their place already."""
         self._mean_seconds = 5.0
 
     def check_works(self) -> None:

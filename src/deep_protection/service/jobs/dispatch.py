@@ -45,8 +45,8 @@ class Dispatcher:
             WorkerProcess(number, settings, device, self._on_message, self._on_worker_death)
             for number, device in enumerate(worker_devices(settings))
         ]
-        metrics.watch("queue_length", "JobManager that wait.", lambda: len(self.queue))
-        metrics.watch("running", "JobManager that are being done.", lambda: len(self._running))
+        metrics.watch("queue_length", "Jobs that wait.", lambda: len(self.queue))
+        metrics.watch("running", "Jobs that are being done.", lambda: len(self._running))
         metrics.watch("workers_ready", "Workers that can take work.", lambda: sum(w.is_ready for w in self.workers))
 
     def enqueue(self, job: Job) -> None:

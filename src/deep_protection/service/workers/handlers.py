@@ -8,7 +8,7 @@ from typing import Any
 from deep_protection.attacks import ATTACKS, attack
 from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.fitting import Progress
-from deep_protection.images import read_image, to_pillow
+from deep_protection.images import from_pillow, read_image, to_pillow
 from deep_protection.logits import as_classes
 from deep_protection.maps import as_record, extract_text
 from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, inpaint, stop_for, upscale
@@ -107,9 +107,7 @@ def _drawn(context: WorkerContext, job: JobInput, preset: Preset, draw: Callable
     """What a function of the library draws of an image that was not seen whole."""
     image, _, _ = read_image(job.inputs["image"])
     factor = job.options.get("factor", 1)
-    reporter = ProgressReporter(
-        context, job, preset, decode_image(job.inputs["image"]), classified=False, factor=factor
-    )
+    reporter = ProgressReporter(context, job, preset, from_pillow(image), classified=False, factor=factor)
     spent = budget_of(context.budget)
     reasons: list[str] = []
 

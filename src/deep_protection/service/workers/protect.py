@@ -50,7 +50,7 @@ def protect_all(context: WorkerContext, jobs: Sequence[JobInput]) -> list[Outcom
         try:
             image = decode_image(job.inputs["image"])
             if is_by_contrast:
-                image = ImageRecord(context.seen(image.pixels), to_original=lambda pixels: pixels)
+                image = ImageRecord(context.seen(image.pixels))
                 about: dict[str, Any] = {"suspicious": None}
             else:
                 about = _detected(context, job, image, chosen)
@@ -121,7 +121,7 @@ def _by_contrast(
     facts: list[dict[str, Any]] = [_NOTHING_FITTED] * len(jobs)
     restored: list[Tensor | None] = [None] * len(jobs)
     if protected.iterations != 0:
-        whole = [ImageRecord(repair_specks(image.pixels), image.to_original) for image in images]
+        whole = [ImageRecord(repair_specks(image.pixels)) for image in images]
         reporters = [ProgressReporter(context, job, protected.preset, whole[0], views=True) for job in jobs]
         side = max(whole[0].pixels.shape[-2:])
         results = fit_jobs(
