@@ -22,11 +22,13 @@ from torch import Tensor
 import deep_protection as dp
 from deep_protection.cli.client import client_command
 from deep_protection.detection import ITERATIONS, repair_specks
-from deep_protection.errors import DeepProtectionError
+from deep_protection.errors import DeepProtectionError, OptionError
 from deep_protection.images import as_image
 from deep_protection.service.api.app import create_app
 from deep_protection.service.client import Client, ServiceError
+from deep_protection.service.jobs.estimates import Estimates, work_of
 from deep_protection.service.jobs.job_types import JOB_TYPES
+from deep_protection.service.jobs.options import AIMING, OFFERED, AttackOptions
 from deep_protection.service.settings import Settings
 
 PNG = {"Content-Type": "image/png"}
@@ -206,7 +208,9 @@ def test_events_tell_the_whole_story(http: httpx2.Client, client: Client, data: 
     states = [each["state"] for name, each in events if name == "state"]
     assert states[-1] == "done"
     progress = [each for name, each in events if name == "progress"]
-    assert all(set(each) == {"iteration", "limit", "psnr", "label", "probability", "preview"} for each in progress)
+    told = {"iteration", "limit", "phase", "psnr", "label", "probability", "top", "preview", "box"}
+    assert all(set(each) == told for each in progress)
+    assert {each["phase"] for each in progress} == {"fitting"}
     places = [each["iteration"] for each in progress]
     assert places == sorted(places)
     assert progress[-1]["limit"] == 120
@@ -284,6 +288,84 @@ def test_attacking_and_protecting(client: Client, photograph: Image.Image) -> No
     assert seen == made["after"], "the attacked image is not resized again"
 
 
+@pytest.mark.parametrize("name", OFFERED)
+def test_which_attacks_can_aim(name: str) -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 12 * 12, 12)).eval()
+    pixels = torch.rand(1, 3, 12, 12)
+    own = network(pixels).argmax(dim=1)
+    options = {"attack": name, "target": "goldfinch"}
+    if name in AIMING:
+        AttackOptions.model_validate(options).check()
+        aimed = dp.attack(network, pixels, own, name, targets=(own + 1) % 12)
+        assert network(aimed.adversarial).argmax() == (own + 1) % 12
+    else:
+        with pytest.raises(OptionError, match="cannot aim"):
+            AttackOptions.model_validate(options).check()
+
+
+def test_aiming_an_attack(client: Client, photograph: Image.Image, http: httpx2.Client) -> None:
+    assert http.get("/v1/labels").json()[11] == "goldfinch"
+    for target in ("GOLDFINCH", "11"):
+        made = client.run("attack", image=as_png(photograph), attack="mifgsm", epsilon_255=8, target=target)["answer"]
+        assert made["target"] == "goldfinch"
+        assert made["after"][0]["label"] == "goldfinch"
+        assert made["undone_by_rounding"] is False
+    with pytest.raises(ServiceError, match="did you mean goldfinch"):
+        client.run("attack", image=as_png(photograph), attack="pgd", target="goldfich")
+    before = client.run("classify", image=as_png(photograph))["answer"]["top"][0]["label"]
+    with pytest.raises(ServiceError, match="already"):
+        client.run("attack", image=as_png(photograph), attack="pgd", target=before)
+
+
+def test_the_course_of_a_fit_in_frames(client: Client, photograph: Image.Image, lite0: Any) -> None:
+    """Frames change nothing of what comes out; the first is of before the fit, the last of its end."""
+    data = as_png(photograph)
+    plain, framed = client.run("protect", image=data), client.run("protect", image=data, frames=True)
+    assert client.file(plain) == client.file(framed)
+    assert plain["answer"]["after"] == framed["answer"]["after"]
+    assert plain["answer"]["explanation"] == framed["answer"]["explanation"]
+    assert "frames" not in plain["files"]
+    course = framed["answer"]["trajectory"]
+    assert [point["iteration"] for point in course] == list(range(0, ITERATIONS + 1, 2))
+    strip = opened(client.file(framed, "frames"))
+    assert strip.size == (224 * len(course), 224)
+    assert (np.array(strip)[:, -224:] == np.array(opened(client.file(framed)))).all()
+    followed = framed["answer"]["followed"]
+    assert followed[0] == framed["answer"]["before"][0]["label"]
+    for point in course:
+        assert len(point["top"]) == 5
+        assert point["followed"][0] == pytest.approx(
+            next((each["probability"] for each in point["top"] if each["label"] == followed[0]), point["followed"][0])
+        )
+    moved = [abs(each["shift"]) for each in framed["answer"]["explanation"]["direction"]]
+    assert moved == sorted(moved, reverse=True)
+
+
+def test_an_estimate_learns_from_what_was_done(http: httpx2.Client, client: Client, data: bytes) -> None:
+    asked = "/v1/estimate/dejpeg?width=60&height=50&stop=fixed:{}"
+    assert http.get(asked.format(80)).json()["seconds"] > http.get(asked.format(8)).json()["seconds"]
+    assert http.get("/v1/estimate/dejpeg?width=512&height=512").json()["budget"] == 600
+    assert http.get("/v1/estimate/dejpeg?width=0&height=50").status_code == 422
+    assert http.get("/v1/estimate/nothing?width=5&height=50").status_code == 404
+    assert http.get(asked.format("often")).status_code == 422
+
+
+def test_estimates_follow_the_machine() -> None:
+    """A job that takes twice as long as was said tells so of its own kind, and of those that nothing is known of."""
+    estimates, options = Estimates(), JOB_TYPES["dejpeg"].options.model_validate({}).model_dump()
+    before = estimates.seconds("dejpeg", options, 512, 512), estimates.seconds("detect", {}, 512, 512)
+    estimates.learn("dejpeg", options, work_of("dejpeg", options, 64, 64), 2 * work_of("dejpeg", options, 64, 64))
+    after = estimates.seconds("dejpeg", options, 512, 512), estimates.seconds("detect", {}, 512, 512)
+    assert after == pytest.approx([2 * each for each in before])
+    assert estimates.seconds("dejpeg", options, 1024, 1024) > 3 * after[0]
+
+
+def test_what_a_classifier_sees(client: Client, photograph: Image.Image, lite0: Any) -> None:
+    job = client.run("classify", image=as_png(photograph), seen=True)
+    assert (np.array(opened(client.file(job, "seen"))) == np.array(dp_image(lite0.preprocess(photograph)))).all()
+
+
 def test_other_restorations(client: Client, data: bytes, small: Image.Image) -> None:
     assert client.run("dejpeg", image=data, stop="fixed:2")["answer"]["iterations_run"] == 2
     mask = Image.new("L", small.size)
@@ -332,7 +414,7 @@ def test_what_it_can_do(served: Served, http: httpx2.Client) -> None:
     assert about["kinds"] == list(JOB_TYPES)
     assert (about["classifier"], about["answer"]) == ("lite0", "contrast")
     assert not about["needs_token"]
-    assert {"name": "pgd", "label": "PGD, 4/255, 40 steps", "has_epsilon": True} in about["attacks"]
+    assert {"name": "pgd", "label": "PGD, 4/255, 40 steps", "has_epsilon": True, "can_aim": True} in about["attacks"]
     photo = http.get(about["samples"][0]["url"])
     assert opened(photo.content).size
     assert http.get("/v1/samples/nothing.png").status_code == 404

@@ -165,7 +165,7 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
             with uploads.one_of(client_of(request, settings)):
                 try:
                     async with upload_folder(Path(tempfile.gettempdir())) as place:
-                        options, paths = await read_request(request, kind, settings, place)
+                        options, paths, _ = await read_request(request, kind, settings, place)
                         inputs = {name: await asyncio.to_thread(path.read_bytes) for name, path in paths.items()}
                 except OSError:
                     message = "the disk of this front is full, or refuses; try again later"

@@ -9,28 +9,28 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 
 from deep_protection.attacks import ATTACKS
-from deep_protection.classifiers import is_remote
+from deep_protection.classifiers import CLASSIFIERS, HUB_IDS, class_names, is_remote
 from deep_protection.errors import MissingExtraError
 from deep_protection.evaluation import sample_files
 from deep_protection.service.api.errors import install_error_handlers
 from deep_protection.service.api.openapi import describe_errors, docs_page, openapi_extra
-from deep_protection.service.api.schemas import AboutDocument, ErrorDocument, JobDocument
+from deep_protection.service.api.schemas import AboutDocument, ErrorDocument, EstimateDocument, JobDocument
 from deep_protection.service.api.security import SecurityMiddleware
-from deep_protection.service.api.submission import client_of, image, submit_job
+from deep_protection.service.api.submission import client_of, image, query_of, submit_job
 from deep_protection.service.errors import Problem
 from deep_protection.service.jobs.admission import upload_limit
 from deep_protection.service.jobs.events import Event
 from deep_protection.service.jobs.job import FINAL
 from deep_protection.service.jobs.job_types import JOB_TYPES, JobType, offered
 from deep_protection.service.jobs.manager import JobManager
-from deep_protection.service.jobs.options import OFFERED
+from deep_protection.service.jobs.options import AIMING, OFFERED
 from deep_protection.service.metrics import Metrics
 from deep_protection.service.settings import Settings
 
@@ -102,6 +102,19 @@ def create_app(settings: Settings) -> FastAPI:
             openapi_extra=openapi_extra(kind),
         )
 
+    side = Annotated[int, Query(ge=1, le=settings.max_pixels, description="Of the image, in pixels.")]
+
+    @app.get("/v1/estimate/{kind}", tags=["about"], response_model=EstimateDocument, responses=_errors(404, 422))
+    async def estimate(request: Request, kind: str, width: side, height: side) -> Any:
+        """How long a job is likely to run; it takes the options of its kind beside width and height."""
+        if kind not in kinds:
+            raise Problem(404, f"{kind[:40]!r} is not offered here; /v1/about lists the kinds")
+        given = {name: value for name, value in query_of(request).items() if name not in ("width", "height")}
+        options = kinds[kind].options.model_validate(given)
+        options.check()
+        seconds = jobs.estimates.seconds(kind, options.model_dump(), height, width)
+        return {"seconds": round(seconds, 3), "budget": settings.budget}
+
     @app.get("/v1/jobs/{job_id}", tags=["jobs"], response_model=JobDocument, responses=_errors(404, 422, 503))
     async def job_document(job_id: JobId) -> Response:
         """A job as it is now."""
@@ -156,11 +169,20 @@ def create_app(settings: Settings) -> FastAPI:
             "classifier": settings.classifier,
             "answer": "restored" if is_remote(settings.classifier) else "contrast",
             "kinds": list(kinds),
-            "attacks": [{"name": a.name, "label": a.title, "has_epsilon": a.norm == "Linf"} for a in rows],
+            "attacks": [
+                {"name": a.name, "label": a.title, "has_epsilon": a.norm == "Linf", "can_aim": a.name in AIMING}
+                for a in rows
+            ],
             "limits": {"bytes": settings.max_bytes, "pixels": settings.max_pixels},
             "samples": [{"name": name, "url": f"/v1/samples/{name}"} for name in sample_names()],
             "needs_token": settings.token is not None,
         }
+
+    @app.get("/v1/labels", tags=["about"], responses=_errors())
+    async def labels() -> list[str]:
+        """The names of the classes in the order of their indices, for an embedded classifier; else none."""
+        is_embedded = settings.classifier in CLASSIFIERS and settings.classifier not in HUB_IDS
+        return class_names() if is_embedded else []
 
     @app.get(
         "/v1/samples/{name}",

@@ -27,6 +27,7 @@ class ProgressDocument(BaseModel):
     iteration: int
     limit: int
     psnr: float | None = Field(description="Of the image of the moment to the one that came, in dB.")
+    phase: str | None = Field(description="What is being done, as fitting, answering or reading.")
 
 
 class JobDocument(BaseModel):
@@ -50,6 +51,14 @@ class AttackDocument(BaseModel):
     name: str
     label: str
     has_epsilon: bool
+    can_aim: bool = Field(description="Whether it takes a target.")
+
+
+class EstimateDocument(BaseModel):
+    """How long a job is likely to run, once a worker has it."""
+
+    seconds: float = Field(description="Learnt from the jobs of this kind that ended here.", examples=[1.4])
+    budget: float = Field(description="After so many seconds a fit ends with what it has.", examples=[600.0])
 
 
 class SampleDocument(BaseModel):

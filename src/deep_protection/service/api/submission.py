@@ -42,9 +42,9 @@ async def submit_job(
     with uploads.one_of(client):
         try:
             async with upload_folder(jobs.files.coming) as place:
-                options, inputs = await read_request(request, kind, settings, place)
+                options, inputs, size = await read_request(request, kind, settings, place)
                 asked = options.model_dump(exclude={"wait"})
-                job = await jobs.submit(kind.name, client, asked, place.folder, inputs)
+                job = await jobs.submit(kind.name, client, asked, place.folder, inputs, size)
         except OSError as error:
             raise jobs.table.problem(error) from None
     return await answer_job(request, job, jobs, options, client)
@@ -52,8 +52,10 @@ async def submit_job(
 
 async def read_request(
     request: Request, kind: JobType, settings: Settings, place: UploadFolder
-) -> tuple[Options, dict[str, Path]]:
-    """Options of a request, and where its images lie, checked against all limits; nothing is decoded."""
+) -> tuple[Options, dict[str, Path], tuple[int, int]]:
+    """Options of a request, where its images lie, and width and height, checked against all limits; nothing is
+    decoded.
+    """
     given = query_of(request)
     # What a query says wrong is said before a body is read, which may be long.
     kind.options.model_validate(given).check()
@@ -63,7 +65,7 @@ async def read_request(
     sizes = {name: await asyncio.to_thread(check_image, path, settings.max_pixels) for name, path in inputs.items()}
     if "mask" in sizes:
         check_mask(sizes["image"], sizes["mask"])
-    return options, inputs
+    return options, inputs, sizes["image"]
 
 
 async def answer_job(request: Request, job: Job, jobs: JobManager, options: Options, client: str) -> Response:

@@ -34,7 +34,7 @@ class Dispatcher:
         self._settings, self._metrics = settings, metrics
         self._table, self._store, self._hub, self._tasks = table, table.store, hub, tasks
         self.queue = FairQueue()
-        self.on_duration: Callable[[float], None] = lambda _: None
+        self.on_duration: Callable[[Job, float], None] = lambda *_: None
         """Told the seconds that each job ran."""
         self._waiting: dict[str, Job] = {}
         self._progress: dict[str, dict[str, Any]] = {}
@@ -201,8 +201,8 @@ class Dispatcher:
             return
         if what == "progress":
             progress = message["progress"]
-            self._progress[name] = {key: progress.get(key) for key in ("iteration", "limit", "psnr")}
-            nothing = {"psnr": None, "label": None, "probability": None, "preview": None}
+            self._progress[name] = {key: progress.get(key) for key in ("iteration", "limit", "psnr", "phase")}
+            nothing = dict.fromkeys(("phase", "psnr", "label", "probability", "top", "preview", "box"))
             self._hub.publish(name, "progress", {**nothing, **progress})
             return
         del worker.jobs[name]
@@ -252,6 +252,6 @@ class Dispatcher:
                 return
             if is_changed and ended.started and ended.ended:
                 seconds = ended.ended - ended.started
-                self.on_duration(seconds)
+                self.on_duration(job, seconds)
                 self._metrics.job_seconds.labels(job.kind).observe(seconds)
             await self.publish_state(job.id)

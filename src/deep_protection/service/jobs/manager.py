@@ -17,6 +17,7 @@ from deep_protection.errors import OutputError
 from deep_protection.service.errors import Problem
 from deep_protection.service.jobs.admission import Admission, ClientLimit
 from deep_protection.service.jobs.dispatch import Dispatcher
+from deep_protection.service.jobs.estimates import Estimates, work_of
 from deep_protection.service.jobs.events import Event, Hub
 from deep_protection.service.jobs.job import FINAL, Job
 from deep_protection.service.jobs.job_files import DamagedError, JobFiles, sealed
@@ -48,7 +49,9 @@ class JobManager:
         self.admission = Admission(
             settings, metrics, self._dispatcher.queue, self.table, self.tasks, self._dispatcher.workers
         )
-        self._dispatcher.on_duration = self.admission.note_duration
+        self.estimates = Estimates()
+        self._work: dict[str, float] = {}
+        self._dispatcher.on_duration = self._note_duration
         self._listeners = ClientLimit(LISTENERS, "too many listen or wait already; ask for the job instead", 5)
         self._disk = ThreadPoolExecutor(4, "images")
         metrics.watch("listeners", "Open streams of events and requests that wait.", lambda: len(self.hub))
@@ -98,9 +101,15 @@ class JobManager:
         os.close(self._lock)
 
     async def submit(
-        self, kind: str, client: str, options: dict[str, Any], folder: Path, inputs: dict[str, Path]
+        self,
+        kind: str,
+        client: str,
+        options: dict[str, Any],
+        folder: Path,
+        inputs: dict[str, Path],
+        size: tuple[int, int],
     ) -> Job:
-        """Accept a job whose images lie in ``folder``, which is named as it will be.
+        """Accept a job whose images lie in ``folder``, which is named as it will be; ``size`` is width and height.
 
         When this returns, it is on the disk and will be done, whatever happens to this process.
         """
@@ -122,8 +131,14 @@ class JobManager:
             except (OutputError, OSError, sqlite3.Error) as error:
                 await self._run_in(self._disk, self.files.remove, name)
                 raise self.table.problem(error) from None
+        self._work[name] = work_of(kind, options, size[1], size[0])
         self._dispatcher.enqueue(job)
         return job
+
+    def _note_duration(self, job: Job, seconds: float) -> None:
+        self.admission.note_duration(seconds)
+        if (work := self._work.pop(job.id, None)) is not None:  # else of a run of the service before this one
+            self.estimates.learn(job.kind, job.options, work, seconds)
 
     async def get(self, name: str) -> Job:
         """Raises :class:`Problem` 404."""
@@ -154,6 +169,7 @@ class JobManager:
         await self.get(name)
         if await self.table.for_request(self._store.cancel, name):
             self._dispatcher.withdraw(name)
+            self._work.pop(name, None)
             await self._dispatcher.publish_state(name)
             return await self.get(name)
         # In this order: files that no job in the table speaks of would be kept for ever.

@@ -68,6 +68,11 @@ class ProtectOptions(Options):
         description="With answer=restored, average the answer over the image, its mirror image and two sizes of it; "
         "by contrast that is always done.",
     )
+    frames: bool = Field(
+        False,
+        description="Also make the file frames: the image at every point of the trajectory, one beside the other, each "
+        "as wide as the answer's frame_width says.",
+    )
 
     def check(self) -> None:
         check_stop(self.stop, find_preset(self.preset).max_iterations)
@@ -86,6 +91,7 @@ class ClassifyOptions(Options):
     """Classify an image as it is."""
 
     top: int = Field(5, ge=1, le=10)
+    seen: bool = Field(False, description="Also make the file seen: the image as the classifier is given it.")
 
 
 class AttackOptions(Options):
@@ -95,6 +101,9 @@ class AttackOptions(Options):
     epsilon_255: float | None = Field(
         None, gt=0, le=32, description="Largest change of a value, of 255; for attacks that have one."
     )
+    target: str | None = Field(
+        None, min_length=1, max_length=100, description="Class to aim at, by label or index; left out, any wrong one."
+    )
     seed: Seed = 0
 
     def check(self) -> None:
@@ -102,10 +111,14 @@ class AttackOptions(Options):
             raise OptionError(f"unknown attack {self.attack!r}; there are: {', '.join(OFFERED)}")
         if self.epsilon_255 is not None and ATTACKS[self.attack].norm != "Linf":
             raise OptionError(f"{self.attack} has no epsilon in 255ths; leave epsilon_255 out")
+        if self.target is not None and self.attack not in AIMING:
+            raise OptionError(f"{self.attack} cannot aim; leave target out, or use one of: {', '.join(AIMING)}")
 
 
 OFFERED = ("fgsm", "pgd", "mifgsm", "l2pgd", "deepfool", "saltpepper", "ddn", "cw", "gaussianblur")
 """Attacks that end within seconds or a few minutes."""
+AIMING = ("pgd", "mifgsm", "l2pgd", "ddn", "cw")
+"""Those of them that can be told which class to make of an image."""
 
 
 class DenoiseOptions(Options):

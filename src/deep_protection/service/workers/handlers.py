@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from deep_protection.attacks import ATTACKS, attack
-from deep_protection.errors import CancelledError, DeepProtectionError
+from deep_protection.errors import CancelledError, DeepProtectionError, OptionError
 from deep_protection.fitting import Progress
 from deep_protection.images import from_pillow, read_image, to_pillow
 from deep_protection.logits import as_classes
@@ -46,7 +46,9 @@ def _detect(context: WorkerContext, job: JobInput) -> JobOutput:
 
 
 def _classify(context: WorkerContext, job: JobInput) -> JobOutput:
-    return JobOutput({"top": context.top(context.logits(decode_image(job.inputs["image"]).pixels), job.options["top"])})
+    pixels = context.seen(decode_image(job.inputs["image"]).pixels)
+    files = {"seen": png(to_pillow(pixels.cpu()))} if job.options["seen"] else {}
+    return JobOutput({"top": context.top(context.logits(pixels), job.options["top"])}, files)
 
 
 def _attack(context: WorkerContext, job: JobInput) -> JobOutput:
@@ -57,8 +59,18 @@ def _attack(context: WorkerContext, job: JobInput) -> JobOutput:
     logits = context.logits(pixels)
     answered = as_classes(logits).argmax(dim=-1)
     given = pixels[None].to(context.device)
+    target = None if job.options["target"] is None else context.index_of(job.options["target"])
+    if target == int(answered):
+        raise OptionError(f"the classifier answers {context.model.label(target)!r} already; aim at another class")
     with context.interruptible(job):
-        found = attack(context.model, given, answered[None].to(context.device), spec, seed=job.options["seed"] % 2**32)
+        found = attack(
+            context.model,
+            given,
+            answered[None].to(context.device),
+            spec,
+            targets=None if target is None else [target],
+            seed=job.options["seed"] % 2**32,
+        )
     image = png(to_pillow(found.adversarial[0].float().cpu()))
     made = decode_image(image).pixels
     after = context.logits(made)
@@ -67,6 +79,8 @@ def _attack(context: WorkerContext, job: JobInput) -> JobOutput:
         "before": context.top(logits),
         "after": context.top(after),
         "fooled": bool(as_classes(after).argmax() != answered),
+        "undone_by_rounding": bool(found.success[0]) and not bool(found.success_8bit[0]),
+        "target": None if target is None else context.model.label(target),
         "attack": spec.name,
         "epsilon_255": None if spec.epsilon is None or spec.norm != "Linf" else round(spec.epsilon * 255, 3),
         "linf": round(change.abs().max().item(), 6),
@@ -133,8 +147,17 @@ def _drawn(context: WorkerContext, job: JobInput, preset: Preset, draw: Callable
 
 
 def _extract_text(context: WorkerContext, job: JobInput) -> JobOutput:
+    fits = 1
+
     def report(progress: Progress) -> None:
-        job.tell({"iteration": progress.iteration, "limit": progress.max_iterations})
+        # Drawing the residual and reading take about as long, and painting over the words half of that.
+        nonlocal fits
+        fits = progress.max_iterations
+        job.tell({"iteration": round(fits * progress.fraction), "limit": 5 * fits // 2, "phase": "fitting"})
+
+    def on_window(done: int, total: int) -> None:
+        phase = "painting" if done == total else "reading"
+        job.tell({"iteration": fits + fits * done // total, "limit": 5 * fits // 2, "phase": phase})
 
     image, _, _ = read_image(job.inputs["image"])
     found = extract_text(
@@ -145,6 +168,7 @@ def _extract_text(context: WorkerContext, job: JobInput) -> JobOutput:
         workers=1,
         progress=report,
         is_cancelled=job.is_cancelled,
+        on_window=on_window,
     )
     files = {"layer": found.text_layer, "without_text": found.without_text, "result": found.overlay}
     return JobOutput(

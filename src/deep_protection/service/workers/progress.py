@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from deep_protection import classifiers
@@ -14,7 +15,7 @@ from deep_protection.images import ImageRecord
 from deep_protection.restoration import FitOptions, Preset, Purified, purify_each
 from deep_protection.restoration.tiles import cut_tiles
 from deep_protection.service.workers.observed_rule import ObservedRule, Tell, Throttle, json_safe
-from deep_protection.service.workers.worker_context import JobInput, WorkerContext, preview
+from deep_protection.service.workers.worker_context import JobInput, WorkerContext, png, preview, to_thumbnail
 from deep_protection.stopping import StopRule, Trajectory
 
 REPORTS_A_SECOND = 10
@@ -33,13 +34,18 @@ class ProgressReporter:
         classified: bool = True,
         views: bool = False,
         factor: int = 1,
+        frames: bool = False,
     ) -> None:
         # As the fit cuts it: what is bounded is the side of what is drawn, ``factor`` times that of the image.
-        tiles = len(cut_tiles(*_side(image), preset.tile // factor, preset.overlap // factor))
+        self._tiles = cut_tiles(*_side(image), preset.tile // factor, preset.overlap // factor)
+        self._size, self._fits = _side(image), preset.fits
+        tiles = len(self._tiles)
         self.job, self.parts, self.whole = job, tiles * preset.fits, tiles == 1
         self._every = preset.recipe.checkpoint_every
         self.course: list[dict[str, Any]] = []
         """Of the first fit of an image that was fitted whole."""
+        self._answers: list[Tensor] = []
+        self._frames: list[Image.Image] | None = [] if frames and tiles == 1 else None
         self._context, self._classified = context, classified and self.whole
         self._views = views
         self._pace, self._pace_between = Throttle(REPORTS_A_SECOND), Throttle(REPORTS_A_SECOND)
@@ -56,22 +62,55 @@ class ProgressReporter:
         self._asked = (pixels, logits)  # holding the image keeps its address from being used again
         return logits
 
+    def begin(self, image: Tensor) -> None:
+        """Note what there is before the first iteration: a ``3×H×W`` image."""
+        if self._classified:
+            self._note(0, None, image)
+
     def tell(self, part: int) -> Tell:
         def told(trajectory: Trajectory, limit: int, image: Tensor) -> None:
             self._part = part
             point = trajectory[-1]
-            seen: dict[str, Any] = {"label": None, "probability": None}
-            if self._classified and (part == 0 or self.job.is_watched()):
-                best = self._context.top(self.ask(image[None])[0], 1)[0]
-                seen = {"label": best["label"], "probability": best["probability"]}
-            known = {"psnr": json_safe(float(point.psnr)), **seen}
-            if part == 0 and self.whole:
-                self.course.append({"iteration": point.iteration, **known})
+            known = self._note(point.iteration, float(point.psnr), image, is_first=part == 0)
             if self._pace.allows():
-                shown = preview(image) if self.whole and self.job.is_watched() else None
-                self._say({**self._place(point.iteration, limit), **known, "preview": shown})
+                shown = preview(image) if self.job.is_watched() else None
+                self._say({**self._place(point.iteration, limit), **known, "preview": shown, "box": self._box(part)})
 
         return told
+
+    def _note(self, iteration: int, psnr: float | None, image: Tensor, *, is_first: bool = True) -> dict[str, Any]:
+        """What is known of a moment, and for the first fit of a whole image in the course, too."""
+        known: dict[str, Any] = {"psnr": json_safe(psnr), "label": None, "probability": None}
+        if self._classified and (is_first or self.job.is_watched()):
+            answer = self.ask(image[None])[0]
+            top = self._context.top(answer)
+            known |= {"label": top[0]["label"], "probability": top[0]["probability"], "top": top}
+            if is_first:
+                self._answers.append(answer)
+        if is_first and self.whole:
+            self.course.append({"iteration": iteration, **known})
+            if self._frames is not None:
+                self._frames.append(to_thumbnail(image))
+        return known
+
+    def followed(self, classes: Sequence[int]) -> list[str]:
+        """Put the probabilities of a few classes to every point of the course, and give their labels."""
+        if not self._answers:
+            return []
+        every = self._context.model.probabilities(torch.stack(self._answers))
+        for point, row in zip(self.course, every, strict=True):
+            point["followed"] = [json_safe(row[index].item()) for index in classes]
+        return [self._context.model.label(index) for index in classes]
+
+    def frames(self) -> dict[str, bytes]:
+        """The images of the course, one beside the other, where they were asked for."""
+        if not self._frames:
+            return {}
+        width, height = self._frames[0].size
+        strip = Image.new("RGB", (width * len(self._frames), height))
+        for number, frame in enumerate(self._frames):
+            strip.paste(frame, (number * width, 0))
+        return {"frames": png(strip)}
 
     def report(self, progress: Progress) -> None:
         """Between checkpoints: only how far it is."""
@@ -86,7 +125,19 @@ class ProgressReporter:
                 self.job.tell(progress)
 
     def _place(self, iteration: int, limit: int) -> dict[str, Any]:
-        return {"iteration": self._part * limit + iteration, "limit": self.parts * limit}
+        return {"iteration": self._part * limit + iteration, "limit": self.parts * limit, "phase": "fitting"}
+
+    def _box(self, part: int) -> list[float] | None:
+        """Where in the image the tile of a fit lies: left, top, right and bottom as shares of its sides."""
+        if self.whole:
+            return None
+        tile, (height, width) = self._tiles[min(part // self._fits, len(self._tiles) - 1)], self._size
+        edges = (tile.left / width, tile.top / height, tile.right / width, tile.bottom / height)
+        return [round(edge, 5) for edge in edges]
+
+    def answering(self) -> None:
+        """Tell that the fits are done and the classifier is asked."""
+        self.job.tell({"iteration": self._furthest, "limit": max(self._furthest, 1), "phase": "answering"})
 
 
 def _side(image: ImageRecord) -> tuple[int, int]:

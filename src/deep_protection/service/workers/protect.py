@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from deep_protection.detection import Responses, repair_specks
+from deep_protection.detection import Responses, partial_restorations, repair_specks
 from deep_protection.errors import CancelledError, DeepProtectionError
 from deep_protection.images import ImageRecord, to_pillow
 from deep_protection.protection import Explanation, ProtectedClassifier
@@ -22,7 +23,12 @@ from deep_protection.service.workers.worker_context import (
     decode_image,
     png,
 )
+from deep_protection.stopping import Fixed
 
+FRAME_EVERY = 2
+"""Iterations from one frame to the next, where frames are wanted. The restoration is the same, bit for bit."""
+SHOWN = 6
+"""Classes of which is told how the restorations move them."""
 Pending = tuple[JobInput, ImageRecord, dict[str, Any]]
 """With what is to be fitted for it, and what its answer holds so far."""
 
@@ -32,6 +38,7 @@ _NOTHING_FITTED: dict[str, Any] = {
     "stop_reason": None,
     "psnr": None,
     "seconds": 0.0,
+    "followed": [],
     "trajectory": [],
 }
 
@@ -90,7 +97,7 @@ def _restored(
     """The answers to the restored images alone."""
     jobs, images, abouts = zip(*group, strict=True)
     preset, views = protected.preset, chosen.views
-    reporters = [ProgressReporter(context, job, preset, images[0], views=views) for job in jobs]
+    reporters = [ProgressReporter(context, job, preset, images[0], views=views, frames=chosen.frames) for job in jobs]
     side = max(images[0].pixels.shape[-2:])
     results = fit_jobs(
         context,
@@ -108,8 +115,9 @@ def _restored(
         image = png(result.image)
         restored = decode_image(image).pixels  # as whoever gets the file will see it
         after = context.top(mean_answer(context, result, restored, views=views))
-        answer = {**about, **fitted(result), "after": after, "restored": True, "trajectory": each.course}
-        outcomes[each.job.id] = JobOutput({**answer, **_echoed(chosen)}, {"result": image})
+        course = _course_document(each, about["before"][0]["index"], after[0]["index"])
+        answer = {**about, **fitted(result), "after": after, "restored": True, **course}
+        outcomes[each.job.id] = JobOutput({**answer, **_echoed(chosen)}, {"result": image, **each.frames()})
     return outcomes
 
 
@@ -119,23 +127,35 @@ def _by_contrast(
     """As ``protected`` explains them, with fits that are told of as they go on."""
     jobs, images, abouts = zip(*group, strict=True)
     facts: list[dict[str, Any]] = [_NOTHING_FITTED] * len(jobs)
+    reporters: list[ProgressReporter] = []
     restored: list[Tensor | None] = [None] * len(jobs)
     if protected.iterations != 0:
         whole = [ImageRecord(repair_specks(image.pixels)) for image in images]
-        reporters = [ProgressReporter(context, job, protected.preset, whole[0], views=True) for job in jobs]
+        preset, views = protected.preset, not chosen.frames
+        if chosen.frames and isinstance(protected.stop, Fixed):  # a rule that asks would decide otherwise
+            preset = replace(preset, recipe=replace(preset.recipe, checkpoint_every=FRAME_EVERY))
+        reporters = [
+            ProgressReporter(context, job, preset, whole[0], views=views, frames=chosen.frames) for job in jobs
+        ]
+        if chosen.frames:
+            nothing = partial_restorations([image.pixels.float() for image in whole], iterations=0)
+            for each, image in zip(reporters, nothing, strict=True):
+                each.begin(image)
         side = max(whole[0].pixels.shape[-2:])
         results = fit_jobs(
             context,
             reporters,
             whole,
-            protected.preset,
-            lambda index: protected.preset.rule_asking(reporters[index].ask, side, protected.stop),
+            preset,
+            lambda index: preset.rule_asking(reporters[index].ask, side, protected.stop),
             chosen.seed,
         )
-        facts = [{**fitted(result), "trajectory": each.course} for each, result in zip(reporters, results, strict=True)]
+        for each in reporters:
+            each.answering()
+        facts = [fitted(result) for result in results]
         restored = [torch.stack(result.restored_by_fit)[None] for result in results]
     outcomes: dict[str, Outcome] = {}
-    for job, image, about, fit, made in zip(jobs, images, abouts, facts, restored, strict=True):
+    for number, (job, image, about, fit, made) in enumerate(zip(jobs, images, abouts, facts, restored, strict=True)):
         if job.is_cancelled():
             outcomes[job.id] = CancelledError("the job was cancelled")
             continue
@@ -153,10 +173,11 @@ def _by_contrast(
             "explanation": _explanation_document(context, found),
             **fit,
         }
-        files = {"result": found.restored, "seen": image.pixels}
-        outcomes[job.id] = JobOutput(
-            {**answer, **_echoed(chosen)}, {name: png(to_pillow(pixels.cpu())) for name, pixels in files.items()}
-        )
+        files = {"result": png(to_pillow(found.restored.cpu())), "seen": png(to_pillow(image.pixels.cpu()))}
+        if reporters:
+            answer |= _course_document(reporters[number], before[0]["index"], answer["after"][0]["index"])
+            files |= reporters[number].frames()
+        outcomes[job.id] = JobOutput({**answer, **_echoed(chosen)}, files)
     return outcomes
 
 
@@ -168,6 +189,11 @@ def _explained(
     return protected.explain(pixels[None].to(context.device), made)[0]
 
 
+def _course_document(reporter: ProgressReporter, *classes: int) -> dict[str, Any]:
+    """The course of the fit, with what became of the answer as it came and of the one that was given."""
+    return {"followed": reporter.followed(list(dict.fromkeys(classes))), "trajectory": reporter.course}
+
+
 def _explanation_document(context: WorkerContext, found: Explanation) -> dict[str, Any]:
     """Which answer was taken, why, and the first answers that it was made of."""
     names = ("answer", "reason", "is_suspicious", "p_value", "agreement", "strength", "evidence")
@@ -175,7 +201,19 @@ def _explanation_document(context: WorkerContext, found: Explanation) -> dict[st
     references = [
         {"name": name, **context.first(rows.exp().mean(dim=0))} for name, rows in _references(found.responses).items()
     ]
-    return {**told, "references": references}
+    return {**told, "references": references, "direction": _direction(context, found)}
+
+
+def _direction(context: WorkerContext, found: Explanation) -> list[dict[str, Any]]:
+    """Which classes the restorations raise and lower, in nats: of those that lead before or after, the most moved."""
+    shift = found.responses.shift
+    leading = {
+        int(index)
+        for each in (found.responses.original, found.responses.mean)
+        for index in each.topk(min(5, len(each))).indices
+    }
+    moved = sorted(leading, key=lambda index: -abs(shift[index].item()))[:SHOWN]
+    return [{"label": context.model.label(index), "shift": json_safe(shift[index].item())} for index in moved]
 
 
 def _references(found: Responses) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from deep_protection.classifiers import Classifier, Prediction, load_classifier, mean_logits
 from deep_protection.detection import Calibration, Detection, detect
-from deep_protection.errors import CancelledError, DeepProtectionError
+from deep_protection.errors import CancelledError, DeepProtectionError, OptionError
 from deep_protection.fitting import Progress
 from deep_protection.images import ImageRecord, encode, from_pillow, read_image, to_pillow
 from deep_protection.protection import ProtectedClassifier, protect
@@ -102,6 +103,18 @@ class WorkerContext:
     def top(self, logits: Tensor, count: int = 5) -> list[dict[str, Any]]:
         return [as_answer(each) for each in self.model.best(logits[None], count)[0]]
 
+    def index_of(self, name: str) -> int:
+        """The class that a label or an index means. Raises :class:`~deep_protection.errors.OptionError`."""
+        labels = self.model.labels or []
+        for index, label in enumerate(labels):
+            if label.casefold() == name.strip().casefold():
+                return index
+        if name.strip().isdecimal() and (index := int(name)) < (len(labels) or 2**31):
+            return index
+        near = get_close_matches(name.casefold(), [label.casefold() for label in labels], 3)
+        hint = f"; did you mean {', '.join(near)}?" if near else "; /v1/labels lists them"
+        raise OptionError(f"the classifier has no class {name[:60]!r}{hint}")
+
     def first(self, probabilities: Tensor) -> dict[str, Any]:
         """The best of ``classes`` probabilities."""
         probability, index = probabilities.max(dim=-1)
@@ -160,13 +173,18 @@ def png(image: Image.Image) -> bytes:
     return encode(image, "PNG")
 
 
+def to_thumbnail(pixels: Tensor) -> Image.Image:
+    """``3×H×W`` values as an image of at most :data:`PREVIEW_SIDE`."""
+    image = to_pillow(pixels.detach().float().cpu())
+    image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    return image
+
+
 def preview(pixels: Tensor) -> str:
     """A small image as a data URL."""
     from base64 import b64encode
     from io import BytesIO
 
-    image = to_pillow(pixels.detach().float().cpu())
-    image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     buffer = BytesIO()
-    image.save(buffer, format="WEBP", quality=80, method=0)
+    to_thumbnail(pixels).save(buffer, format="WEBP", quality=80, method=0)
     return "data:image/webp;base64," + b64encode(buffer.getvalue()).decode()

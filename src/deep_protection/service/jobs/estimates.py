@@ -1,0 +1,95 @@
+"""How long a job is likely to run: the work of its kind, times what this machine was seen to need for such work."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, find_preset
+from deep_protection.restoration.tiles import cut_tiles
+from deep_protection.stopping import Fixed
+
+NEWEST = 0.5
+"""Share of the latest job in what a kind is said to need; the jobs before it have the rest."""
+SEEN = (224, 224)
+"""Height and width of what most classifiers see, which an answer by contrast is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """What a kind of job draws. Seconds are CPU seconds of one core, of an iteration of one fit."""
+
+    preset: Preset
+    each: float
+    a_megapixel: float
+    """Of the image that came in."""
+    iterations: int
+    """After which its own stop rule usually ends."""
+    factor: int = 1
+
+    def seconds(self, height: int, width: int, stop: str | None) -> float:
+        rule = self.preset.rule(stop)
+        iterations = rule.max_iterations if isinstance(rule, Fixed) else min(self.iterations, rule.max_iterations)
+        tiles = cut_tiles(height, width, self.preset.tile // self.factor, self.preset.overlap // self.factor)
+        areas = [(tile.bottom - tile.top) * (tile.right - tile.left) / 1e6 for tile in tiles]
+        return self.preset.fits * iterations * sum(self.each + self.a_megapixel * area for area in areas)
+
+
+_FITS = {
+    "fast": _Fit(find_preset("fast"), 0.006, 0.16, 60),
+    "thorough": _Fit(find_preset("thorough"), 0.006, 0.16, 60),
+    "paper": _Fit(find_preset("paper"), 0.02, 9.0, 1750),
+    "denoise": _Fit(DENOISE, 0.005, 0.8, 150),
+    "dejpeg": _Fit(DEJPEG, 0.005, 0.98, 80),
+    "inpaint": _Fit(INPAINT, 0.004, 0.82, 800),
+    "upscale": _Fit(UPSCALE, 0.005, 3.3, 700, factor=2),
+}
+_ATTACKS = {"fgsm": 0.3, "pgd": 2.5, "mifgsm": 1.0, "l2pgd": 4.0, "deepfool": 4.0, "saltpepper": 15.0, "ddn": 6.0}
+_ATTACKS |= {"cw": 44.0, "gaussianblur": 1.0}
+_CLASSIFY, _DETECT, _ANSWERS = 0.1, 1.2, 0.6
+_READ = 8.0, 40.0
+"""Of a map: for itself, and for each megapixel."""
+
+
+def work_of(kind: str, options: Mapping[str, Any], height: int, width: int) -> float:
+    """Seconds that a job of this kind takes on one core of the machine on which these figures were measured."""
+    if kind == "classify":
+        return _CLASSIFY
+    if kind == "detect":
+        return _DETECT
+    if kind == "attack":
+        return _ATTACKS[options["attack"]]
+    if kind == "extract-text":
+        return _READ[0] + _READ[1] * height * width / 1e6
+    stop = options["stop"]
+    if kind != "protect":
+        return _FITS[kind].seconds(height, width, stop)
+    fit = _FITS[options["preset"]]
+    if options["answer"] == "restored":
+        return fit.seconds(height, width, stop) + 2 * _CLASSIFY
+    if options["quick"]:
+        return _ANSWERS
+    stop = stop or (None if options["preset"] == "paper" else "fixed:30")
+    return fit.seconds(*SEEN, stop) + _ANSWERS
+
+
+class Estimates:
+    """Learns from the jobs that ended how fast this machine is, for each kind and over all."""
+
+    def __init__(self) -> None:
+        self._factors: dict[str, float] = {}
+
+    def seconds(self, kind: str, options: Mapping[str, Any], height: int, width: int) -> float:
+        """What a job is likely to run for, once it has begun."""
+        known = self._factors
+        factor = known.get(_sort(kind, options)) or (sum(known.values()) / len(known) if known else 1.0)
+        return factor * work_of(kind, options, height, width)
+
+    def learn(self, kind: str, options: Mapping[str, Any], work: float, seconds: float) -> None:
+        """That a job of so much work ran for so long."""
+        sort, factor = _sort(kind, options), seconds / work
+        self._factors[sort] = (1 - NEWEST) * self._factors.get(sort, factor) + NEWEST * factor
+
+
+def _sort(kind: str, options: Mapping[str, Any]) -> str:
+    """Jobs that take alike."""
+    return f"{kind} {options.get('attack') or options.get('preset') or ''}".strip()
