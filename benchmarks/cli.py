@@ -338,6 +338,14 @@ def webp(files: Annotated[list[Path], typer.Argument(help="PNG files, such as a 
 
 
 @app.command()
+def story() -> None:
+    """What the page shows before anybody clicks, and what becomes of each of its samples."""
+    from benchmarks.pages import story as measured
+
+    measured.make()
+
+
+@app.command()
 def screenshots() -> None:
     """The images of docs/page.md: the page in Chromium, before a real service."""
     from benchmarks.pages import screenshots as taken

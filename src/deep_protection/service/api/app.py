@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 
-from deep_protection.attacks import ATTACKS
+from deep_protection.attacks import ATTACKS, AttackSpec
 from deep_protection.classifiers import CLASSIFIERS, HUB_IDS, class_names, is_remote
 from deep_protection.errors import MissingExtraError
 from deep_protection.evaluation import sample_files
@@ -169,10 +169,7 @@ def create_app(settings: Settings) -> FastAPI:
             "classifier": settings.classifier,
             "answer": "restored" if is_remote(settings.classifier) else "contrast",
             "kinds": list(kinds),
-            "attacks": [
-                {"name": a.name, "label": a.title, "has_epsilon": a.norm == "Linf", "can_aim": a.name in AIMING}
-                for a in rows
-            ],
+            "attacks": [_attack_document(row, jobs) for row in rows],
             "limits": {"bytes": settings.max_bytes, "pixels": settings.max_pixels},
             "samples": [{"name": name, "url": f"/v1/samples/{name}"} for name in sample_names()],
             "needs_token": settings.token is not None,
@@ -227,6 +224,17 @@ def create_app(settings: Settings) -> FastAPI:
     describe_errors(app.openapi())  # which is made once
     app.add_middleware(SecurityMiddleware, settings=settings, metrics=metrics)
     return app
+
+
+def _attack_document(row: AttackSpec, jobs: JobManager) -> dict[str, Any]:
+    seconds = jobs.estimates.seconds("attack", {"attack": row.name}, 1, 1)
+    return {
+        "name": row.name,
+        "label": row.title,
+        "has_epsilon": row.norm == "Linf",
+        "can_aim": row.name in AIMING,
+        "seconds": round(seconds, 3),
+    }
 
 
 async def event_stream(first: Event, queue: asyncio.Queue[Event | None]) -> AsyncIterator[ServerSentEvent]:

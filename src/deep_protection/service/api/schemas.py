@@ -52,6 +52,7 @@ class AttackDocument(BaseModel):
     label: str
     has_epsilon: bool
     can_aim: bool = Field(description="Whether it takes a target.")
+    seconds: float = Field(description="That it is likely to take here.")
 
 
 class EstimateDocument(BaseModel):

@@ -6,8 +6,11 @@ const FINAL = new Set(["done", "failed", "cancelled", "expired"]);
 /** Tells "gone" and "back": whether the server answers. */
 export const server = new EventTarget();
 
-/** Addresses of jobs that the page waits for. */
+/** Addresses of jobs that nobody can come back to. */
 const waitedFor = new Set();
+
+/** Why a signal is aborted where only the page turns to something else: the job goes on, and can be come back to. */
+export const LEFT = new DOMException("turned to something else", "AbortError");
 
 let token = null;
 let askForToken = async () => null;
@@ -40,7 +43,7 @@ export async function request(path, init = {}) {
     } catch (error) {
       if (isAbort(error)) throw error;
       whenBack();
-      throw new ServiceError("unreachable", "The server does not answer. Your picture is still here; try again once it is back.");
+      throw new ServiceError("unreachable", "The server does not answer. Your image is still here; try again once it is back.");
     }
     if (response.ok) return response;
     if (response.status === 401) {
@@ -103,18 +106,18 @@ export const json = async (path, init) => (await request(path, init)).json();
 export const blob = async (path, init) => (await request(path, init)).blob();
 
 /** Accepts a job; while the queue is full it waits as long as the server says, and tells `onWait` every second. */
-async function submit(kind, picture, { options = {}, mask, signal, onWait }) {
+async function submit(kind, image, { options = {}, mask, signal, onWait }) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(options)) {
     if (value !== "" && value !== undefined && value !== null) query.set(name, value);
   }
-  let body = picture;
+  let body = image;
   if (mask) {
     body = new FormData();
-    body.append("image", picture, "picture");
+    body.append("image", image, "image");
     body.append("mask", mask, "mask.png");
   }
-  const headers = mask ? {} : { "Content-Type": picture.type || "application/octet-stream" };
+  const headers = mask ? {} : { "Content-Type": image.type || "application/octet-stream" };
   for (;;) {
     try {
       return await json(`v1/${kind}?${query}`, { method: "POST", body, headers });
@@ -173,21 +176,36 @@ async function follow(job, { signal, onState, onProgress }) {
 /**
  * Has the service do something and waits for it: the job's document when it is done.
  *
- * Throws a ServiceError when it failed, and an AbortError when `signal` ended it, here and on the server.
+ * Throws a ServiceError when it failed, and an AbortError when `signal` ended it, here and, unless it was only `LEFT`,
+ * on the server. A job of which `onAccepted` keeps the address goes on when the page is closed.
  */
-export async function run(kind, picture, { options, mask, signal, onWait, onState, onProgress } = {}) {
+export async function run(kind, image, { options, mask, signal, onWait, onAccepted, onState, onProgress } = {}) {
   signal?.throwIfAborted();
-  const accepted = await submit(kind, picture, { options, mask, signal, onWait });
-  const address = `v1/jobs/${accepted.id}`;
+  const accepted = await submit(kind, image, { options, mask, signal, onWait });
+  if (!signal?.aborted) await onAccepted?.(accepted);
+  return attend(accepted, { signal, isKept: Boolean(onAccepted), onState, onProgress });
+}
+
+/** The same for a job that was begun before: throws a ServiceError where the server does not have it any more. */
+export async function resume(id, { signal, onState, onProgress } = {}) {
+  const job = await json(`v1/jobs/${id}`, { signal });
+  return attend(job, { signal, isKept: true, onState, onProgress });
+}
+
+async function attend(job, { signal, isKept, onState, onProgress }) {
+  const address = `v1/jobs/${job.id}`;
   const dismiss = () => request(address, { method: "DELETE" });
-  const drop = () => dismiss().catch((error) => (error.code === "unreachable" ? whenBack().then(dismiss) : null)).catch(() => {});
-  waitedFor.add(address);
-  signal?.addEventListener("abort", drop, { once: true });
+  const drop = () => {
+    if (signal.reason === LEFT) return;
+    dismiss().catch((error) => (error.code === "unreachable" ? whenBack().then(dismiss) : null)).catch(() => {});
+  };
+  if (!isKept) waitedFor.add(address);
+  if (!FINAL.has(job.state)) signal?.addEventListener("abort", drop, { once: true });
   try {
-    if (signal?.aborted) drop();
+    if (signal?.aborted && !FINAL.has(job.state)) drop();
     signal?.throwIfAborted();
-    onState?.(accepted);
-    const ended = FINAL.has(accepted.state) ? accepted : await follow(accepted, { signal, onState, onProgress });
+    onState?.(job);
+    const ended = FINAL.has(job.state) ? job : await follow(job, { signal, onState, onProgress });
     if (ended.state === "done") return ended;
     const { code = ended.state, message = `The job was ${ended.state}.` } = ended.error ?? {};
     throw new ServiceError(code, message);
@@ -197,7 +215,7 @@ export async function run(kind, picture, { options, mask, signal, onWait, onStat
   }
 }
 
-// Nobody can come back to a job of a page that was closed or reloaded; it would only keep others waiting.
+// Nobody can come back to these once the page is closed or reloaded; they would only keep others waiting.
 addEventListener("pagehide", () => {
   for (const address of waitedFor) request(address, { method: "DELETE", keepalive: true }).catch(() => {});
 });

@@ -1,11 +1,14 @@
 /** Starts the page: what the server can do, the tabs, the colours, and what is told when the server is away. */
 
 import { json, onTokenNeeded, server, ServiceError, whenBack } from "./api.js";
-import { find, findAll, show } from "./dom.js";
+import { calm, find, findAll, show } from "./dom.js";
+import { LongRun } from "./long-run.js";
 import { Maps } from "./maps.js";
 import { Mend, mends } from "./restore.js";
 import { watchTheWindow } from "./picker.js";
 import { Protect } from "./protect.js";
+import { Reel } from "./reel.js";
+import { parse, setAddress } from "./state.js";
 
 const panels = findAll("[role=tabpanel]");
 const tabs = findAll("[role=tab]");
@@ -21,23 +24,38 @@ function open(name) {
   }
 }
 
+/** What the address says: a tab, and in it a job or the opening. */
+function route() {
+  const { tab, id } = parse(location.hash);
+  if (location.hash && !(tab in parts)) return;  // a place within the page: the tab stays
+  open(tab);
+  const part = parts[tab ?? "protect"];
+  if (id) part.show?.(id);
+  else if (part.jobId) part.open();
+}
+
+/** The address of a tab with what is open in it. */
+function turnTo(tab) {
+  const name = tab.getAttribute("aria-controls");
+  if (tab.getAttribute("aria-selected") === "true") return;
+  setAddress(name, parts[name].jobId);
+  open(name);
+}
+
 function watchTabs() {
   for (const tab of tabs) {
-    tab.addEventListener("click", () => { location.hash = tab.getAttribute("aria-controls"); });
+    tab.addEventListener("click", () => turnTo(tab));
     tab.addEventListener("keydown", (event) => {
       const shown = tabs.filter((each) => !each.hidden);
       const step = { ArrowRight: 1, ArrowLeft: -1, Home: -shown.indexOf(tab), End: shown.length - 1 - shown.indexOf(tab) }[event.key];
       if (step === undefined) return;
       event.preventDefault();
       const next = shown[(shown.indexOf(tab) + step + shown.length) % shown.length];
-      location.hash = next.getAttribute("aria-controls");
+      turnTo(next);
       next.focus();
     });
   }
-  addEventListener("hashchange", () => {
-    const name = location.hash.slice(1);
-    if (!name || panels.some(({ id }) => id === name)) open(name);  // else within the page: the tab stays
-  });
+  addEventListener("hashchange", route);
 }
 
 function watchColours() {
@@ -101,7 +119,21 @@ function setAbout(found) {
   show(find("#tab-maps"), found.kinds.includes("extract-text"));
   show(find("#tab-restore"), mends(found).length > 0);
   find(".foot-facts").textContent = `Deep Protection ${found.version}, in front of ${found.classifier}.`;
-  open(location.hash.slice(1));
+  route();
+}
+
+/** The recorded story of the opening; without it, the page does all the rest. */
+async function tellStory() {
+  try {
+    const story = await (await fetch(new URL("static/story.json", document.baseURI))).json();
+    parts.protect.setStory(story);
+    new Reel(find(".reel")).set(story.protection, "static/story.webp");
+    const longRun = new LongRun(find("#how"));
+    longRun.set(story.long_run, "static/long-run.webp");
+    parts.protect.onTooLong = () => find("#how").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+  } catch (error) {
+    console.warn("the recorded story cannot be shown", error);
+  }
 }
 
 watchTabs();
@@ -109,7 +141,8 @@ watchColours();
 watchServer();
 watchTheWindow();
 onTokenNeeded(tokenOf);
-open(location.hash.slice(1));
+open(parse(location.hash).tab);
+tellStory();
 try {
   setAbout(await about());
   document.documentElement.dataset.ready = "true";

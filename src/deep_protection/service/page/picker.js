@@ -1,4 +1,4 @@
-/** Where a picture comes from: dropped, pasted, chosen as a file, or one of the samples. */
+/** Where an image comes from: dropped, pasted, chosen as a file, or one of the samples. */
 
 import { blob as fetched, ServiceError } from "./api.js";
 import { claimedSize, copyOf, find, findAll, imageSize, make, show } from "./dom.js";
@@ -31,9 +31,9 @@ export class Picker {
     pickers.push(this);
   }
 
-  /** Takes a file if it is a picture of a size that the server takes. */
-  async offer(file, name = file.name || "pasted picture") {
-    // Where a picture is being worked on already, it stays.
+  /** Takes a file if it is an image of a size that the server takes. */
+  async offer(file, name = file.name || "pasted image") {
+    // Where an image is being worked on already, it stays.
     const isWorking = find(".opening", this.panel).hidden;
     const trouble = isWorking ? find(".bench form:not([hidden]) .trouble", this.panel) : this.trouble;
     clear(trouble);
@@ -53,14 +53,14 @@ export class Picker {
       throw new ServiceError("too_large", `“${name}” has ${megabytes(file.size)}; this server takes up to ${megabytes(bytes)}. Scale it down or crop it.`);
     }
     if (file.size === 0) throw new ServiceError("not_an_image", `“${name}” is empty.`);
-    // The size first: to decode an enormous picture takes all of a phone's memory. The most enormous are not read at all.
+    // The size first: to decode an enormous image takes all of a phone's memory. The most enormous are not read at all.
     const most = Number.isFinite(pixels) ? ` of up to ${millions(pixels)} pixels` : "";
     const size = await claimedSize(file);
     if (size && size.width * size.height > pixels) {
       throw new ServiceError("too_large", `“${name}” has ${size.width} × ${size.height} pixels; this server takes up to ${millions(pixels)}. Scale it down or crop it.`);
     }
     if (!size || !(await imageSize(file).catch(() => null))) {
-      throw new ServiceError("not_an_image", `“${name}” is not a picture that can be read. JPEG, PNG and WebP files${most} can.`);
+      throw new ServiceError("not_an_image", `“${name}” is not an image that can be read. JPEG, PNG and WebP files${most} can.`);
     }
   }
 
@@ -70,27 +70,28 @@ export class Picker {
     if (limits?.bytes && !hint.textContent) hint.textContent = `JPEG, PNG or WebP, up to ${megabytes(limits.bytes)}.`;
   }
 
-  /** Samples: `{name, label, get}`, where `get` gives the picture's blob. */
+  /** Samples: `{name, label, caption, get}`, where `get` gives the image's blob. */
   setSamples(samples) {
     const list = find(".samples-list", this.root);
     show(find(".samples", this.root), samples.length > 0);
     list.replaceChildren();
     samples.forEach((sample, number) => {
       const image = make("img", { alt: "", width: 96, height: 96 });
-      const button = make("button", { type: "button", class: "sample", "aria-label": sample.label }, image);
+      const caption = sample.caption ? [make("span", { class: "sample-caption", text: sample.caption })] : [];
+      const button = make("button", { type: "button", class: "sample", "aria-label": [...new Set([sample.label, sample.caption].filter(Boolean))].join(", ") }, image, ...caption);
       const item = make("li", { hidden: number >= SHOWN_AT_FIRST }, button);
-      let picture = null;
-      const load = () => (picture ??= sample.get());
+      let content = null;
+      const load = () => (content ??= sample.get());
       const look = async () => { image.src = URL.createObjectURL(await load()); };
       button.addEventListener("click", async () => {
         try {
           this.offer(await load(), sample.name);
         } catch (error) {
-          picture = null;
+          content = null;
           tell(this.trouble, error);
         }
       });
-      if (!item.hidden) look().catch(() => { picture = null; item.remove(); });
+      if (!item.hidden) look().catch(() => { content = null; item.remove(); });
       item.look = look;
       list.append(item);
     });

@@ -1,162 +1,183 @@
-/** The first tab: a picture, an attack on it if wanted, its restoration, and what the classifier makes of each. */
+/** The first tab: an image, an attack on it if wanted, its protection, and what the classifier makes of each. */
 
-import { blob as fetched, isAbort, run } from "./api.js";
-import { address, announce, bringIntoView, find, make, percent, saved, show } from "./dom.js";
+import { blob as fetched, isAbort, LEFT, resume, run } from "./api.js";
+import { drawRows } from "./answers.js";
+import { AttackForm, attackTold } from "./attack-form.js";
 import { drawBars } from "./bars.js";
-import { outcomeOf, referencesOf, verdictOf } from "./summary.js";
+import { Stage } from "./compare.js";
+import { address, announce, find, imageSize, make, percent, show } from "./dom.js";
+import { clear, tell, tellWait } from "./errors.js";
+import { stepsOf } from "./explain.js";
+import { Frames } from "./frames.js";
 import { Picker, sampleFrom } from "./picker.js";
 import { Plot } from "./plot.js";
-import { Stage } from "./compare.js";
-import { clear, tell, tellWait } from "./errors.js";
+import { ProtectForm } from "./protect-form.js";
+import { drawRecent } from "./recent.js";
+import { keep, recall, setAddress } from "./state.js";
+import { outcomeOf, verdictOf } from "./summary.js";
+import { estimated, roughly, Timing } from "./timing.js";
+import { showUse } from "./use-api.js";
 
-const PRESETS = {
-  fast: "One fit, about a second on a small picture.",
-  thorough: "Four independent fits, averaged. Four times as long.",
-  paper: "The published recipe: 1,750 iterations of a large network. Many minutes.",
-};
+const FITTING = 0.8;
+/** Share of the time of an answer by contrast that its fit takes; the classifier's answers take the rest. */
 
 export class Protect {
   constructor(panel) {
     this.panel = panel;
     this.stage = new Stage(find(".stage", panel));
-    this.plot = new Plot(find(".plot", panel));
-    this.attackForm = find(".attack-form", panel);
-    this.restoreForm = find(".restore-form", panel);
-    this.verdict = find(".verdict", panel);
-    this.picker = new Picker(panel, { title: "Drop a picture here, or paste one", samplesTitle: "Or take one of these photographs" }, (blob, name) => this.take(blob, name));
+    this.timing = new Timing(find(".timing", panel));
+    this.plot = new Plot(find(".plot", panel), (point, number) => this.lookAt(point, number));
+    this.attackForm = new AttackForm(find(".attack-form", panel), () => this.tellNext());
+    this.protectForm = new ProtectForm(find(".protect-form", panel), () => this.tellNext());
+    this.picker = new Picker(panel, { title: "Drop an image here, or paste one", samplesTitle: "Or take one of these photographs" }, (blob, name) => this.take(blob, name));
+    this.trouble = find(".next-trouble", panel);
     this.work = new AbortController();
-    this.attackForm.addEventListener("submit", (event) => { event.preventDefault(); this.attack(); });
-    this.restoreForm.addEventListener("submit", (event) => { event.preventDefault(); this.restore(); });
+    find(".next", panel).addEventListener("click", () => (this.isToAttack ? this.attack() : this.protect()));
+    find(".other", panel).addEventListener("click", () => this.protect());
+    find(".cancel", panel).addEventListener("click", () => this.doing?.abort());
     find(".undo", panel).addEventListener("click", () => this.take(this.original.blob, this.original.name));
-    find(".change", panel).addEventListener("click", () => this.open());
-    find(".cancel", this.attackForm).addEventListener("click", () => this.assault?.abort());
-    find(".cancel", this.restoreForm).addEventListener("click", () => this.fit?.abort());
-    // A browser says what is missing only where it can be seen.
-    this.restoreForm.addEventListener("invalid", ({ target }) => { target.closest("details").open = true; }, true);
-    this.attackForm.elements.epsilon.addEventListener("input", () => this.tellEpsilon());
-    this.attackForm.elements.attack.addEventListener("change", () => this.tellEpsilon());
-    this.restoreForm.addEventListener("change", () => { this.tellPreset(); this.tellAnswer(); });
-    this.tellPreset();
+    find(".play", panel).addEventListener("click", () => this.play().catch((error) => tell(find(".picker .trouble", panel), error)));
+    find(".moment-back", panel).addEventListener("click", () => { this.plot.leave(); this.showResult(); this.drawAnswers(); });
+    find(".change", panel).addEventListener("click", () => { setAddress("protect"); this.open(); });
   }
 
   /** What this server can do. */
   setAbout(about) {
     this.about = about;
     this.picker.setLimits(about.limits);
-    this.picker.setSamples((about.samples ?? []).map(({ name, url }, number) => ({ name, label: `Sample photograph ${number + 1}`, get: sampleFrom(url) })));
-    const attacks = about.attacks ?? [];
-    find("select", this.attackForm).replaceChildren(...attacks.map(({ name, label }) => make("option", { value: name, text: withoutSize(label), selected: name === "pgd" })));
-    show(this.attackForm, about.kinds.includes("attack") && attacks.length > 0);
-    show(this.verdict, about.kinds.includes("detect"));
-    this.tellEpsilon();
-    this.restoreForm.elements.answer.value = about.answer;
-    this.tellAnswer();
+    this.setSamples();
+    this.attackForm.set(about.kinds.includes("attack") ? about.attacks : []);
+    this.protectForm.set(about.answer);
+    show(find(".attack-settings", this.panel), this.canAttack);
+    show(find(".play", this.panel), this.canAttack && about.samples.length > 0);
+    drawRecent(this.panel);
   }
 
-  tellAnswer() {
-    show(find(".restored-only", this.panel), this.restoreForm.elements.answer.value === "restored");
+  /** What was recorded of the samples, for the classifier that it was recorded with. */
+  setStory(story) {
+    this.story = story;
+    this.setSamples();
+    const rows = Object.values(story.samples);
+    const back = rows.filter((row) => row.comes_back).length;
+    find(".play-told", this.panel).textContent = `Of the ${rows.length} photographs below, ${back} come back under the attack that is set here. An attacker who knows of the protection gets through.`;
   }
 
-  tellEpsilon() {
-    const { attack, epsilon } = this.attackForm.elements;
-    const chosen = this.about?.attacks?.find(({ name }) => name === attack.value);
-    show(find(".epsilon-field", this.panel), Boolean(chosen?.has_epsilon));
-    find(".epsilon-shown", this.panel).textContent = `${epsilon.value}/255`;
-    epsilon.setAttribute("aria-valuetext", `${epsilon.value} of 255`);
+  setSamples() {
+    if (!this.about) return;
+    const known = this.about.classifier === "lite0" ? this.story?.samples ?? {} : {};
+    this.picker.setSamples(this.about.samples.map(({ name, url }, number) => ({
+      name, get: sampleFrom(url), label: known[name]?.label ?? `Sample photograph ${number + 1}`,
+      caption: known[name] && !known[name].comes_back ? `${known[name].label}: stays fooled` : known[name]?.label,
+    })));
   }
 
-  tellPreset() {
-    find(".preset-hint", this.panel).textContent = PRESETS[this.restoreForm.elements.preset.value];
+  get canAttack() {
+    return this.about.kinds.includes("attack") && this.about.attacks.length > 0;
   }
 
-  /** Back to where pictures are chosen. */
+  get isToAttack() {
+    return this.canAttack && !this.attacked && !this.isDone;
+  }
+
+  /** Back to where images are chosen; what goes on, goes on. */
   open() {
-    this.work.abort();
+    this.leave();
     show(find(".opening", this.panel), true);
     show(find(".bench", this.panel), false);
     show(find(".findings", this.panel), false);
-    find(".file-input", this.panel).focus();
+    drawRecent(this.panel);
+  }
+
+  leave() {
+    this.work.abort(LEFT);
+    this.jobId = null;
+  }
+
+  /** The whole story with a sample: attacks it and protects it. */
+  async play() {
+    const samples = this.about.samples;
+    const { name, url } = samples.find((each) => each.name === this.story?.sample) ?? samples[0];
+    this.take(await fetched(url), name);
+    const { work } = this;
+    await this.looked;
+    if (this.work === work) await this.attack();
+    if (this.work === work && this.attacked) await this.protect();
   }
 
   take(blob, name) {
     this.work.abort();
+    setAddress("protect");
+    this.begin(blob, name);
+    this.looked = this.look();
+    find(".next", this.panel).focus({ preventScroll: true });
+  }
+
+  /** The bench with an image on it, of which nothing is known. */
+  begin(blob, name) {
     this.work = new AbortController();
-    this.original = { blob, name };
-    this.current = this.original;
+    this.original = this.current = { blob, name };
     this.attacked = null;
     this.answers = {};
+    this.jobId = null;
     show(find(".opening", this.panel), false);
     show(find(".bench", this.panel), true);
-    show(find(".undo", this.panel), false);
     find(".file-name", this.panel).textContent = name;
     find(".attack-told", this.panel).textContent = "";
-    clear(find(".trouble", this.attackForm));
-    this.stage.showOnly(blob, `The picture as it came in: ${name}`);
+    find(".verdict-told", this.panel).replaceChildren();
+    if (blob) this.stage.showOnly(blob, `The image as it came: ${name}`);
     this.forgetResult();
-    this.drawAnswers();
-    this.now("Asking the classifier …");
-    this.look();
+    this.working(false);
     scrollTo({ top: 0 });
-    find(".restore-form .primary", this.panel).focus({ preventScroll: true });
   }
 
   forgetResult() {
-    show(find(".outcome", this.panel), false);
-    show(find(".course", this.panel), false);
-    show(find(".references", this.panel), false);
-    clear(find(".trouble", this.restoreForm));
+    this.isDone = false;
+    this.frames = null;
+    delete this.answers.restored;
+    for (const part of [".outcome", ".course", ".references"]) show(find(part, this.panel), false);
+    clear(this.trouble);
+    this.now("");
+    this.drawAnswers();
   }
 
-  /** The label of the moment under the picture. */
+  /** The answer of the moment. */
   now(what, answer = null) {
+    show(find(".now", this.panel), Boolean(what));
     find(".now-what", this.panel).textContent = what;
     find(".now-label", this.panel).textContent = answer?.label ?? "";
     find(".now-share", this.panel).textContent = answer ? percent(answer.probability) : "";
-    find(".meter-fill", this.panel).style.setProperty("--share", answer?.probability ?? 0);
   }
 
-  /** The first answer for the picture that is to be restored. */
-  seen() {
-    return (this.answers.attacked ?? this.answers.original)?.[0];
-  }
-
-  /** Asks the classifier and the detector about the picture as it is. */
-  look() {
+  /** Asks the classifier and the detector about the image as it came, and shows what of it the classifier sees. */
+  async look() {
     const { signal } = this.work;
-    const { blob } = this.current;
-    this.classify(blob, signal);
-    if (this.about?.kinds.includes("detect")) this.detect(blob, signal);
-  }
-
-  async classify(blob, signal) {
-    const trouble = find(".trouble", this.restoreForm);
+    const { blob, name } = this.original;
+    this.tellNext();
     try {
-      const job = await run("classify", blob, { options: { top: 5 }, signal, onWait: (left) => tellWait(trouble, left) });
-      if (this.answers.restored || blob !== this.current.blob) return;
-      this.answers[this.attacked ? "attacked" : "original"] = job.answer.top;
+      const job = await run("classify", blob, { options: { top: 5, seen: true }, signal, onWait: (left) => tellWait(this.trouble, left) });
+      const seen = await fetched(job.files.seen, { signal });
+      if (this.attacked || this.isDone || signal.aborted) return;
+      this.answers.original = job.answer.top;
+      this.original.seen = seen;
+      if (this.protectForm.isContrast && !this.doing) this.stage.showOnly(seen, `What the classifier sees of ${name}`);
       this.drawAnswers();
-      this.now(this.attacked ? "Attacked, the classifier sees" : "The classifier sees", job.answer.top[0]);
+      this.detect(blob, "this image");
     } catch (error) {
-      if (signal.aborted) return;
-      this.now("");
-      tell(trouble, error);
+      if (!signal.aborted) tell(this.trouble, error);
     }
   }
 
-  async detect(blob, signal) {
-    const told = find(".verdict-told", this.verdict);
-    const trouble = find(".trouble", this.verdict);
+  /** The detector's verdict, in words; `which` says of what. */
+  async detect(blob, which) {
+    if (!this.about.kinds.includes("detect")) return;
+    const { signal } = this.work;
+    const told = find(".verdict-told", this.panel), trouble = find(".verdict .trouble", this.panel);
     clear(trouble);
-    told.replaceChildren(make("p", { class: "hint", text: "Looking …" }));
+    told.replaceChildren(make("p", { class: "verdict-title is-open", text: "The detector is looking …" }));
     try {
       const job = await run("detect", blob, { signal, onWait: (left) => tellWait(trouble, left) });
       if (blob !== this.current.blob) return;
-      const { title, told: sentence } = verdictOf(job.answer);
-      const flagged = job.answer.is_suspicious;
-      told.replaceChildren(
-        make("p", { class: flagged ? "verdict-title is-suspicious" : "verdict-title", text: title }),
-        make("p", { class: "hint", text: sentence }),
-        evidence(job.answer.evidence));
+      told.replaceChildren(...verdictOf(job.answer, which));
     } catch (error) {
       if (signal.aborted) return;
       told.replaceChildren();
@@ -165,48 +186,43 @@ export class Protect {
   }
 
   async attack() {
-    const { attack, epsilon } = this.attackForm.elements;
-    const trouble = find(".trouble", this.attackForm);
+    const { work } = this;
+    const doing = this.doing = new AbortController();
+    const signal = AbortSignal.any([doing.signal, work.signal]);
     const told = find(".attack-told", this.panel);
-    clear(trouble);
-    this.fit?.abort();
-    const hasSize = this.about.attacks.find(({ name }) => name === attack.value)?.has_epsilon;
-    const assault = this.assault = new AbortController();
-    const signal = AbortSignal.any([assault.signal, this.work.signal]);
-    this.working(this.attackForm, true);
-    told.textContent = "Attacking …";
+    clear(this.trouble);
+    told.textContent = "";
+    this.working(true, "Cancel the attack");
+    const { options } = this.attackForm;
+    const expected = await estimated("attack", await imageSize(this.original.blob), options);
+    this.timing.begin(expected?.seconds ?? null);
     try {
-      const options = { attack: attack.value, ...(hasSize ? { epsilon_255: epsilon.value } : {}) };
-      const job = await run("attack", this.original.blob, { options, signal, onWait: (left) => tellWait(trouble, left) });
+      const job = await run("attack", this.original.blob, { options, signal, onWait: (left) => tellWait(this.trouble, left), onState: ({ state }) => { if (state === "running") this.timing.begin(expected?.seconds ?? null, { phase: "attacking" }); } });
       const blob = await fetched(job.files.result, { signal });
-      const clean = job.files.clean ? await fetched(job.files.clean, { signal }) : null;
+      const clean = await fetched(job.files.clean, { signal });
       this.attacked = { answer: job.answer, clean };
       this.current = { blob, name: `attacked-${this.original.name}` };
       this.answers = { original: job.answer.before, attacked: job.answer.after };
       this.forgetResult();
       this.showAttack();
       told.textContent = attackTold(job.answer);
-      show(find(".undo", this.panel), true);
-      if (this.about.kinds.includes("detect")) this.detect(blob, this.work.signal);
+      announce(told.textContent);
+      this.detect(blob, "the attacked image");
     } catch (error) {
-      told.textContent = assault.signal.aborted ? "Cancelled." : "";
-      tell(trouble, error);
+      if (work.signal.aborted) return;
+      told.textContent = isAbort(error) ? "Cancelled." : "";
+      tell(this.trouble, error);
     } finally {
-      this.working(this.attackForm, false);
+      if (this.doing === doing) this.working(false);
     }
   }
 
   showAttack() {
-    const { blob } = this.current;
-    const { clean, answer } = this.attacked;
-    if (clean) {
-      this.stage.showBoth(
-        { blob: clean, alt: "The original, cut to what the classifier sees", chip: "Original" },
-        { blob, alt: "The attacked picture", chip: "Attacked" },
-        this.differences());
-    } else this.stage.showOnly(blob, "The attacked picture");
+    this.stage.showBoth(
+      { blob: this.attacked.clean, alt: "The original, as the classifier sees it", chip: "Original" },
+      { blob: this.current.blob, alt: "The attacked image", chip: "Attacked" },
+      this.differences());
     this.drawAnswers();
-    this.now("Attacked, the classifier sees", answer.after[0]);
   }
 
   differences(restored, before = this.current.blob) {
@@ -220,146 +236,204 @@ export class Protect {
     return found;
   }
 
-  async restore() {
-    const trouble = find(".trouble", this.restoreForm);
-    if (!this.restoreForm.reportValidity()) return;
-    this.assault?.abort();  // what is to be restored must not change meanwhile
-    this.fit?.abort();
-    const fit = this.fit = new AbortController();
+  async protect() {
+    if (!this.protectForm.form.reportValidity()) return;
+    const { current, attacked, original } = this;
+    const options = { ...this.protectForm.options, frames: true };
+    const expected = await estimated("protect", await imageSize(current.blob), options);
+    if (!this.protectForm.tellTime(expected)) {
+      this.onTooLong?.();
+      return;
+    }
+    await this.attend(expected, (how) => run("protect", current.blob, {
+      ...how, options,
+      onWait: (left) => tellWait(this.trouble, left),
+      onAccepted: async ({ id }) => {
+        this.jobId = id;
+        await keep({ id, tab: "protect", name: original.name, original: original.blob, current: current.blob, attacked, options, answers: this.answers });
+        setAddress("protect", id);
+      },
+    }));
+  }
+
+  /** A job by its address, whether it goes on or has ended. */
+  async show(id) {
+    if (id === this.jobId) return;
+    this.leave();
+    this.jobId = id;
+    const record = await recall(id);
+    if (this.jobId !== id) return;
+    this.begin(record?.original ?? null, record?.name ?? "An image of another browser");
+    this.jobId = id;
+    if (record) {
+      this.attacked = record.attacked;
+      this.current = { blob: record.current, name: record.name };
+      this.answers = record.answers;
+      if (this.attacked) this.showAttack();
+    }
     const { work } = this;
-    const signal = AbortSignal.any([fit.signal, work.signal]);
-    const source = this.current;
-    const options = optionsOf(this.restoreForm);
+    await this.attend(null, (how) => resume(id, how));
+    if (record && this.work === work) this.detect(record.current, this.attacked ? "the attacked image" : "this image");
+  }
+
+  /** Follows a job of protection to its end and shows it. */
+  async attend(expected, work) {
+    this.doing?.abort(LEFT);
+    const doing = this.doing = new AbortController();
+    const whole = this.work;
+    const signal = AbortSignal.any([doing.signal, whole.signal]);
     this.forgetResult();
-    delete this.answers.restored;
-    this.drawAnswers();
-    this.working(this.restoreForm, true);
-    this.stage.showOnly(source.blob, "The picture that is being restored");
-    this.stage.busy(true);
-    this.plot.clear();
-    show(find(".course", this.panel), true);
-    announce("Restoring.");
-    bringIntoView(find(".bench-head", this.panel));
+    this.working(true, "Cancel");
+    if (this.original.blob) this.stage.showOnly(this.attacked ? this.current.blob : this.original.seen ?? this.current.blob, "The image that is being restored");
+    this.plot.clear((this.answers.attacked ?? this.answers.original)?.[0].label);
+    this.timing.begin(expected?.seconds ?? null, { fitting: this.protectForm.isContrast ? FITTING : 1 });
+    announce("Protecting.");
     try {
-      const job = await run("protect", source.blob, {
-        options, signal,
-        onWait: (left) => tellWait(trouble, left),
-        onState: ({ state, position }) => {
-          if (state === "queued") this.now(position > 1 ? `Waiting; place ${position} in the queue` : "Waiting for a free worker", this.seen());
-        },
-        onProgress: (progress) => this.grow(progress, options.answer === "contrast"),
+      const job = await work({
+        signal,
+        onState: ({ state }) => { if (state === "running") this.timing.run(); },
+        onProgress: (progress) => this.grow(progress),
       });
       const blob = await fetched(job.files.result, { signal });
-      // By contrast it is about what the classifier sees of the picture.
-      const seen = job.files.seen ? await fetched(job.files.seen, { signal }) : source.blob;
-      this.finish(job, seen, blob);
+      // By contrast it is about what the classifier sees of the image.
+      const seen = job.files.seen ? await fetched(job.files.seen, { signal }) : this.current.blob ?? blob;
+      this.frames = job.files.frames ? new Frames(await fetched(job.files.frames, { signal }), job.answer.trajectory.length) : null;
+      await this.finish(job, seen, blob);
     } catch (error) {
-      if (work.signal.aborted || this.fit !== fit) return;  // another picture, or another fit, is shown by now
+      if (whole.signal.aborted || this.doing !== doing) return;  // something else is shown by now
       show(find(".course", this.panel), false);
       if (this.attacked) this.showAttack();
-      else this.stage.showOnly(source.blob, "The picture as it came in");
-      this.now(isAbort(error) ? "Cancelled. The classifier sees" : "The classifier sees", this.seen());
+      else if (this.original.blob) this.stage.showOnly(this.original.seen ?? this.original.blob, "The image as it came");
+      this.now("");
       if (isAbort(error)) announce("Cancelled.");
-      tell(trouble, error);
+      else if (error.status === 404 || error.status === 410) error.message = "The server does not have this result any more. Protect the image again.";
+      tell(this.trouble, error);
+      this.jobId = null;
     } finally {
-      if (this.fit === fit) {
-        this.stage.busy(false);
-        this.working(this.restoreForm, false);
-      }
+      if (this.doing === doing) this.working(false);
     }
   }
 
   /** One step of the fit. */
-  grow({ iteration, limit, psnr, label, probability, preview }, isAlone) {
-    if (preview) this.stage.showGrowing(preview, "The restoration as it grows", { isAlone });
-    this.stage.busy(true, limit ? iteration / limit : null);
-    this.plot.add({ iteration, psnr, label, probability });
-    const what = `Iteration ${iteration}${limit ? ` of at most ${limit}` : ""}`;
-    if (label) this.now(what, { label, probability });
-    else if (this.plot.points.length) find(".now-what", this.panel).textContent = what;
-    else this.now(what);  // the answer to what came in is not that of this iteration
+  grow({ iteration, limit, phase, psnr, top, preview, box }) {
+    if (preview && !box) this.stage.showGrowing(preview, "The restoration as it grows", { isAlone: this.protectForm.isContrast });
+    this.timing.progress({ iteration, limit, phase });
+    if (!top?.length) return;
+    this.plot.add({ iteration, psnr, top });
+    show(find(".course", this.panel), true);
+    this.now(`Iteration ${iteration}${limit ? ` of at most ${limit}` : ""}: in what is drawn so far it sees`, top[0]);
   }
 
-  finish(job, before, blob) {
+  async finish(job, before, blob) {
     const { answer } = job;
-    const { explanation } = answer;
+    this.isDone = true;
+    this.now("");
     this.answers.restored = answer.after;
-    if (this.attacked) this.answers.attacked = answer.before;
-    else this.answers.original = answer.before;
-    this.stage.showBoth(
-      { blob: before, alt: "The picture as it came in", chip: this.attacked ? "Attacked" : "As it came in" },
-      { blob, alt: "The restored picture", chip: answer.restored ? "Restored" : "Left as it was" },
-      this.differences(answer.restored ? blob : null, before));
-    if (explanation) this.now("Protected, the classifier says", answer.after[0]);
-    else this.now(answer.restored ? "Restored, the classifier sees" : "The classifier sees", answer.after[0]);
-    this.afterTitle = explanation ? "Protected" : "Restored";
-    show(find(".references", this.panel), Boolean(explanation));
-    if (explanation) find(".references-list", this.panel).replaceChildren(referencesOf(explanation));
-    const hasCourse = answer.trajectory?.length > 0;
+    this.answers[this.attacked ? "attacked" : "original"] = answer.before;
+    this.result = {
+      before: { blob: before, alt: "The image as it came", chip: this.attacked ? "Attacked" : "As it came" },
+      after: { blob, alt: "The restored image", chip: answer.restored ? "Restored" : "Left as it was" },
+      differences: this.differences(answer.restored ? blob : null, before),
+    };
+    this.showResult();
+    this.afterTitle = answer.explanation ? "Protected" : "Restored";
+    show(find(".references", this.panel), Boolean(answer.explanation));
+    if (answer.explanation) find(".references-list", this.panel).replaceChildren(...stepsOf(answer));
+    const hasCourse = answer.trajectory?.length > 1 && answer.followed.length > 0;
     show(find(".course", this.panel), hasCourse);
-    if (hasCourse) this.plot.finish(answer.trajectory, answer.iteration_chosen);
-    const drawn = explanation?.references.find(({ name }) => name === "restored") ?? answer.after[0];
-    const isOther = hasCourse && this.plot.taken()?.label !== drawn.label;
+    if (hasCourse) this.plot.finish(answer.trajectory, answer.followed, answer.iteration_chosen);
     const courseTold = find(".course-told", this.panel);
-    show(courseTold, isOther);
-    courseTold.textContent = isOther ? `After the fit, fine detail is brought back and fits are averaged, where there are several. In the picture that came of it the classifier sees ${drawn.label}.` : "";
+    show(courseTold, hasCourse);
+    courseTold.textContent = this.frames ? "Move along it to see what was drawn at that moment, and what the classifier saw in it." : "";
     const { title, told } = outcomeOf(answer, this.attacked?.answer);
     find(".outcome-title", this.panel).textContent = title;
     find(".outcome-told", this.panel).textContent = told;
-    const download = find(".download", this.panel);
-    download.href = address(blob, download.href);
-    download.download = `${this.original.name.replace(/\.\w+$/, "")}-restored.png`;
-    const record = find(".record", this.panel);
-    record.href = address(new Blob([JSON.stringify(job, null, 2)], { type: "application/json" }), record.href);
-    record.download = `${this.original.name.replace(/\.\w+$/, "")}-restored.json`;
+    const stem = this.original.name.replace(/\.\w+$/, "");
+    offer(find(".download", this.panel), blob, `${stem}-restored.png`);
+    offer(find(".record", this.panel), new Blob([JSON.stringify(job, null, 2)], { type: "application/json" }), `${stem}-restored.json`);
     show(find(".outcome", this.panel), true);
     this.drawAnswers();
     announce(`${title} ${told}`);
-    bringIntoView(find(".outcome", this.panel));
+    const record = await recall(job.id);
+    if (record) await keep({ ...record, title });
   }
 
-  drawAnswers() {
+  showResult() {
+    this.stage.showBoth(this.result.before, this.result.after, this.result.differences);
+  }
+
+  /** A moment of a fit that has ended. */
+  async lookAt(point, number) {
+    this.drawAnswers(point);
+    const image = await this.frames?.at(number);
+    if (image && this.plot.at === number) this.stage.showGrowing(image, `What was drawn at iteration ${point.iteration}`, { isAlone: true });
+  }
+
+  drawAnswers(moment = null) {
     const { original, attacked, restored } = this.answers;
-    const columns = [
-      original && { title: this.attacked ? "Original" : "As it came in", top: original },
+    const truth = this.attacked?.answer.fooled ? original[0].label : null;
+    const mood = (label) => (truth === null ? "" : label === truth ? "is-right" : "is-wrong");
+    const came = this.attacked ? "Original" : "As it came";
+    drawRows(find(".answers-now", this.panel), [
+      original && { title: came, answer: original[0], mood: "" },
+      attacked && { title: "Attacked", answer: attacked[0], mood: mood(attacked[0].label) },
+      restored && { title: this.afterTitle, answer: restored[0], mood: mood(restored[0].label) },
+    ].filter(Boolean));
+    drawBars(find(".bars", this.panel), [
+      original && { title: came, top: original },
       attacked && { title: "Attacked", top: attacked },
       restored && { title: this.afterTitle, top: restored, isAfter: true },
-    ].filter(Boolean);
-    show(find(".findings", this.panel), columns.length > 0);
-    drawBars(find(".bars", this.panel), columns);
+      moment?.top && { title: `Iteration ${moment.iteration}`, top: moment.top },
+    ].filter(Boolean));
+    show(find(".findings", this.panel), Boolean(original || attacked || restored));
+    show(find(".moment-back", this.panel), Boolean(moment));
   }
 
-  working(form, isWorking) {
-    find("[type=submit]", form).disabled = isWorking;
-    const cancel = find(".cancel", form);
+  working(isWorking, words = "Cancel") {
+    if (!isWorking) {
+      this.timing.end();
+      this.doing = null;
+    }
+    const cancel = find(".cancel", this.panel);
     show(cancel, isWorking);
+    cancel.textContent = words;
+    for (const form of [this.attackForm.form, this.protectForm.form]) form.inert = isWorking;
     if (isWorking) cancel.focus({ preventScroll: true });
-    else if (document.activeElement === document.body) find("[type=submit]", form).focus({ preventScroll: true });
+    this.tellNext();
+    if (!isWorking && document.activeElement === document.body) find(this.isDone ? ".download" : ".next", this.panel).focus({ preventScroll: true });
+  }
+
+  /** What can be done next, and how long it is likely to take. */
+  async tellNext() {
+    if (!this.original) return;
+    const isFree = !this.doing;
+    const next = find(".next", this.panel), other = find(".other", this.panel);
+    show(next, isFree && !this.isDone);
+    next.disabled = !this.original.blob;
+    next.textContent = this.isToAttack ? "Attack it" : "Protect it";
+    show(other, isFree && Boolean(this.original.blob) && (this.isToAttack || this.isDone));
+    other.textContent = this.isDone ? "Protect it again" : "Protect it as it is";
+    show(find(".undo", this.panel), isFree && Boolean(this.attacked) && Boolean(this.original.blob));
+    show(find(".download", this.panel), isFree && this.isDone);
+    show(find(".record", this.panel), isFree && this.isDone);
+    const kind = this.isToAttack ? "attack" : "protect";
+    const { options } = this.isToAttack ? this.attackForm : this.protectForm;
+    showUse(find(".use-api-code", this.panel), "protect", this.protectForm.options, { needsToken: this.about.needs_token });
+    const told = find(".next-told", this.panel);
+    const asked = this.asked = {};
+    if (!isFree || !this.original.blob) {
+      told.textContent = "";
+      return;
+    }
+    const size = await imageSize(this.current.blob);
+    const [own, protection] = await Promise.all([estimated(kind, size, options), estimated("protect", size, this.protectForm.options)]);
+    if (this.asked !== asked) return;
+    this.protectForm.tellTime(protection);
+    told.textContent = own && !this.isDone ? `${this.isToAttack ? "The attack takes" : "It takes"} ${roughly(own.seconds)}.` : "";
   }
 }
 
-function optionsOf(form) {
-  const { answer, preset, stop, seed, when, views } = form.elements;
-  const isRestored = answer.value === "restored";
-  return {
-    answer: answer.value, preset: preset.value, stop: stop.value, seed: seed.value,
-    when: (isRestored && when.checked && "suspicious") || null, views: (isRestored && views.checked) || null,
-  };
-}
-
-/** Its size is set beside it. */
-const withoutSize = (label) => label.replace(/, [\d.]+\/255/, "");
-
-function attackTold({ before, after, fooled, linf, l2 }) {
-  const size = `No pixel changed by more than ${saved(255 * linf, 2)}/255; L2\u00a0norm\u00a0${saved(l2, 2)}.`;
-  if (fooled) return `Fooled: ${before[0].label} became ${after[0].label}. ${size}`;
-  return `Not fooled: still ${after[0].label}. ${size}`;
-}
-
-function evidence(found = {}) {
-  const rows = Object.entries(found).map(([name, value]) =>
-    make("tr", {}, make("th", { scope: "row", text: name }), make("td", { text: `${value >= 0 ? "+" : "−"}${Math.abs(value).toFixed(1)} σ` })));
-  return rows.length
-    ? make("details", {}, make("summary", { text: "Evidence" }), make("p", { class: "hint", text: "In standard deviations of clean pictures." }), make("table", {}, make("tbody", {}, ...rows)))
-    : "";
+function offer(link, blob, name) {
+  link.href = address(blob, link.href);
+  link.download = name;
 }

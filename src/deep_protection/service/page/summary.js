@@ -9,7 +9,7 @@ import { make, percent, saved } from "./dom.js";
 export function outcomeOf(answer, attack) {
   const facts = [whyOf(answer.explanation), factsOf(answer)].filter(Boolean).join(" ");
   if (!answer.restored) {
-    return { title: "Left as it was.", told: "The detector found nothing suspicious, so the picture was not restored." };
+    return { title: "Left as it was.", told: "The detector found nothing suspicious, so the image was not restored." };
   }
   const [before, after] = [answer.before[0], answer.after[0]];
   const now = `${after.label} with ${percent(after.probability)}`;
@@ -40,36 +40,18 @@ export function outcomeOf(answer, attack) {
 function whyOf(explanation) {
   if (!explanation) return "";
   const { answer, is_suspicious: isSuspicious, p_value: p, strength } = explanation;
-  const often = p === null ? "" : ` (${p < 0.01 ? "fewer than 1 in 100" : percent(p)} of clean pictures stand out as much)`;
-  const seen = isSuspicious ? `The picture looks attacked${often}` : `The picture does not look attacked${often}`;
+  const often = p === null ? "" : ` (${p < 0.01 ? "fewer than 1 in 100" : percent(p)} of clean images stand out as much)`;
+  const seen = isSuspicious ? `The image looks attacked${often}` : `The image does not look attacked${often}`;
   return {
     own: `${seen}, so this is the classifier’s own answer.`,
     mild: isSuspicious
-      ? `${seen}, and mild changes are enough to undo it: mildly changed copies of the picture decide.`
-      : "The first two answers are too close to call: mildly changed copies of the picture decide between them.",
+      ? `${seen}, and mild changes are enough to undo it: mildly changed copies of the image decide.`
+      : "The first two answers are too close to call: mildly changed copies of the image decide between them.",
     contrast: strength > 0
       ? `${seen}, and restorations of it move the answer in one direction: this is the answer ${saved(strength, 2)} times as far again that way.`
       : `${seen}, but restorations of it move the answer this way and that: this is the mean of the answers to them.`,
-    restored: `${seen}, and the classifier names one label and no more: this is the one that it gives most views of the restored picture.`,
+    restored: `${seen}, and the classifier names one label and no more: this is the one that it gives most views of the restored image.`,
   }[answer] ?? "";
-}
-
-const REFERENCES = {
-  original: "The picture as it came in",
-  views: "Mirrored, nearer and farther",
-  restored: "Restored",
-  compressed: "Strongly compressed (JPEG 25)",
-  mild: "Mildly compressed (JPEG 75)",
-};
-
-/** The first answer to each picture that was asked about. */
-export function referencesOf({ references }) {
-  const rows = references.map(({ name, label, probability }) =>
-    make("tr", {},
-      make("th", { scope: "row", text: REFERENCES[name] ?? name }),
-      make("td", { text: label }),
-      make("td", { text: percent(probability) })));
-  return make("table", {}, make("tbody", {}, ...rows));
 }
 
 function factsOf(answer) {
@@ -85,14 +67,26 @@ export const inSeconds = (seconds) => `${saved(seconds, 2)}\u00a0s`;
 export const cutShort = ({ stop_reason: reason }) =>
   reason?.startsWith("time budget") ? " The time that this server gives a job was spent, so it ended early." : "";
 
-/** @param {object} answer of a `detect` job */
-export function verdictOf(answer) {
-  const rate = percent(answer.false_positive_rate);
-  const often = answer.p_value < 0.01 ? "fewer than 1 in 100 clean pictures stand" : `${percent(answer.p_value)} of clean pictures stand`;
-  return {
-    title: answer.is_suspicious ? "Suspicious" : "Nothing suspicious",
-    told: `About ${often} out as much as this one. Of clean pictures ${rate} are flagged at this setting.`.replace("About fewer", "Fewer"),
-  };
+/**
+ * The detector's verdict as elements.
+ * @param {object} answer of a `detect` job
+ * @param {string} which image it is about
+ */
+export function verdictOf(answer, which) {
+  const { is_suspicious: isSuspicious, p_value: p, false_positive_rate: rate } = answer;
+  const often = p < 0.01 ? "Fewer than 1 in 100" : `About ${percent(p)}`;
+  return [
+    make("p", { class: isSuspicious ? "verdict-title is-suspicious" : "verdict-title", text: isSuspicious ? `The detector flags ${which} as attacked.` : `The detector finds nothing in ${which}.` }),
+    make("p", { class: "hint", text: `${often} of clean images stand out as much; those under ${percent(rate)} are flagged.` }),
+    evidence(answer.evidence),
+  ];
+}
+
+function evidence(found = {}) {
+  const rows = Object.entries(found).map(([name, value]) =>
+    make("tr", {}, make("th", { scope: "row", text: name }), make("td", { text: `${value >= 0 ? "+" : "−"}${Math.abs(value).toFixed(1)} σ` })));
+  if (!rows.length) return "";
+  return make("details", {}, make("summary", { text: "Evidence" }), make("p", { class: "hint", text: "In standard deviations of clean images." }), make("table", {}, make("tbody", {}, ...rows)));
 }
 
 const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);

@@ -85,6 +85,7 @@ def _attack(context: WorkerContext, job: JobInput) -> JobOutput:
         "epsilon_255": None if spec.epsilon is None or spec.norm != "Linf" else round(spec.epsilon * 255, 3),
         "linf": round(change.abs().max().item(), 6),
         "l2": round(change.norm().item(), 6),
+        "pixels_changed": int((change != 0).any(dim=0).sum()),
         "size": list(context.size),
     }
     return JobOutput(answer, {"result": image, "clean": png(to_pillow(pixels.cpu()))})
