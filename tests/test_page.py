@@ -473,8 +473,8 @@ def test_words_of_a_map(browser: Browser, service: Served) -> None:
         page.uncheck("#maps [name=lettering]")
         assert not page.is_visible(".sheet-lettering")
         page.locator("#maps .words tbody tr").focus()
-        assert page.locator(".sheet-frames .is-marked").count() == 1
-        assert page.locator("#maps .downloads a").count() == 3
+        assert page.locator(".sheet-frames .is-selected").count() == 1
+        assert page.locator("#maps .downloads a").count() == 5
         watched.check()
 
 

@@ -119,6 +119,7 @@ export class Brush {
   begin(event) {
     this.canvas.setPointerCapture(event.pointerId);
     this.stroke = this.start();
+    this.stage.compare.classList.add("is-painting");
     this.move(event);
     event.preventDefault();
     this.canvas.focus({ preventScroll: true });
@@ -142,6 +143,7 @@ export class Brush {
   end() {
     if (this.stroke) this.onChange?.();
     this.stroke = null;
+    this.stage.compare.classList.remove("is-painting");
   }
 
   key(event) {
