@@ -12,6 +12,8 @@ from torch import Tensor
 from deep_protection import Classifier, load_classifier
 from deep_protection.evaluation import imagenet_samples
 
+pytest.register_assert_rewrite("page")  # the fixtures of the page's tests, which two files ask for
+
 
 @pytest.fixture(scope="session")
 def lite0() -> Classifier:

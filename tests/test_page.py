@@ -1,130 +1,23 @@
 """The page in a real browser, against the real service: from dropping a picture to downloading what came of it."""
 
-import base64
 import io
 import json
-import os
 import re
-import shutil
 import socket
 import struct
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from page import DESKTOP, DOUBLES, PHONE, UNNAMED, drop, encoded, file_of, state_of, tab_to, watching
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
-from playwright.sync_api import Browser, FilePayload, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, ViewportSize, expect
 from served import Served
 
-DESKTOP: ViewportSize = {"width": 1280, "height": 900}
-PHONE: ViewportSize = {"width": 360, "height": 740}
+pytest_plugins = ("page",)
 TOKEN = "a-token-for-the-tests"  # noqa: S105
-FLAGS = "--headless --no-sandbox --disable-gpu --disable-background-networking --no-first-run"
-MORE_FLAGS = "--disable-component-update --disable-sync"
-PATIENCE = 120_000
-"""Milliseconds until a thing that does not come counts as missing; a busy machine is slow."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        told = "no Chromium was found; install it (Debian: apt-get install chromium) to test the page"
-        pytest.fail(told) if os.environ.get("CI") == "true" else pytest.skip(told)
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=path, args=f"{FLAGS} {MORE_FLAGS}".split())
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    del browser  # asked for first, so that nothing is started where there is none
-    with Served(tmp_path_factory.mktemp("service") / "data", "--workers", "2") as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def photo(photograph_bytes: bytes) -> FilePayload:
-    return {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": photograph_bytes}
-
-
-@pytest.fixture(scope="module")
-def photograph_bytes() -> bytes:
-    from deep_protection.evaluation import imagenet_samples
-
-    return encoded(imagenet_samples()[4][0].resize((120, 90)), "JPEG")
-
-
-def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind)
-    return buffer.getvalue()
-
-
-class Watched:
-    """A page that must ask nobody but its service, and complain of nothing."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page, self.url = page, url
-        self.complaints: list[str] = []
-        self.strangers: list[str] = []
-        self.jobs: list[str] = []
-        page.set_default_timeout(PATIENCE)
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self._asked(request.url))
-        page.on("response", self._answered)
-
-    def _asked(self, url: str) -> None:
-        if not url.startswith((self.url + "/", "data:", f"blob:{self.url}/")):
-            self.strangers.append(url)
-
-    def _answered(self, response: Any) -> None:
-        if response.status == 202:
-            self.jobs.append(response.headers["location"])
-
-    def open(self, fragment: str = "") -> Page:
-        self.page.goto(f"{self.url}/{fragment}")
-        self.page.wait_for_selector("html[data-ready]")
-        return self.page
-
-    def check(self) -> None:
-        assert not self.strangers
-        assert not self.complaints
-        assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
-
-
-@contextmanager
-def watching(browser: Browser, served: Served, size: ViewportSize, **options: Any) -> Iterator[Watched]:
-    context = browser.new_context(viewport=size, **options)
-    try:
-        yield Watched(context.new_page(), served.url)
-    finally:
-        context.close()
-
-
-def drop(page: Page, picture: FilePayload) -> None:
-    """Drops a file onto the window, as a file manager does."""
-    page.evaluate(
-        """([name, type, content]) => {
-          const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
-          const files = new DataTransfer();
-          files.items.add(new File([bytes], name, { type }));
-          for (const kind of ["dragenter", "dragover", "drop"])
-            document.body.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: files }));
-        }""",
-        [picture["name"], picture["mimeType"], base64.b64encode(picture["buffer"]).decode()],
-    )
-
-
-def file_of(image: Image.Image, name: str = "s.png") -> FilePayload:
-    return {"name": name, "mimeType": "image/png", "buffer": encoded(image)}
 
 
 def restore_quickly(page: Page) -> None:
@@ -279,23 +172,6 @@ def check_difference(page: Page) -> None:
     page.wait_for_selector("#protect .difference", state="hidden")
 
 
-def tab_to(page: Page, wanted: str) -> None:
-    for _ in range(60):
-        if page.evaluate("(wanted) => document.activeElement.matches(wanted)", wanted):
-            return
-        page.keyboard.press("Tab")
-        seen = page.evaluate(
-            """() => {
-              const at = document.activeElement;
-              const marked = [at, at.nextElementSibling, at.parentElement, at.closest(".compare")];
-              if (at === document.body) return true;  // past the last control, before the first
-              return marked.some((each) => each && getComputedStyle(each).outlineStyle !== "none");
-            }"""
-        )
-        assert seen, page.evaluate("document.activeElement.outerHTML")
-    raise AssertionError(f"{wanted} is not reached by tab")
-
-
 def test_by_keyboard_alone(browser: Browser, service: Served) -> None:
     with watching(browser, service, DESKTOP, accept_downloads=True, reduced_motion="reduce") as watched:
         page = watched.open()
@@ -340,14 +216,6 @@ def test_a_fit_is_cancelled_on_the_server_too(browser: Browser, service: Served,
         assert page.is_hidden("#protect .outcome")
         assert state_of(service, watched.jobs[-1]) == "cancelled"
         watched.check()
-
-
-def state_of(service: Served, job: str) -> str:
-    """Of a job that is to end, once it has."""
-    with service.http() as http:
-        while (state := str(http.get(job).json()["state"])) in ("queued", "running"):
-            time.sleep(0.1)
-    return state
 
 
 def begin_long_fit(page: Page) -> None:
@@ -478,18 +346,6 @@ def black(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-UNNAMED = """() => {
-  const named = (each) => each.getAttribute("aria-label") || each.textContent.trim() || each.title
-    || (each.labels && [...each.labels].some((label) => label.textContent.trim()))
-    || (each.getAttribute("aria-labelledby") && document.getElementById(each.getAttribute("aria-labelledby")));
-  const roles = ["tab", "tablist", "tabpanel", "radiogroup", "application", "region"].map((role) => `[role=${role}]`);
-  const wanted = ["button, a[href], input, select, summary, fieldset, dialog", ...roles].join();
-  return [...document.querySelectorAll(wanted)].filter((each) => !named(each)).map((each) => each.outerHTML);
-}"""
-DOUBLES = """() => {
-  const names = [...document.querySelectorAll("[id]")].map((each) => each.id);
-  return names.filter((name, number) => names.indexOf(name) !== number);
-}"""
 PAIRS = [
     *[("ink", ground, 4.5) for ground in ("ground", "surface", "mat", "accent-soft")],
     *[("soft", ground, 4.5) for ground in ("ground", "surface", "mat", "accent-soft")],
@@ -617,8 +473,8 @@ def test_words_of_a_map(browser: Browser, service: Served) -> None:
         page.uncheck("#maps [name=lettering]")
         assert not page.is_visible(".sheet-lettering")
         page.locator("#maps .words tbody tr").focus()
-        assert page.locator(".sheet-frames .is-marked").count() == 1
-        assert page.locator("#maps .downloads a").count() == 3
+        assert page.locator(".sheet-frames .is-selected").count() == 1
+        assert page.locator("#maps .downloads a").count() == 5
         watched.check()
 
 

@@ -1,6 +1,7 @@
 """The service as its clients know it: a real server, asked over HTTP."""
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -427,7 +428,8 @@ def test_what_it_can_do(served: Served, http: httpx2.Client) -> None:
     assert {f"/v1/{kind}" for kind in JOB_TYPES} <= set(schema["paths"])
     docs = http.get("/docs").text
     assert "/v1/protect" in docs
-    assert "src=" not in docs
+    assert not re.search(r'(src|href)="(?!#)[^"]*//', docs), "nothing from elsewhere"
+    assert f"curl -F image=@image.png '{served.url}/v1/protect" in docs.replace("&#x27;", "'")
     assert served.data.is_dir()
 
 

@@ -7,6 +7,12 @@ from typing import Any
 
 from deep_protection.maps.words import Word
 
+COMMENT = (
+    "Coordinates are pixels of the image, x to the right and y downwards, from its top left corner; "
+    "they are no longitudes and latitudes."
+)
+"""In every GeoJSON file: its format means degrees, where nothing is said."""
+
 
 def as_record(word: Word) -> dict[str, Any]:
     """A word as plain values; places to a tenth of a pixel."""
@@ -45,4 +51,6 @@ def to_geojson(words: list[Word]) -> str:
         corners = record.pop("corners")
         outline = {"type": "Polygon", "coordinates": [[*corners, corners[0]]]}
         features.append({"type": "Feature", "geometry": outline, "properties": record})
-    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False) + "\n"
+    return (
+        json.dumps({"type": "FeatureCollection", "comment": COMMENT, "features": features}, ensure_ascii=False) + "\n"
+    )

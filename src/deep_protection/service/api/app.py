@@ -211,8 +211,10 @@ def create_app(settings: Settings) -> FastAPI:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
-        return HTMLResponse(docs_page(app.openapi()))
+    async def docs(request: Request) -> Response:
+        # The address in it is the one that was asked, so nobody else may be given it.
+        page = docs_page(app.openapi(), str(request.base_url).rstrip("/"))
+        return HTMLResponse(page, headers={"Cache-Control": "no-store"})
 
     if (PAGE / "index.html").is_file():
         app.mount("/static", StaticFiles(directory=PAGE), name="static")

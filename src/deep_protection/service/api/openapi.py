@@ -6,6 +6,9 @@ from typing import Any
 from deep_protection.service.api.errors import PROBLEM
 from deep_protection.service.jobs.job_types import JobType
 
+EXAMPLE = "x-example"
+"""In the description of a route: curl's form, path and query, for whoever knows the service's address."""
+
 
 def openapi_extra(kind: JobType) -> dict[str, Any]:
     """Query, bodies and examples of ``POST /v1/{kind}``."""
@@ -26,9 +29,10 @@ def openapi_extra(kind: JobType) -> dict[str, Any]:
     if kind.inputs == ("image",):
         bodies |= {kind_of: {"schema": binary} for kind_of in ("image/png", "image/jpeg", "application/octet-stream")}
     forms = " ".join(f"-F {name}=@{name}.png" for name in kind.inputs)
-    query = f"?{kind.example}" if kind.example else ""
+    query = f"/v1/{kind.name}{f'?{kind.example}' if kind.example else ''}"
     return {
-        "description": f"Example: `curl {forms} 'http://127.0.0.1:8000/v1/{kind.name}{query}'`",
+        "description": f"Example: `{_example('http://127.0.0.1:8000', forms, query)}`",
+        EXAMPLE: [forms, query],
         "parameters": [
             {
                 "name": name,
@@ -55,25 +59,51 @@ def describe_errors(openapi: dict[str, Any]) -> None:
                         content["application/json"] = {"schema": {"$ref": "#/components/schemas/JobDocument"}}
 
 
-def docs_page(openapi: dict[str, Any]) -> str:
-    """Every route with its options, as plain HTML."""
-    parts = []
+def docs_page(openapi: dict[str, Any], base: str) -> str:
+    """Every route with its options, as plain HTML in the colours of the page.
+
+    Args:
+        openapi: the description that ``/openapi.json`` gives.
+        base: where the service was reached, without a slash at the end; the examples ask there.
+    """
+    title = f"{escape(openapi['info']['title'])} {escape(openapi['info']['version'])}"
+    parts, places = [], []
     for path, methods in openapi["paths"].items():
         for method, about in methods.items():
             options = "".join(
-                f"<dt><code>{escape(option['name'])}</code></dt><dd>{escape(option.get('description') or '')} "
-                f"<small>{escape(_kind(option['schema']))}</small></dd>"
+                f"<dt><code>{escape(option['name'])}</code> <small>{escape(_kind(option['schema']))}</small></dt>"
+                f"<dd>{escape(option.get('description') or '')}</dd>"
                 for option in about.get("parameters", ())
             )
-            text = "".join(f"<p>{escape(about[key])}</p>" for key in ("summary", "description") if about.get(key))
-            parts.append(f"<h2><code>{method.upper()} {escape(path)}</code></h2>{text}<dl>{options}</dl>")
-    title = f"{escape(openapi['info']['title'])} {escape(openapi['info']['version'])}"
+            example, told = about.get(EXAMPLE, ""), [about[key] for key in ("summary", "description") if key in about]
+            text = "".join(f"<p>{escape(each)}</p>" for each in told if each and not each.startswith("Example: "))
+            curl = f"<pre><code>{escape(_example(base, *example))}</code></pre>" if example else ""
+            name = f"{method}-{path.strip('/').replace('/', '-').translate(_NO_BRACES)}"
+            parts.append(
+                f'<section id="{escape(name)}"><h2><span class="docs-method">{method.upper()}</span> '
+                f"<code>{escape(path)}</code></h2>{text}{curl}{f'<dl>{options}</dl>' if options else ''}</section>"
+            )
+            places.append(f'<li><a href="#{escape(name)}"><code>{method.upper()} {escape(path)}</code></a></li>')
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"></head>'
-        f"<body><h1>{title}</h1><p>{escape(openapi['info']['description'])} For programs: "
-        f'<a href="/openapi.json">/openapi.json</a>.</p>{"".join(parts)}</body></html>'
+        f'<!doctype html><html lang="en-GB"><head><meta charset="utf-8"><title>API – {title}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><link rel="icon" href="static/icon.svg" type="image/svg+xml">'
+        '<link rel="stylesheet" href="static/style.css"><link rel="stylesheet" href="static/docs.css">'
+        '<script src="static/theme.js"></script></head><body class="docs"><main>'
+        f'<p><a href="./">Back to the page</a></p><h1>{escape(openapi["info"]["title"])} over HTTP</h1>'
+        f'<p class="lead">{escape(openapi["info"]["description"])} This is version '
+        f"{escape(openapi['info']['version'])} at <code>{escape(base)}</code>. For programs: "
+        f'<a href="openapi.json">openapi.json</a>. Where the service was started with a token, add '
+        '<code>-H "Authorization: Bearer $DEEP_PROTECTION_TOKEN"</code> to the examples.</p>'
+        f'<nav aria-label="Routes"><ul>{"".join(places)}</ul></nav>{"".join(parts)}</main></body></html>'
     )
+
+
+_NO_BRACES = {ord(brace): None for brace in "{}"}
+
+
+def _example(base: str, forms: str, query: str) -> str:
+    return f"curl {forms} '{base}{query}'"
 
 
 def _kind(schema: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
-/** The picture: before and after with a divider between them, and what was added or taken out, ten times as strong. */
+/** The image: before and after with a divider between them, and what was added or taken out, ten times as strong. */
 
 import { address, copyOf, find, findAll, make, pixelsOf, show } from "./dom.js";
+import { Zoom } from "./zoom.js";
 
 const TIMES = 10;
 
@@ -16,13 +17,34 @@ export class Stage {
     this.canvas = find(".difference", root);
     this.views = find(".views", root);
     this.hint = find(".view-hint", root);
+    this.zoom = new Zoom(this.compare, () => this.size);
     this.below.addEventListener("load", () => {
-      this.compare.style.setProperty("--wide", this.below.naturalWidth / this.below.naturalHeight);
+      const { naturalWidth: width, naturalHeight: height } = this.below;
+      // Another image; before and after of one and the same are compared at the place that is looked at.
+      if (width !== this.size?.width || height !== this.size?.height) this.zoom.fit();
+      this.size = { width, height };
+      this.compare.style.setProperty("--wide", width / height);
+      this.zoom.apply();
     });
     this.range.addEventListener("input", () => this.divide(Number(this.range.value)));
+    this.line = find(".compare-line", root);
+    this.line.addEventListener("pointerdown", (event) => this.drag(event));
   }
 
-  /** One picture, nothing to compare it with. */
+  /** The line itself moves where the image is zoomed in, for there all else of it pans. */
+  drag(event) {
+    event.preventDefault();
+    this.range.focus({ preventScroll: true });
+    this.line.setPointerCapture(event.pointerId);
+    this.line.onpointermove = ({ clientX }) => {
+      const box = this.compare.getBoundingClientRect();
+      this.range.value = (100 * (clientX - box.left)) / box.width;
+      this.divide(Number(this.range.value));
+    };
+    this.line.onlostpointercapture = () => { this.line.onpointermove = null; };
+  }
+
+  /** One image, nothing to compare it with. */
   showOnly(blob, alt) {
     this.below.src = this.belowAddress = address(blob, this.belowAddress);
     this.below.alt = alt;
@@ -34,7 +56,7 @@ export class Stage {
     this.lookAt("picture");
   }
 
-  /** A restoration in the making, over the picture that it starts from, unless that is of another shape. */
+  /** A restoration in the making, over the image that it starts from, unless that is of another shape. */
   showGrowing(source, alt, { isAlone = false } = {}) {
     this.compare.classList.toggle("is-alone", isAlone);
     this.above.src = source;
@@ -47,7 +69,7 @@ export class Stage {
   }
 
   /**
-   * Two pictures of the same place with a divider between them.
+   * Two images of the same place with a divider between them.
    * @param {{blob: Blob, alt: string, chip: string}} before
    * @param {{blob: Blob, alt: string, chip: string}} after
    * @param {Array<{name: string, label: string, hint: string, from: Blob, to: Blob}>} differences

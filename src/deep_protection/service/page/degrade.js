@@ -1,4 +1,4 @@
-/** Making a good picture worse, to see it mended. */
+/** Making a good image worse, to see it mended. */
 
 import { blobOf, imageSize, pixelsOf } from "./dom.js";
 

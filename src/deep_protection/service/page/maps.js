@@ -3,22 +3,28 @@
 import { blob as fetched, isAbort, run } from "./api.js";
 import { address, announce, bringIntoView, find, imageSize, make, percent, show, tick } from "./dom.js";
 import { Picker } from "./picker.js";
+import { rove } from "./rove.js";
 import { drawnMap } from "./sample-map.js";
 import { Sheet } from "./map-viewer.js";
+import { asCsv, asGeoJson, asJson, isSign } from "./words.js";
 import { clear, tell, tellWait } from "./errors.js";
 
 export class Maps {
   constructor(panel) {
     this.panel = panel;
-    this.sheet = new Sheet(find(".sheet", panel));
+    this.sheet = new Sheet(find(".sheet", panel), (number) => this.select(number));
     this.form = find(".extract-form", panel);
     this.layers = find(".layers", panel);
-    this.picker = new Picker(panel, { title: "Drop a map here, or paste one", samplesTitle: "Or take a drawn one" }, (blob, name) => this.take(blob, name));
-    this.picker.setSamples([{ name: "drawn-map.png", label: "A small map drawn in your browser", get: drawnMap }]);
+    this.picker = new Picker(panel, { title: "Drop a map here, or paste one", samplesTitle: "Or take this one, drawn by the page: the town does not exist" }, (blob, name) => this.take(blob, name));
+    const draw = async () => (this.drawn = await drawnMap());
+    this.picker.setSamples([{ name: "drawn-map.png", label: "A small map drawn in your browser, of a town that does not exist", get: draw }]);
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.extract(); });
     find(".cancel", this.form).addEventListener("click", () => this.work?.abort());
     find(".change", panel).addEventListener("click", () => this.open());
     this.layers.addEventListener("change", () => this.showLayers());
+    this.sure = find("[name=sure]", panel);
+    this.signs = find("[name=signs]", panel);
+    for (const input of [this.sure, this.signs]) input.addEventListener("input", () => this.sift());
   }
 
   setAbout(about) {
@@ -35,6 +41,7 @@ export class Maps {
   take(blob, name) {
     this.work?.abort();
     this.map = { blob, name };
+    show(find(".drawn-told", this.panel), blob === this.drawn);
     show(find(".opening", this.panel), false);
     show(find(".bench", this.panel), true);
     find(".file-name", this.panel).textContent = name;
@@ -48,6 +55,9 @@ export class Maps {
     show(find(".words", this.panel), false);
     clear(find(".trouble", this.form));
     find(".extract-told", this.panel).textContent = "";
+    this.words = [];
+    this.rows = null;
+    this.selected = null;
     this.sheet.showOnly(this.map.blob, this.map.name);
   }
 
@@ -67,13 +77,16 @@ export class Maps {
     try {
       const job = await run("extract-text", blob, { options: { ocr }, signal, onWait: (left) => tellWait(trouble, left), onProgress: ({ iteration, limit }) => tick(told, `Drawing: iteration ${iteration}${limit ? ` of at most ${limit}` : ""}.`) });
       const [layer, without] = await Promise.all([fetched(job.files.layer, { signal }), fetched(job.files.without_text, { signal })]);
-      const words = job.answer.words ?? [];
-      this.sheet.showLayers(without, layer, words, await imageSize(blob));
+      this.words = job.answer.words ?? [];
+      this.hasRead = ocr;
+      this.files = { name, layer, without, size: await imageSize(blob) };
+      const { words } = this;
+      this.sheet.showLayers(without, layer, words, this.files.size);
       show(this.layers, true);
       show(find("[name=frames]", this.layers).closest("label"), words.length > 0);
       this.showLayers();
-      this.listWords(words, ocr);
-      this.offerFiles(name, layer, without, words);
+      this.listWords();
+      this.sift();
       const found = !ocr ? "The lettering is a layer of its own now." : words.length === 0 ? "No words were found." : `${words.length} ${words.length === 1 ? "word was" : "words were"} found.`;
       told.textContent = found;
       announce(found);
@@ -92,36 +105,95 @@ export class Maps {
     this.sheet.layers({ lettering: on("lettering"), ground: on("ground"), frames: on("frames") });
   }
 
-  listWords(words, ocr) {
+  listWords() {
+    const { words } = this;
     const place = find(".words-list", this.panel);
     show(find(".words", this.panel), true);
+    show(find(".words-choice", this.panel), words.length > 0);
     if (!words.length) {
-      place.replaceChildren(make("p", { class: "hint", text: ocr ? "None that could be read with confidence." : "Words were not read." }));
+      place.replaceChildren(make("p", { class: "hint", text: this.hasRead ? "None that could be read with confidence." : "Words were not read." }));
       return;
     }
-    const rows = words.map((word, number) => {
-      const row = make("tr", { tabindex: "0" },
+    this.rows = words.map((word, number) => {
+      const row = make("tr", { tabindex: "-1" },
         make("th", { scope: "row", text: word.text }),
         make("td", { text: `${Math.round(word.angle)}°` }),
         make("td", { text: percent(word.confidence) }));
-      for (const on of ["pointerenter", "focus"]) row.addEventListener(on, () => this.sheet.mark(number, true));
-      for (const off of ["pointerleave", "blur"]) row.addEventListener(off, () => this.sheet.mark(number, false));
+      row.addEventListener("pointerenter", () => this.sheet.mark(number, true));
+      row.addEventListener("pointerleave", () => this.sheet.mark(number, false));
+      for (const kind of ["click", "focus"]) row.addEventListener(kind, () => this.select(number));
       return row;
     });
+    const list = make("tbody", {}, ...this.rows);
+    rove(list, "tr:not([hidden])");
     place.replaceChildren(make("div", { class: "table-frame", tabindex: "0", role: "region", "aria-labelledby": "words-title" },
       make("table", {},
         make("thead", {}, make("tr", {}, ...["Word", "Angle", "Confidence"].map((title) => make("th", { scope: "col", text: title })))),
-        make("tbody", {}, ...rows))));
+        list)));
+    this.select(null);
   }
 
-  offerFiles(name, layer, without, words) {
+  /** A word of the list and its frame on the map: whichever is chosen, the other shows it. */
+  select(number) {
+    this.selected = number;
+    this.rows?.forEach((row, each) => {
+      row.classList.toggle("is-selected", each === number);
+      if (each === number) row.setAttribute("aria-current", "true");
+      else row.removeAttribute("aria-current");
+    });
+    this.sheet.select(number);
+    this.settle();
+    const row = this.rows?.[number];
+    if (!row) return;
+    // The list alone scrolls, not the page: whoever looks at the map goes on looking at it.
+    const frame = row.closest(".table-frame");
+    const head = find("thead", frame).offsetHeight;
+    const [top, bottom] = [row.offsetTop - head, row.offsetTop + row.offsetHeight - frame.clientHeight];
+    if (frame.scrollTop > top) frame.scrollTop = top;
+    else if (frame.scrollTop < bottom) frame.scrollTop = bottom;
+  }
+
+  /** One row is reached by tab, the others by arrow keys. */
+  settle() {
+    const shown = (this.rows ?? []).filter((row) => !row.hidden);
+    const first = shown.find((row) => row.classList.contains("is-selected")) ?? shown[0];
+    for (const row of shown) row.tabIndex = row === first ? 0 : -1;
+  }
+
+  /** Which words are shown, in the list and on the map, and go into files. */
+  sift() {
+    const { words } = this;
+    const least = Number(this.sure.value) / 100;
+    const isLeftOut = (word) => this.signs.checked && isSign(word);
+    const kept = words.map((word, number) => number).filter((number) => words[number].confidence >= least && !isLeftOut(words[number]));
+    const shown = new Set(kept);
+    this.rows?.forEach((row, number) => show(row, shown.has(number)));
+    this.sheet.filter(shown);
+    if (this.selected !== null && !shown.has(this.selected)) this.select(null);
+    else this.settle();
+    find(".sure-shown", this.panel).textContent = `${this.sure.value}\u00a0%`;
+    const signs = words.filter(isSign).length;
+    find(".signs-told", this.panel).textContent = this.signs.checked ? `${signs} left out` : `${signs} found`;
+    find(".words-told", this.panel).textContent = `${kept.length} of ${words.length} ${words.length === 1 ? "word" : "words"} shown. The others are in no file, either.`;
+    this.offerFiles(kept.map((number) => words[number]));
+  }
+
+  /** @param {Array<object>} words those that are shown */
+  offerFiles(words) {
+    const { name, layer, without, size } = this.files;
     const stem = name.replace(/\.\w+$/, "");
-    const list = new Blob([JSON.stringify(words, null, 2)], { type: "application/json" });
+    const written = (text, type) => new Blob([text], { type });
+    const files = [["Text layer", layer, `${stem}-lettering.png`], ["Map without words", without, `${stem}-without-words.png`]];
+    if (this.words.length) {
+      files.push(
+        ["Words as JSON", written(asJson(words, name, size), "application/json"), `${stem}-words.json`],
+        ["Words as CSV", written(asCsv(words), "text/csv"), `${stem}-words.csv`],
+        ["Words as GeoJSON", written(asGeoJson(words), "application/geo+json"), `${stem}-words.geojson`, "Coordinates are pixels of the image, y downwards"]);
+    }
     this.addresses?.forEach((old) => URL.revokeObjectURL(old));
-    const files = [["Text layer", layer, `${stem}-lettering.png`], ["Map without words", without, `${stem}-without-words.png`], ...(words.length ? [["Words as JSON", list, `${stem}-words.json`]] : [])];
     this.addresses = files.map(([, content]) => address(content));
-    find(".downloads", this.panel).replaceChildren(make("h4", { text: "Download" }), ...files.map(([label, , file], number) =>
-      make("a", { class: "button small", href: this.addresses[number], download: file, text: label, "aria-label": `Download: ${label}` })));
+    find(".downloads", this.panel).replaceChildren(make("h4", { text: "Download" }), ...files.map(([label, , file, title], number) =>
+      make("a", { class: "button small", href: this.addresses[number], download: file, text: label, title, "aria-label": `Download: ${label}${title ? `. ${title}` : ""}` })));
   }
 
   working(isWorking) {

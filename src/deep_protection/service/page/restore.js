@@ -1,4 +1,4 @@
-/** The third tab: pictures that nobody attacked, but that are noisy, compressed, scratched or small. */
+/** The third tab: images that nobody attacked, but that are noisy, compressed, scratched or small. */
 
 import { blob as fetched, isAbort, run } from "./api.js";
 import { address, announce, bringIntoView, find, findAll, imageSize, make, show, tick } from "./dom.js";
@@ -22,9 +22,9 @@ export class Mend {
   constructor(panel) {
     this.panel = panel;
     this.stage = new Stage(find(".stage", panel));
-    this.brush = new Brush(find(".brush", panel), this.stage.compare, () => this.tellMask());
+    this.brush = new Brush(find(".brush", panel), this.stage, () => this.tellMask());
     this.form = find(".mend-form", panel);
-    this.picker = new Picker(panel, { title: "Drop a picture here, or paste one", samplesTitle: "Or take one of these and spoil it" }, (blob, name) => this.take(blob, name));
+    this.picker = new Picker(panel, { title: "Drop an image here, or paste one", samplesTitle: "Or take one of these and spoil it" }, (blob, name) => this.take(blob, name));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.mend(); });
     find(".cancel", this.form).addEventListener("click", () => this.work?.abort());
     find(".change", panel).addEventListener("click", () => this.open());
@@ -34,6 +34,9 @@ export class Mend {
     });
     for (const button of findAll("[data-spoil]", panel)) button.addEventListener("click", () => this.spoil(button.dataset.spoil));
     find(".unspoil", panel).addEventListener("click", () => this.take(this.original.blob, this.original.name));
+    find(".go-on", panel).addEventListener("click", () => this.goOn());
+    find(".go-back", panel).addEventListener("click", () => this.goBack(this.past.length - 1));
+    find(".go-first", panel).addEventListener("click", () => this.goBack(0));
   }
 
   setAbout(about) {
@@ -53,7 +56,7 @@ export class Mend {
     const options = KINDS[kind].options;
     find(".mend-options", this.form).replaceChildren(...(options ? [options()] : []));
     for (const input of findAll("[name=kind]", this.form)) input.checked = input.value === kind;
-    this.backToPicture();
+    this.backToImage();
   }
 
   open() {
@@ -66,26 +69,47 @@ export class Mend {
   async take(blob, name) {
     this.original = { blob, name };
     show(find(".unspoil", this.panel), false);
+    this.stage.zoom.fit();
     await this.workOn(blob, name);
     scrollTo({ top: 0 });
     find("[name=kind]:checked", this.form)?.focus({ preventScroll: true });
   }
 
-  async workOn(blob, name) {
+  /** @param {Array<Blob>} past what it was before each repair that led here */
+  async workOn(blob, name, past = []) {
     this.work?.abort();
     this.current = { blob, name };
+    this.past = past;
     this.brush.reset(await imageSize(blob));
     show(find(".opening", this.panel), false);
     show(find(".bench", this.panel), true);
     find(".file-name", this.panel).textContent = name;
-    this.backToPicture();
+    const times = past.length === 1 ? "once" : past.length === 2 ? "twice" : `${past.length} times`;
+    find(".steps-told", this.panel).textContent = past.length ? `Repaired ${times}.` : "";
+    show(find(".steps-taken", this.panel), past.length > 0);
+    show(find(".go-first", this.panel), past.length > 1);
+    this.backToImage();
   }
 
-  backToPicture() {
+  /** The result is what the next repair begins with. */
+  async goOn() {
+    await this.workOn(this.mended, this.current.name, [...this.past, this.current.blob]);
+    announce("The result is the image now.");
+    find("[name=kind]:checked", this.form)?.focus({ preventScroll: true });
+  }
+
+  /** To what it was before one of the repairs. */
+  async goBack(step) {
+    await this.workOn(this.past[step], this.current.name, this.past.slice(0, step));
+    announce(step ? "The last repair was undone." : "The image as it was before any repair.");
+    find("[name=kind]:checked", this.form)?.focus({ preventScroll: true });
+  }
+
+  backToImage() {
     if (!this.current) return;
     clear(find(".trouble", this.form));
     show(find(".mended", this.panel), false);
-    this.stage.showOnly(this.current.blob, `The picture as it came in: ${this.current.name}`);
+    this.stage.showOnly(this.current.blob, `${this.past.length ? "The image, repaired so far" : "The image as it came in"}: ${this.current.name}`);
     this.painting(this.kind === "inpaint");
     this.tellMask();
   }
@@ -107,7 +131,7 @@ export class Mend {
     const fitting = { noise: "denoise", jpeg: "dejpeg", small: "upscale" }[how];
     if (find(`[value=${fitting}]`, this.form)) this.choose(fitting);
     show(find(".unspoil", this.panel), true);
-    announce("The picture was spoiled.");
+    announce("The image was spoiled.");
   }
 
   async mend() {
@@ -119,7 +143,7 @@ export class Mend {
     const trouble = find(".trouble", this.form);
     const told = find(".mend-told", this.panel);
     const mask = kind === "inpaint" ? this.brush.mask() : undefined;
-    this.backToPicture();
+    this.backToImage();
     this.painting(false);
     this.working(true);  // before anything is waited for, or a second click begins a second job
     told.ariaLive = "polite";
@@ -140,7 +164,7 @@ export class Mend {
       await this.finish(job, kind, name, blob, mended);
     } catch (error) {
       if (this.work !== work) return;
-      this.backToPicture();
+      this.backToImage();
       told.textContent = isAbort(error) ? "Cancelled." : "";
       if (isAbort(error)) announce("Cancelled.");
       tell(trouble, error);
@@ -152,20 +176,26 @@ export class Mend {
   async finish(job, kind, name, before, after) {
     const stem = name.replace(/\.\w+$/, "");
     this.stage.showBoth(
-      { blob: before, alt: "The picture as it came in", chip: "As it came in" },
-      { blob: after, alt: "The restored picture", chip: kind === "upscale" ? "Enlarged" : "Restored" },
-      // Nothing is taken out of a picture that is made larger.
+      this.past.length
+        ? { blob: before, alt: "The image before this repair", chip: "Before" }
+        : { blob: before, alt: "The image as it came in", chip: "As it came in" },
+      { blob: after, alt: "The restored image", chip: kind === "upscale" ? "Enlarged" : "Restored" },
+      // Nothing is taken out of an image that is made larger.
       kind === "upscale" ? [] : [{ name: "taken", label: "Taken out ×\u00a010", hint: "What restoring took out, ten times as strong; grey is no change.", from: after, to: before }]);
     find(".mend-told", this.panel).textContent = "";
+    this.mended = after;
     const { iterations_run: iterations, seconds } = job.answer;
+    const early = cutShort(job.answer);
+    const title = early ? "Ended early" : "Done";
     const { width, height } = await imageSize(after);
     const facts = [`${width} × ${height} pixels`, iterations && `${iterations} iterations`, seconds && inSeconds(seconds)].filter(Boolean).join(", ");
-    find(".mended-told", this.panel).textContent = `${facts}.${cutShort(job.answer)}`;
+    find("#mended-title").textContent = title;
+    find(".mended-told", this.panel).textContent = `${facts}.${early}`;
     const download = find(".download", this.panel);
     download.href = address(after, download.href);
     download.download = `${stem}-restored.png`;
     show(find(".mended", this.panel), true);
-    announce(`Done: ${facts}.`);
+    announce(`${title}: ${facts}.${early}`);
     bringIntoView(find(".mended", this.panel));
   }
 
@@ -181,7 +211,7 @@ export class Mend {
 
 function sigmaField() {
   return make("label", { class: "field" }, "Strength of the noise, in levels of 255",
-    make("input", { type: "number", name: "sigma", min: "1", max: "100", step: "1", placeholder: "measured from the picture", inputmode: "decimal" }));
+    make("input", { type: "number", name: "sigma", min: "1", max: "100", step: "1", placeholder: "measured from the image", inputmode: "decimal" }));
 }
 
 function factorField() {
