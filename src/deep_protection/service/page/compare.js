@@ -4,6 +4,8 @@ import { address, copyOf, find, findAll, make, pixelsOf, show } from "./dom.js";
 import { Zoom } from "./zoom.js";
 
 const TIMES = 10;
+const TILED = 1600;
+/** Pixels of the longer side on which tiles in the making are shown. */
 
 export class Stage {
   /** @param {Element} root an empty element that the stage fills */
@@ -15,6 +17,7 @@ export class Stage {
     this.above = find(".compare-above", root);
     this.range = find(".compare-range", root);
     this.canvas = find(".difference", root);
+    this.tiles = find(".compare-tiles", root);
     this.views = find(".views", root);
     this.hint = find(".view-hint", root);
     this.zoom = new Zoom(this.compare, () => this.size);
@@ -53,7 +56,31 @@ export class Stage {
     this.setViews([]);
     this.chips("", "");
     this.compare.classList.remove("is-comparing", "is-alone");
+    this.forgetTiles();
     this.lookAt("picture");
+  }
+
+  /**
+   * A part of a restoration in the making, in its place over the image that it starts from.
+   * @param {string} source @param {[number, number, number, number]} box left, top, right and bottom as shares of the sides
+   */
+  async showTile(source, [left, top, right, bottom]) {
+    const tile = new Image();
+    tile.src = source;
+    await tile.decode();
+    const { tiles } = this;
+    if (tiles.hidden) {
+      const scale = Math.min(1, TILED / Math.max(this.size.width, this.size.height));
+      tiles.width = Math.round(scale * this.size.width);
+      tiles.height = Math.round(scale * this.size.height);
+      show(tiles, true);
+    }
+    const [width, height] = [tiles.width, tiles.height];
+    tiles.getContext("2d").drawImage(tile, left * width, top * height, (right - left) * width, (bottom - top) * height);
+  }
+
+  forgetTiles() {
+    show(this.tiles, false);
   }
 
   /** A restoration in the making, over the image that it starts from, unless that is of another shape. */
@@ -80,6 +107,7 @@ export class Stage {
     this.above.src = this.aboveAddress = address(after.blob, this.aboveAddress);
     this.above.alt = after.alt;
     this.chips(before.chip, after.chip);
+    this.forgetTiles();
     this.compare.classList.remove("is-alone");
     this.compare.classList.add("is-comparing");
     this.range.value = 50;
@@ -92,15 +120,6 @@ export class Stage {
   divide(share) {
     this.compare.style.setProperty("--share", `${share}%`);
     this.range.setAttribute("aria-valuetext", `${share} % before, ${100 - share} % after`);
-  }
-
-  busy(isBusy, share = null) {
-    const line = find(".busy-line", this.root);
-    show(line, isBusy);
-    line.classList.toggle("is-unknown", share === null);
-    find("div", line).style.setProperty("--done", share ?? 1);
-    if (share === null) line.removeAttribute("aria-valuenow");
-    else line.setAttribute("aria-valuenow", Math.round(100 * share));
   }
 
   chips(left, right) {

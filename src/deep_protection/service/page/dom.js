@@ -31,12 +31,6 @@ export function announce(sentence) {
   find("#announcer").textContent = sentence;
 }
 
-/** Shows what changes many times a second, without reading every change to those who listen. */
-export function tick(place, text) {
-  place.ariaLive = "off";
-  place.textContent = text;
-}
-
 /** `37 %`, and never a rounded 0 or 100 that is neither. */
 export function percent(share) {
   if (share < 0.005) return "<\u00a01\u00a0%";
@@ -46,7 +40,9 @@ export function percent(share) {
 
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+/** On a narrow screen; on a wide one all that matters is in view, and nothing scrolls by itself. */
 export function bringIntoView(element) {
+  if (!matchMedia("(max-width: 900px)").matches) return;
   element.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
 }
 
@@ -58,7 +54,7 @@ export function address(blob, replaced) {
   return URL.createObjectURL(blob);
 }
 
-/** What a picture's header says, without decoding it; null where the browser knows no such picture. */
+/** What an image's header says, without decoding it; null where the browser knows no such image. */
 export async function claimedSize(blob) {
   const image = new Image();
   image.src = URL.createObjectURL(blob);
@@ -74,7 +70,7 @@ export async function imageSize(blob) {
   return size;
 }
 
-/** RGBA of a picture, brought to a size if one is given. */
+/** RGBA of an image, brought to a size if one is given. */
 export async function pixelsOf(blob, size) {
   const bitmap = await createImageBitmap(blob);
   const canvas = document.createElement("canvas");

@@ -10,6 +10,12 @@ export function tell(place, error) {
   show(place);
 }
 
+/** The same error, but for a result that the server had and has no more. */
+export function gone(error) {
+  if (error.status !== 404 && error.status !== 410) return error;
+  return Object.assign(new Error("The server does not have this result any more. Do it again."), { code: "gone" });
+}
+
 export function clear(place) {
   place.textContent = "";
   delete place.dataset.kind;

@@ -14,8 +14,7 @@ export class Sheet {
     this.lettering = make("img", { class: "sheet-lettering", alt: "", hidden: true });
     this.frames = make("svg", { class: "sheet-frames", role: "group", "aria-label": "Words on the map" });
     this.chip = make("span", { class: "sheet-word", "aria-hidden": "true", hidden: true });
-    this.busyLine = make("div", { class: "busy-line is-unknown", role: "progressbar", "aria-label": "Progress", hidden: true }, make("div"));
-    this.frame = make("div", { class: "sheet-frame" }, this.ground, this.lettering, this.frames, this.chip, this.busyLine);
+    this.frame = make("div", { class: "sheet-frame" }, this.ground, this.lettering, this.frames, this.chip);
     root.append(this.frame);
     this.zoom = new Zoom(this.frame, () => this.size);
     this.ground.addEventListener("load", () => {
@@ -97,10 +96,6 @@ export class Sheet {
     const shown = findAll("polygon:not([hidden])", this.frames);
     const first = shown.find((each) => each.classList.contains("is-selected")) ?? shown[0];
     for (const polygon of shown) polygon.tabIndex = polygon === first ? 0 : -1;
-  }
-
-  busy(isBusy) {
-    show(this.busyLine, isBusy);
   }
 }
 

@@ -1,26 +1,31 @@
 /** The second tab: lettering out of maps, as a layer and as a list of words. */
 
-import { blob as fetched, isAbort, run } from "./api.js";
-import { address, announce, bringIntoView, find, imageSize, make, percent, show, tick } from "./dom.js";
+import { blob as fetched, isAbort, LEFT, resume, run, ServiceError } from "./api.js";
+import { address, announce, find, imageSize, make, percent, show } from "./dom.js";
 import { Picker } from "./picker.js";
 import { rove } from "./rove.js";
 import { drawnMap } from "./sample-map.js";
 import { Sheet } from "./map-viewer.js";
 import { asCsv, asGeoJson, asJson, isSign } from "./words.js";
-import { clear, tell, tellWait } from "./errors.js";
+import { clear, gone, tell, tellWait } from "./errors.js";
+import { drawRecent } from "./recent.js";
+import { keep, recall, setAddress } from "./state.js";
+import { estimated, timeTold, Timing } from "./timing.js";
 
 export class Maps {
   constructor(panel) {
     this.panel = panel;
     this.sheet = new Sheet(find(".sheet", panel), (number) => this.select(number));
     this.form = find(".extract-form", panel);
+    this.timing = new Timing(find(".timing", panel));
+    this.form.addEventListener("change", () => this.tellTime());
     this.layers = find(".layers", panel);
     this.picker = new Picker(panel, { title: "Drop a map here, or paste one", samplesTitle: "Or take this one, drawn by the page: the town does not exist" }, (blob, name) => this.take(blob, name));
     const draw = async () => (this.drawn = await drawnMap());
     this.picker.setSamples([{ name: "drawn-map.png", label: "A small map drawn in your browser, of a town that does not exist", get: draw }]);
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.extract(); });
     find(".cancel", this.form).addEventListener("click", () => this.work?.abort());
-    find(".change", panel).addEventListener("click", () => this.open());
+    find(".change", panel).addEventListener("click", () => { setAddress("maps"); this.open(); });
     this.layers.addEventListener("change", () => this.showLayers());
     this.sure = find("[name=sure]", panel);
     this.signs = find("[name=signs]", panel);
@@ -29,10 +34,13 @@ export class Maps {
 
   setAbout(about) {
     this.picker.setLimits(about.limits);
+    drawRecent(this.panel);
   }
 
   open() {
-    this.work?.abort();
+    this.work?.abort(LEFT);
+    this.jobId = null;
+    drawRecent(this.panel);
     show(find(".opening", this.panel), true);
     show(find(".bench", this.panel), false);
     find(".file-input", this.panel).focus();
@@ -40,14 +48,21 @@ export class Maps {
 
   take(blob, name) {
     this.work?.abort();
+    setAddress("maps");
+    this.begin(blob, name);
+    find("[type=submit]", this.form).focus({ preventScroll: true });
+  }
+
+  begin(blob, name) {
+    this.jobId = null;
     this.map = { blob, name };
     show(find(".drawn-told", this.panel), blob === this.drawn);
     show(find(".opening", this.panel), false);
     show(find(".bench", this.panel), true);
     find(".file-name", this.panel).textContent = name;
     this.forget();
+    this.tellTime();
     scrollTo({ top: 0 });
-    find("[type=submit]", this.form).focus({ preventScroll: true });
   }
 
   forget() {
@@ -62,20 +77,53 @@ export class Maps {
   }
 
   async extract() {
-    this.work?.abort();
-    const work = this.work = new AbortController();
-    const { signal } = work;
     const { blob, name } = this.map;
-    const trouble = find(".trouble", this.form);
-    const told = find(".extract-told", this.panel);
     const ocr = this.form.elements.ocr.checked;
+    await this.attend(ocr, async (how) => run("extract-text", blob, {
+      ...how, options: { ocr },
+      onWait: (left) => tellWait(find(".trouble", this.form), left),
+      onAccepted: async ({ id }) => {
+        this.jobId = id;
+        await keep({ id, tab: "maps", name, ocr, original: blob });
+        setAddress("maps", id);
+      },
+    }), await estimated("extract-text", await imageSize(blob), { ocr }));
+  }
+
+  /** A job by its address, whether it goes on or has ended. */
+  async show(id) {
+    if (id === this.jobId) return;
+    this.work?.abort(LEFT);
+    this.jobId = id;
+    const record = await recall(id);
+    if (this.jobId !== id) return;
+    if (!record) {
+      this.open();
+      tell(this.picker.trouble, new ServiceError("gone", "This result was made in another browser, which has its map."));
+      return;
+    }
+    this.begin(record.original, record.name);
+    this.jobId = id;
+    await this.attend(record.ocr, (how) => resume(id, how));
+  }
+
+  /** Follows a job to its end and shows what came of it. */
+  async attend(ocr, work, expected = null) {
+    this.work?.abort();
+    const own = this.work = new AbortController();
+    const { signal } = own;
+    const { blob, name } = this.map;
+    const told = find(".extract-told", this.panel);
     this.forget();
     this.working(true);
-    bringIntoView(find(".bench-head", this.panel));
-    told.ariaLive = "polite";
-    told.textContent = ocr ? "Drawing, then reading. This takes a while." : "Drawing. This takes a while.";
+    this.timing.begin(expected?.seconds ?? null);
+    announce("Finding the lettering.");
     try {
-      const job = await run("extract-text", blob, { options: { ocr }, signal, onWait: (left) => tellWait(trouble, left), onProgress: ({ iteration, limit }) => tick(told, `Drawing: iteration ${iteration}${limit ? ` of at most ${limit}` : ""}.`) });
+      const job = await work({
+        signal,
+        onState: ({ state }) => { if (state === "running") this.timing.run(); },
+        onProgress: (progress) => this.timing.progress(progress),
+      });
       const [layer, without] = await Promise.all([fetched(job.files.layer, { signal }), fetched(job.files.without_text, { signal })]);
       this.words = job.answer.words ?? [];
       this.hasRead = ocr;
@@ -90,14 +138,29 @@ export class Maps {
       const found = !ocr ? "The lettering is a layer of its own now." : words.length === 0 ? "No words were found." : `${words.length} ${words.length === 1 ? "word was" : "words were"} found.`;
       told.textContent = found;
       announce(found);
+      const record = await recall(job.id);
+      if (record) await keep({ ...record, title: found });
     } catch (error) {
-      if (this.work !== work) return;
+      if (this.work !== own) return;
+      this.jobId = null;
       told.textContent = isAbort(error) ? "Cancelled." : "";
       if (isAbort(error)) announce("Cancelled.");
-      tell(trouble, error);
+      tell(find(".trouble", this.form), gone(error));
     } finally {
-      if (this.work === work) this.working(false);
+      if (this.work === own) this.working(false);
     }
+  }
+
+  /** How long it is likely to take. */
+  async tellTime() {
+    const place = find(".time-told", this.panel);
+    const asked = this.asked = {};
+    if (!this.map || this.isWorking) {
+      place.textContent = "";
+      return;
+    }
+    const estimate = await estimated("extract-text", await imageSize(this.map.blob), { ocr: this.form.elements.ocr.checked });
+    if (this.asked === asked) place.textContent = timeTold(estimate);
   }
 
   showLayers() {
@@ -197,8 +260,10 @@ export class Maps {
   }
 
   working(isWorking) {
+    this.isWorking = isWorking;
     find("[type=submit]", this.form).disabled = isWorking;
-    this.sheet.busy(isWorking);
+    if (!isWorking) this.timing.end();
+    this.tellTime();
     show(find(".cancel", this.form), isWorking);
     if (isWorking) find(".cancel", this.form).focus({ preventScroll: true });
     else if (document.activeElement === document.body) find("[type=submit]", this.form).focus({ preventScroll: true });

@@ -5,8 +5,8 @@ import { drawRows } from "./answers.js";
 import { AttackForm, attackTold } from "./attack-form.js";
 import { drawBars } from "./bars.js";
 import { Stage } from "./compare.js";
-import { address, announce, find, imageSize, make, percent, show } from "./dom.js";
-import { clear, tell, tellWait } from "./errors.js";
+import { address, announce, bringIntoView, find, imageSize, make, percent, show } from "./dom.js";
+import { clear, gone, tell, tellWait } from "./errors.js";
 import { stepsOf } from "./explain.js";
 import { Frames } from "./frames.js";
 import { Picker, sampleFrom } from "./picker.js";
@@ -306,8 +306,7 @@ export class Protect {
       else if (this.original.blob) this.stage.showOnly(this.original.seen ?? this.original.blob, "The image as it came");
       this.now("");
       if (isAbort(error)) announce("Cancelled.");
-      else if (error.status === 404 || error.status === 410) error.message = "The server does not have this result any more. Protect the image again.";
-      tell(this.trouble, error);
+      tell(this.trouble, gone(error));
       this.jobId = null;
     } finally {
       if (this.doing === doing) this.working(false);
@@ -316,7 +315,8 @@ export class Protect {
 
   /** One step of the fit. */
   grow({ iteration, limit, phase, psnr, top, preview, box }) {
-    if (preview && !box) this.stage.showGrowing(preview, "The restoration as it grows", { isAlone: this.protectForm.isContrast });
+    if (preview && box) this.stage.showTile(preview, box);
+    else if (preview) this.stage.showGrowing(preview, "The restoration as it grows", { isAlone: this.protectForm.isContrast });
     this.timing.progress({ iteration, limit, phase });
     if (!top?.length) return;
     this.plot.add({ iteration, psnr, top });
@@ -354,6 +354,7 @@ export class Protect {
     show(find(".outcome", this.panel), true);
     this.drawAnswers();
     announce(`${title} ${told}`);
+    bringIntoView(find(".answers-now", this.panel));
     const record = await recall(job.id);
     if (record) await keep({ ...record, title });
   }

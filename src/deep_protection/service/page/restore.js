@@ -1,19 +1,22 @@
 /** The third tab: images that nobody attacked, but that are noisy, compressed, scratched or small. */
 
-import { blob as fetched, isAbort, run } from "./api.js";
-import { address, announce, bringIntoView, find, findAll, imageSize, make, show, tick } from "./dom.js";
+import { blob as fetched, isAbort, LEFT, resume, run, ServiceError } from "./api.js";
+import { address, announce, bringIntoView, find, findAll, imageSize, make, show } from "./dom.js";
 import { Brush } from "./brush.js";
 import { cutShort, inSeconds } from "./summary.js";
 import { Picker, sampleFrom } from "./picker.js";
 import { compressed, noisy, shrunk } from "./degrade.js";
 import { Stage } from "./compare.js";
-import { clear, tell, tellWait } from "./errors.js";
+import { clear, gone, tell, tellWait } from "./errors.js";
+import { drawRecent } from "./recent.js";
+import { keep, recall, setAddress } from "./state.js";
+import { estimated, timeTold, Timing } from "./timing.js";
 
 const KINDS = {
-  denoise: { label: "It is noisy", hint: "Grain of a weak light or a high ISO.", options: sigmaField },
-  dejpeg: { label: "It was compressed too hard", hint: "Blocks and rings of JPEG." },
-  inpaint: { label: "Parts are missing", hint: "Scratches, dust, writing: paint over them." },
-  upscale: { label: "It is too small", hint: "Twice or four times as wide.", options: factorField },
+  denoise: { title: "Noise", label: "It is noisy", hint: "Grain of a weak light or a high ISO.", options: sigmaField },
+  dejpeg: { title: "Compression", label: "It was compressed too hard", hint: "Blocks and rings of JPEG." },
+  inpaint: { title: "Missing parts", label: "Parts are missing", hint: "Scratches, dust, writing: paint over them." },
+  upscale: { title: "Enlarged", label: "It is too small", hint: "Twice or four times as wide.", options: factorField },
 };
 
 export const mends = (about) => Object.keys(KINDS).filter((kind) => about.kinds.includes(kind));
@@ -24,13 +27,15 @@ export class Mend {
     this.stage = new Stage(find(".stage", panel));
     this.brush = new Brush(find(".brush", panel), this.stage, () => this.tellMask());
     this.form = find(".mend-form", panel);
+    this.timing = new Timing(find(".timing", panel));
     this.picker = new Picker(panel, { title: "Drop an image here, or paste one", samplesTitle: "Or take one of these and spoil it" }, (blob, name) => this.take(blob, name));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.mend(); });
     find(".cancel", this.form).addEventListener("click", () => this.work?.abort());
-    find(".change", panel).addEventListener("click", () => this.open());
+    find(".change", panel).addEventListener("click", () => { setAddress("restore"); this.open(); });
     this.form.addEventListener("change", () => {
       const { sigma, stop } = this.form.elements;
       if (sigma) sigma.disabled = stop.value !== "";
+      this.tellTime();
     });
     for (const button of findAll("[data-spoil]", panel)) button.addEventListener("click", () => this.spoil(button.dataset.spoil));
     find(".unspoil", panel).addEventListener("click", () => this.take(this.original.blob, this.original.name));
@@ -49,6 +54,7 @@ export class Mend {
       return make("label", { class: "choice" }, input, make("span", {}, make("strong", { text: KINDS[kind].label }), make("small", { text: KINDS[kind].hint })));
     }));
     if (kinds.length) this.choose(kinds[0]);
+    drawRecent(this.panel);
   }
 
   choose(kind) {
@@ -60,13 +66,16 @@ export class Mend {
   }
 
   open() {
-    this.work?.abort();
+    this.work?.abort(LEFT);
+    this.jobId = null;
+    drawRecent(this.panel);
     show(find(".opening", this.panel), true);
     show(find(".bench", this.panel), false);
     find(".file-input", this.panel).focus();
   }
 
   async take(blob, name) {
+    setAddress("restore");
     this.original = { blob, name };
     show(find(".unspoil", this.panel), false);
     this.stage.zoom.fit();
@@ -78,6 +87,7 @@ export class Mend {
   /** @param {Array<Blob>} past what it was before each repair that led here */
   async workOn(blob, name, past = []) {
     this.work?.abort();
+    this.jobId = null;
     this.current = { blob, name };
     this.past = past;
     this.brush.reset(await imageSize(blob));
@@ -107,6 +117,7 @@ export class Mend {
 
   backToImage() {
     if (!this.current) return;
+    this.tellTime();
     clear(find(".trouble", this.form));
     show(find(".mended", this.panel), false);
     this.stage.showOnly(this.current.blob, `${this.past.length ? "The image, repaired so far" : "The image as it came in"}: ${this.current.name}`);
@@ -135,42 +146,90 @@ export class Mend {
   }
 
   async mend() {
-    this.work?.abort();
-    const work = this.work = new AbortController();
-    const { signal } = work;
     const { blob, name } = this.current;
-    const { kind } = this;
+    const { kind, past } = this;
+    const options = optionsOf(this.form, kind);
+    const mask = kind === "inpaint" ? this.brush.mask() : undefined;
+    await this.attend(kind, async (how) => run(kind, blob, {
+      ...how, options, mask: await mask,
+      onWait: (left) => tellWait(find(".trouble", this.form), left),
+      onAccepted: async ({ id }) => {
+        this.jobId = id;
+        await keep({ id, tab: "restore", name, kind, original: blob, past });
+        setAddress("restore", id);
+      },
+    }), await estimated(kind, await imageSize(blob), options));
+  }
+
+  /** A job by its address, whether it goes on or has ended. */
+  async show(id) {
+    if (id === this.jobId) return;
+    this.work?.abort(LEFT);
+    this.jobId = id;
+    const record = await recall(id);
+    if (this.jobId !== id) return;
+    if (!record) {
+      this.open();
+      tell(this.picker.trouble, new ServiceError("gone", "This result was made in another browser, which has its image."));
+      return;
+    }
+    this.original = { blob: record.past[0] ?? record.original, name: record.name };
+    await this.workOn(record.original, record.name, record.past);
+    this.jobId = id;
+    this.choose(record.kind);
+    await this.attend(record.kind, (how) => resume(id, how));
+  }
+
+  /** Follows a job to its end and shows what came of it. */
+  async attend(kind, work, expected = null) {
+    this.work?.abort();
+    const own = this.work = new AbortController();
+    const { signal } = own;
+    const { blob, name } = this.current;
     const trouble = find(".trouble", this.form);
     const told = find(".mend-told", this.panel);
-    const mask = kind === "inpaint" ? this.brush.mask() : undefined;
     this.backToImage();
     this.painting(false);
+    told.textContent = "";
     this.working(true);  // before anything is waited for, or a second click begins a second job
-    told.ariaLive = "polite";
-    told.textContent = "Waiting for a free worker.";
-    bringIntoView(find(".bench-head", this.panel));
+    this.timing.begin(expected?.seconds ?? null);
+    announce("Restoring.");
     try {
-      const job = await run(kind, blob, {
-        options: optionsOf(this.form, kind), mask: await mask, signal,
-        onWait: (left) => tellWait(trouble, left),
-        onState: ({ state }) => { if (state === "running") told.textContent = "Drawing."; },
-        onProgress: ({ iteration, limit, preview }) => {
-          tick(told, `Drawing: iteration ${iteration}${limit ? ` of at most ${limit}` : ""}.`);
-          if (preview) this.stage.showGrowing(preview, "The restoration as it grows");
-          this.stage.busy(true, limit ? iteration / limit : null);
-        },
+      const job = await work({
+        signal,
+        onState: ({ state }) => { if (state === "running") this.timing.run(); },
+        onProgress: (progress) => this.grow(progress),
       });
       const mended = await fetched(job.files.result, { signal });
       await this.finish(job, kind, name, blob, mended);
     } catch (error) {
-      if (this.work !== work) return;
+      if (this.work !== own) return;
+      this.jobId = null;
       this.backToImage();
       told.textContent = isAbort(error) ? "Cancelled." : "";
       if (isAbort(error)) announce("Cancelled.");
-      tell(trouble, error);
+      tell(trouble, gone(error));
     } finally {
-      if (this.work === work) this.working(false);
+      if (this.work === own) this.working(false);
     }
+  }
+
+  grow({ preview, box, ...progress }) {
+    if (preview && box) this.stage.showTile(preview, box);
+    else if (preview) this.stage.showGrowing(preview, "The restoration as it grows");
+    this.timing.progress(progress);
+  }
+
+  /** How long it is likely to take, for what is chosen. */
+  async tellTime() {
+    const place = find(".time-told", this.panel);
+    const asked = this.asked = {};
+    if (!this.current || this.isWorking) {
+      place.textContent = "";
+      return;
+    }
+    const estimate = await estimated(this.kind, await imageSize(this.current.blob), optionsOf(this.form, this.kind));
+    if (this.asked === asked) place.textContent = timeTold(estimate);
   }
 
   async finish(job, kind, name, before, after) {
@@ -196,12 +255,16 @@ export class Mend {
     download.download = `${stem}-restored.png`;
     show(find(".mended", this.panel), true);
     announce(`${title}: ${facts}.${early}`);
+    const record = await recall(job.id);
+    if (record) await keep({ ...record, title: `${KINDS[kind].title}: ${title.toLowerCase()}` });
     bringIntoView(find(".mended", this.panel));
   }
 
   working(isWorking) {
+    this.isWorking = isWorking;
     find("[type=submit]", this.form).disabled = isWorking;
-    this.stage.busy(isWorking);
+    if (!isWorking) this.timing.end();
+    this.tellTime();
     for (const input of findAll("[name=kind]", this.form)) input.disabled = isWorking;
     show(find(".cancel", this.form), isWorking);
     if (isWorking) find(".cancel", this.form).focus({ preventScroll: true });

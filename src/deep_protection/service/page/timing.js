@@ -28,6 +28,14 @@ export function roughly(seconds) {
   return `about ${Math.round(seconds / 60) || 1}\u00a0min`;
 }
 
+/** An estimate as a sentence, with what the budget makes of it. */
+export function timeTold(estimate) {
+  if (!estimate) return "";
+  const { seconds, budget } = estimate;
+  if (seconds > budget) return `It would take ${roughly(seconds)}. This server stops after ${roughly(budget)} with what it has; make the image smaller, or take the quick look.`;
+  return `It takes ${roughly(seconds)}.`;
+}
+
 export class Timing {
   /** @param {Element} root an empty element, hidden where nothing goes on */
   constructor(root) {
