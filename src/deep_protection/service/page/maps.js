@@ -237,7 +237,7 @@ export class Maps {
     find(".sure-shown", this.panel).textContent = `${this.sure.value}\u00a0%`;
     const signs = words.filter(isSign).length;
     find(".signs-told", this.panel).textContent = this.signs.checked ? `${signs} left out` : `${signs} found`;
-    find(".words-told", this.panel).textContent = `${kept.length} of ${words.length} ${words.length === 1 ? "word" : "words"} shown. The others are in no file, either.`;
+    find(".words-told", this.panel).textContent = `${kept.length} of ${words.length} ${words.length === 1 ? "word" : "words"} shown.${kept.length < words.length ? " The others are in no file, either." : ""}`;
     this.offerFiles(kept.map((number) => words[number]));
   }
 

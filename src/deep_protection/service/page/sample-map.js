@@ -84,7 +84,7 @@ function lettering(pen) {
     pen.fillText(words, 0, 0);
     pen.restore();
   };
-  write("ELDWICH", 22, 62, 30, { weight: 600 });
+  write("MORWIN", 22, 62, 30, { weight: 600 });
   write("Chapel", 214, 140, 20);
   write("Castle Hill", 372, 96, 21, { halo: GREEN });
   write("Mill", 250, 286, 19);
