@@ -1,10 +1,12 @@
-"""The page in a real browser, against the real service: from dropping a picture to downloading what came of it."""
+"""The page in a real browser, against the real service: from dropping an image to downloading what came of it."""
 
 import io
 import json
 import re
+import shlex
 import socket
 import struct
+import subprocess
 import time
 import zlib
 from pathlib import Path
@@ -20,10 +22,28 @@ pytest_plugins = ("page",)
 TOKEN = "a-token-for-the-tests"  # noqa: S105
 
 
-def restore_quickly(page: Page) -> None:
-    page.click("#protect .restore-form summary")
+NEXT = "#protect .next"
+KNOWN = "#protect .verdict-title:not(.is-open)"
+DONE = "#protect .outcome:not([hidden])"
+
+
+def settings(page: Page, which: str) -> None:
+    """Opens the settings of the attack or of the protection."""
+    if page.locator(f"#protect .{which}-settings[open]").count() == 0:
+        page.click(f"#protect .{which}-settings summary")
+
+
+def choose_quick_fit(page: Page) -> None:
+    settings(page, "protect")
     page.select_option("[name=stop]", "fixed:20")
-    page.click("#protect .restore-form [type=submit]")
+
+
+def begin_long_fit(page: Page) -> None:
+    settings(page, "protect")
+    page.locator("#protect .segments label", has_text="Thorough").click()
+    page.select_option("#protect [name=stop]", "fixed:300")
+    page.locator("#protect .other:visible, #protect .next:visible", has_text="Protect it").click()
+    expect(page.locator("#protect .now-what")).to_contain_text("Iteration")
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -37,14 +57,19 @@ def test_the_whole_story(
             page.set_input_files("#protect .file-input", photo)
         else:
             drop(page, photo)
-        page.wait_for_selector("#protect .verdict-title")
-        expect(page.locator("#protect .now-label")).to_contain_text(re.compile("."))
+        page.wait_for_selector(KNOWN)
+        assert page.inner_text(KNOWN).endswith("this image.")
         assert page.locator("#protect .column").count() == 1
+        shown = "document.querySelector('#protect .compare-below').naturalWidth"
+        page.wait_for_function(f"{shown} === 224")  # what the classifier sees, from the start
         watched.check()
 
+        settings(page, "attack")
         page.select_option("[name=attack]", "fgsm")
         page.locator("[name=epsilon]").fill("8")
-        page.click(".attack-form [type=submit]")
+        assert page.is_hidden("[name=target]"), "it cannot aim"
+        assert page.inner_text(NEXT) == "Attack it"
+        page.click(NEXT)
         page.wait_for_selector("#protect .undo:not([hidden])")
         assert "8/255" in page.inner_text(".epsilon-shown")
         assert "ooled" in page.inner_text(".attack-told")
@@ -52,18 +77,27 @@ def test_the_whole_story(
 
         page.evaluate(
             """window.seen = [];
+            window.share = [];
             new MutationObserver(() => window.seen.push(document.querySelector("#protect .now-what").textContent))
-              .observe(document.querySelector("#protect .now-what"), { childList: true });"""
+              .observe(document.querySelector("#protect .now-what"), { childList: true });
+            new MutationObserver(() => {
+              const at = Number(document.querySelector("#protect .timing-track").getAttribute("aria-valuenow"));
+              window.share.push(at);
+            }).observe(document.querySelector("#protect .timing-track"), { attributeFilter: ["aria-valuenow"] });"""
         )
-        restore_quickly(page)
-        page.wait_for_selector("#protect .outcome:not([hidden])")
+        choose_quick_fit(page)
+        assert page.inner_text(NEXT) == "Protect it"
+        page.click(NEXT)
+        page.wait_for_selector(DONE)
         told = page.evaluate("window.seen")
         assert any(re.match(r"Iteration \d+ of at most 20", line) for line in told), told
+        shares = page.evaluate("window.share")
+        assert shares == sorted(shares), "the bar went back"
         assert page.locator("#protect .column").count() == 3
         assert page.locator("#protect .bar").count() == 15
-        assert page.locator("#protect .plot-stop").count() == 1
+        assert page.locator("#protect .course .plot-stop").count() == 1
         assert "20" in page.inner_text("#protect .outcome-told")
-        check_references(page)
+        assert page.locator("#protect .column h4").all_inner_texts() == ["Original", "Attacked", "Protected"]
         check_divider(page)
         check_difference(page)
         watched.check()
@@ -72,19 +106,20 @@ def test_the_whole_story(
             page.click("#protect .download")
         coming.value.save_as(tmp_path / "restored.png")
         assert coming.value.suggested_filename == "holiday-restored.png"
+        protected = page.url.rpartition("/")[2]
         with service.http() as http:
-            assert (tmp_path / "restored.png").read_bytes() == http.get(f"{watched.jobs[-1]}/result").content
+            assert (tmp_path / "restored.png").read_bytes() == http.get(f"/v1/jobs/{protected}/result").content
         with Image.open(tmp_path / "restored.png") as restored:
             assert restored.size == (224, 224)
         with page.expect_download() as coming:
             page.click("#protect .record")
         coming.value.save_as(tmp_path / "record.json")
-        record = json.loads((tmp_path / "record.json").read_text())
-        assert record["answer"]["iterations_run"] == 20
-        assert page.inner_text("#protect .now-label") == record["answer"]["after"][0]["label"]
-        assert told_of(record["answer"]["explanation"]) in page.inner_text("#protect .outcome-told")
-        for row, known in zip(rows(page), record["answer"]["explanation"]["references"], strict=True):
-            assert row[1] == known["label"]
+        answer = json.loads((tmp_path / "record.json").read_text())["answer"]
+        assert answer["iterations_run"] == 20
+        assert page.locator("#protect .answer-label").last.inner_text() == answer["after"][0]["label"]
+        assert told_of(answer["explanation"]) in page.inner_text("#protect .outcome-told")
+        check_explanation(page, answer)
+        check_moments(page, answer)
         watched.check()
 
 
@@ -92,61 +127,194 @@ def told_of(explanation: dict[str, Any]) -> str:
     """The words for it."""
     return {
         "own": "the classifier’s own answer",
-        "mild": "mildly changed copies of the picture decide",
+        "mild": "mildly changed copies of the image decide",
         "contrast": "times as far again that way" if explanation["strength"] else "the mean of the answers to them",
     }[explanation["answer"]]
 
 
-def rows(page: Page) -> list[list[str]]:
-    return [
-        [cell.inner_text() for cell in row.locator("th, td").all()]
-        for row in page.locator("#protect .references tbody tr").all()
-    ]
+def check_explanation(page: Page, answer: dict[str, Any]) -> None:
+    """As it came, what each restoration says, where they move it, and what came of it."""
+    parts = page.locator("#protect .references-list > li")
+    assert parts.count() == 4
+    assert answer["before"][0]["label"] in parts.nth(0).inner_text()
+    said = [row.locator("td").first.inner_text() for row in parts.nth(1).locator("tr").all()]
+    references = answer["explanation"]["references"]
+    assert said == [each["label"] for each in references if each["name"] != "original"]
+    moved = parts.nth(2).locator(".shift-label").all_inner_texts()
+    assert sorted(moved) == sorted(each["label"] for each in answer["explanation"]["direction"])
+    assert answer["after"][0]["label"] in parts.nth(3).inner_text()
 
 
-def check_references(page: Page) -> None:
-    """The five answers that the answer was made of."""
-    assert page.is_visible("#protect .references")
-    names = ["The picture as it came in", "Mirrored, nearer and farther", "Restored"]
-    assert [row[0] for row in rows(page)][:3] == names
-    assert all(re.search(r"\d\u00a0%", row[2]) for row in rows(page))
-    assert len(rows(page)) == 5
-    assert page.locator("#protect .column h4").all_inner_texts() == ["Original", "Attacked", "Protected"]
+def check_moments(page: Page, answer: dict[str, Any]) -> None:
+    """The slider under the plot goes back along the fit: to its image, and to what the classifier saw in it."""
+    slider = page.locator("#protect .course .plot-slider")
+    slider.focus()
+    page.keyboard.press("Home")
+    assert page.locator("#protect .column h4").last.inner_text() == "Iteration 0"
+    first = answer["trajectory"][0]["top"][0]["label"]
+    assert page.locator("#protect .column").last.locator(".bar-label").first.inner_text() == first
+    expect(page.get_by_alt_text("What was drawn at iteration 0")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_alt_text("What was drawn at iteration 2")).to_be_visible()
+    page.click("#protect .moment-back")
+    expect(page.get_by_alt_text("The restored image")).to_be_visible()
+    assert page.locator("#protect .column").count() == len(page.locator("#protect .answer-row").all())
 
 
-def test_the_answer_to_the_restored_picture_alone(browser: Browser, service: Served, photo: FilePayload) -> None:
-    """Of any shape: that by contrast is about what the classifier sees of a picture, this one is about all of it."""
+def test_play_attacks_and_protects_a_sample(browser: Browser, service: Served) -> None:
+    with watching(browser, service, DESKTOP) as watched:
+        page = watched.open()
+        page.wait_for_selector("#protect .reel-step[aria-current]")
+        assert page.locator("#protect .reel-step strong").all_inner_texts() == ["bottlecap", "ski mask", "bottlecap"]
+        page.click("#protect .reel-pause")
+        assert page.get_attribute("#protect .reel-pause", "aria-pressed") == "true"
+        page.click("#protect .play")
+        page.wait_for_selector(DONE)
+        moods = [row.get_attribute("class") for row in page.locator("#protect .answer-row").all()]
+        assert moods == ["answer-row ", "answer-row is-wrong", "answer-row is-right"]
+        assert page.inner_text("#protect .outcome-title") == "The original’s first answer is back."
+        for part in (".compare", ".answers-now", ".outcome", ".download"):
+            expect(page.locator(f"#protect {part}")).to_be_in_viewport(ratio=1)
+        assert page.evaluate("scrollY") == 0
+        watched.check()
+
+
+def test_an_attack_that_aims(browser: Browser, service: Served, photo: FilePayload) -> None:
     with watching(browser, service, DESKTOP) as watched:
         page = watched.open()
         page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector("#protect .verdict-title")
+        page.wait_for_selector(KNOWN)
+        settings(page, "attack")
+        page.wait_for_selector("#labels option", state="attached")
+        page.select_option("[name=attack]", "mifgsm")
+        page.locator("[name=epsilon]").fill("8")
+        page.fill("[name=target]", "goldfinhc")
+        page.click(NEXT)
+        expect(page.locator("#protect .next-trouble")).to_contain_text("did you mean goldfinch")
+        page.fill("[name=target]", "goldfinch")
+        page.click(NEXT)
+        page.wait_for_selector("#protect .undo:not([hidden])")
+        assert page.locator("#protect .answer-label").all_inner_texts()[1] == "goldfinch"
+        watched.check()
+
+
+def test_reload_back_and_a_second_tab_find_a_result_again(
+    browser: Browser, service: Served, photo: FilePayload
+) -> None:
+    with watching(browser, service, DESKTOP) as watched:
+        page = watched.open()
+        page.set_input_files("#protect .file-input", photo)
+        page.wait_for_selector(KNOWN)
+        begin_long_fit(page)
+        address = page.url
+        page.reload()  # in mid-fit
+        page.wait_for_selector("#protect .timing:not([hidden])")
+        assert page.inner_text("#protect .file-name") == "holiday.jpg"
+        page.wait_for_selector(DONE)
+        assert page.url == address
+        told = page.inner_text("#protect .outcome-told")
+        page.reload()  # and after
+        page.wait_for_selector(DONE)
+        assert page.inner_text("#protect .outcome-told") == told
+
+        page.click("#protect .change")
+        page.wait_for_selector("#protect .recent-link")
+        assert not page.url.endswith(address.rpartition("/")[2])
+        page.go_back()
+        page.wait_for_selector(DONE)
+        page.go_forward()
+        page.wait_for_selector("#protect .opening:not([hidden])")
+        page.click("#protect .recent-link")
+        page.wait_for_selector(DONE)
+        page.click("#tab-maps")
+        page.click("#tab-protect")
+        assert page.url == address
+        assert page.is_visible(DONE)
+
+        second = page.context.new_page()
+        second.goto(address)
+        second.wait_for_selector(DONE)
+        assert second.inner_text("#protect .outcome-told") == told
+        with service.http() as http:
+            http.delete(f"/v1/jobs/{address.rpartition('/')[2]}")
+        second.goto("about:blank")
+        second.goto(address)
+        expect(second.locator("#protect .next-trouble")).to_contain_text("does not have this result any more")
+        expect(second.locator(NEXT)).to_be_enabled()
+        second.click("#protect .change")
+        second.click("#protect .recent-forget")
+        expect(second.locator("#protect .recent")).to_be_hidden()
+        assert not watched.strangers
+
+
+def test_what_is_shown_for_programs_works(
+    browser: Browser, service: Served, photo: FilePayload, tmp_path: Path
+) -> None:
+    """For the settings of the moment, with curl as it stands there."""
+    with watching(browser, service, DESKTOP) as watched:
+        page = watched.open()
+        page.set_input_files("#protect .file-input", photo)
+        page.wait_for_selector(KNOWN)
+        choose_quick_fit(page)
+        page.fill("#protect [name=seed]", "7")
+        page.click("#protect .use-api summary")
+        code = page.locator("#protect .use-api-code pre")
+        expect(code.first).to_contain_text("seed=7")
+        assert 'stop="fixed:20"' in code.last.inner_text()
+        watched.check()
+        command = shlex.split(code.first.inner_text())
+    (tmp_path / "image.png").write_bytes(photo["buffer"])
+    made = subprocess.run([*command, "--silent"], cwd=tmp_path, capture_output=True, check=True, timeout=120)
+    answer = json.loads(made.stdout)["answer"]
+    assert (answer["seed"], answer["iterations_run"]) == (7, 20)
+
+
+def test_the_published_recipe_is_not_offered_where_it_cannot_end(
+    browser: Browser, service: Served, photo: FilePayload
+) -> None:
+    with watching(browser, service, DESKTOP) as watched:
+        page = watched.open()
+        page.set_input_files("#protect .file-input", photo)
+        page.wait_for_selector(KNOWN)
+        page.route(
+            "**/v1/estimate/protect?*preset=paper*", lambda route: route.fulfill(json={"seconds": 900, "budget": 600})
+        )
+        settings(page, "protect")
+        page.locator("#protect .segments label", has_text="Paper").click()
+        expect(page.locator("#protect .preset-hint")).to_contain_text("longer than this server gives a job")
+        before = len(watched.jobs)
+        page.click("#protect .other")
+        expect(page.locator("#protect .long-run")).to_be_in_viewport()
+        assert len(watched.jobs) == before
+        watched.check()
+
+
+def test_the_answer_to_the_restored_image_alone(browser: Browser, service: Served, photo: FilePayload) -> None:
+    """Of any shape: that by contrast is about what the classifier sees of an image, this one is about all of it."""
+    with watching(browser, service, DESKTOP) as watched:
+        page = watched.open()
+        page.set_input_files("#protect .file-input", photo)
+        page.wait_for_selector(KNOWN)
         assert page.input_value("[name=answer]") == "contrast"
         assert page.is_hidden("[name=views]")
-        page.evaluate(
-            """window.alone = [];
-            new MutationObserver(() => window.alone.push(document.querySelector("#protect .compare").className))
-              .observe(document.querySelector("#protect .compare"), { attributeFilter: ["class"] });"""
-        )
-        restore_quickly(page)
-        page.wait_for_selector("#protect .outcome:not([hidden])")
+        choose_quick_fit(page)
+        page.click("#protect .other")
+        page.wait_for_selector(DONE)
         size = "[...document.querySelectorAll('#protect .compare > img')].map((each) => each.naturalWidth)"
         page.wait_for_function(f"{size}.every((side) => side === 224)")
-        assert any("is-alone" in each for each in page.evaluate("window.alone")), "the fit is not over what was sent"
-        assert page.inner_text("#protect .now-what") == "Protected, the classifier says"
-
         page.select_option("[name=answer]", "restored")
         assert page.is_visible("[name=views]")
-        page.click("#protect .restore-form [type=submit]")
-        expect(page.locator("#protect .now-what")).to_have_text("Restored, the classifier sees")
-        page.wait_for_selector("#protect .outcome:not([hidden])")
+        page.click("#protect .other")
+        page.wait_for_selector("#protect .outcome", state="hidden")
+        page.wait_for_selector(DONE)
         page.wait_for_function(f"{size}.every((side) => side === 120)")
         assert page.is_hidden("#protect .references")
-        assert page.locator("#protect .column h4").all_inner_texts() == ["As it came in", "Restored"]
+        assert page.locator("#protect .column h4").all_inner_texts() == ["As it came", "Restored"]
         watched.check()
 
 
 def check_divider(page: Page) -> None:
-    """The divider moves with the keyboard, and with it what of the picture is cut off."""
+    """The divider moves with the keyboard, and with it what of the image is cut off."""
     divider = page.locator("#protect .compare-range")
     clip = "getComputedStyle(document.querySelector('#protect .compare-above')).clipPath"
     before = page.evaluate(clip)
@@ -187,15 +355,17 @@ def test_by_keyboard_alone(browser: Browser, service: Served) -> None:
         tab_to(page, "#protect .sample")
         page.keyboard.press("Enter")
         page.wait_for_selector("#protect .bench:not([hidden])")
-        assert page.evaluate("document.activeElement.matches('#protect .restore-form [type=submit]')")
-        page.keyboard.press("Shift+Tab")
+        assert page.evaluate("document.activeElement.matches('#protect .next')")
+        tab_to(page, "#protect .protect-settings summary")
         page.keyboard.press("Enter")
-        page.keyboard.press("Tab")
+        tab_to(page, "#protect [name=stop]")
         page.keyboard.type("After 2")
         assert page.input_value("[name=stop]") == "fixed:20"
-        tab_to(page, "#protect .restore-form [type=submit]")
+        page.wait_for_selector(KNOWN)
+        page.locator("#protect .file-name").click()  # the next step is before the settings
+        tab_to(page, "#protect .other")
         page.keyboard.press("Enter")
-        page.wait_for_selector("#protect .outcome:not([hidden])")
+        page.wait_for_selector(DONE)
         assert page.inner_text("#announcer").startswith(page.inner_text("#protect .outcome-title"))
         tab_to(page, "#protect .download")
         with page.expect_download() as coming:
@@ -208,29 +378,28 @@ def test_a_fit_is_cancelled_on_the_server_too(browser: Browser, service: Served,
     with watching(browser, service, DESKTOP) as watched:
         page = watched.open()
         page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector("#protect .verdict-title")
+        page.wait_for_selector(KNOWN)
         begin_long_fit(page)
-        page.click("#protect .restore-form .cancel")
-        expect(page.locator("#protect .now-what")).to_contain_text("Cancelled")
-        assert page.is_enabled("#protect .restore-form [type=submit]")
+        left = f"/v1/jobs/{page.url.rpartition('/')[2]}"
+        page.click("#protect .cancel")
+        expect(page.locator(NEXT)).to_be_enabled()
         assert page.is_hidden("#protect .outcome")
-        assert state_of(service, watched.jobs[-1]) == "cancelled"
+        assert state_of(service, left) == "cancelled"
         watched.check()
 
 
-def begin_long_fit(page: Page) -> None:
-    page.locator("#protect .segments label", has_text="Paper").click()
-    page.click("#protect .restore-form [type=submit]")
-    expect(page.locator("#protect .now-what")).to_contain_text("Iteration")
-
-
-def test_a_page_that_is_left_takes_its_job_along(browser: Browser, service: Served, photo: FilePayload) -> None:
+def test_a_page_that_is_left_takes_along_what_nobody_can_come_back_to(
+    browser: Browser, service: Served, photo: FilePayload
+) -> None:
     with watching(browser, service, DESKTOP) as watched:
         page = watched.open()
         page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector("#protect .verdict-title")
-        begin_long_fit(page)
-        left = watched.jobs[-1]
+        page.wait_for_selector(KNOWN)
+        settings(page, "attack")
+        page.select_option("[name=attack]", "ddn")
+        with page.expect_response(lambda response: "/v1/attack" in response.url) as accepted:
+            page.click(NEXT)
+        left = accepted.value.headers["location"]
         page.reload()
         page.wait_for_selector("html[data-ready]")
         assert state_of(service, left) == "cancelled"
@@ -238,18 +407,17 @@ def test_a_page_that_is_left_takes_its_job_along(browser: Browser, service: Serv
         watched.check()
 
 
-def test_another_picture_ends_the_fit_and_stays(browser: Browser, service: Served, photo: FilePayload) -> None:
+def test_another_image_ends_the_fit_and_stays(browser: Browser, service: Served, photo: FilePayload) -> None:
     with watching(browser, service, DESKTOP) as watched:
         page = watched.open()
         page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector("#protect .verdict-title")
+        page.wait_for_selector(KNOWN)
         begin_long_fit(page)
-        left = watched.jobs[-1]
+        left = f"/v1/jobs/{page.url.rpartition('/')[2]}"
         page.set_input_files("#protect .file-input", FilePayload({**photo, "name": "other.png"}))
         assert state_of(service, left) == "cancelled"
-        expect(page.locator("#protect .now-what")).to_have_text("The classifier sees")
-        expect(page.get_by_alt_text("The picture as it came in: other.png")).to_be_visible()
-        expect(page.locator("#protect .restore-form [type=submit]")).to_be_enabled()
+        expect(page.get_by_alt_text("What the classifier sees of other.png")).to_be_visible()
+        expect(page.locator(NEXT)).to_be_enabled()
         watched.check()
 
 
@@ -257,31 +425,31 @@ def test_one_thing_at_a_time(browser: Browser, service: Served, photo: FilePaylo
     with watching(browser, service, DESKTOP) as watched:
         page = watched.open()
         page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector("#protect .verdict-title")
+        page.wait_for_selector(KNOWN)
+        settings(page, "attack")
         page.select_option("[name=attack]", "ddn")
         told = page.locator("#protect .attack-told")
-        page.click(".attack-form [type=submit]")
-        assert page.evaluate("document.activeElement.matches('.attack-form .cancel')")
+        page.click(NEXT)
+        assert page.evaluate("document.activeElement.matches('#protect .cancel')")
+        assert page.evaluate("document.querySelector('.protect-form').inert"), "nothing is changed meanwhile"
         page.keyboard.press("Enter")
         expect(told).to_have_text("Cancelled.")
-        assert page.evaluate("document.activeElement.matches('.attack-form [type=submit]')")
+        assert page.evaluate("document.activeElement.matches('#protect .next')")
 
-        page.click(".attack-form [type=submit]")
-        restore_quickly(page)
-        expect(told).to_have_text("Cancelled.")
+        choose_quick_fit(page)
+        page.click("#protect .other")
         page.click("#tab-maps")
         page.click("#tab-protect")
-        page.wait_for_selector("#protect .outcome:not([hidden])")
-        assert page.inner_text("#protect .chip-left") == "As it came in"
+        page.wait_for_selector(DONE)
+        assert page.inner_text("#protect .chip-left") == "As it came"
         first = page.get_attribute("#protect .download", "href")
-
-        page.click("#protect .restore-form [type=submit]")
+        page.click("#protect .other")
         page.wait_for_selector("#protect .outcome", state="hidden")
-        page.wait_for_selector("#protect .outcome:not([hidden])")
+        page.wait_for_selector(DONE)
         assert page.get_attribute("#protect .download", "href") != first
         page.fill("[name=seed]", "")
-        page.click("#protect .restore-form summary")
-        page.click("#protect .restore-form [type=submit]")
+        page.click("#protect .protect-settings summary")
+        page.click("#protect .other")
         assert page.evaluate("document.activeElement.matches('[name=seed]')"), "what is missing is shown"
         watched.check()
 
@@ -305,7 +473,7 @@ def test_what_cannot_be_used_is_said_plainly(browser: Browser, service: Served, 
         trouble = page.locator("#protect .picker > .trouble")
         words: FilePayload = {"name": "a.txt", "mimeType": "text/plain", "buffer": b"words"}
         page.set_input_files("#protect .file-input", words)
-        expect(trouble).to_contain_text("“a.txt” is not a picture")
+        expect(trouble).to_contain_text("“a.txt” is not an image")
         huge: FilePayload = {
             "name": "huge.png",
             "mimeType": "image/png",
@@ -319,9 +487,9 @@ def test_what_cannot_be_used_is_said_plainly(browser: Browser, service: Served, 
             "buffer": photograph_bytes[: len(photograph_bytes) // 2],
         }
         page.set_input_files("#protect .file-input", cut)
-        expect(trouble).to_contain_text("“cut.jpg” is not a picture")
+        expect(trouble).to_contain_text("“cut.jpg” is not an image")
         page.set_input_files("#protect .file-input", {**words, "name": "renamed.png", "mimeType": "image/png"})
-        expect(trouble).to_contain_text("“renamed.png” is not a picture")
+        expect(trouble).to_contain_text("“renamed.png” is not an image")
         page.set_input_files("#protect .file-input", {"name": "none.png", "mimeType": "image/png", "buffer": b""})
         expect(trouble).to_contain_text("“none.png” is empty")
         for side, said in (
@@ -412,7 +580,7 @@ def test_a_token_a_full_queue_and_a_server_that_was_killed(
         page.keyboard.press("Enter")
         page.wait_for_selector("html[data-ready]")
         page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector("#protect .verdict-title")
+        page.wait_for_selector(KNOWN)
 
         with served.http() as http:
 
@@ -425,10 +593,10 @@ def test_a_token_a_full_queue_and_a_server_that_was_killed(
             while http.get(first).json()["state"] != "running":
                 time.sleep(0.05)
             second = submit()
-            page.click("#protect .restore-form summary")
+            settings(page, "protect")
             page.select_option("[name=stop]", "fixed:100")
-            page.click("#protect .restore-form [type=submit]")
-            waits = page.locator("#protect .restore-form .trouble[data-kind=wait]")
+            page.click("#protect .other")
+            waits = page.locator("#protect .next-trouble[data-kind=wait]")
             waits.wait_for()
             assert re.fullmatch(r"The queue is full\. Trying again in \d+ s\.", waits.inner_text())
             for job in (second, first):
@@ -441,17 +609,16 @@ def test_a_token_a_full_queue_and_a_server_that_was_killed(
         served.start()
         page.wait_for_selector("#banner", state="hidden")
         page.wait_for_selector("#protect .outcome:not([hidden])")
-        assert page.locator("#protect .plot-stop").count() == 1
+        assert page.locator("#protect .course .plot-stop").count() == 1
 
         begin_long_fit(page)
-        left = watched.jobs[-1]
+        left = f"/v1/jobs/{page.url.rpartition('/')[2]}"
         served.kill()
         page.wait_for_selector("#banner:not([hidden])")
         page.evaluate("scrollTo(0, 400)")
         expect(page.locator("#banner")).to_be_in_viewport()
-        page.click("#protect .restore-form .cancel")
-        expect(page.locator("#protect .now-what")).to_contain_text("Cancelled", timeout=5000)
-        assert page.is_enabled("#protect .restore-form [type=submit]")
+        page.click("#protect .cancel")
+        expect(page.locator(NEXT)).to_be_enabled(timeout=5000)
         served.start()
         page.wait_for_selector("#banner", state="hidden")
         assert state_of(served, left) == "cancelled"

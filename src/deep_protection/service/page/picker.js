@@ -35,7 +35,7 @@ export class Picker {
   async offer(file, name = file.name || "pasted image") {
     // Where an image is being worked on already, it stays.
     const isWorking = find(".opening", this.panel).hidden;
-    const trouble = isWorking ? find(".bench form:not([hidden]) .trouble", this.panel) : this.trouble;
+    const trouble = isWorking ? find(".bench .next-trouble, .bench form .trouble", this.panel) : this.trouble;
     clear(trouble);
     try {
       await this.check(file, name);
