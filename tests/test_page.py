@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from page import DESKTOP, DOUBLES, PHONE, UNNAMED, drop, encoded, file_of, state_of, tab_to, watching
-from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
+from PIL import Image, ImageChops, ImageDraw, ImageStat
 from playwright.sync_api import Browser, FilePayload, Page, ViewportSize, expect
 from served import Served
 
@@ -623,26 +623,6 @@ def test_a_token_a_full_queue_and_a_server_that_was_killed(
         page.wait_for_selector("#banner", state="hidden")
         assert state_of(served, left) == "cancelled"
         assert not watched.strangers
-
-
-@pytest.mark.campaign
-def test_words_of_a_map(browser: Browser, service: Served) -> None:
-    sheet = Image.new("RGB", (200, 90), (240, 238, 220))
-    ImageDraw.Draw(sheet).text((30, 25), "Castle", (30, 30, 30), ImageFont.load_default(34))
-    with watching(browser, service, PHONE, has_touch=True) as watched:
-        page = watched.open("#maps")
-        page.set_input_files("#maps .file-input", file_of(sheet))
-        page.click("#maps [type=submit]")
-        page.wait_for_selector("#maps .layers:not([hidden])")
-        assert page.inner_text("#maps .words tbody th") == "Castle"
-        assert page.locator(".sheet-frames polygon").count() == 1
-        assert page.is_visible(".sheet-lettering")
-        page.uncheck("#maps [name=lettering]")
-        assert not page.is_visible(".sheet-lettering")
-        page.locator("#maps .words tbody tr").focus()
-        assert page.locator(".sheet-frames .is-selected").count() == 1
-        assert page.locator("#maps .downloads a").count() == 5
-        watched.check()
 
 
 def test_a_scratch_is_painted_over(browser: Browser, service: Served, photograph_bytes: bytes) -> None:

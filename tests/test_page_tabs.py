@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from page import DESKTOP, DOUBLES, PHONE, UNNAMED, encoded, file_of, watching
+from page import DESKTOP, DOUBLES, PATIENCE, PHONE, UNNAMED, encoded, file_of, watching
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, FilePayload, Page, ViewportSize, expect
 from served import Served
@@ -358,19 +358,19 @@ def test_the_sample_says_that_it_is_drawn(browser: Browser, service: Served) -> 
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_words_are_found_on_the_map_and_sifted(
-    size: ViewportSize, browser: Browser, service: Served, tmp_path: Path
-) -> None:
-    sheet = Image.new("RGB", (240, 150), (240, 238, 220))
+def test_words_are_found_on_the_map_and_sifted(browser: Browser, service: Served, tmp_path: Path) -> None:
+    sheet = Image.new("RGB", (200, 100), (240, 238, 220))
     pen = ImageDraw.Draw(sheet)
-    for text, place, height in (("Castle", (20, 15), 34), ("Mill", (130, 100), 26), ("4", (40, 90), 34)):
+    for text, place, height in (("Castle", (20, 10), 34), ("Mill", (130, 12), 26), ("4", (30, 55), 34)):
         pen.text(place, text, (30, 30, 30), ImageFont.load_default(height))
-    with watching(browser, service, size, accept_downloads=True, has_touch=size is PHONE) as watched:
+    with watching(browser, service, DESKTOP, accept_downloads=True) as watched:
         page = watched.open("#maps")
         page.set_input_files("#maps .picker .file-input", file_of(sheet, "sheet.png"))
         page.click("#maps [type=submit]")
-        page.wait_for_selector("#maps .layers:not([hidden])")
+        page.wait_for_selector("#maps .layers:not([hidden])", timeout=3 * PATIENCE)
+        assert page.is_visible(".sheet-lettering")
+        page.uncheck("#maps [name=lettering]")
+        assert not page.is_visible(".sheet-lettering")
         listed = "#maps .words tbody tr:not([hidden])"
         texts = page.locator(f"{listed} th").all_inner_texts()
         assert {"Castle", "Mill"} <= set(texts)
@@ -408,15 +408,17 @@ def test_words_are_found_on_the_map_and_sifted(
             assert coming.value.suggested_filename == f"sheet-words.{kind.lower()}"
             files[kind] = (tmp_path / kind).read_text()
         told = json.loads(files["JSON"])
-        assert (told["image"], told["width"], told["height"]) == ("sheet.png", 240, 150)
+        assert (told["image"], told["width"], told["height"]) == ("sheet.png", 200, 100)
         assert [each["text"] for each in told["words"]] == texts
         assert [each["text"] for each in csv.DictReader(io.StringIO(files["CSV"]))] == texts
         assert [each["properties"]["text"] for each in json.loads(files["GeoJSON"])["features"]] == texts
+        assert page.locator("#maps .downloads a").count() == 5
         page.locator("#maps [name=sure]").fill("100")
         sure = sum(each["confidence"] == 1 for each in told["words"])
         assert page.locator(listed).count() == sure
         assert page.inner_text("#maps .words-told").startswith(f"{sure} of {len(texts) + 1} words shown")
         assert page.evaluate(UNNAMED) == []
+        page.set_viewport_size(PHONE)
         watched.check()
 
 

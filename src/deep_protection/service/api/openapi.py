@@ -111,7 +111,8 @@ def _kind(schema: dict[str, Any]) -> str:
         return " or ".join(_kind(each) for each in schema["anyOf"] if each.get("type") != "null")
     limits = [f"{name} {schema[key]}" for key, name in _LIMITS if key in schema]
     kinds = ", ".join(map(str, schema["enum"])) if "enum" in schema else str(schema.get("type", ""))
-    default = [f"default {schema['default']}"] if schema.get("default") is not None else []
+    given = schema.get("default")
+    default = [] if given is None else [f"default {str(given).lower() if isinstance(given, bool) else given}"]
     return ", ".join([kinds, *limits, *default])
 
 

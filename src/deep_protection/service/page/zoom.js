@@ -8,6 +8,8 @@ const MOST = 16;
 const PIXELS_SEEN = 4;
 /** Pixels that a pointer may move and still be a click. */
 const SLACK = 4;
+/** Pixels that what is zoomed in can be pushed up by, past its foot: what lies under the buttons comes out above them. */
+const TOOLS = 56;
 
 const MINUS = "M4 10h12";
 const PLUS = "M4 10h12M10 4v12";
@@ -128,9 +130,9 @@ export class Zoom {
 
   apply() {
     const most = 1 - this.zoom;
-    const kept = (at) => (most > 0 ? most / 2 : Math.min(0, Math.max(most, at)));
+    const kept = (at, more = 0) => (most >= 0 ? most / 2 : Math.min(0, Math.max(most - more, at)));
     this.x = kept(this.x);
-    this.y = kept(this.y);
+    this.y = kept(this.y, TOOLS / (this.frame.clientHeight || Infinity));
     const { style, classList } = this.frame;
     style.setProperty("--zoom", this.zoom);
     style.setProperty("--pan-x", `${100 * this.x}%`);
