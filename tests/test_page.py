@@ -563,6 +563,39 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.campaign
+def test_an_image_of_six_megapixels_and_a_budget_that_it_exceeds(
+    browser: Browser, photograph_bytes: bytes, tmp_path: Path
+) -> None:
+    """It is told before that it will not end, one bar goes forwards only, tiles appear in place, and its end is told."""
+    with Image.open(io.BytesIO(photograph_bytes)) as whole:
+        large = whole.resize((3000, 2000))
+    with (
+        Served(tmp_path / "data", "--workers", "1", "--budget", "10") as served,
+        watching(browser, served, DESKTOP) as watched,
+    ):
+        page = watched.open("#restore")
+        given: FilePayload = {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": encoded(large, "JPEG")}
+        page.set_input_files("#restore .file-input", given)
+        page.locator("#restore .choice", has_text="compressed").click()
+        expect(page.locator("#restore .time-told")).to_contain_text("This server stops after about 10")
+        page.evaluate(
+            """window.share = [];
+            const bar = document.querySelector("#restore .timing-track");
+            new MutationObserver(() => window.share.push(Number(bar.getAttribute("aria-valuenow"))))
+              .observe(bar, { attributeFilter: ["aria-valuenow"] });"""
+        )
+        page.click("#restore [type=submit]")
+        page.wait_for_selector("#restore .compare-tiles:not([hidden])")
+        page.wait_for_selector("#restore .mended:not([hidden])")
+        shares = page.evaluate("window.share")
+        assert len(set(shares)) > 10
+        assert shares == sorted(shares), "the bar went back"
+        assert page.inner_text("#mended-title") == "Ended early"
+        assert page.is_hidden("#restore .compare-tiles")
+        watched.check()
+
+
+@pytest.mark.campaign
 def test_a_token_a_full_queue_and_a_server_that_was_killed(
     browser: Browser, photo: FilePayload, tmp_path: Path
 ) -> None:
