@@ -263,6 +263,14 @@ def service_load(
     measured.run(out, minutes, clients)
 
 
+@app.command(name="service-estimates")
+def service_estimates(out: Out = SERVICE / "estimates.jsonl") -> None:
+    """How long jobs were said to take before they began, and how long they ran."""
+    from benchmarks.studies.service import estimates as measured
+
+    measured.run(out)
+
+
 @app.command(name="service-faults")
 def service_faults(
     kills: Annotated[int, typer.Option(min=1)] = 24,

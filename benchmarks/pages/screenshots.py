@@ -1,4 +1,4 @@
-"""Pictures of the page for its document: ``python -m benchmarks screenshots``.
+"""Images of the page for its document: ``python -m benchmarks screenshots``.
 
 They are taken in Chromium from a real service, of foolbox's sample photographs and a map that the page draws itself.
 """
@@ -16,12 +16,13 @@ from benchmarks.pages.webp import as_webp
 from deep_protection.evaluation import imagenet_samples
 
 OUT = Path("docs/results/page")
-DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 SAMPLE = 9
 """A photograph on which the restoration succeeds; the tables say how often it does."""
 PATIENCE = 600_000
+KNOWN = "#protect .verdict-title:not(.is-open)"
 
 
 def take() -> None:
@@ -35,6 +36,9 @@ def take() -> None:
         page = opened(browser, served.url, DESKTOP)
         page.wait_for_timeout(1500)
         taken(page, "opening")
+        page.click("#theme")
+        taken(page, "opening-dark")
+        page.click("#theme")
         story(page)
         taken(page, "desktop-light")
         page.locator("#protect .views label", has_text="Perturbation").click()
@@ -45,11 +49,20 @@ def take() -> None:
         taken(page, "desktop-dark")
         page.evaluate("scrollBy(0, document.querySelector('#protect .findings').getBoundingClientRect().top - 40)")
         taken(page, "findings")
+        page.locator("#protect .course .plot-slider").focus()
+        for _ in range(9):
+            page.keyboard.press("ArrowLeft")
+        page.wait_for_selector("#protect .moment-back:not([hidden])")
+        page.evaluate("scrollBy(0, document.querySelector('#protect .course').getBoundingClientRect().top - 40)")
+        taken(page, "moment")
+        page.click("#protect .moment-back")
         page.click("#theme")
         # The same page on a phone: the window is made narrow, nothing is computed again.
         page.set_viewport_size(PHONE)
         page.evaluate("scrollTo(0, 0)")
         taken(page, "phone")
+        page.click("#theme")
+        taken(page, "phone-dark")
         page.context.close()
         maps(opened(browser, served.url + "/#maps", DESKTOP))
         restoration(opened(browser, served.url + "/#restore", DESKTOP))
@@ -78,16 +91,14 @@ def kept(page: Page, name: str) -> None:
 
 def story(page: Page) -> None:
     page.locator("#protect .sample").nth(SAMPLE).click()
-    page.wait_for_selector("#protect .verdict-title")
-    page.click(".attack-form [type=submit]")
+    page.wait_for_selector(KNOWN)
+    page.click("#protect .next")
     page.wait_for_selector("#protect .undo:not([hidden])")
-    page.wait_for_selector("#protect .verdict-title")
-    page.click("#protect .restore-form [type=submit]")
-    page.wait_for_selector("#protect .compare-above[src]")
-    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_selector(KNOWN)
+    page.click("#protect .next")
+    page.wait_for_selector("#protect .now:not([hidden])")
     kept(page, "growing")
     page.wait_for_selector("#protect .outcome:not([hidden])")
-    page.evaluate("scrollTo(0, 0)")
 
 
 def maps(page: Page) -> None:
@@ -101,8 +112,8 @@ def maps(page: Page) -> None:
 def restoration(page: Page) -> None:
     with io.BytesIO() as buffer:
         imagenet_samples()[SAMPLE][0].resize((160, 160), Image.Resampling.LANCZOS).save(buffer, "PNG")
-        picture = buffer.getvalue()
-    page.set_input_files("#restore .file-input", {"name": "photograph.png", "mimeType": "image/png", "buffer": picture})
+        data = buffer.getvalue()
+    page.set_input_files("#restore .file-input", {"name": "photograph.png", "mimeType": "image/png", "buffer": data})
     page.locator("#restore .choice", has_text="missing").click()
     box = page.locator("#restore .mask").bounding_box()
     if box is None:
