@@ -2,7 +2,7 @@
 # make test   sets up and passes the tests: minutes on two cores
 # make campaigns   the long ones: kills, attackers who know, real documents
 # make test-integrations   tests inside deepinv, timm, torchvision and RobustBench, which `make test` leaves out
-# make lint   formatting, lint rules, types, and which room may import which
+# make lint   formatting, lint rules and types of Python and of the page, and which room may import which
 # make docs   builds the site into site/, warnings are errors
 # make check  lint, docs, their tables and all tests, as CI does
 # make bench  measures speed and recovery; IMAGES=DIR for a folder with one folder a class (WordNet id)
@@ -14,6 +14,7 @@ READY := $(VENV)/.ready
 EXTRAS := dev
 IMAGES ?= samples
 HOSTS := $(VENV)/hosts
+PAGE := src/deep_protection/service/page
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test campaigns test-integrations lint docs tables check bench format setup clean
@@ -50,6 +51,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/oxlint --quiet --deny-warnings $(PAGE)
+	@if command -v tsc > /dev/null; then tsc -p $(PAGE)/jsconfig.json; \
+	else echo "The types of the page were not checked: no tsc (Debian: apt-get install node-typescript)" >&2; fi
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

@@ -4,7 +4,7 @@ import { make, percent } from "./dom.js";
 
 /**
  * @param {Element} root
- * @param {Array<{title: string, answer: {label: string, probability: number}, mood: "" | "is-right" | "is-wrong"}>} rows
+ * @param {Array<{title: string, answer: {label: string, probability: number}, mood: string}>} rows
  *   green only for what is known to be right, red for what is known to be wrong
  */
 export function drawRows(root, rows) {

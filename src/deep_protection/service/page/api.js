@@ -12,7 +12,9 @@ const waitedFor = new Set();
 /** Why a signal is aborted where only the page turns to something else: the job goes on, and can be come back to. */
 export const LEFT = new DOMException("turned to something else", "AbortError");
 
+/** @type {string | null} */
 let token = null;
+/** @type {(wasWrong: boolean) => Promise<string | null>} */
 let askForToken = async () => null;
 let away = null;
 
@@ -29,6 +31,9 @@ export class ServiceError extends Error {
     this.retryAfter = retryAfter;
   }
 }
+
+/** Aborted as soon as one of several is. @type {(signals: AbortSignal[]) => AbortSignal} */
+export const either = (signals) => /** @type {any} */ (AbortSignal).any(signals);
 
 export const isAbort = (error) => error?.name === "AbortError";
 
@@ -174,10 +179,23 @@ async function follow(job, { signal, onState, onProgress }) {
 }
 
 /**
+ * @typedef {object} How
+ * @property {object} [options] of the job
+ * @property {Blob} [mask]
+ * @property {AbortSignal} [signal]
+ * @property {(seconds: number) => void} [onWait] while the queue is full
+ * @property {(job: any) => Promise<void>} [onAccepted]
+ * @property {(job: any) => void} [onState]
+ * @property {(progress: any) => void} [onProgress]
+ */
+
+/**
  * Has the service do something and waits for it: the job's document when it is done.
  *
  * Throws a ServiceError when it failed, and an AbortError when `signal` ended it, here and, unless it was only `LEFT`,
  * on the server. A job of which `onAccepted` keeps the address goes on when the page is closed.
+ *
+ * @param {string} kind @param {Blob} image @param {How} how
  */
 export async function run(kind, image, { options, mask, signal, onWait, onAccepted, onState, onProgress } = {}) {
   signal?.throwIfAborted();
@@ -186,7 +204,10 @@ export async function run(kind, image, { options, mask, signal, onWait, onAccept
   return attend(accepted, { signal, isKept: Boolean(onAccepted), onState, onProgress });
 }
 
-/** The same for a job that was begun before: throws a ServiceError where the server does not have it any more. */
+/**
+ * The same for a job that was begun before: throws a ServiceError where the server does not have it any more.
+ * @param {string} id @param {How} how
+ */
 export async function resume(id, { signal, onState, onProgress } = {}) {
   const job = await json(`v1/jobs/${id}`, { signal });
   return attend(job, { signal, isKept: true, onState, onProgress });

@@ -10,7 +10,7 @@ const SPECKS = 32 / 255;
 /** A larger change of a value is not a perturbation all over the image but specks. */
 
 export class AttackForm {
-  /** @param {HTMLFormElement} form @param {() => void} onChange */
+  /** @param {any} form @param {() => void} onChange */
   constructor(form, onChange) {
     this.form = form;
     this.rows = [];

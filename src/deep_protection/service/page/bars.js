@@ -3,7 +3,7 @@
 import { make, percent } from "./dom.js";
 
 /**
- * @param {Element} root
+ * @param {HTMLElement} root
  * @param {Array<{title: string, top: Array<{label: string, probability: number}>, isAfter?: boolean}>} columns
  */
 export function drawBars(root, columns) {
@@ -13,7 +13,7 @@ export function drawBars(root, columns) {
       make("section", { class: isAfter ? "column is-after" : "column" },
         make("h4", { text: title }),
         make("ol", {}, ...top.slice(0, 5).map((answer) => row(answer, answer.label === first))))));
-  root.dataset.columns = columns.length;
+  root.dataset.columns = String(columns.length);
 }
 
 function row({ label, probability }, isFirst) {

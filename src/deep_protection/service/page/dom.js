@@ -1,9 +1,15 @@
 /** The few things that every part needs to touch the document. */
 
+/** @type {(selector: string, root?: ParentNode) => any} the first element of that kind */
 export const find = (selector, root = document) => root.querySelector(selector);
+/** @type {(selector: string, root?: ParentNode) => any[]} */
 export const findAll = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-/** An element with attributes and children; `text`, `class` and listeners (`onclick`) by their names. */
+/**
+ * An element with attributes and children; `text`, `class` and listeners (`onclick`) by their names.
+ * @param {string} tag @param {Record<string, any>} [attributes] @param {...(Node | string)} children
+ * @returns {any}
+ */
 export function make(tag, attributes = {}, ...children) {
   const space = SVG_TAGS.has(tag) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
   const made = document.createElementNS(space, tag);

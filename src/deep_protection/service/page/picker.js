@@ -130,7 +130,7 @@ export function watchTheWindow() {
     event.preventDefault();
     if (event.dataTransfer.files.length) open()?.offer(event.dataTransfer.files[0]);
   });
-  addEventListener("paste", (event) => {
+  addEventListener("paste", (/** @type {ClipboardEvent} */ event) => {
     const file = [...(event.clipboardData?.files ?? [])][0];
     if (file) open()?.offer(file);
   });

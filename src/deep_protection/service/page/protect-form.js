@@ -10,7 +10,7 @@ const PRESETS = {
 };
 
 export class ProtectForm {
-  /** @param {HTMLFormElement} form @param {() => void} onChange */
+  /** @param {any} form @param {() => void} onChange */
   constructor(form, onChange) {
     this.form = form;
     form.addEventListener("submit", (event) => event.preventDefault());

@@ -1,6 +1,6 @@
 /** The first tab: an image, an attack on it if wanted, its protection, and what the classifier makes of each. */
 
-import { blob as fetched, isAbort, LEFT, resume, run } from "./api.js";
+import { blob as fetched, either, isAbort, LEFT, resume, run } from "./api.js";
 import { drawRows } from "./answers.js";
 import { AttackForm, attackTold } from "./attack-form.js";
 import { drawBars } from "./bars.js";
@@ -32,6 +32,8 @@ export class Protect {
     this.picker = new Picker(panel, { title: "Drop an image here, or paste one", samplesTitle: "Or take one of these photographs" }, (blob, name) => this.take(blob, name));
     this.trouble = find(".next-trouble", panel);
     this.work = new AbortController();
+    /** Told where the published recipe would not end in time. */
+    this.onTooLong = () => {};
     find(".next", panel).addEventListener("click", () => (this.isToAttack ? this.attack() : this.protect()));
     find(".other", panel).addEventListener("click", () => this.protect());
     find(".cancel", panel).addEventListener("click", () => this.doing?.abort());
@@ -188,7 +190,7 @@ export class Protect {
   async attack() {
     const { work } = this;
     const doing = this.doing = new AbortController();
-    const signal = AbortSignal.any([doing.signal, work.signal]);
+    const signal = either([doing.signal, work.signal]);
     const told = find(".attack-told", this.panel);
     clear(this.trouble);
     told.textContent = "";
@@ -242,7 +244,7 @@ export class Protect {
     const options = { ...this.protectForm.options, frames: true };
     const expected = await estimated("protect", await imageSize(current.blob), options);
     if (!this.protectForm.tellTime(expected)) {
-      this.onTooLong?.();
+      this.onTooLong();
       return;
     }
     await this.attend(expected, (how) => run("protect", current.blob, {
@@ -281,7 +283,7 @@ export class Protect {
     this.doing?.abort(LEFT);
     const doing = this.doing = new AbortController();
     const whole = this.work;
-    const signal = AbortSignal.any([doing.signal, whole.signal]);
+    const signal = either([doing.signal, whole.signal]);
     this.forgetResult();
     this.working(true, "Cancel");
     if (this.original.blob) this.stage.showOnly(this.attacked ? this.current.blob : this.original.seen ?? this.current.blob, "The image that is being restored");

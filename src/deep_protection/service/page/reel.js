@@ -58,6 +58,7 @@ export class Reel {
     this.shoot(step, calm() ? step.shots.slice(-1) : step.shots);
   }
 
+  /** @param {any} step @param {any} shots frames, and for how long each is shown */
   shoot(step, [[frame, milliseconds], ...rest]) {
     this.frame.style.backgroundPosition = `${(100 * frame) / (this.frames - 1)}% 0`;
     this.told.textContent = frame === 2 ? "The change, ten times as strong." : step.told;

@@ -214,6 +214,7 @@ export class Mend {
     }
   }
 
+  /** @param {any} progress */
   grow({ preview, box, ...progress }) {
     if (preview && box) this.stage.showTile(preview, box);
     else if (preview) this.stage.showGrowing(preview, "The restoration as it grows");

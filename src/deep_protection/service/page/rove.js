@@ -4,7 +4,7 @@ import { findAll } from "./dom.js";
 
 /** @param {Element} root what holds them; @param {string} selector those that can be moved to */
 export function rove(root, selector) {
-  root.addEventListener("keydown", (event) => {
+  root.addEventListener("keydown", (/** @type {any} */ event) => {
     const all = findAll(selector, root);
     const at = all.indexOf(event.target.closest(selector));
     const last = all.length - 1;

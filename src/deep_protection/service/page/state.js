@@ -32,7 +32,7 @@ async function ask(mode, work) {
   });
 }
 
-/** @param {{id: string, tab: string, name: string, original: Blob}} record of a job, with whatever else is to be shown */
+/** @param {{id: string, tab: string, name: string, original: Blob, [more: string]: any}} record of a job */
 export async function keep(record) {
   const whole = { created: Date.now(), ...record };
   if (!(await ask("readwrite", (store) => store.put(whole)))) inMemory.set(whole.id, whole);

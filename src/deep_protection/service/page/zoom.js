@@ -51,7 +51,7 @@ export class Zoom {
     frame.addEventListener("dblclick", (event) => this.twice(event));
     // The middle button pans even where the first one paints.
     frame.addEventListener("pointerdown", (event) => { if (event.button === 1) this.grasp(event, true); }, { capture: true });
-    frame.addEventListener("pointerdown", (event) => { if (event.button === 0 && !event.target.closest("button, input, .mask, .compare-line")) this.grasp(event); });
+    frame.addEventListener("pointerdown", (/** @type {any} */ event) => { if (event.button === 0 && !event.target.closest("button, input, .mask, .compare-line")) this.grasp(event); });
     frame.addEventListener("click", (event) => { if (this.hasMoved) event.stopPropagation(); this.hasMoved = false; }, { capture: true });
     frame.addEventListener("dragstart", (event) => { if (this.isZoomed) event.preventDefault(); });
     for (const kind of ["touchstart", "touchmove"]) frame.addEventListener(kind, (event) => this.pinch(event), { passive: false });
@@ -134,7 +134,7 @@ export class Zoom {
     this.x = kept(this.x);
     this.y = kept(this.y, TOOLS / (this.frame.clientHeight || Infinity));
     const { style, classList } = this.frame;
-    style.setProperty("--zoom", this.zoom);
+    style.setProperty("--zoom", String(this.zoom));
     style.setProperty("--pan-x", `${100 * this.x}%`);
     style.setProperty("--pan-y", `${100 * this.y}%`);
     classList.toggle("is-zoomed", this.isZoomed);
