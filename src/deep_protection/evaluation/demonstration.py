@@ -37,7 +37,7 @@ _SALT_AND_PEPPER = replace(
     title="salt and pepper, 30 steps",
     build=lambda: foolbox().attacks.SaltAndPepperNoiseAttack(steps=30, across_channels=True),
 )
-"""A tenth of the steps that experiments take, and so of the time: what it finds is larger by a few percent."""
+"""A tenth of the steps that experiments take, and so of the time: what it finds is larger."""
 ATTACKED_BY: dict[str, AttackSpec] = {each.name: each for each in (ATTACKS["pgd"], ATTACKS["fgsm"], _SALT_AND_PEPPER)}
 
 SHOWN = 2
