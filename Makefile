@@ -52,7 +52,7 @@ lint: $(READY)
 	$(BIN)/lint-imports --no-logo
 
 docs: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 check: lint docs tables test campaigns test-integrations
 
