@@ -56,7 +56,7 @@ lint: $(READY)
 	else echo "The types of the page were not checked: no tsc (Debian: apt-get install node-typescript)" >&2; fi
 
 docs: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 check: lint docs tables test campaigns test-integrations
 

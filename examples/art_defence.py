@@ -1,6 +1,6 @@
 """The Adversarial Robustness Toolbox attacks a classifier, bare and protected; our detector stands beside.
 
-pip install 'deep-protection[art,attacks,lite]'; python examples/art_defence.py
+pip install '.[art,attacks,lite]'; python examples/art_defence.py
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """AutoAttack (its own code, on PyPI as pyautoattack) over a classifier and over the defence, cut short.
 
-    pip install 'deep-protection[autoattack,lite]'; python examples/autoattack_evaluation.py
+    pip install '.[autoattack,lite]'; python examples/autoattack_evaluation.py
 
 An evaluation in earnest leaves the attacks as they are and takes version="rand" with dp.protect(…, seed=None).
 """

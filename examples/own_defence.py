@@ -1,6 +1,6 @@
 """A defence of your own in an experiment: a function of images, beside JPEG and nothing.
 
-pip install 'deep-protection[experiment]'; python examples/own_defence.py
+pip install '.[experiment]'; python examples/own_defence.py
 """
 
 from typing import Any

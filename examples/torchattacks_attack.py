@@ -1,6 +1,6 @@
 """torchattacks attacks a classifier as it is and with the protection in front.
 
-pip install 'deep-protection[lite]'; pip install --no-deps torchattacks; python examples/torchattacks_attack.py
+pip install '.[lite]'; pip install --no-deps torchattacks; python examples/torchattacks_attack.py
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """The restoration as a step of torchvision's transforms, before Normalize; and models of torchvision and timm by name.
 
-pip install 'deep-protection[torchvision,timm,attacks,lite]'
+pip install '.[torchvision,timm,attacks,lite]'
 python examples/torchvision_transform.py torchvision:resnet18     # or timm:resnet18.a1_in1k; downloads weights
 """
 

@@ -1,6 +1,6 @@
 """A transformers pipeline with the protection between its own resizing and normalisation.
 
-pip install 'deep-protection[hub,attacks]'; python examples/transformers_pipeline.py google/vit-base-patch16-224
+pip install '.[hub,attacks]'; python examples/transformers_pipeline.py google/vit-base-patch16-224
 """
 
 import sys

@@ -152,3 +152,43 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, hub_directory
 def test_normalisation_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(dp.ClassifierError, match="three numbers each"):
         dp.load_classifier(nn.Flatten(), **wrong)
+
+
+@pytest.fixture
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A file in the present folder, as a user of the commands has one."""
+    name = f"own_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(
+        "import torch\nimport deep_protection as dp\n"
+        "network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())\n"
+        "def normalised():\n"
+        "    return dp.load_classifier(network, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.1), labels=['a', 'b', 'c'])\n"
+        "def nothing():\n    return 7\n"
+        "def broken():\n    raise OSError('no weights')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    return name
+
+
+def test_a_classifier_of_your_own_has_a_name_for_commands(own_module: str) -> None:
+    pixels = torch.linspace(0, 1, 2 * 3 * 24 * 24).view(2, 3, 24, 24)
+    means = pixels.mean(dim=(2, 3))
+    normalised = dp.load_classifier(f"{own_module}:normalised")
+    assert torch.allclose(
+        normalised(pixels), (means - torch.tensor([0.5, 0.4, 0.3])) / torch.tensor([0.2, 0.2, 0.1]), atol=1e-5
+    )
+    assert normalised.labels == ["a", "b", "c"]
+    assert torch.allclose(dp.load_classifier(f"{own_module}:network")(pixels), means, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("missing", "cannot be imported"),
+        ("nothing", "a function without arguments that gives a network"),
+        ("broken", r"cannot be made \(OSError: no weights\)"),
+    ],
+)
+def test_what_is_no_classifier_of_your_own_is_said(own_module: str, function: str, message: str) -> None:
+    with pytest.raises(dp.ClassifierError, match=message):
+        dp.load_classifier(f"{own_module}:{function}")

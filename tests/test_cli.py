@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 import deep_protection as dp
+from deep_protection.cli import doctor
 from deep_protection.cli.detect import _read as read_images
 from deep_protection.cli.plan import plan
 from deep_protection.cli.restore import inpaint_command
@@ -341,14 +344,55 @@ def test_doctor_proves_that_it_works() -> None:
     assert report["fit"]["works"]
     assert report["fit"]["iterations"] > 0
     assert report["classifiers"]["lite0"] == "here, works offline"
-    assert set(report["extras"]) == {"attacks", "baselines", "hub", "lite", "medical", "plots", "remote"}
-    assert b"short fit" in run("doctor").stdout
+    declared = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(report["extras"]) == set(declared["optional-dependencies"])
+    assert report["extras"]["attacks"] == f"foolbox {version('foolbox')}"
+    assert f"foolbox {version('foolbox')}" in report["extras"]["demo"].split(", "), "of an extra that it is made of"
+    said = run("doctor").stdout
+    assert b"short fit" in said
+    assert b"extra [demo]" in said
+
+
+def test_doctor_calls_absent_what_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An extra lacks what the extras that it is made of lack."""
+
+    def found(package: str) -> str:
+        if package == "foolbox":
+            raise PackageNotFoundError(package)
+        return version(package)
+
+    monkeypatch.setattr(doctor, "version", found)
+    assert [doctor._extra_state(extra) for extra in ("attacks", "demo", "experiment")] == ["absent: foolbox"] * 3
+    assert doctor._extra_state("plots") == f"matplotlib {version('matplotlib')}"
 
 
 def test_help_and_version() -> None:
-    assert b"purify" in run("--help").stdout
+    said = run("--help").stdout.decode()
+    headings = ["Protect a classifier", "Restore images", "Maps", "Evaluate", "Serve", "This installation"]
+    places = [said.index(f"─ {heading} ─") for heading in headings]
+    assert places == sorted(places)
+    assert places[2] < said.index("extract-text") < places[3]
     assert b"--stop" in run("purify", "--help").stdout
     assert run("--version").stdout.strip().count(b".") == 2
+
+
+@pytest.mark.parametrize("arguments", [[], ["detect"], ["experiment"]])
+def test_no_arguments_give_help(arguments: list[str]) -> None:
+    """With the exit code of an error, for nothing was done; and nothing more is said."""
+    result = run(*arguments)
+    assert (result.returncode, result.stderr) == (2, b"")
+    assert result.stdout == run(*arguments, "--help").stdout.removesuffix(b"\n")
+
+
+def test_the_help_of_detect_shows_its_options_and_its_other_command() -> None:
+    said = run("detect", "--help").stdout
+    assert all(word in said for word in (b"IN...", b"--false-positive-rate", b"--json", b"calibrate"))
+    refused(run("detect", "calibrate"), "See deep-protection detect calibrate --help.")
+
+
+def test_a_folder_may_have_the_name_of_the_command_that_has_none(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    refused(run("detect", "images", cwd=tmp_path), "images holds no images")
 
 
 @contextmanager

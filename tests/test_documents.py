@@ -15,6 +15,9 @@ MAIN = {
     "docs/attackers.md": "adaptive",
     "docs/performance.md": "recovery",
     "docs/commands.md": "commands",
+    "docs/guides/your-model.md": None,
+    "docs/guides/your-defence.md": None,
+    "docs/guides/your-map.md": None,
 }
 """Document to its main table; None is all."""
 
@@ -26,7 +29,11 @@ def test_documents_show_the_committed_results(name: str) -> None:
     assert filled(text, MAIN[name]) == text, "run: python -m benchmarks documents"
 
 
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
 def test_every_file_a_document_points_to_is_there() -> None:
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/guides/*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             assert "://" in target or (document.parent / target).exists(), f"{document.name}: {target}"

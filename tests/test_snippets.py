@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,13 @@ import deep_protection as dp
 from deep_protection.cli.app import app
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-RUN_ELSEWHERE = ("integrations", "remote", "medical")
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/guides").glob("*.md"))]
+RUN_ELSEWHERE = ("integrations", "remote", "medical", "your-defence")
 """By tests that have what their snippets want."""
 WITH_CODE = [
     path for path in DOCUMENTS if "```python" in path.read_text(encoding="utf-8") and path.stem not in RUN_ELSEWHERE
 ]
-LONG = ("restoration", "maps")
+LONG = ("restoration", "maps", "your-map")
 """Fits of many iterations, and the reader."""
 IMAGES = ("photo.jpg", "grainy.png", "blocks.jpg", "scratched.png", "sheet.png", "stamp.png")
 
@@ -45,13 +47,35 @@ def folder(tmp_path: Path, photograph: Image.Image, monkeypatch: pytest.MonkeyPa
     ids=[path.stem for path in WITH_CODE],
 )
 def test_python_in_documents_runs(
-    document: Path, photograph: Image.Image, recognised: tuple[torch.Tensor, torch.Tensor]
+    document: Path, photograph: Image.Image, recognised: tuple[torch.Tensor, torch.Tensor], lite0: dp.Classifier
 ) -> None:
     pixels, labels = (given[:1] for given in recognised)
-    names: dict[str, Any] = {"dp": dp, "pixels": pixels, "labels": labels}
+    names: dict[str, Any] = {"dp": dp, "pixels": pixels, "labels": labels, "network": lite0.network}
+    names["clean"] = [pixels[0, :, place : place + 64, place : place + 64] for place in range(0, 160, 8)]
     names |= {"image": photograph.resize((48, 48)), "other": photograph.resize((40, 56))}
-    for block in re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), flags=re.DOTALL):
+    for block in _python(document):
         exec(compile(block, str(document), "exec"), names)  # noqa: S102  (our own documents)
+
+
+def test_the_ten_lines_of_the_guide_run(tmp_path: Path) -> None:
+    """As a script: its worker processes have to find a function of the main module."""
+    [code] = _python(ROOT / "docs/guides/your-defence.md")
+    assert len([line for line in code.splitlines() if line]) <= 12
+    script = tmp_path / "compare.py"
+    script.write_text(code.replace("limit=4", "limit=1"))
+    command = [sys.executable, "-W", "error", str(script)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [line.rsplit(maxsplit=3)[1:] for line in done.stdout.splitlines()]
+    assert {(attack, defence) for attack, defence, _ in rows} == {
+        (attack, defence)
+        for attack in ("none", "pgd")
+        for defence in ("__main__:my_defence", "protected", "jpeg25", "none")
+    }
+
+
+def _python(document: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 def _commands() -> list[tuple[str, str]]:

@@ -14,8 +14,23 @@ WITHOUT_A_NAME = " images"
 
 
 def commands() -> str:
-    """A section each: usage, what it does, options with their defaults."""
-    return "\n".join(_section(name.removesuffix(WITHOUT_A_NAME), command) for name, command in walk())
+    """A section each under the headings of the program's own help: usage, what it does, options with their defaults."""
+    lines: list[str] = []
+    told = set()
+    for name, command in walk():
+        panel = _panel(name)
+        if panel not in told:
+            lines.append(f"## {panel}\n")
+            told.add(panel)
+        lines.append(_section(name.removesuffix(WITHOUT_A_NAME), command))
+    return "\n".join(lines)
+
+
+def _panel(name: str) -> str:
+    root = typer.main.get_command(app)
+    assert isinstance(root, LazyGroup)  # noqa: S101
+    first = name.removeprefix(f"{PROGRAM} ").partition(" ")[0]
+    return next(heading for heading, panel in root.panels.items() if first in panel)
 
 
 def walk(command: Any = None, name: str = PROGRAM) -> Iterator[tuple[str, Any]]:
@@ -38,7 +53,7 @@ def _section(name: str, command: Any) -> str:
     usage = " ".join([name, *(each.metavar or each.name.upper() for each in arguments), "[OPTIONS]"])
     told = "\n\n".join(" ".join(part.split()) for part in (command.help or "").split("\n\n"))
     lines = [f"- `{', '.join(each.opts)}`{_default(each)}: {_one_line(each.help)}" for each in [*arguments, *options]]
-    return f"## {name.removeprefix(PROGRAM + ' ')}\n\n    {usage}\n\n{told}\n\n" + "\n".join(lines) + "\n"
+    return f"### {name.removeprefix(PROGRAM + ' ')}\n\n    {usage}\n\n{told}\n\n" + "\n".join(lines) + "\n"
 
 
 def _one_line(text: str | None) -> str:

@@ -12,7 +12,7 @@ from deep_protection.evaluation.report.document import Table, block_markdown
 def table(report: dict[str, Any]) -> str:
     """The demo's numbers as Markdown."""
     results, counts = report["results"], report["images"]
-    heading = ["defence", *(f"{row['title']} (n = {row['n']})" for row in results), "s an image"]
+    heading = ["defence", *(f"{row['title']} (n = {row['n']})" for row in results), "CPU s an image"]
     attacked = sum(row["n"] for row in results)
     lines = []
     for name, title in shown(results).items():
@@ -22,7 +22,7 @@ def table(report: dict[str, Any]) -> str:
     about = (
         f"The {counts['recognised']} of {counts['taken']} photographs that `{report['classifier']}` gets right; "
         "attacked ones only where the attack changed the answer. Right answers in percent, top-1 / top-5, with the "
-        "95 % interval of top-1; seconds on one core, the classifier's own time among them:"
+        "95 % interval of top-1; CPU seconds with the classifier's own:"
     )
     return f"{about}\n\n{block_markdown(Table(heading, lines))}"
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from benchmarks import ROOT
-from benchmarks.documents import commands, demo, experiments, protection, targets
+from benchmarks.documents import commands, demo, experiments, guides, protection, targets
 from benchmarks.studies import contrast, integrations
 from benchmarks.studies.detection import tables as detection
 from benchmarks.studies.inputs import fuzz as inputs
@@ -39,6 +39,9 @@ DOCUMENTS = (
     "docs/commands.md",
     "docs/service.md",
     "docs/integrations.md",
+    "docs/guides/your-model.md",
+    "docs/guides/your-defence.md",
+    "docs/guides/your-map.md",
 )
 
 
@@ -71,6 +74,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **contrast.TABLES,
     **service.TABLES,
     **inputs.TABLES,
+    **guides.TABLES,
     **integrations.TABLES,
     "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),
 }

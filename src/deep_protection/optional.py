@@ -1,11 +1,13 @@
-"""Importing what is not always installed, with a word that says what to do."""
+"""Importing what is not always installed, or is yours, with a word that says what to do."""
 
+import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from deep_protection.errors import MissingExtraError
+from deep_protection.errors import DeepProtectionError, MissingExtraError, OptionError
 from deep_protection.quiet import importing_quietly
 
 
@@ -26,6 +28,24 @@ def import_optional(module: str, *, needed_for: str, extra: str) -> Any:
                 f"run: pip install 'deep-protection[{extra}]'"
             ) from error
         raise MissingExtraError(f"{needed_for} needs {host}, {_why(error)}") from error
+
+
+def import_own(name: str, *, kind: str, error: type[DeepProtectionError] = OptionError) -> Any:
+    """What ``module:name`` means, of a module that is installed or in the present folder.
+
+    Raises ``error`` when there is none, which calls it a ``kind``.
+    """
+    module, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:  # the command's file is elsewhere; worker processes get this path too
+        sys.path.append(here)
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as why:
+        raise error(
+            f"{kind} {name!r} cannot be imported ({why}); give module:name of a module that is installed or in "
+            "this folder"
+        ) from None
 
 
 def _why(error: Exception) -> str:

@@ -14,6 +14,7 @@ from deep_protection.classifiers.classifier import Classifier, is_multi_label
 from deep_protection.classifiers.function import Takes, load_function
 from deep_protection.classifiers.hub import load_hub
 from deep_protection.classifiers.lite import load_lite
+from deep_protection.classifiers.own import make_own
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
 from deep_protection.classifiers.timm import load_timm
 from deep_protection.classifiers.torchvision import load_torchvision
@@ -75,6 +76,9 @@ def load_classifier(
     ``multi_label`` each logit says so of a label of its own, which models of transformers tell by themselves. For
     images of other sizes it gets the usual resize to 256 and centre crop of 224.
 
+    ``"my_module:my_function"`` is what that function gives, a module or what this one made of it: commands and worker
+    processes find it so, where ``my_module`` is installed or in the present folder.
+
     ``"torchvision:resnet18"`` and ``"timm:resnet18.a1_in1k"`` are models of those libraries, with their own resizing.
     ``"clarifai:MODEL"`` and ``"http:FILE.toml"`` are services, see docs/remote.md. A function is a black box like them.
     It ``takes`` either ``"pixels"``, ``N×3×H×W`` float32 in ``[0, 1]`` (the default), and gives ``N`` answers; or
@@ -130,8 +134,10 @@ def _named(name: str) -> Classifier:
         return SOURCES[kind](rest)
     if Path(name).is_dir() or "/" in name:
         return load_hub(name)
+    if colon:
+        return load_classifier(make_own(name))
     raise ClassifierError(
         f"unknown classifier {name!r}; give one of {', '.join(sorted(CLASSIFIERS))}, a hub id such as "
-        "microsoft/resnet-18, torchvision:NAME, timm:NAME, a directory that holds a model, clarifai:MODEL or "
-        "http:FILE.toml"
+        "microsoft/resnet-18, torchvision:NAME, timm:NAME, a directory that holds a model, clarifai:MODEL, "
+        "http:FILE.toml or your own as module:function"
     )

@@ -2,17 +2,31 @@
 
 from functools import cache
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 
-class LazyGroup(TyperGroup):
-    """A subclass lists its commands in ``lazy``; what shows in the group's help is the line there."""
+class Lazy(NamedTuple):
+    """A command that is not imported yet."""
 
-    lazy: ClassVar[dict[str, tuple[str, str]]]
-    """Name to ``module:attribute`` beside this file, a function or a :class:`typer.Typer`, and to one line of help."""
+    place: str
+    """``module:attribute`` beside this file, a function or a :class:`typer.Typer`."""
+    help: str
+    """One line, in the help of all commands."""
+
+
+class LazyGroup(TyperGroup):
+    """A subclass lists its commands in ``panels``; what shows in the group's help is what stands there."""
+
+    panels: ClassVar[dict[str, dict[str, Lazy]]]
+    """Heading to commands by name."""
+
+    @property
+    def lazy(self) -> dict[str, Lazy]:
+        """All commands, by name."""
+        return {name: each for panel in self.panels.values() for name, each in panel.items()}
 
     def list_commands(self, ctx: Any) -> list[str]:
         del ctx
@@ -21,7 +35,10 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A stand-in that knows its name and its line."""
         del ctx
-        return TyperCommand(cmd_name, help=self.lazy[cmd_name][1]) if cmd_name in self.lazy else None
+        for heading, panel in self.panels.items():
+            if cmd_name in panel:
+                return TyperCommand(cmd_name, help=panel[cmd_name].help, rich_help_panel=heading)
+        return None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, _, rest = super().resolve_command(ctx, args)
@@ -29,7 +46,7 @@ class LazyGroup(TyperGroup):
 
     def load(self, name: str) -> Any:
         """The command itself."""
-        return _command(name, self.lazy[name][0])
+        return _command(name, self.lazy[name].place)
 
 
 @cache

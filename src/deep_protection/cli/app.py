@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from deep_protection.cli._lazy import LazyGroup
+from deep_protection.cli._lazy import Lazy, LazyGroup
 from deep_protection.cli.console import say_error
 from deep_protection.errors import DeepProtectionError
 
@@ -16,38 +16,48 @@ INTERRUPTED = 130
 
 
 class _Commands(LazyGroup):
-    lazy: ClassVar[dict[str, tuple[str, str]]] = {
-        "purify": ("purify:purify_command", "Restore images that may have been tampered with."),
-        "classify": (
-            "classify:classify_command",
-            "Name what is in images; with --protect, as the protected classifier does.",
-        ),
-        "detect": ("detect:detect_app", "Say which images were tampered with to fool a classifier."),
-        "denoise": ("restore:denoise_command", "Take noise out of images."),
-        "dejpeg": ("restore:dejpeg_command", "Take the blocks of strong JPEG compression out of images."),
-        "inpaint": ("restore:inpaint_command", "Fill holes in images."),
-        "upscale": ("restore:upscale_command", "Draw images two or four times as large."),
-        "extract-text": ("extract_text:extract_text_command", "Take the lettering out of maps, and read it."),
-        "serve": ("serve:serve_command", "Serve all of this over HTTP, with a page at /."),
-        "client": ("client:client_command", "Send images to such a service and write down what it makes."),
-        "real-world": (
-            "real_world:real_world_command",
-            "Perturb an image on one model, restore it, and ask another about all of them.",
-        ),
-        "demo": ("demo:demo_command", "Attack photographs and compare the answers: bare, filtered, protected."),
-        "doctor": ("doctor:doctor_command", "Show versions, device, classifiers and extras, and try a fit."),
-        "experiment": (
-            "experiment:experiment_app",
-            "Attack images, defend them, and write down what a classifier says.",
-        ),
+    panels: ClassVar[dict[str, dict[str, Lazy]]] = {
+        "Protect a classifier": {
+            "classify": Lazy(
+                "classify:classify_command", "Name what is in images; with --protect, as the protected classifier does."
+            ),
+            "detect": Lazy("detect:detect_app", "Say which images were tampered with to fool a classifier."),
+        },
+        "Restore images": {
+            "purify": Lazy("purify:purify_command", "Restore images that may have been tampered with."),
+            "denoise": Lazy("restore:denoise_command", "Take noise out of images."),
+            "dejpeg": Lazy("restore:dejpeg_command", "Take the blocks of strong JPEG compression out of images."),
+            "inpaint": Lazy("restore:inpaint_command", "Fill holes in images."),
+            "upscale": Lazy("restore:upscale_command", "Draw images two or four times as large."),
+        },
+        "Maps": {
+            "extract-text": Lazy("extract_text:extract_text_command", "Take the lettering out of maps, and read it."),
+        },
+        "Evaluate": {
+            "demo": Lazy("demo:demo_command", "Attack photographs and compare the answers: bare, filtered, protected."),
+            "experiment": Lazy(
+                "experiment:experiment_app", "Attack images, defend them, and write down what a classifier says."
+            ),
+            "real-world": Lazy(
+                "real_world:real_world_command",
+                "Perturb an image on one model, restore it, and ask another about all of them.",
+            ),
+        },
+        "Serve": {
+            "serve": Lazy("serve:serve_command", "Serve all of this over HTTP, with a page at /."),
+            "client": Lazy("client:client_command", "Send images to such a service and write down what it makes."),
+        },
+        "This installation": {
+            "doctor": Lazy("doctor:doctor_command", "Show versions, device, classifiers and extras, and try a fit."),
+        },
     }
-    """Name, place in this room, and what the help of all commands says."""
 
 
 app = typer.Typer(
     cls=_Commands,
     name="deep-protection",
     add_completion=False,
+    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -79,7 +89,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="deep-protection", standalone_mode=False)
     except DeepProtectionError as error:
         say_error(str(error))
         return 1
@@ -93,7 +103,9 @@ def _run() -> int:
         # Usage errors, of whichever click typer was built on: both have these two attributes.
         message, exit_code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
         if message is not None and exit_code is not None:
-            say_error(f"{message()} See deep-protection --help.")
+            if message():  # a group without arguments has shown its help, and says no more
+                context = getattr(error, "ctx", None)
+                say_error(f"{message()} See {context.command_path if context else 'deep-protection'} --help.")
             return int(exit_code)
         if os.environ.get("DEEP_PROTECTION_DEBUG"):
             raise

@@ -95,7 +95,7 @@ def _print(report: dict[str, Any], out: Path) -> None:
     table.add_column("defence", no_wrap=True)
     for column in results:
         table.add_column(f"{short_title(column['attack'])}\nn = {column['n']}", justify="right", min_width=8)
-    table.add_column("seconds\nan image", justify="right")
+    table.add_column("CPU s\nan image", justify="right")
     for defence, name in shown(results).items():
         scores = [column["defences"][defence] for column in results]
         seconds = sum(score["seconds"] for score in scores) / sum(score["n"] for score in scores)

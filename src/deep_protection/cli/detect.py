@@ -36,12 +36,23 @@ IMAGES = "images"
 
 
 class _ImagesByDefault(TyperGroup):
-    """``detect IN…`` means ``detect images IN…``."""
+    """``detect IN…`` runs the command ``images``, which has no name of its own: a folder may be called so."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in {*self.commands, "-h", "--help"}:
+        if args and args[0] not in {*self._others(), "-h", "--help"}:
             args = [IMAGES, *args]
         return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The arguments and options of ``images``, and the other commands."""
+        images = self.commands[IMAGES]
+        shown = TyperGroup(
+            name=self.name, help=images.help, params=images.params, commands=self._others(), subcommand_metavar=""
+        )
+        shown.format_help(ctx, formatter)
+
+    def _others(self) -> dict[str, Any]:
+        return {name: command for name, command in self.commands.items() if name != IMAGES}
 
 
 detect_app = typer.Typer(

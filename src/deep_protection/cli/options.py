@@ -21,7 +21,10 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 Workers = Annotated[int | None, typer.Option(help="Images fitted at once on the CPU. Default: one a core.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no notes.")]
-_CLASSIFIER = "lite0 (embedded), resnet18, a hub model id, a directory, clarifai:MODEL or http:FILE.toml."
+_CLASSIFIER = (
+    "lite0 (embedded), resnet18, a hub model id, a directory, clarifai:MODEL, http:FILE.toml or your own as "
+    "module:function."
+)
 ClassifierName = Annotated[str, typer.Option(help=_CLASSIFIER)]
 RequiredClassifierName = Annotated[str, typer.Option("--classifier", help=_CLASSIFIER, show_default=False)]
 ClassifierNames = Annotated[

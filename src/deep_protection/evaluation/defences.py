@@ -4,14 +4,12 @@ Your own is named ``module:name``, where ``name`` is a function of a batch of im
 class or an object with ``explain``, or a :class:`~deep_protection.Preset`.
 """
 
-import importlib
 import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +20,7 @@ from deep_protection.errors import OptionError
 from deep_protection.evaluation.baselines import BASELINES, Baseline
 from deep_protection.evaluation.protections import PROTECTIONS, Protection
 from deep_protection.images import ROUNDING
+from deep_protection.optional import import_own
 from deep_protection.restoration import PRESETS, Preset
 from deep_protection.seeds import image_seed
 
@@ -79,7 +78,7 @@ def name_of(defence: str | Callable[..., Any]) -> str:
 
 def source_of(name: str) -> str:
     """What tells one version of your own defence from another."""
-    found = _imported(name)
+    found = import_own(name, kind="defence")
     if isinstance(found, Preset):
         return repr(found)
     kind = found if inspect.isclass(found) or inspect.isroutine(found) else type(found)
@@ -92,7 +91,7 @@ def source_of(name: str) -> str:
 
 @cache
 def _own(name: str) -> Defence:
-    found = _imported(name)
+    found = import_own(name, kind="defence")
     if isinstance(found, Preset):
         return found
     if hasattr(found, "explain"):
@@ -100,20 +99,6 @@ def _own(name: str) -> Defence:
     if callable(found) and not isinstance(found, type):
         return Baseline(name, f"`{name}`", lambda image: _applied(name, found, image))
     raise OptionError(f"defence {name!r} is neither a function of images nor something with explain, nor a preset")
-
-
-def _imported(name: str) -> Any:
-    module, _, attribute = name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:  # the command's file is elsewhere; worker processes get this path too
-        sys.path.append(here)
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise OptionError(
-            f"defence {name!r} cannot be imported ({error}); give module:name of a module that is installed or in "
-            "this folder"
-        ) from None
 
 
 def _applied(name: str, function: Callable[[Tensor], Any], image: Tensor) -> Tensor:

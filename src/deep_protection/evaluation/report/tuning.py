@@ -122,7 +122,7 @@ def write_tuning(folder: Path) -> list[Path]:
     images = {row["image"] for row in read_rows(folder, "results") if row["clean_correct"]}
     attacks = {row["attack"] for row in read_rows(folder, "results")}
     text = (
-        "# Optimiser, activation, learning rate, width and depth of `fast`\n\n"
+        f"# Optimiser, activation, learning rate, width and depth of `fast`: {folder.resolve().name}\n\n"
         f"{len(images)} images under {', '.join(sorted(attacks))}, oblivious; mean over the attacks. Maps of the "
         "outermost scale × number of scales. The best checkpoint is picked by the true label: it compares settings, it "
         "protects nobody.\n\n" + block_markdown(table(folder)) + "\n![Recovery against CPU seconds](tune.png)\n"

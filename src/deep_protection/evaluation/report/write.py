@@ -11,7 +11,6 @@ from deep_protection.evaluation.report.rows import Rows, score
 from deep_protection.evaluation.report.tiers import corruptions, efforts, tiers
 from deep_protection.images import write_atomically
 
-TITLE = "Deep Protection: experiment"
 POSTER = (
     "The poster reports, for 100 ImageNet images of 25 classes × 8 foolbox attacks, ResNet18, top-5: 97.4 % when the "
     "oracle ends every fit, 84.4 % at a fixed 1,750 iterations. It does not name its attacks, and what it counts is "
@@ -33,8 +32,9 @@ def write_report(folder: Path, shown: int = 0, inputs: Path | None = None) -> li
     versions are looked for in ``inputs``.
     """
     rows = Rows(folder)
+    title = f"Experiment: {folder.resolve().name}"
     blocks = compose(rows, shown, inputs)
-    files = {"report.md": markdown(TITLE, blocks).encode(), "report.html": html(TITLE, blocks).encode()}
+    files = {"report.md": markdown(title, blocks).encode(), "report.html": html(title, blocks).encode()}
     files |= {block.name: block.png for block in blocks if isinstance(block, Figure)}
     for name, content in files.items():
         write_atomically(content, folder / name)
