@@ -566,7 +566,7 @@ def luminance(colour: str) -> float:
 def test_an_image_of_six_megapixels_and_a_budget_that_it_exceeds(
     browser: Browser, photograph_bytes: bytes, tmp_path: Path
 ) -> None:
-    """It is told before that it will not end, one bar goes forwards only, tiles appear in place, and its end is told."""
+    """It is told before that it will not end; one bar goes forwards only, tiles appear in place, its end is told."""
     with Image.open(io.BytesIO(photograph_bytes)) as whole:
         large = whole.resize((3000, 2000))
     with (

@@ -33,18 +33,22 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def run(out: Path) -> None:
-    with TemporaryDirectory() as folder, Served(Path(folder) / "data", "--workers", "1") as served:
-        with served.client() as client, served.http() as http:
-            client.run("detect", image=photograph(128))
-            rows.append(out, [{"what": "machine", **describe()}])
-            for kind, options in KINDS.items():
-                for side in SIDES:
-                    given = {"image": damaged(kind, side)} | ({"mask": holes(side)} if kind == "inpaint" else {})
-                    asked = http.get(f"/v1/estimate/{kind}", params={"width": side, "height": side, **options}).json()
-                    job = client.run(kind, **given, **options)
-                    ran = seconds_of(job)
-                    row = {"what": "estimate", "kind": kind, "side": side, "estimate": asked["seconds"], "seconds": ran}
-                    rows.append(out, [row])
+    with (
+        TemporaryDirectory() as folder,
+        Served(Path(folder) / "data", "--workers", "1") as served,
+        served.client() as client,
+        served.http() as http,
+    ):
+        client.run("detect", image=photograph(128))
+        rows.append(out, [{"what": "machine", **describe()}])
+        for kind, options in KINDS.items():
+            for side in SIDES:
+                given = {"image": damaged(kind, side)} | ({"mask": holes(side)} if kind == "inpaint" else {})
+                asked = http.get(f"/v1/estimate/{kind}", params={"width": side, "height": side, **options}).json()
+                job = client.run(kind, **given, **options)
+                ran = seconds_of(job)
+                row = {"what": "estimate", "kind": kind, "side": side, "estimate": asked["seconds"], "seconds": ran}
+                rows.append(out, [row])
 
 
 def seconds_of(job: dict[str, Any]) -> float:
