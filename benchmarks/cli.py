@@ -345,6 +345,14 @@ def webp(files: Annotated[list[Path], typer.Argument(help="PNG files, such as a 
         file.unlink()
 
 
+@app.command(name="demo-row")
+def demo_row(folder: Annotated[Path, typer.Argument(help="Of the demo's figure.")] = Path("docs/results/demo")) -> None:
+    """The README's image: the first of the two photographs in the demo's figure."""
+    from benchmarks.pages.webp import upper_half
+
+    (folder / "first.webp").write_bytes(upper_half((folder / "demo.webp").read_bytes()))
+
+
 @app.command()
 def story() -> None:
     """What the page shows before anybody clicks, and what becomes of each of its samples."""

@@ -3,12 +3,14 @@
 import asyncio
 import gzip
 import json
+import re
 import threading
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from html import unescape
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
@@ -239,3 +241,21 @@ def test_what_was_refused_leaves_nothing(http: httpx2.Client, data: bytes, folde
         assert http.post("/v1/classify", files={"image": sent}).status_code == 422
     assert http.post("/v1/classify", files={"image": data, "mask": data}).status_code == 422
     assert (sorted((folder / "jobs").iterdir()), list((folder / "coming").iterdir())) == (before, [])
+
+
+@pytest.mark.parametrize("root", ["", "/protection"])
+@pytest.mark.parametrize("host", ["maps.example", "maps.example:8443", '"><script>alert(1)</script>'])
+def test_examples_ask_where_the_service_was_asked(root: str, host: str, tmp_path: Path) -> None:
+    """Behind a proxy that hands on the name, and under a prefix; whatever the name holds stays text."""
+
+    async def ask() -> httpx2.Response:
+        app = create_app(Settings(data=tmp_path, workers=1, token="t" * 20))
+        door = httpx2.ASGITransport(app, root_path=root)
+        async with httpx2.AsyncClient(transport=door, base_url="https://127.0.0.1") as client:
+            return await client.get(f"{root}/docs", headers={"Host": host})
+
+    page = asyncio.run(ask()).text
+    shown = re.escape(host) if "<" not in host else r"127[\w.:]+"  # what is no name of a host is not repeated
+    assert re.search(rf"curl -F image=@image\.png 'https://{shown}{root}/v1/detect", unescape(page))
+    assert "<script>" not in page
+    assert not re.search(r'(src|href)="/', page), "a prefix would be lost"

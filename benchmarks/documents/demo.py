@@ -1,6 +1,7 @@
 """The demo's numbers as a table.
 
-From ``deep-protection demo --out docs/results/demo``; ``python -m benchmarks webp`` makes its figure small.
+From ``deep-protection demo --out docs/results/demo``; ``python -m benchmarks webp`` makes its figure small,
+``demo-row`` the README's image of it.
 """
 
 from typing import Any
