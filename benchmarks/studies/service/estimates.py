@@ -20,16 +20,13 @@ from benchmarks.studies.restoration.cases import noisy
 from deep_protection.evaluation import imagenet_samples
 from deep_protection.images import as_image, to_pillow
 
-SIDES = (128, 224, 352)
 SIGMA = 25
-KINDS: dict[str, dict[str, Any]] = {
-    "protect": {},
-    "denoise": {},
-    "dejpeg": {},
-    "inpaint": {},
-    "upscale": {},
-    "extract-text": {},
+KINDS = {
+    **dict.fromkeys(("protect", "denoise", "dejpeg", "inpaint"), (128, 224, 352)),
+    "upscale": (64, 128, 224),
+    "extract-text": (224, 352, 512),
 }
+"""With the sides of their images, in pixels."""
 
 
 def run(out: Path) -> None:
@@ -41,11 +38,11 @@ def run(out: Path) -> None:
     ):
         client.run("detect", image=photograph(128))
         rows.append(out, [{"what": "machine", **describe()}])
-        for kind, options in KINDS.items():
-            for side in SIDES:
+        for kind, sides in KINDS.items():
+            for side in sides:
                 given = {"image": damaged(kind, side)} | ({"mask": holes(side)} if kind == "inpaint" else {})
-                asked = http.get(f"/v1/estimate/{kind}", params={"width": side, "height": side, **options}).json()
-                job = client.run(kind, **given, **options)
+                asked = http.get(f"/v1/estimate/{kind}", params={"width": side, "height": side}).json()
+                job = client.run(kind, **given)
                 ran = seconds_of(job)
                 row = {"what": "estimate", "kind": kind, "side": side, "estimate": asked["seconds"], "seconds": ran}
                 rows.append(out, [row])

@@ -163,6 +163,26 @@ def fuzz() -> str:
     return block_markdown(Table(["", ""], lines))
 
 
+def estimates() -> str:
+    """Of every kind three sizes, in the order in which they were asked for."""
+    found = _rows("estimates.jsonl", "estimate")
+    lines = [
+        [
+            row["kind"],
+            f"{row['side']}²",
+            f"{row['estimate']:.1f} s",
+            f"{row['seconds']:.1f} s",
+            f"{row['estimate'] / row['seconds']:.2f}",
+        ]
+        for row in found
+    ]
+    worst = max(max(row["estimate"] / row["seconds"], row["seconds"] / row["estimate"]) for row in found)
+    return (
+        block_markdown(Table(["kind", "image", "estimate before", "it ran", "ratio"], lines))
+        + f"\nAt worst an estimate is off by a factor of {worst:.1f}.\n"
+    )
+
+
 def _counts(found: dict[str, Any]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in found.items()) or "none"
 
@@ -175,4 +195,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "service_breakdowns": breakdowns,
     "service_scans": scans,
     "service_fuzz": fuzz,
+    "service_estimates": estimates,
 }
