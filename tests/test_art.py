@@ -187,7 +187,7 @@ def test_the_detector_says_what_ours_says(lite0: dp.Classifier, recognised: tupl
     both = np.concatenate([pixels.numpy(), dp.attack(lite0, pixels, labels, "mifgsm").adversarial.numpy()])
     detector = DeepPriorDetector(art_classifier(lite0, (3, 224, 224), 1000), quick=True)
     report, flags = detector.detect(both, batch_size=3)
-    ours = dp.detect(torch.from_numpy(both), lite0, quick=True)
+    ours = dp.detect(list(torch.from_numpy(both)), lite0, quick=True)
     assert flags.dtype == np.bool_
     assert flags.tolist() == [each.is_suspicious for each in ours]
     assert flags.tolist() == [False, False, True, True]

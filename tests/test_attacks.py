@@ -1,6 +1,6 @@
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -280,3 +280,48 @@ def test_a_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, "foolbox", None)
     with pytest.raises(dp.MissingExtraError, match=r"pip install 'deep-protection\[attacks\]'"):
         dp.attack(lite0, *recognised, "pgd")
+
+
+class Counting(nn.Module):
+    """Two classes, and how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.layer = nn.Linear(3 * 4 * 4, 2)
+        self.asked = 0
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        self.asked += 1
+        return cast(Tensor, self.layer(pixels.flatten(1)))
+
+
+ENDLESS = replace(dp.ATTACKS["pgd16"], epsilon=0.4, build=lambda: foolbox().attacks.LinfPGD(steps=10**9))
+GREY = torch.full((2, 3, 4, 4), 0.5)
+
+
+def test_an_attack_can_be_cancelled_at_every_question() -> None:
+    model = Counting()
+    with pytest.raises(dp.CancelledError):
+        dp.attack(model, GREY, [0, 0], ENDLESS, is_cancelled=lambda: model.asked >= 7)
+    assert model.asked == 7
+    model(GREY)  # nothing is left behind that would end it
+
+
+@pytest.mark.parametrize("spec", [ENDLESS, replace(ENDLESS, epsilon=1e-6)], ids=["in time", "too small to be found"])
+def test_an_attack_whose_time_is_over_gives_what_it_has_found(
+    spec: dp.AttackSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Counting()
+    monkeypatch.setattr("deep_protection.attacks._attack.time.monotonic", lambda: float(model.asked))
+    with torch.no_grad():
+        labels = model(GREY).argmax(dim=1)
+    made = dp.attack(model, GREY, labels, spec, seconds=200)
+    assert made.is_out_of_time
+    assert made.success.all() == (spec is ENDLESS)
+    assert spec.within(made.adversarial - GREY).all()
+    assert torch.equal(made.adversarial, GREY) == (spec is not ENDLESS)
+    assert not dp.attack(model, GREY, labels, "fgsm", seconds=200).is_out_of_time
+    with pytest.raises(dp.OptionError, match="seconds must be positive"):
+        dp.attack(model, GREY, labels, spec, seconds=0)

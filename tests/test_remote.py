@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command import run
 from local_service import (
     KEY,
     MODEL,
@@ -35,7 +36,7 @@ from local_service import (
     status,
 )
 from PIL import Image
-from test_cli import opened, run
+from test_cli import opened
 from torch import Tensor
 
 import deep_protection as dp

@@ -4,7 +4,6 @@ import json
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from io import BytesIO
@@ -15,6 +14,7 @@ import httpx2
 import numpy as np
 import pytest
 import torch
+from command import run
 from PIL import Image
 from served import Served
 from torch import Tensor
@@ -385,9 +385,8 @@ def test_a_folder_has_one_service(served: Served) -> None:
 
 def test_the_command_asks_a_service(served: Served, data: bytes, tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(data)
-    command = [sys.executable, "-W", "error", "-m", "deep_protection", "client", "protect", "photo.png"]
-    more = ["-o", "out", "-O", "stop=fixed:2", "-O", "answer=restored", "--url", served.url, "--json"]
-    result = subprocess.run([*command, *more], capture_output=True, cwd=tmp_path, check=False)
+    options = ["-o", "out", "-O", "stop=fixed:2", "-O", "answer=restored", "--url", served.url, "--json"]
+    result = run("client", "protect", "photo.png", *options, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["results"][0]["answer"]["iterations_run"] == 2
     assert opened((tmp_path / "out" / "photo.png.result.png").read_bytes()).size == (40, 30)
