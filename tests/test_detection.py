@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 import deep_protection as dp
+from deep_protection.attacks.libraries import foolbox
 from deep_protection.detection import (
     EVIDENCE,
     Calibration,
@@ -40,7 +41,8 @@ def known(lite0: dp.Classifier) -> dp.Calibration:
 
 @pytest.fixture(scope="module")
 def attacked(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> Tensor:
-    made = dp.attack(lite0, recognised[0][:2], recognised[1][:2], "pgd8")
+    shorter = replace(dp.ATTACKS["pgd8"], build=lambda: foolbox().attacks.LinfPGD(steps=15, rel_stepsize=0.1))
+    made = dp.attack(lite0, recognised[0][:2], recognised[1][:2], shorter)
     assert made.success_8bit.all()
     return made.adversarial.mul(255).round().div(255)
 

@@ -61,7 +61,7 @@ def test_a_known_noise_is_taken_at_its_word(clean: Tensor) -> None:
 
 
 def test_the_least_sigma_that_a_number_can_hold(clean: Tensor) -> None:
-    assert dp.denoise(clean[..., :16, :16], sigma=5e-324, fits=1).isfinite().all()
+    assert dp.denoise(clean[..., :8, :8], sigma=5e-324, fits=1).isfinite().all()
 
 
 @pytest.mark.parametrize("sigma", [5, 15, 30])
@@ -108,8 +108,8 @@ def test_blocks_of_jpeg_go(clean: Tensor) -> None:
     image = Image.fromarray((clean * 255).round().byte().permute(1, 2, 0).numpy())
     image.save(buffer, format="JPEG", quality=10)
     compressed = as_image(buffer.getvalue()).pixels
-    restored = dp.dejpeg(buffer.getvalue(), fits=2)
-    assert isinstance(restored, bytes)  # what was given
+    as_given = dp.dejpeg(buffer.getvalue(), fits=1, stop="fixed:2")
+    assert isinstance(as_given, bytes)
     assert psnr(dp.dejpeg(compressed, fits=2), clean) > psnr(compressed, clean)
 
 

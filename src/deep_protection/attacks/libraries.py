@@ -9,21 +9,15 @@ from torch import Tensor, nn
 from deep_protection.classifiers import ask
 from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.logits import as_classes
+from deep_protection.optional import import_optional
 from deep_protection.quiet import importing_quietly
 
 
 def foolbox() -> Any:
     """The foolbox module (Rauber et al. 2020, https://doi.org/10.21105/joss.02607)."""
-    try:
-        with importing_quietly():  # its last release still uses SciPy's old names
-            import foolbox
-            import foolbox.attacks
-            import foolbox.criteria
-    except ImportError as error:
-        raise MissingExtraError(
-            f"attacks need foolbox, which is not installed ({error}); run: pip install 'deep-protection[attacks]'"
-        ) from error
-    return foolbox
+    for module in ("foolbox.attacks", "foolbox.criteria"):
+        import_optional(module, needed_for="an attack", extra="attacks")
+    return import_optional("foolbox", needed_for="an attack", extra="attacks")
 
 
 def torchattacks() -> Any:
