@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from deep_protection import Classifier, load_classifier
+from deep_protection import Classifier, attack, load_classifier
 from deep_protection.evaluation import imagenet_samples
 
 pytest.register_assert_rewrite("page")  # the fixtures of the page's tests, which two files ask for
@@ -41,6 +41,14 @@ def recognised(lite0: Classifier) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         right = lite0(pixels).argmax(dim=-1) == labels
     return pixels[right], labels[right]
+
+
+@pytest.fixture(scope="session")
+def attacked(lite0: Classifier, recognised: tuple[Tensor, Tensor]) -> Tensor:
+    """The recognised photographs after PGD at 4/255, every one of them taken for something else."""
+    made = attack(lite0, *recognised, "pgd")
+    assert made.success.all(), "the attack no longer works, so nothing is shown"
+    return made.adversarial
 
 
 @pytest.fixture(scope="session")

@@ -34,8 +34,8 @@ WRONG: dict[str, Callable[[], Any]] = {
     "top of one image": lambda: dp.load_classifier(NETWORK).top(PIXELS[0]),
     "top 0": lambda: dp.load_classifier(NETWORK).top(PIXELS, k=0),
     "top in words": lambda: dp.load_classifier(NETWORK).top(PIXELS, k="5"),  # type: ignore[arg-type]
-    "detect with None": lambda: dp.detect(ARRAY, None),  # type: ignore[arg-type]
-    "detect's rate in words": lambda: dp.detect(ARRAY, false_positive_rate="x"),  # type: ignore[arg-type]
+    "detect with None": lambda: dp.detect(ARRAY, None),  # type: ignore[call-overload]
+    "detect's rate in words": lambda: dp.detect(ARRAY, false_positive_rate="x"),  # type: ignore[call-overload]
     "attack a name": lambda: dp.attack("lite0", PIXELS, [0], "fgsm"),  # type: ignore[arg-type]
     "attack by a list": lambda: dp.attack(NETWORK, PIXELS, [0], []),  # type: ignore[arg-type]
     "an oracle of one label": lambda: dp.Oracle(NETWORK, 0),  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +14,8 @@ from deep_protection.attacks.patch import Patch
 from deep_protection.attacks.universal import Universal
 
 SHORTER: dict[str, dict[str, float]] = {
+    "pgd": {"steps": 10, "rel_stepsize": 0.1},
+    "pgd8": {"steps": 10, "rel_stepsize": 0.1},
     "cw": {"binary_search_steps": 3, "steps": 40, "stepsize": 0.01},
     "ead": {"binary_search_steps": 3, "steps": 40},
     "hopskipjump": {"steps": 2},
@@ -64,7 +66,7 @@ def test_every_attack_fools_the_real_classifier_within_its_bounds(
     def shorter() -> Any:
         return shortened(spec.build(), **SHORTER.get(name, {}))
 
-    count = 4 if spec.epsilon or spec.norm == "none" else 2  # looking for the smallest change takes its time
+    count = 4 if spec.norm == "none" else 2
     pixels, labels = recognised[0][:count], recognised[1][:count]
     made = dp.attack(lite0, pixels, labels, replace(spec, build=shorter))
     assert made.adversarial.shape == pixels.shape
@@ -190,7 +192,9 @@ def test_the_seed_decides_and_the_global_state_is_left_alone(
     lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]
 ) -> None:
     pixels, labels = recognised[0][:1], recognised[1][:1]
-    first, again, other = (dp.attack(lite0, pixels, labels, "pgd", seed=seed).adversarial for seed in (1, 1, 2))
+    first, again, other = (
+        dp.attack(lite0, pixels, labels, replace(ONE_STEP, target="none"), seed=seed).adversarial for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -280,3 +284,48 @@ def test_a_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, "foolbox", None)
     with pytest.raises(dp.MissingExtraError, match=r"pip install 'deep-protection\[attacks\]'"):
         dp.attack(lite0, *recognised, "pgd")
+
+
+class Counting(nn.Module):
+    """Two classes, and how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.layer = nn.Linear(3 * 4 * 4, 2)
+        self.asked = 0
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        self.asked += 1
+        return cast(Tensor, self.layer(pixels.flatten(1)))
+
+
+ENDLESS = replace(dp.ATTACKS["pgd16"], epsilon=0.4, build=lambda: foolbox().attacks.LinfPGD(steps=10**9))
+GREY = torch.full((2, 3, 4, 4), 0.5)
+
+
+def test_an_attack_can_be_cancelled_at_every_question() -> None:
+    model = Counting()
+    with pytest.raises(dp.CancelledError):
+        dp.attack(model, GREY, [0, 0], ENDLESS, is_cancelled=lambda: model.asked >= 7)
+    assert model.asked == 7
+    model(GREY)  # nothing is left behind that would end it
+
+
+@pytest.mark.parametrize("spec", [ENDLESS, replace(ENDLESS, epsilon=1e-6)], ids=["in time", "too small to be found"])
+def test_an_attack_whose_time_is_over_gives_what_it_has_found(
+    spec: dp.AttackSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Counting()
+    monkeypatch.setattr("deep_protection.attacks._attack.time.monotonic", lambda: float(model.asked))
+    with torch.no_grad():
+        labels = model(GREY).argmax(dim=1)
+    made = dp.attack(model, GREY, labels, spec, seconds=200)
+    assert made.is_out_of_time
+    assert made.success.all() == (spec is ENDLESS)
+    assert spec.within(made.adversarial - GREY).all()
+    assert torch.equal(made.adversarial, GREY) == (spec is not ENDLESS)
+    assert not dp.attack(model, GREY, labels, "fgsm", seconds=200).is_out_of_time
+    with pytest.raises(dp.OptionError, match="seconds must be positive"):
+        dp.attack(model, GREY, labels, spec, seconds=0)

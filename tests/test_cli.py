@@ -1,4 +1,4 @@
-"""The command as a user runs it: a real process, real files, real pipes."""
+"""The command as a user runs it: real files, real pipes, a real process where it matters that it is one."""
 
 import json
 import os
@@ -19,23 +19,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command import refused, run, run_apart
 from PIL import Image
 from torch import Tensor
 
 import deep_protection as dp
 from deep_protection.cli import doctor
-from deep_protection.cli.detect import _read as read_images
+from deep_protection.cli.given import seen_by
 from deep_protection.cli.plan import plan
 from deep_protection.cli.restore import inpaint_command
 from deep_protection.errors import DeepProtectionError
 from deep_protection.images import encode, read_image, to_pillow
 
 QUICK = ["--stop", "fixed:4"]
-
-
-def run(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-W", "error", "-m", "deep_protection", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, check=False)
 
 
 def opened(path: Path) -> Image.Image:
@@ -45,19 +41,9 @@ def opened(path: Path) -> Image.Image:
         return image.copy()
 
 
-def refused(result: subprocess.CompletedProcess[bytes], message: str) -> None:
-    """One line on stderr that says what to do, nothing on stdout, exit code not 0."""
-    lines = result.stderr.decode().splitlines()
-    assert result.returncode != 0
-    assert result.stdout == b""
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("error: ")
-    assert message in lines[0]
-
-
 def test_one_file(image_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.webp"
-    result = run("purify", image_file, "-o", out, *QUICK)
+    result = run_apart("purify", image_file, "-o", out, *QUICK)
     assert result.returncode == 0, result.stderr
     assert b"1 image restored" in result.stderr
     with Image.open(out) as restored:
@@ -121,7 +107,7 @@ def test_an_output_folder_inside_the_input_is_not_read_as_input(tree: Path) -> N
 
 
 def test_pipes(image_file: Path) -> None:
-    result = run("purify", "-", "-o", "-", *QUICK, stdin=image_file.read_bytes())
+    result = run_apart("purify", "-", "-o", "-", *QUICK, stdin=image_file.read_bytes())
     assert result.returncode == 0, result.stderr
     (image_file.parent / "piped.png").write_bytes(result.stdout)
     with Image.open(image_file.parent / "piped.png") as restored:
@@ -155,6 +141,7 @@ def test_bad_input_is_one_line_on_stderr(image_file: Path, tmp_path: Path) -> No
     ]
     for arguments, message in cases:
         refused(run(*arguments), message)
+    refused(run_apart(*cases[0][0]), cases[0][1])
     assert not out.exists()
 
     more: list[tuple[list[Any], str]] = [
@@ -212,13 +199,11 @@ def test_an_animation_is_said_to_be_one(small: Image.Image, tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def pair(
-    lite0: dp.Classifier, recognised: tuple[Tensor, Tensor], tmp_path_factory: pytest.TempPathFactory
+    attacked: Tensor, recognised: tuple[Tensor, Tensor], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
     """An image that was attacked and the same as it was, as files of which lite0 sees just these pixels."""
     folder = tmp_path_factory.mktemp("pair")
-    found = dp.attack(lite0, recognised[0][:1], recognised[1][:1], "pgd")
-    assert found.success.all()
-    for name, pixels in (("attacked", found.adversarial[0]), ("clean", recognised[0][0])):
+    for name, pixels in (("attacked", attacked[0]), ("clean", recognised[0][0])):
         around = Image.new("RGB", (256, 256))
         around.paste(to_pillow(pixels), (16, 16))
         around.save(folder / f"{name}.png")
@@ -373,7 +358,7 @@ def test_help_and_version() -> None:
     assert places == sorted(places)
     assert places[2] < said.index("extract-text") < places[3]
     assert b"--stop" in run("purify", "--help").stdout
-    assert run("--version").stdout.strip().count(b".") == 2
+    assert run_apart("--version").stdout.strip().count(b".") == 2
 
 
 @pytest.mark.parametrize("arguments", [[], ["detect"], ["experiment"]])
@@ -413,9 +398,8 @@ def test_what_comes_through_a_pipe_is_read_once(lite0: dp.Classifier, tmp_path: 
         assert inpaint_command([name], str(out), mask=tmp_path / "black.png", quiet=True) == 0
     assert out.read_bytes() == to_png(given)
     with piped(given) as name:
-        pixels, failed = read_images([name], [lite0, lite0])  # several classifiers, one reading
-        assert not failed
-        assert len(pixels[name]) == 2
+        pixels, _ = seen_by(name, [lite0, lite0], quiet=True)  # several classifiers, one reading
+        assert len(pixels) == 2
 
 
 def to_png(data: bytes) -> bytes:

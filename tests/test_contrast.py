@@ -240,19 +240,19 @@ def test_a_real_classifier_is_right_again_under_real_attacks(
     right = torch.stack([each.logits for each in found]).argmax(dim=1) == truth
     assert right.float().mean() >= least
     assert right.sum() >= (restored == truth).sum()
+    assert attack != "pgd" or (restored == truth).float().mean() >= 0.3, "a good part is right again by itself"
     for each in found:
         assert each.answer != "own" or not each.is_suspicious
         assert each.restored.shape == pixels[0].shape
 
 
-def test_quick_fits_nothing(lite0: dp.Classifier, photographs: tuple[Tensor, Tensor]) -> None:
+def test_quick_fits_nothing(lite0: dp.Classifier, attacked: Tensor, recognised: tuple[Tensor, Tensor]) -> None:
     def fitted(*_: Any) -> None:
         raise AssertionError("something was fitted")
 
     model = dp.protect(lite0, quick=True, progress=fitted)
-    made = dp.attack(lite0, photographs[0][:2], photographs[1][:2], "pgd")
     with torch.no_grad():
-        assert (model(made.adversarial).argmax(dim=1) == photographs[1][:2]).any()
+        assert (model(attacked[:2]).argmax(dim=1) == recognised[1][:2]).any()
     with pytest.raises(dp.OptionError, match="quick fits nothing"):
         dp.protect(lite0, quick=True, answer="restored")
 

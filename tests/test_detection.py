@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,22 +11,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command import refused, run
 from PIL import Image
-from test_cli import refused, run
 from torch import Tensor
 
 import deep_protection as dp
+from deep_protection.attacks.libraries import foolbox
 from deep_protection.detection import (
     EVIDENCE,
     Calibration,
     Responses,
-    classifier_pixels,
+    classifier_images,
     classifier_responses,
     compute_evidence,
 )
+from deep_protection.detection._detect import _share
 from deep_protection.detection.evidence import direction, odds_against, specks
 from deep_protection.detection.specks import find_specks
 from deep_protection.evaluation import imagenet_samples
+from deep_protection.images import as_image
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,8 @@ def known(lite0: dp.Classifier) -> dp.Calibration:
 
 @pytest.fixture(scope="module")
 def attacked(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> Tensor:
-    made = dp.attack(lite0, recognised[0][:2], recognised[1][:2], "pgd8")
+    shorter = replace(dp.ATTACKS["pgd8"], build=lambda: foolbox().attacks.LinfPGD(steps=15, rel_stepsize=0.1))
+    made = dp.attack(lite0, recognised[0][:2], recognised[1][:2], shorter)
     assert made.success_8bit.all()
     return made.adversarial.mul(255).round().div(255)
 
@@ -46,7 +51,7 @@ def attacked(lite0: dp.Classifier, recognised: tuple[Tensor, Tensor]) -> Tensor:
 def test_attacked_images_are_told_from_clean_ones_as_shipped(
     quick: bool, lite0: dp.Classifier, attacked: Tensor, recognised: tuple[Tensor, Tensor]
 ) -> None:
-    found = dp.detect(torch.cat([attacked, recognised[0][:2]]), lite0, quick=quick, false_positive_rate=0.1)
+    found = dp.detect([*attacked, *recognised[0][:2]], lite0, quick=quick, false_positive_rate=0.1)
     assert [each.is_suspicious for each in found] == [True, True, False, False]
     for each in found:
         assert each.is_suspicious == (each.p_value <= 0.1)
@@ -60,7 +65,7 @@ def test_salt_and_pepper_stands_out_by_its_specks(known: dp.Calibration, recogni
     peppered = recognised[0][0].clone()
     places = torch.randperm(224 * 224, generator=torch.Generator().manual_seed(0))[:200]
     peppered.view(3, -1)[:, places] = (torch.arange(200) % 2).float()
-    found = dp.detect(peppered, calibration=known)
+    (found,) = dp.detect([peppered], calibration=known)
     assert max(found.evidence, key=found.evidence.__getitem__) == "specks"
     assert found.is_suspicious
     assert specks(find_specks(recognised[0][0])) < specks(find_specks(peppered))
@@ -71,8 +76,10 @@ def test_a_batch_is_judged_as_its_images_are(
 ) -> None:
     images = torch.cat([attacked[:1], recognised[0][:1]])
     together = dp.detect(images, lite0, calibration=known)
-    alone = [dp.detect(image, lite0, calibration=known) for image in images]
+    alone = dp.detect(images[0], lite0, calibration=known), dp.detect(images[1], lite0, calibration=known)
+    assert isinstance(together, list)
     for one, other in zip(together, alone, strict=True):
+        assert isinstance(other, dp.Detection)
         assert one.score == pytest.approx(other.score, abs=1e-3)
         assert one.p_value == other.p_value
     assert dp.detect(images[:0], lite0, calibration=known) == []
@@ -81,13 +88,42 @@ def test_a_batch_is_judged_as_its_images_are(
 def test_it_takes_what_purify_takes(lite0: dp.Classifier, known: dp.Calibration, photograph: Image.Image) -> None:
     path_like = lite0.preprocess(photograph)
     expected = dp.detect(photograph, lite0, calibration=known)
-    assert dp.detect(path_like, lite0, calibration=known).score == pytest.approx(expected.score, abs=1e-4)
+    (by_pixels,) = dp.detect([path_like], lite0, calibration=known)
+    assert by_pixels.score == pytest.approx(expected.score, abs=1e-4)
     assert [each.score for each in dp.detect([photograph], lite0, calibration=known)] == [expected.score]
     # The same photograph as an array is an image too; floats are what the classifier has been given.
-    assert dp.detect(np.asarray(photograph), lite0, calibration=known).score == expected.score
-    pixels, single = classifier_pixels(path_like, lite0)
+    by_array = dp.detect(np.asarray(photograph), lite0, calibration=known)
+    assert isinstance(by_array, dp.Detection)
+    assert by_array.score == expected.score
+    (seen,), single = classifier_images(path_like, lite0)
     assert single
-    assert torch.equal(pixels[0], path_like)
+    assert torch.equal(seen.pixels, path_like)
+
+
+def test_what_reading_has_to_tell_is_in_the_result(lite0: dp.Classifier, known: dp.Calibration, tmp_path: Path) -> None:
+    dark = Image.fromarray(np.full((16, 16), 1000, np.uint16))
+    dark.save(tmp_path / "dark.png")
+    found = dp.detect([tmp_path / "dark.png", Image.new("RGB", (16, 16))], lite0, calibration=known)
+    assert ["counts as nearly black" in " ".join(each.notes) for each in found] == [True, False]
+    result = run("detect", tmp_path / "dark.png", "--quick", "--json")
+    assert json.loads(result.stdout)["results"][0]["notes"] == list(found[0].notes)
+    assert b"counts as nearly black" in result.stderr
+    with pytest.warns(UserWarning, match="nearly black"):
+        dp.calibrate([dark] * 20, lite0, quick=True)
+
+
+def test_progress_and_time_of_a_calibration_are_of_the_whole_call(lite0: dp.Classifier) -> None:
+    told: list[dp.Progress] = []
+    images = [Image.new("RGB", (64, 64), (number, 99, 99)) for number in range(34)]
+    small = dp.Classifier(lite0, name="small", preprocess=lambda image: as_image(image).pixels)
+    dp.calibrate(images, small, progress=told.append)
+    assert {each.images_total for each in told} == {34}
+    assert [each.fraction for each in told] == sorted(each.fraction for each in told)
+    assert (told[-1].images_done, told[-1].fraction) == (34, 1)
+    now = time.perf_counter()
+    shares = [_share(dp.FitOptions(seconds=1000), done, count, 40, now).seconds for done, count in ((0, 32), (32, 8))]
+    assert shares == [pytest.approx(800, abs=50), pytest.approx(1000, abs=50)]  # what is left is for those left
+    assert (_share(dp.FitOptions(seconds=1), 32, 8, 40, now - 9).seconds or 0) > 0
 
 
 def test_no_more_clean_images_are_flagged_than_was_asked_for() -> None:
@@ -186,7 +222,7 @@ def test_protect_restores_only_what_is_suspicious(
     lite0: dp.Classifier, known: dp.Calibration, attacked: Tensor, recognised: tuple[Tensor, Tensor]
 ) -> None:
     images = torch.stack([attacked[0], recognised[0][1]])
-    assert [each.is_suspicious for each in dp.detect(images, lite0, calibration=known)] == [True, False]
+    assert [each.is_suspicious for each in dp.detect(list(images), lite0, calibration=known)] == [True, False]
     model = dp.protect(lite0, answer="restored", when="suspicious", calibration=known, stop="fixed:4")
     given = images.clone().requires_grad_()
     restored = model.purify(given)

@@ -3,13 +3,12 @@
 import io
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command import refused, run
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -238,22 +237,15 @@ def test_the_command_writes_pngs_beside_other_images(tmp_path: Path) -> None:
     (source / "chest.dcm").write_bytes(dicom())
     (source / "film.dcm").write_bytes(dicom(np.stack([RAMP, RAMP]), NumberOfFrames=2))
     Image.fromarray(RAMP).save(source / "grey.png")
-    line = [sys.executable, "-m", "deep_protection", "denoise", str(source), "-o", str(out), "--stop", "fixed:2"]
-    done = subprocess.run([*line, "--json"], capture_output=True, text=True, check=False)
+    done = run("denoise", source, "-o", out, "--stop", "fixed:2", "--json")
     assert done.returncode == 1
-    assert "2 frames" in done.stderr
-    assert "not a DICOM" in done.stderr
+    said = done.stderr.decode()
+    assert "2 frames" in said
+    assert "not a DICOM" in said
     assert json.loads(done.stdout)["summary"] == {"restored": 2, "left": 0, "skipped": 0, "failed": 1}
     assert sorted(path.name for path in out.iterdir()) == ["chest.dcm.png", "grey.png"]
     assert {read_image(path)[0].mode for path in out.iterdir()} == {"I;16"}
-    named = subprocess.run(
-        [*line[:4], str(source / "chest.dcm"), "-o", str(tmp_path / "restored.dcm")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert named.returncode != 0
-    assert "suffix .dcm" in named.stderr
+    refused(run("denoise", source / "chest.dcm", "-o", tmp_path / "restored.dcm"), "suffix .dcm")
 
 
 def test_a_classifier_sees_sixteen_bits_scaled() -> None:

@@ -65,7 +65,7 @@ def test_alpha_is_kept(small: Image.Image) -> None:
 
 @pytest.mark.parametrize("preset", ["fast", "thorough", "paper"])
 def test_a_batch_equals_its_images_one_by_one_whatever_the_order(preset: str, photograph: Image.Image) -> None:
-    images = crops(photograph, 5)
+    images = crops(photograph, 3 if preset == "paper" else 5)
     settings: dict[str, Any] = {"preset": preset, "stop": "fixed:3", "seed": 11}
     together = dp.purify(images, **settings)
     singles = [dp.purify(image, **settings) for image in images]

@@ -1,6 +1,8 @@
 """Importing what is not always installed, or is yours, with a word that says what to do."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -22,9 +24,10 @@ def import_optional(module: str, *, needed_for: str, extra: str) -> Any:
             return import_module(module)
     except (ImportError, RuntimeError, OSError, AttributeError) as error:
         host = module.partition(".")[0]
-        if find_spec(host) is None:
+        missing = host if find_spec(host) is None else error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None:
             raise MissingExtraError(
-                f"{needed_for} needs {host}, which is not installed ({error}); "
+                f"{needed_for} needs {missing}, which is not installed ({error}); "
                 f"run: pip install 'deep-protection[{extra}]'"
             ) from error
         raise MissingExtraError(f"{needed_for} needs {host}, {_why(error)}") from error
@@ -46,6 +49,20 @@ def import_own(name: str, *, kind: str, error: type[DeepProtectionError] = Optio
             f"{kind} {name!r} cannot be imported ({why}); give module:name of a module that is installed or in "
             "this folder"
         ) from None
+
+
+@contextmanager
+def needing(what: str, extra: str) -> Iterator[None]:
+    """For imports of rooms of ours whose packages may be missing.
+
+    Raises :class:`MissingExtraError` that names the package and the ``extra``.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{what} needs {error.name}, which is not installed ({error}); run: pip install 'deep-protection[{extra}]'"
+        ) from error
 
 
 def _why(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Running an attack of the table, and saying honestly whether it worked."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -9,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deep_protection.attacks.libraries import Attacked, class_logits, foolbox
+from deep_protection.attacks.libraries import Attacked, Closest, class_logits, foolbox
 from deep_protection.attacks.table import ATTACKS, AttackSpec
 from deep_protection.classifiers import evaluating, name_of, refuse_multi_label, try_out
-from deep_protection.errors import ClassifierError, OptionError
+from deep_protection.errors import CancelledError, ClassifierError, OptionError
 from deep_protection.images import check_dense, check_unit_range
 from deep_protection.quiet import warnings_silenced
+from deep_protection.restoration.options import FitOptions, never
 from deep_protection.seeds import checked_seed
 
 
@@ -36,6 +38,9 @@ class AttackResult:
     """``N`` numbers of images that the model was asked about; a batch shares them evenly."""
     targets: Tensor | None = None
     """``N`` classes that were aimed at; None where any wrong answer will do."""
+    is_out_of_time: bool = False
+    """Whether ``seconds`` were over before the attack was. Then each image is the closest that it had found to fool the
+    model, or as it was."""
 
 
 def attack(
@@ -46,6 +51,8 @@ def attack(
     *,
     targets: Tensor | Sequence[int] | None = None,
     seed: int = 0,
+    seconds: float | None = None,
+    is_cancelled: Callable[[], bool] = never,
 ) -> AttackResult:
     """Attack ``model`` (pixels in ``[0, 1]`` to logits) on ``N×3×H×W`` images with ``N`` true labels.
 
@@ -55,12 +62,25 @@ def attack(
     Leave out images that the model gets wrong anyway: foolbox counts them as successes at distance zero.
     Random starts come from ``seed``; the global random state is put back.
 
+    Args:
+        model: where it is, it is asked.
+        pixels: on the model's device.
+        labels: the true classes.
+        spec: a name of the table ``ATTACKS``, or a row of your own.
+        targets: classes to aim at.
+        seed: where random starts come from.
+        seconds: wall time for the call; after it comes what was found by then, and ``is_out_of_time`` says so.
+        is_cancelled: asked before every question to the model; when true, :class:`CancelledError` is raised. How many
+            questions there will be no attack says, so there is no ``progress``.
+
     Raises:
         ImageError: pixels are not in ``[0, 1]``. OptionError: pixels are no floats, or labels and targets are not as
-        many classes of the model. ClassifierError: the model's answer holds no logits.
+        many classes of the model. ClassifierError: the model's answer holds no logits. CancelledError: it was
+        cancelled.
     """
+    options = FitOptions(seed=seed, seconds=seconds, is_cancelled=is_cancelled)
     with torch.inference_mode(False), torch.enable_grad():  # whatever the caller's mode: attacks want gradients
-        return _attack(model, pixels, labels, find_attack(spec), targets, seed)
+        return _attack(model, pixels, labels, find_attack(spec), targets, options)
 
 
 def _attack(
@@ -69,12 +89,12 @@ def _attack(
     labels: Tensor | Sequence[int],
     spec: AttackSpec,
     targets: Tensor | Sequence[int] | None,
-    seed: int,
+    options: FitOptions,
 ) -> AttackResult:
     if not isinstance(model, nn.Module):
         raise OptionError(f"an attack is made on a module, got {type(model).__name__}; load it with load_classifier")
     refuse_multi_label(model, "an attack")
-    seed = checked_seed(seed)
+    seed = checked_seed(options.seed)
     pixels = _checked(pixels)
     labels = _classes(labels, pixels)
     targets = None if targets is None else _classes(targets, pixels)
@@ -82,6 +102,7 @@ def _attack(
     library = foolbox()
     run = spec.build()
     silenced = warnings_silenced() if spec.is_noisy else nullcontext()
+    is_out_of_time = False
     with evaluating(model), _frozen(model), _randomness(seed, pixels.device), silenced:
         attacked = Attacked(model, [labels] if targets is None else [labels, targets]).eval()
         host = library.PyTorchModel(attacked, bounds=(0, 1), device=pixels.device)
@@ -90,8 +111,14 @@ def _attack(
             targets = _chosen_targets(attacked, pixels, labels, spec.target, seed)
         criteria = library.criteria
         wanted = criteria.Misclassification(labels) if targets is None else criteria.TargetedMisclassification(targets)
+        closest = Closest(pixels, labels, targets, spec.within)
+        if options.seconds is not None:
+            attacked.closest = closest
         try:
-            _, adversarial, _ = run(host, pixels, wanted, epsilons=spec.epsilon)
+            with _interruptible(model, options):
+                _, adversarial, _ = run(host, pixels, wanted, epsilons=spec.epsilon)
+        except _OutOfTimeError:
+            adversarial, is_out_of_time = closest.images, True
         except (ValueError, AttributeError) as error:
             if targets is None or not any(word in str(error) for word in ("unsupported criterion", "'labels'")):
                 raise
@@ -113,7 +140,30 @@ def _attack(
         l2=change.norm(dim=1),
         queries=torch.full((len(pixels),), attacked.asked / len(pixels), dtype=torch.float32, device="cpu"),
         targets=targets,
+        is_out_of_time=is_out_of_time,
     )
+
+
+class _OutOfTimeError(Exception):
+    """Ends an attack from inside."""
+
+
+@contextmanager
+def _interruptible(model: nn.Module, options: FitOptions) -> Iterator[None]:
+    """Every question to the model is where the attack may end."""
+    end = None if options.seconds is None else time.monotonic() + options.seconds
+
+    def look(*_: object) -> None:
+        if options.is_cancelled():
+            raise CancelledError("the attack was cancelled")
+        if end is not None and time.monotonic() > end:
+            raise _OutOfTimeError
+
+    hook = model.register_forward_pre_hook(look)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def find_attack(spec: str | AttackSpec) -> AttackSpec:

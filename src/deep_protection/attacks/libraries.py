@@ -1,6 +1,6 @@
 """The doors to foolbox and torchattacks: imported late, quietly, and with a clear word when they are missing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -9,21 +9,15 @@ from torch import Tensor, nn
 from deep_protection.classifiers import ask
 from deep_protection.errors import MissingExtraError, OptionError
 from deep_protection.logits import as_classes
+from deep_protection.optional import import_optional
 from deep_protection.quiet import importing_quietly
 
 
 def foolbox() -> Any:
     """The foolbox module (Rauber et al. 2020, https://doi.org/10.21105/joss.02607)."""
-    try:
-        with importing_quietly():  # its last release still uses SciPy's old names
-            import foolbox
-            import foolbox.attacks
-            import foolbox.criteria
-    except ImportError as error:
-        raise MissingExtraError(
-            f"attacks need foolbox, which is not installed ({error}); run: pip install 'deep-protection[attacks]'"
-        ) from error
-    return foolbox
+    for module in ("foolbox.attacks", "foolbox.criteria"):
+        import_optional(module, needed_for="an attack", extra="attacks")
+    return import_optional("foolbox", needed_for="an attack", extra="attacks")
 
 
 def torchattacks() -> Any:
@@ -45,10 +39,35 @@ class Attacked(nn.Module):
     def __init__(self, network: nn.Module, wanted: Sequence[Tensor]) -> None:
         super().__init__()
         self.network, self.wanted, self.asked = network, wanted, 0
+        self.closest: Closest | None = None
 
     def forward(self, pixels: Tensor) -> Tensor:
         self.asked += len(pixels)
-        return class_logits(self.network, pixels, self.wanted)
+        logits = class_logits(self.network, pixels, self.wanted)
+        if self.closest is not None:
+            self.closest.add(pixels.detach(), logits.detach())
+        return logits
+
+
+class Closest:
+    """Of all that an attack asks about, the closest image to each that fools: what it has when it is ended early."""
+
+    def __init__(
+        self, pixels: Tensor, labels: Tensor, targets: Tensor | None, is_allowed: Callable[[Tensor], Tensor]
+    ) -> None:
+        self.pixels, self.labels, self.targets, self.is_allowed = pixels, labels, targets, is_allowed
+        self.images = pixels.clone()
+        self._distance = torch.full_like(pixels[:, 0, 0, 0], torch.inf)
+
+    def add(self, asked: Tensor, logits: Tensor) -> None:
+        """Questions about some of the images only do not say which, and are left out."""
+        if asked.shape != self.pixels.shape:
+            return
+        answers, change = logits.argmax(dim=1), asked - self.pixels
+        fooled = answers != self.labels if self.targets is None else answers == self.targets
+        distance = change.flatten(1).norm(dim=1)
+        better = fooled & self.is_allowed(change) & (distance < self._distance)
+        self.images[better], self._distance[better] = asked[better], distance[better]
 
 
 def class_logits(network: nn.Module, pixels: Tensor, wanted: Sequence[Tensor]) -> Tensor:

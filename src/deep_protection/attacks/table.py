@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+import torch
+from torch import Tensor
+
 from deep_protection.attacks.libraries import AutoAttack, foolbox
 from deep_protection.attacks.patch import Patch
 from deep_protection.attacks.universal import Universal
@@ -28,6 +31,14 @@ class AttackSpec:
 
     target: Literal["none", "random", "least"] = "none"
     """The answer it wants: any wrong one, one drawn from the seed, or the one that the model finds least probable."""
+
+    def within(self, change: Tensor) -> Tensor:
+        """``N`` booleans: which changes of ``N×3×H×W`` pixels keep to ``epsilon``."""
+        if self.epsilon is None or self.norm == "none":
+            return torch.ones(len(change), dtype=torch.bool, device=change.device)
+        order = {"Linf": torch.inf, "L2": 2, "L1": 1}[self.norm]
+        size: Tensor = torch.linalg.vector_norm(change.flatten(1), order, dim=1)
+        return size <= self.epsilon + 1e-5
 
     def parameters(self) -> dict[str, Any]:
         """Everything that was set or left at foolbox's default, ready for a record."""

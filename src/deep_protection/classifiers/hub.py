@@ -16,8 +16,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from deep_protection.classifiers.classifier import Classifier, is_multi_label
-from deep_protection.errors import ClassifierError, MissingExtraError
+from deep_protection.errors import ClassifierError
 from deep_protection.images import to_rgb8
+from deep_protection.optional import import_optional
 
 
 def load_hub(model: str | os.PathLike[str]) -> Classifier:
@@ -165,13 +166,7 @@ def _red_in(preprocess: ProcessorPixels) -> int:
 
 
 def _transformers() -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingExtraError(
-            f"models of the Hugging Face hub need transformers ({error}); run: pip install 'deep-protection[hub]'"
-        ) from error
-    return transformers
+    return import_optional("transformers", needed_for="a model of the Hugging Face hub", extra="hub")
 
 
 def is_cached(name: str) -> bool:

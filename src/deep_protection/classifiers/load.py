@@ -18,7 +18,8 @@ from deep_protection.classifiers.own import make_own
 from deep_protection.classifiers.preprocessing import ResizeAndCrop
 from deep_protection.classifiers.timm import load_timm
 from deep_protection.classifiers.torchvision import load_torchvision
-from deep_protection.errors import ClassifierError, MissingExtraError
+from deep_protection.errors import ClassifierError
+from deep_protection.optional import needing
 
 HUB_IDS = {"resnet18": "microsoft/resnet-18"}
 """Short names of models that come from the hub."""
@@ -31,12 +32,8 @@ CLASSIFIERS: dict[str, Callable[[], Classifier]] = {
 
 
 def _remote(kind: str, rest: str) -> Classifier:
-    try:
+    with needing(f"{kind}:{rest}", "remote"):
         from deep_protection.classifiers import remote
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{kind}:{rest} needs more packages ({error}); run: pip install 'deep-protection[remote]'"
-        ) from error
     return remote.SOURCES[kind](rest)
 
 

@@ -14,10 +14,9 @@ from deep_protection.classifiers import Classifier, Prediction, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import print_json, progress_bar, say_error, say_notes, stdout
 from deep_protection.cli.detect import given_calibrations
-from deep_protection.cli.given import content_of, image_of
+from deep_protection.cli.given import seen_by
 from deep_protection.cli.plan import find_images
 from deep_protection.errors import ImageError
-from deep_protection.images import from_pillow, to_pillow
 from deep_protection.protection import AnswerBy, Explanation, ProtectedClassifier, When
 from deep_protection.protection import protect as put_in_front
 from deep_protection.restoration import find_device
@@ -72,7 +71,7 @@ def classify_command(
     failures: list[dict[str, Any]] = []
     for name in found.sources:
         try:
-            images[name] = _pixels(name, models, quiet=quiet)
+            images[name], _ = seen_by(name, models, quiet=quiet)
         except ImageError as error:
             say_error(str(error))
             failures.append({"input": name, "error": str(error)})
@@ -162,15 +161,6 @@ class _Column:
             | ({} if self.after is None else self.after[index].results())
             for index, image in enumerate(images)
         ]
-
-
-def _pixels(name: str, models: list[Classifier], *, quiet: bool) -> list[torch.Tensor]:
-    """``3×H×W`` pixels as each classifier wants them."""
-    opened, _, notes = image_of(name, content_of(name))
-    record = from_pillow(opened, notes)
-    say_notes(record.notes, quiet=quiet)
-    image = to_pillow(record.pixels)
-    return [model.preprocess(image) for model in models]
 
 
 def _print_table(name: str, index: int, columns: list[_Column]) -> None:

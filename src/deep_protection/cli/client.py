@@ -12,8 +12,9 @@ from deep_protection.cli import options
 from deep_protection.cli.console import print_json, say_error, say_note, say_notes
 from deep_protection.cli.given import content_of
 from deep_protection.cli.plan import Named, check_places, find_images
-from deep_protection.errors import DeepProtectionError, MissingExtraError, OptionError, OutputError
+from deep_protection.errors import DeepProtectionError, OptionError, OutputError
 from deep_protection.images import write_atomically
+from deep_protection.optional import needing
 
 _RESULT = re.compile(r"(.+)\.[a-z_]{1,31}\.png", re.DOTALL)
 """NAME.WHAT.png"""
@@ -38,12 +39,8 @@ def client_command(
 
     Folders keep their tree. Where results exist, nothing is sent.
     """
-    try:
+    with needing("the client", "service"):
         from deep_protection.service.client import Client
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the client needs {error.name}, which is not installed; run: pip install 'deep-protection[service]'"
-        ) from error
     asked = dict(_pair(each) for each in option or [])
     outcomes: list[dict[str, Any]] = []
     found = find_images(inputs, output, _is_result)

@@ -1,7 +1,8 @@
 """``deep-protection detect``: which images were tampered with; and what clean ones look like, to tell by."""
 
 import sys
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,21 +15,18 @@ from typer.core import TyperGroup
 from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.cli import options
 from deep_protection.cli.console import counting_bar, print_json, say_error, say_notes, stdout
-from deep_protection.cli.given import content_of, image_of
+from deep_protection.cli.given import seen_by
 from deep_protection.cli.plan import find_images
 from deep_protection.detection import (
     Calibration,
     EnsembleDetection,
-    classifier_pixels,
-    classifier_responses,
+    calibrate,
     combine,
-    compute_evidence,
     detect,
     per_classifier_rate,
 )
-from deep_protection.detection._detect import ITERATIONS
 from deep_protection.errors import ImageError, OptionError, OutputError
-from deep_protection.restoration import FitOptions, find_device
+from deep_protection.restoration import find_device
 
 FLAGGED = 3
 """Exit code when an image is suspicious and none was bad."""
@@ -93,11 +91,16 @@ def images_command(
     failures: list[dict[str, str]] = []
     with counting_bar("looking", shown=not quiet) as report:
         for start in range(0, len(names), CHUNK):
-            pixels, failed = _read(names[start : start + CHUNK], models)
-            failures += failed
+            read = {}
+            for name in names[start : start + CHUNK]:
+                try:
+                    read[name] = seen_by(name, models, quiet=quiet)
+                except ImageError as error:
+                    say_error(str(error))
+                    failures.append({"input": name, "error": str(error)})
             found = {
                 model.name: detect(
-                    [each[number] for each in pixels.values()],
+                    [pixels[number] for pixels, _ in read.values()],
                     model,
                     false_positive_rate=share,
                     calibration=known[number],
@@ -107,8 +110,9 @@ def images_command(
                 )
                 for number, model in enumerate(models)
             }
-            for index, name in enumerate(pixels):
-                results[name] = combine({each: answers[index] for each, answers in found.items()})
+            for index, (name, (_, notes)) in enumerate(read.items()):
+                told = {each: replace(answers[index], notes=notes) for each, answers in found.items()}
+                results[name] = combine(told)
             report(min(start + CHUNK, len(names)), len(names), "")
     if as_json:
         print_json(
@@ -179,43 +183,27 @@ def calibrate_command(
     names = found_in.sources
     say_notes(found_in.notes, quiet=quiet)
     model = load_classifier(classifier).to(where)
-    iterations = 0 if quick else ITERATIONS
-    given = FitOptions(seed=seed, device=where, workers=workers)
-    evidence: list[dict[str, float]] = []
-    failures = 0
+    failures: list[str] = []
     with counting_bar("calibrating", shown=not quiet) as report:
-        for start in range(0, len(names), CHUNK):
-            pixels, failed = _read(names[start : start + CHUNK], [model])
-            failures += len(failed)
-            images = [each[0] for each in pixels.values()]
-            seen = classifier_responses(images, model, iterations=iterations, options=given)
-            evidence += [compute_evidence(image, answers) for image, answers in zip(images, seen, strict=True)]
-            report(min(start + CHUNK, len(names)), len(names), "")
-    described = about or f"{len(evidence)} images in {folder.name}"
-    Calibration.from_evidence(evidence, classifier=model.name, iterations=iterations, description=described).save(
-        output
-    )
+
+        def images() -> Iterator[Tensor]:
+            for number, name in enumerate(names):
+                try:
+                    yield seen_by(name, [model], quiet=quiet)[0][0]
+                except ImageError as error:
+                    say_error(str(error))
+                    failures.append(name)
+                report(number + 1, len(names), "")
+
+        made = calibrate(images(), model, quick=quick, seed=seed, device=where, workers=workers)
+    replace(made, description=about or f"{len(made.scores)} images in {folder.name}").save(output)
     if not quiet:
-        sys.stderr.write(f"calibrated on {len(evidence)} images, written to {output}\n")
+        sys.stderr.write(f"calibrated on {len(made.scores)} images, written to {output}\n")
     return 1 if failures else 0
 
 
 CHUNK = 32
 """Images in memory at once."""
-
-
-def _read(names: list[str], models: list[Classifier]) -> tuple[dict[str, list[Tensor]], list[dict[str, str]]]:
-    """Pixels as each classifier wants them, by name; and what could not be read."""
-    pixels: dict[str, list[Tensor]] = {}
-    failures = []
-    for name in names:
-        try:
-            image, _, _ = image_of(name, content_of(name))
-            pixels[name] = [classifier_pixels(image, model)[0][0] for model in models]
-        except ImageError as error:
-            say_error(str(error))
-            failures.append({"input": name, "error": str(error)})
-    return pixels, failures
 
 
 def _print_table(results: dict[str, EnsembleDetection]) -> None:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from deep_protection.cli import options
 from deep_protection.cli.console import counting_bar, stdout
-from deep_protection.errors import MissingExtraError
+from deep_protection.optional import needing
 
 experiment_app = typer.Typer(
     add_completion=False,
@@ -164,10 +164,6 @@ def report_command(
 
 
 def _experiment() -> Any:
-    try:
+    with needing("an experiment", "experiment"):
         from deep_protection.evaluation import experiment
-    except ImportError as error:
-        raise MissingExtraError(
-            f"experiments need more packages ({error}); run: pip install 'deep-protection[experiment]'"
-        ) from error
     return experiment

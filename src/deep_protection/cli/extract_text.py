@@ -75,6 +75,7 @@ def extract_text_command(
                     workers=workers,
                     on_window=partial(_report, report),
                 )
+            say_notes(found.notes, quiet=quiet)
             _write(found, place, Path(name).name, ocr=ocr)
         except MissingExtraError:
             raise
@@ -83,7 +84,8 @@ def extract_text_command(
             say_error(message if name in message else f"{name}: {message}")
             outcomes.append({"input": name, "status": "failed", "error": message})
             continue
-        outcomes.append({"input": name, "status": "done", "words": [as_record(word) for word in found.words]})
+        words = [as_record(word) for word in found.words]
+        outcomes.append({"input": name, "status": "done", "words": words, "notes": [*notes, *found.notes]})
         if not quiet and not as_json:
             sys.stderr.write(f"{name}: {len(found.words)} words\n")
     if as_json:

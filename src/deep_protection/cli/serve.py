@@ -9,7 +9,7 @@ import typer
 
 from deep_protection.classifiers import load_classifier
 from deep_protection.cli import options
-from deep_protection.errors import MissingExtraError
+from deep_protection.optional import needing
 
 
 def serve_command(
@@ -45,13 +45,9 @@ def serve_command(
     ] = None,
 ) -> int:
     """Serve restorations over HTTP, with a page at /. Jobs survive a crash: start it again and it goes on."""
-    try:
+    with needing("the service", "service"):
         from deep_protection.service.api.server import build_server, listen
         from deep_protection.service.settings import Settings
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the service needs {error.name}, which is not installed; run: pip install 'deep-protection[service]'"
-        ) from error
     settings = Settings(
         data=data,
         host=host,

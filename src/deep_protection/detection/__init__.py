@@ -3,7 +3,7 @@
 from deep_protection.detection._detect import ITERATIONS as ITERATIONS
 from deep_protection.detection._detect import Detection as Detection
 from deep_protection.detection._detect import calibrate as calibrate
-from deep_protection.detection._detect import classifier_pixels as classifier_pixels
+from deep_protection.detection._detect import classifier_images as classifier_images
 from deep_protection.detection._detect import classifier_responses as classifier_responses
 from deep_protection.detection._detect import detect as detect
 from deep_protection.detection._detect import partial_restorations as partial_restorations

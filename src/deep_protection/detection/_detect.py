@@ -2,12 +2,15 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Callable, Iterable, Sequence, Sized
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from deep_protection.classifiers import (
@@ -25,9 +28,10 @@ from deep_protection.detection.calibration import Calibration
 from deep_protection.detection.evidence import compute_evidence
 from deep_protection.detection.responses import MILD_QUALITY, STRONG_QUALITY, Responses, compress_range, respond
 from deep_protection.detection.specks import repair_specks
+from deep_protection.fitting import Progress
 from deep_protection.generators.fast import low_pass
 from deep_protection.images import ImageRecord, as_image, to_pillow
-from deep_protection.restoration import FitKeywords, FitOptions, ImageLike, find_preset, purify_each
+from deep_protection.restoration import FitKeywords, FitOptions, ImageFile, ImageLike, find_preset, purify_each
 
 Apply = Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]
 """From a tensor and a function of it to what the function gives."""
@@ -59,17 +63,45 @@ class Detection:
     """Everything that was looked at, in standard deviations of clean images."""
     seconds: float
     """Wall time, shared evenly among the images of a call."""
+    notes: tuple[str, ...] = ()
+    """What the image's reading has to tell, such as that only its first frame was looked at."""
 
 
+class DetectKeywords(FitKeywords, total=False):
+    """What :func:`detect` takes."""
+
+    false_positive_rate: float
+    quick: bool
+    calibration: Calibration | str | os.PathLike[str] | None
+
+
+@overload
+def detect(  # type: ignore[overload-overlap]  # a str is a sequence too
+    images: ImageFile | bytes | Image.Image,
+    classifier: Classifier | str | os.PathLike[str] = ...,
+    **options: Unpack[DetectKeywords],
+) -> Detection: ...
+@overload
 def detect(
-    images: Any,
+    images: NDArray[Any] | Tensor,
+    classifier: Classifier | str | os.PathLike[str] = ...,
+    **options: Unpack[DetectKeywords],
+) -> Detection | list[Detection]: ...
+@overload
+def detect(
+    images: Sequence[ImageLike],
+    classifier: Classifier | str | os.PathLike[str] = ...,
+    **options: Unpack[DetectKeywords],
+) -> list[Detection]: ...
+def detect(
+    images: ImageLike | Sequence[ImageLike],
     classifier: Classifier | str | os.PathLike[str] = "lite0",
     *,
     false_positive_rate: float = 0.05,
     quick: bool = False,
     calibration: Calibration | str | os.PathLike[str] | None = None,
     **options: Unpack[FitKeywords],
-) -> Any:
+) -> Detection | list[Detection]:
     """Say of an image, or of each of several, whether it was tampered with to fool ``classifier``.
 
     >>> import deep_protection as dp
@@ -87,6 +119,13 @@ def detect(
         options: ``seed``, ``device``, ``seconds``, ``workers``, ``progress`` and ``is_cancelled`` of the fits:
             :class:`deep_protection.FitOptions`.
 
+    Returns:
+        The :class:`Detection` of one image; of a list or a batch (an ``N×H×W×C`` array, an ``N×C×H×W`` tensor) a list
+        of them. These are the details, so there is no ``return_details``.
+
+    Raises:
+        ImageError: an image cannot be used. OptionError: an argument cannot. Nothing is fitted then.
+
     An attacker who knows of the detector can attack it along with the classifier; see the documentation for how far
     they get.
     """
@@ -97,13 +136,14 @@ def detect(
         calibration = Calibration.load(calibration)
     calibration.check_classifier(model.name)
     calibration.check_rate(false_positive_rate)
-    pixels, single = classifier_pixels(images, model)
+    records, single = classifier_images(images, model)
+    pixels = [record.pixels for record in records]
     begin = time.perf_counter()
     seen = classifier_responses(pixels, model, iterations=calibration.iterations, options=FitOptions(**options))
     seconds = (time.perf_counter() - begin) / max(1, len(pixels))
     found = []
-    for image, responses in zip(pixels, seen, strict=True):
-        evidence = compute_evidence(image, responses)
+    for record, responses in zip(records, seen, strict=True):
+        evidence = compute_evidence(record.pixels, responses)
         score = calibration.score(evidence)
         p_value = calibration.p_value(score)
         found.append(
@@ -116,6 +156,7 @@ def detect(
                 agreement=responses.agreement,
                 evidence=calibration.deviations(evidence),
                 seconds=seconds,
+                notes=record.notes,
             )
         )
     return found[0] if single else found
@@ -140,25 +181,50 @@ def calibrate(
         classifier: as for :func:`detect`.
         quick: for detecting without a fit.
         description: what the images are, for whoever uses the calibration; None counts them.
-        options: as for :func:`detect`.
+        options: as for :func:`detect`. Where ``images`` has a length, ``seconds`` and ``progress`` are of the whole
+            call, else of 32 images at a time.
 
     Raises:
         ImageError: an image cannot be used. DeepProtectionError: there are too few.
     """
     model = classifier if isinstance(classifier, Classifier) else load_classifier(classifier)
     iterations, given = 0 if quick else ITERATIONS, FitOptions(**options)
+    total, begin = len(images) if isinstance(images, Sized) else None, time.perf_counter()
     evidence: list[dict[str, float]] = []
+    notes: dict[str, None] = {}
     source = iter(images)
     while some := list(islice(source, _AT_ONCE)):
-        pixels = [_pixels(image, model) for image in some]
-        seen = classifier_responses(pixels, model, iterations=iterations, options=given)
+        records = [_image(image, model) for image in some]
+        notes |= dict.fromkeys(note for record in records for note in record.notes)
+        share = given if total is None else _share(given, len(evidence), len(some), total, begin)
+        pixels = [record.pixels for record in records]
+        seen = classifier_responses(pixels, model, iterations=iterations, options=share)
         evidence += [compute_evidence(*both) for both in zip(pixels, seen, strict=True)]
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
     return Calibration.from_evidence(
         evidence,
         classifier=model.name,
         iterations=iterations,
         description=description or f"{len(evidence)} images",
     )
+
+
+def _share(options: FitOptions, done: int, count: int, total: int, begin: float) -> FitOptions:
+    """What the next ``count`` of ``total`` images get of a call that began at ``begin``, ``done`` being done."""
+    progress, seconds = options.progress, options.seconds
+    if progress is not None:
+        tell = progress  # the function inside must not see a wider type
+
+        def progress(part: Progress) -> None:
+            fraction = (done + count * part.fraction) / total
+            left = (time.perf_counter() - begin) * (1 - fraction) / fraction if fraction else None
+            images_done = done + part.images_done
+            tell(replace(part, images_done=images_done, images_total=total, fraction=fraction, seconds_left=left))
+
+    if seconds is not None:  # what is left; where it is used up each fit ends with what it has at once
+        seconds = max(1e-3, seconds - (time.perf_counter() - begin)) * count / (total - done)
+    return replace(options, seconds=seconds, progress=progress)
 
 
 def classifier_responses(
@@ -213,17 +279,18 @@ def partial_restorations(
     return [result.image for result in results]
 
 
-def classifier_pixels(images: Any, classifier: Classifier) -> tuple[list[Tensor], bool]:
-    """``3×H×W`` pixels for the classifier from whatever a caller has, and whether it was one image."""
+def classifier_images(images: Any, classifier: Classifier) -> tuple[list[ImageRecord], bool]:
+    """Images as the classifier sees them from whatever a caller has, with their notes, and whether it was one."""
     batch = images.ndim == 4 if hasattr(images, "ndim") else isinstance(images, list | tuple)
-    return [_pixels(image, classifier) for image in (images if batch else [images])], not batch
+    return [_image(image, classifier) for image in (images if batch else [images])], not batch
 
 
-def _pixels(image: Any, classifier: Classifier) -> Tensor:
-    pixels = as_image(image).pixels
-    if isinstance(image, Tensor) and image.dtype.is_floating_point:
-        return pixels
-    return classifier.preprocess(to_pillow(pixels)).clamp(0, 1)
+def _image(image: Any, classifier: Classifier) -> ImageRecord:
+    record = as_image(image)
+    pixels = record.pixels
+    if not isinstance(image, Tensor) or not image.dtype.is_floating_point:
+        pixels = classifier.preprocess(to_pillow(pixels)).clamp(0, 1)
+    return ImageRecord(pixels, notes=record.notes)
 
 
 def _low(image: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from deep_protection.detection import compress
-from deep_protection.errors import MissingExtraError, OptionError
+from deep_protection.errors import OptionError
 from deep_protection.generators.fast import low_pass
+from deep_protection.optional import import_optional
 from deep_protection.restoration import PRESETS
 
 
@@ -56,15 +57,7 @@ def unfitted(image: Tensor, factor: int) -> Tensor:
 
 
 def _skimage(part: str) -> Any:
-    try:
-        import skimage.filters
-        import skimage.restoration
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the median and TV baselines need scikit-image, which is not installed ({error}); "
-            "run: pip install 'deep-protection[baselines]'"
-        ) from error
-    return getattr(skimage, part)
+    return import_optional(f"skimage.{part}", needed_for="the median and TV baselines", extra="baselines")
 
 
 _ROWS = (

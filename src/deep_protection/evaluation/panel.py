@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from deep_protection.classifiers import Prediction
-from deep_protection.errors import MissingExtraError
 from deep_protection.images import to_pillow, write_atomically
+from deep_protection.optional import import_optional
 
 _RIGHT, _WRONG = "#1a7f37", "#c62828"
 
@@ -46,13 +46,7 @@ def draw_panel(rows: list[PanelRow], path: Path, *, heading: str, amplification:
 
 def figure_class() -> Any:
     """Matplotlib's bare Figure, not pyplot: no global state, no window system. Raises when it is not installed."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError(
-            f"figures need matplotlib, which is not installed ({error}); run: pip install 'deep-protection[plots]'"
-        ) from error
-    return Figure
+    return import_optional("matplotlib.figure", needed_for="a figure", extra="plots").Figure
 
 
 def _show(axis: Any, pixels: Tensor, title: str, answer: Prediction | None, label: int) -> None:

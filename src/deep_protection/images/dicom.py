@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deep_protection.errors import ImageError, MissingExtraError
+from deep_protection.errors import ImageError
 from deep_protection.images.record import check_size
+from deep_protection.optional import import_optional
 
 SUFFIXES = (".dcm", ".dicom")
 FORMAT = "DICOM"
@@ -35,14 +36,8 @@ def is_dicom(data: bytes, name: str = "") -> bool:
 
 def library() -> Any:
     """pydicom, imported late."""
-    try:
-        import pydicom
-        import pydicom.pixels
-    except ImportError as error:
-        raise MissingExtraError(
-            f"DICOM files need pydicom, which is missing ({error}); run: pip install 'deep-protection[medical]'"
-        ) from error
-    return pydicom
+    import_optional("pydicom.pixels", needed_for="a DICOM file", extra="medical")
+    return import_optional("pydicom", needed_for="a DICOM file", extra="medical")
 
 
 def opened(data: bytes, what: str) -> tuple[Image.Image, tuple[str, ...]]:

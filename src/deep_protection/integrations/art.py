@@ -8,7 +8,7 @@ theirs: an attacker who knows of them gets past them.
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 import torch
@@ -31,6 +31,20 @@ _detector = import_optional(
     "art.defences.detector.evasion.evasion_detector", needed_for="DeepPriorDetector", extra="art"
 )
 Floats = NDArray[np.floating[Any]]
+
+
+class Report(TypedDict):
+    """A value an image, but for the rate."""
+
+    score: NDArray[np.float64]
+    p_value: NDArray[np.float64]
+    agreement: NDArray[np.float64]
+    label_before: NDArray[np.int64]
+    label_after: NDArray[np.int64]
+    probability_before: NDArray[np.float64]
+    probability_after: NDArray[np.float64]
+    evidence: dict[str, NDArray[np.float64]]
+    false_positive_rate: float
 
 
 class DeepPriorPreprocessor(_preprocessor.PreprocessorPyTorch):  # type: ignore[misc, name-defined]
@@ -87,7 +101,7 @@ class DeepPriorPreprocessor(_preprocessor.PreprocessorPyTorch):  # type: ignore[
         self.workers, self.verbose = workers, verbose
         self._check_params()
 
-    def forward(self, x: Tensor, y: Any | None = None) -> tuple[Tensor, Any | None]:
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """
         Restore images `x`, `N×3×H×W` (or `N×H×W×3`) within `clip_values`. The gradient is that of the identity
         (BPDA); `y` is passed on.
@@ -98,7 +112,7 @@ class DeepPriorPreprocessor(_preprocessor.PreprocessorPyTorch):  # type: ignore[
             raise ValueError(f"Images have to be floats within clip_values, got {x.dtype}; use x.astype(np.float32).")
         return straight_through(x, self._restored), y
 
-    def estimate_forward(self, x: Tensor, y: Any | None = None) -> Tensor:
+    def estimate_forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The identity, whose gradient stands for that of the restoration (BPDA); nothing is fitted."""
         del y
         return x
@@ -197,7 +211,7 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
             workers=self.workers,
         )
 
-    def detect(self, x: Floats, batch_size: int = 128, **kwargs: Any) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    def detect(self, x: Floats, batch_size: int = 128, **kwargs: Any) -> tuple["Report", NDArray[np.bool_]]:
         """
         Perform detection of adversarial data and return prediction as tuple.
 
@@ -220,7 +234,7 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
         found: list[Detection] = []
         for part in self._pixels(x).split(batch_size):
             found += detect(
-                part,
+                list(part),
                 model,
                 false_positive_rate=self.false_positive_rate,
                 quick=self.quick,
@@ -228,7 +242,7 @@ class DeepPriorDetector(_detector.EvasionDetector):  # type: ignore[misc, name-d
                 seed=self.seed,
                 workers=self.workers,
             )
-        report = {
+        report: Report = {
             "score": np.array([each.score for each in found]),
             "p_value": np.array([each.p_value for each in found]),
             "agreement": np.array([each.agreement for each in found]),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from deep_protection.optional import import_optional
 from deep_protection.restoration import DENOISE, INPAINT, UPSCALE, Preset, find_device, with_fits
 from deep_protection.seeds import checked_seed, image_seed
 from deep_protection.stopping import CLOSER, StopRule
+
+if TYPE_CHECKING:
+    from deepinv.physics import Physics
 
 _models = import_optional("deepinv.models", needed_for="DeepPriorReconstructor", extra="deepinv")
 _physics = import_optional("deepinv.physics", needed_for="DeepPriorReconstructor", extra="deepinv")
@@ -52,7 +55,7 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
         self.stop, self.fits, self.seed = stop, fits, seed
         self.workers, self.progress = workers, progress
 
-    def forward(self, y: Tensor, physics: Any, **kwargs: Any) -> Tensor:
+    def forward(self, y: Tensor, physics: "Physics", **kwargs: Any) -> Tensor:
         r"""
         Reconstruct images from the measurements :math:`y`. No gradient passes.
 
@@ -94,7 +97,7 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
         return _consistent(made, y, physics) if _is_exact(physics) else made
 
 
-def _is_exact(physics: Any) -> bool:
+def _is_exact(physics: "Physics") -> bool:
     """Whether nothing is noise, and little is made of the rounding of what was measured by going back from it."""
     noise = physics.noise_model
     silent = type(noise) is _physics.ZeroNoise or (type(noise) is _physics.GaussianNoise and not noise.sigma.any())
@@ -102,7 +105,7 @@ def _is_exact(physics: Any) -> bool:
 
 
 @torch.no_grad()
-def _consistent(made: Tensor, y: Tensor, physics: Any) -> Tensor:
+def _consistent(made: Tensor, y: Tensor, physics: "Physics") -> Tensor:
     """The nearest images of which just ``y`` is measured: where nothing is noise, the truth is one of these, so this
     takes away error and adds none.
     """
@@ -133,7 +136,7 @@ _Kind = tuple[Preset, ForwardOperator | None, float | None]
 """Settings, what lies between image and measurement, and the standard deviation of the latter's noise if known."""
 
 
-def _kind(physics: Any, seen: Tensor, grey: bool, index: int) -> _Kind:
+def _kind(physics: "Physics", seen: Tensor, grey: bool, index: int) -> _Kind:
     """For the image with that number."""
     spread = _spread(physics, index)
     if isinstance(physics, _physics.Denoising):
@@ -157,14 +160,14 @@ def _kind(physics: Any, seen: Tensor, grey: bool, index: int) -> _Kind:
     return UPSCALE if whole != shape else INPAINT, _Measured(physics.A, whole[-2:], grey), spread
 
 
-def _cannot(physics: Any) -> str:
+def _cannot(physics: "Physics") -> str:
     return (
         f"{type(physics).__name__} cannot be used; only operators from images to images that are the same for the "
         "whole batch can"
     )
 
 
-def _spread(physics: Any, index: int) -> float | None:
+def _spread(physics: "Physics", index: int) -> float | None:
     """Standard deviation of the noise, where the physics says it and it is not nothing."""
     sigma = getattr(getattr(physics, "noise_model", None), "sigma", None)
     if sigma is None:

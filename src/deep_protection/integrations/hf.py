@@ -1,7 +1,7 @@
 """The protection inside an image-classification pipeline of transformers (Wolf et al. 2020, arXiv:1910.03771)."""
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,17 @@ from deep_protection.classifiers.hub import LogitsOnly, ProcessorPixels, label_n
 from deep_protection.errors import ClassifierError
 from deep_protection.optional import import_optional
 
+if TYPE_CHECKING:
+    from transformers import BatchFeature, ImageClassificationPipeline, PreTrainedModel
+    from transformers.image_processing_utils import BaseImageProcessor
+    from transformers.modeling_outputs import ImageClassifierOutput
+
 transformers = import_optional("transformers", needed_for="dp.hf.protect", extra="hub")
 
 
-def protect(pipeline: Any, **options: Any) -> Any:
+def protect(
+    pipeline: "ImageClassificationPipeline", **options: Unpack[protection.ProtectKeywords]
+) -> "ImageClassificationPipeline":
     """The same pipeline with the protection between its image processor's resizing and its normalisation.
 
     >>> import deep_protection as dp
@@ -66,10 +73,10 @@ def protect(pipeline: Any, **options: Any) -> Any:
 class _PixelsOnly:
     """An image processor that leaves out its normalisation; everything else about it is its own."""
 
-    def __init__(self, processor: Any, settings: dict[str, Any]) -> None:
+    def __init__(self, processor: "BaseImageProcessor", settings: dict[str, Any]) -> None:
         self._processor, self._settings = processor, settings
 
-    def __call__(self, images: Any, **options: Any) -> Any:
+    def __call__(self, images: Any, **options: Any) -> "BatchFeature":
         made = self._processor(images=images, **{**options, **self._settings})
         made["pixel_values"] = made["pixel_values"].to(torch.float32).clamp(0, 1)  # resizing overshoots a little
         return made
@@ -93,11 +100,11 @@ class _ProtectedModel(nn.Module):
     dtype = torch.float32
     """Of the pixels that it takes: those of a half-precision network must not be rounded before the restoration."""
 
-    def __init__(self, network: Any, protected: protection.ProtectedClassifier) -> None:
+    def __init__(self, network: "PreTrainedModel", protected: protection.ProtectedClassifier) -> None:
         super().__init__()
         self.network, self.protected = network, protected
 
-    def forward(self, pixel_values: Tensor) -> Any:
+    def forward(self, pixel_values: Tensor) -> "ImageClassifierOutput":
         return transformers.modeling_outputs.ImageClassifierOutput(logits=self.protected(pixel_values))
 
     def __getattr__(self, name: str) -> Any:

@@ -1,14 +1,19 @@
 """The restoration as a step of a torchvision transform, which needs no torchvision."""
 
-from typing import Any
+from typing import TypeVar, TypeVarTuple, overload
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from deep_protection.protection import straight_through
 from deep_protection.restoration import Preset, find_preset, purify
 from deep_protection.seeds import checked_seed
 from deep_protection.stopping import StopRule
+
+Given = TypeVar("Given", Image.Image, Tensor)
+"""The same type comes back; of tensors the same subclass, as v2 marks images by it."""
+Others = TypeVarTuple("Others")
 
 
 class Purify(nn.Module):
@@ -44,11 +49,15 @@ class Purify(nn.Module):
         checked_seed(seed)
         self.seed, self.device, self.workers = seed, device, workers
 
-    def forward(self, image: Any, *others: Any) -> Any:
+    @overload
+    def forward(self, image: Given) -> Given: ...
+    @overload
+    def forward(self, image: Given, *others: *Others) -> tuple[Given, *Others]: ...
+    def forward(self, image: Given, *others: object) -> object:
         restored = self._of(image)
         return (restored, *others) if others else restored
 
-    def _of(self, image: Any) -> Any:
+    def _of(self, image: Given) -> Given:
         if not isinstance(image, Tensor):
             return self._purified(image)
         plain = image.as_subclass(Tensor)  # v2 marks images by subclasses of Tensor, which come back as they were
@@ -56,7 +65,7 @@ class Purify(nn.Module):
         restored = straight_through(plain, self._purified) if is_float else self._purified(plain)
         return restored if type(image) is Tensor else restored.as_subclass(type(image))
 
-    def _purified(self, image: Any) -> Any:
+    def _purified(self, image: Given) -> Given:
         return purify(
             image, preset=self.preset, stop=self.stop, seed=self.seed, device=self.device, workers=self.workers
         )

@@ -48,6 +48,8 @@ class ExtractedText:
     without_text: Any
     """The sheet, in the caller's own type, with everything in the words' places painted over by the prior."""
     sheet: Image.Image
+    notes: tuple[str, ...] = ()
+    """What the image's reading has to tell, such as that only its first frame was used."""
 
     @property
     def overlay(self) -> Image.Image:
@@ -87,8 +89,9 @@ def extract_text(
     given = FitOptions(**options)
     opencv()
     reader = Reader() if ocr else None
+    notes: tuple[str, ...] = ()
     if isinstance(image, str | os.PathLike):
-        image = read_image(image)[0]  # once: it may be a pipe
+        image, _, notes = read_image(image)  # once: it may be a pipe
     # A sheet's pixels as floats take gigabytes. They are made twice rather than kept while it is read.
     paper = _on_cpu(as_image(image)).on_paper  # what is drawn on transparent ground is read as on paper
     ink = dark_ink(deep_image_residual(paper, stop=stop, **options)).numpy()
@@ -112,9 +115,8 @@ def extract_text(
     record = _on_cpu(as_image(image))
     known = _known(record, letters, words if ocr else None)
     del letters
-    return ExtractedText(
-        words, text_layer, _without(record, known, replace(given, progress=None)), Image.fromarray(sheet)
-    )
+    without = _without(record, known, replace(given, progress=None))
+    return ExtractedText(words, text_layer, without, Image.fromarray(sheet), (*notes, *record.notes))
 
 
 def _on_cpu(image: ImageRecord) -> ImageRecord:

@@ -2,35 +2,20 @@
 
 from typing import Any
 
-from deep_protection.errors import MissingExtraError
-from deep_protection.quiet import importing_quietly
-
-_HOW = "run: pip install 'deep-protection[ocr]'"
+from deep_protection.optional import import_optional
 
 
 def opencv() -> Any:
     """The cv2 module."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise MissingExtraError(f"text layers need OpenCV, which is not installed ({error}); {_HOW}") from error
-    return cv2
+    return import_optional("cv2", needed_for="a text layer", extra="ocr")
 
 
 def rapidocr() -> Any:
     """An engine of rapidocr's on one core; its models come with its wheel."""
-    try:
-        with importing_quietly():
-            from rapidocr import RapidOCR
-    except ImportError as error:
-        raise MissingExtraError(f"reading text needs rapidocr, which is not installed ({error}); {_HOW}") from error
-    return RapidOCR(params={"Global.log_level": "error", "EngineConfig.onnxruntime.intra_op_num_threads": 1})
+    library = import_optional("rapidocr", needed_for="reading text", extra="ocr")
+    return library.RapidOCR(params={"Global.log_level": "error", "EngineConfig.onnxruntime.intra_op_num_threads": 1})
 
 
 def geometry() -> Any:
     """The shapely module."""
-    try:
-        import shapely
-    except ImportError as error:
-        raise MissingExtraError(f"chains of letters need Shapely, which is not installed ({error}); {_HOW}") from error
-    return shapely
+    return import_optional("shapely", needed_for="a chain of letters", extra="ocr")

@@ -2,6 +2,7 @@
 
 from deep_protection.protection._protect import AnswerBy as AnswerBy
 from deep_protection.protection._protect import ProtectedClassifier as ProtectedClassifier
+from deep_protection.protection._protect import ProtectKeywords as ProtectKeywords
 from deep_protection.protection._protect import When as When
 from deep_protection.protection._protect import protect as protect
 from deep_protection.protection.contrast import Decision as Decision

@@ -50,6 +50,19 @@ When = Literal["always", "suspicious"]
 """Which images are taken for attacked."""
 
 
+class ProtectKeywords(FitKeywords, total=False):
+    """What :func:`protect` takes of a classifier that has its normalisation inside."""
+
+    answer: AnswerBy | None
+    quick: bool
+    preset: str | Preset
+    stop: str | StopRule | None
+    views: bool | None
+    when: When | None
+    false_positive_rate: float
+    calibration: Calibration | str | os.PathLike[str] | None
+
+
 class ProtectedClassifier(nn.Module):
     """Answers as ``classifier`` does, and where an image was attacked, as it would have without the attack.
 

@@ -1,6 +1,7 @@
 """Images in, restored images out: attacked, noisy, compressed too far, too small, or with holes."""
 
 from deep_protection.fitting import find_device as find_device
+from deep_protection.restoration._purify import ImageFile as ImageFile
 from deep_protection.restoration._purify import ImageLike as ImageLike
 from deep_protection.restoration._purify import purify as purify
 from deep_protection.restoration._purify import purify_batch as purify_batch

@@ -12,7 +12,6 @@ import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,10 +19,9 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
-from deep_protection.errors import MissingExtraError, OptionError
-from deep_protection.quiet import importing_quietly
-from deep_protection.service.api.errors import install_error_handlers
-from deep_protection.service.api.openapi import openapi_extra
+from deep_protection.errors import OptionError
+from deep_protection.optional import import_optional
+from deep_protection.service.api.routes import add_job_routes, new_app
 from deep_protection.service.api.security import SecurityMiddleware
 from deep_protection.service.api.submission import asks_for_image, client_of, image, read_request, status_of
 from deep_protection.service.api.uploads import upload_folder
@@ -31,7 +29,7 @@ from deep_protection.service.errors import Problem
 from deep_protection.service.jobs.admission import upload_limit
 from deep_protection.service.jobs.dispatch import MAX_WORKER_DEATHS
 from deep_protection.service.jobs.job import Job
-from deep_protection.service.jobs.job_types import JOB_TYPES, JobType, offered
+from deep_protection.service.jobs.job_types import JOB_TYPES, JobType
 from deep_protection.service.jobs.worker_process import TOKEN_VARIABLE
 from deep_protection.service.metrics import Metrics
 from deep_protection.service.settings import Settings
@@ -146,44 +144,22 @@ def build(arguments: Arguments) -> Any:
 
 def create_front(settings: Settings, fit: Fit) -> FastAPI:
     """The routes, which are the service's without its jobs."""
-    app = FastAPI(
-        title="Deep Protection",
-        version=version("deep-protection"),
-        description="Restores images that may have been perturbed to fool a classifier. Nothing is kept.",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
-    install_error_handlers(app)
-    kinds, uploads = offered(settings), upload_limit(settings.max_uploads)
+    app, uploads = new_app("Nothing is kept."), upload_limit(settings.max_uploads)
 
-    def answering(kind: JobType) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            if kind.name not in kinds:
-                raise Problem(404, f"{kind.name} is not offered here; {kind.lacking}", code="not_offered")
-            created = time.time()
-            with uploads.one_of(client_of(request, settings)):
-                try:
-                    async with upload_folder(Path(tempfile.gettempdir())) as place:
-                        options, paths, _ = await read_request(request, kind, settings, place)
-                        inputs = {name: await asyncio.to_thread(path.read_bytes) for name, path in paths.items()}
-                except OSError:
-                    message = "the disk of this front is full, or refuses; try again later"
-                    raise Problem(503, message, code="storage", retry_after=RETRY_SECONDS) from None
-            asked = options.model_dump(exclude={"wait"})
-            return _answer(request, kind, created, asked, await fit(kind.name, asked, inputs))
+    async def answer(request: Request, kind: JobType) -> Response:
+        created = time.time()
+        with uploads.one_of(client_of(request, settings)):
+            try:
+                async with upload_folder(Path(tempfile.gettempdir())) as place:
+                    options, paths, _ = await read_request(request, kind, settings, place)
+                    inputs = {name: await asyncio.to_thread(path.read_bytes) for name, path in paths.items()}
+            except OSError:
+                message = "the disk of this front is full, or refuses; try again later"
+                raise Problem(503, message, code="storage", retry_after=RETRY_SECONDS) from None
+        asked = options.model_dump(exclude={"wait"})
+        return _answer(request, kind, created, asked, await fit(kind.name, asked, inputs))
 
-        return answer
-
-    for kind in (JOB_TYPES[name] for name in OFFERED):
-        app.add_api_route(
-            f"/v1/{kind.name}",
-            answering(kind),
-            methods=["POST"],
-            name=kind.name,
-            summary=(kind.options.__doc__ or "").strip(),
-            openapi_extra=openapi_extra(kind),
-        )
+    add_job_routes(app, settings, (JOB_TYPES[name] for name in OFFERED), answer)
 
     @app.get("/healthz")
     async def alive() -> dict[str, str]:
@@ -238,12 +214,4 @@ def over(handle: Any) -> Fit:
 
 
 def _serve() -> Any:
-    try:
-        with importing_quietly():
-            from ray import serve
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the Ray Serve application needs ray[serve], which is not installed ({error}); "
-            "run: pip install 'deep-protection[ray]'"
-        ) from error
-    return serve
+    return import_optional("ray.serve", needed_for="the Ray Serve application", extra="ray")

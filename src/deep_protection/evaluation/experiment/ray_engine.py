@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from deep_protection.errors import DeepProtectionError, MissingExtraError
+from deep_protection.errors import DeepProtectionError
 from deep_protection.evaluation.experiment.engine import TRIES, Engine
 from deep_protection.evaluation.experiment.units import Outcome, Unit
 from deep_protection.evaluation.experiment.worker import Worker
-from deep_protection.quiet import importing_quietly, warnings_silenced
+from deep_protection.optional import import_optional
+from deep_protection.quiet import warnings_silenced
 
 
 class RayEngine(Engine):
@@ -66,12 +67,5 @@ def _work(unit: Unit, classifier: str, device: str) -> Outcome:
 
 
 def _ray() -> Any:
-    try:
-        with importing_quietly():
-            import ray
-            import ray.exceptions
-    except ImportError as error:
-        raise MissingExtraError(
-            f"--engine ray needs Ray, which is not installed ({error}); run: pip install 'deep-protection[ray]'"
-        ) from error
-    return ray
+    import_optional("ray.exceptions", needed_for="--engine ray", extra="ray")
+    return import_optional("ray", needed_for="--engine ray", extra="ray")

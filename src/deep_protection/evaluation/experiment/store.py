@@ -13,9 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from deep_protection.errors import MissingExtraError, OutputError
+from deep_protection.errors import OutputError
 from deep_protection.evaluation.experiment.units import Row
 from deep_protection.images import write_atomically
+from deep_protection.optional import import_optional
 
 RESULT_KEY = ("image", "attack", "defence", "stop", "seed", "views")
 CHECKPOINT_KEY = ("image", "attack", "defence", "seed", "views", "iteration")
@@ -27,13 +28,7 @@ PATIENCE = 60.0
 
 def parquet() -> Any:
     """pyarrow.parquet, imported late."""
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError(
-            f"experiments need pyarrow, which is missing ({error}); run: pip install 'deep-protection[experiment]'"
-        ) from error
-    return pyarrow.parquet
+    return import_optional("pyarrow.parquet", needed_for="an experiment", extra="experiment")
 
 
 class Store:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.metadata import version
@@ -19,8 +19,8 @@ from deep_protection.attacks import ATTACKS, AttackSpec
 from deep_protection.classifiers import CLASSIFIERS, HUB_IDS, class_names, is_remote
 from deep_protection.errors import MissingExtraError
 from deep_protection.evaluation import sample_files
-from deep_protection.service.api.errors import install_error_handlers
-from deep_protection.service.api.openapi import describe_errors, docs_page, openapi_extra
+from deep_protection.service.api.openapi import describe_errors, docs_page
+from deep_protection.service.api.routes import add_job_routes, new_app
 from deep_protection.service.api.schemas import AboutDocument, ErrorDocument, EstimateDocument, JobDocument
 from deep_protection.service.api.security import SecurityMiddleware
 from deep_protection.service.api.submission import client_of, image, query_of, submit_job
@@ -64,43 +64,26 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             await jobs.stop()
 
-    app = FastAPI(
-        title="Deep Protection",
-        version=version("deep-protection"),
-        description="Restores images that may have been perturbed to fool a classifier. All work is done in jobs.",
-        docs_url=None,
-        redoc_url=None,
-        lifespan=lifespan,
-        redirect_slashes=False,
-    )
+    app = new_app("All work is done in jobs.", lifespan=lifespan)
     app.state.jobs = jobs
     uploads = upload_limit(settings.max_uploads)
-    install_error_handlers(app)
 
-    def submitter(kind: JobType) -> Callable[[Request], Awaitable[Response]]:
-        async def submit(request: Request) -> Response:
-            if kind.name not in kinds:
-                raise Problem(404, f"{kind.name} is not offered here; {kind.lacking}", code="not_offered")
-            return await submit_job(request, kind, jobs, uploads, settings)
+    async def submit(request: Request, kind: JobType) -> Response:
+        return await submit_job(request, kind, jobs, uploads, settings)
 
-        return submit
-
-    for kind in JOB_TYPES.values():
-        app.add_api_route(
-            f"/v1/{kind.name}",
-            submitter(kind),
-            methods=["POST"],
-            name=kind.name,
-            tags=["jobs"],
-            summary=(kind.options.__doc__ or "").strip(),
-            status_code=202,
-            responses={
-                200: {"model": JobDocument, "description": "Done, for wait=true"},
-                202: {"model": JobDocument, "description": "Accepted"},
-                **_errors(400, 404, 408, 409, 413, 415, 422, 429, 503),
-            },
-            openapi_extra=openapi_extra(kind),
-        )
+    add_job_routes(
+        app,
+        settings,
+        JOB_TYPES.values(),
+        submit,
+        tags=["jobs"],
+        status_code=202,
+        responses={
+            200: {"model": JobDocument, "description": "Done, for wait=true"},
+            202: {"model": JobDocument, "description": "Accepted"},
+            **_errors(400, 404, 408, 409, 413, 415, 422, 429, 503),
+        },
+    )
 
     side = Annotated[int, Query(ge=1, le=settings.max_pixels, description="Of the image, in pixels.")]
 

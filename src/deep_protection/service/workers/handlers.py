@@ -12,6 +12,7 @@ from deep_protection.images import from_pillow, read_image, to_pillow
 from deep_protection.logits import as_classes
 from deep_protection.maps import as_record, extract_text
 from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, inpaint, stop_for, upscale
+from deep_protection.service.errors import TimeUpError
 from deep_protection.service.workers.observed_rule import ObservedRule
 from deep_protection.service.workers.progress import ProgressReporter, budget_of, fit_jobs, fitted
 from deep_protection.service.workers.protect import protect_all
@@ -39,10 +40,8 @@ def run_jobs(context: WorkerContext, jobs: Sequence[JobInput]) -> list[Outcome]:
 
 
 def _detect(context: WorkerContext, job: JobInput) -> JobOutput:
-    pixels = decode_image(job.inputs["image"]).pixels
-    return JobOutput(
-        context.detection(job, pixels, job.options["false_positive_rate"], quick=job.options["quick"]),
-    )
+    image, options = decode_image(job.inputs["image"]), job.options
+    return JobOutput(context.detection(job, image, options["false_positive_rate"], quick=options["quick"]))
 
 
 def _classify(context: WorkerContext, job: JobInput) -> JobOutput:
@@ -62,15 +61,18 @@ def _attack(context: WorkerContext, job: JobInput) -> JobOutput:
     target = None if job.options["target"] is None else context.index_of(job.options["target"])
     if target == int(answered):
         raise OptionError(f"the classifier answers {context.model.label(target)!r} already; aim at another class")
-    with context.interruptible(job):
-        found = attack(
-            context.model,
-            given,
-            answered[None].to(context.device),
-            spec,
-            targets=None if target is None else [target],
-            seed=job.options["seed"] % 2**32,
-        )
+    found = attack(
+        context.model,
+        given,
+        answered[None].to(context.device),
+        spec,
+        targets=None if target is None else [target],
+        seed=job.options["seed"] % 2**32,
+        seconds=context.budget,
+        is_cancelled=job.is_cancelled,
+    )
+    if found.is_out_of_time:
+        raise TimeUpError(f"it did not end within its time budget of {context.budget:.0f} s; ask for less")
     image = png(to_pillow(found.adversarial[0].float().cpu()))
     made = decode_image(image).pixels
     after = context.logits(made)
@@ -160,7 +162,7 @@ def _extract_text(context: WorkerContext, job: JobInput) -> JobOutput:
         phase = "painting" if done == total else "reading"
         job.tell({"iteration": fits + fits * done // total, "limit": 5 * fits // 2, "phase": phase})
 
-    image, _, _ = read_image(job.inputs["image"])
+    image, _, notes = read_image(job.inputs["image"])
     found = extract_text(
         image,
         ocr=job.options["ocr"],
@@ -172,9 +174,9 @@ def _extract_text(context: WorkerContext, job: JobInput) -> JobOutput:
         on_window=on_window,
     )
     files = {"layer": found.text_layer, "without_text": found.without_text, "result": found.overlay}
-    return JobOutput(
-        {"words": [as_record(word) for word in found.words]}, {name: png(each) for name, each in files.items()}
-    )
+    words = [as_record(word) for word in found.words]
+    answer = {"words": words, "notes": [*notes, *found.notes]}
+    return JobOutput(answer, {name: png(each) for name, each in files.items()})
 
 
 HANDLERS: dict[str, Callable[[WorkerContext, JobInput], JobOutput]] = {

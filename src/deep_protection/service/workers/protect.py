@@ -87,7 +87,7 @@ def _detected(context: WorkerContext, job: JobInput, image: ImageRecord, chosen:
     before = context.top(context.logits(image.pixels))
     about: dict[str, Any] = {"before": before, "after": before, "restored": False}
     is_asked = chosen.when == "suspicious"
-    verdict = context.detection(job, image.pixels, chosen.false_positive_rate) if is_asked else None
+    verdict = context.detection(job, image, chosen.false_positive_rate) if is_asked else None
     return {**about, "suspicious": verdict, "explanation": None}
 
 

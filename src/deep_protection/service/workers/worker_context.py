@@ -1,9 +1,7 @@
 """What a worker has at hand: the classifier, the detector's calibration, the device; and what it is handed."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
@@ -13,13 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from deep_protection.classifiers import Classifier, Prediction, load_classifier, mean_logits
-from deep_protection.detection import Calibration, Detection, detect
+from deep_protection.detection import Calibration, detect
 from deep_protection.errors import CancelledError, DeepProtectionError, OptionError
 from deep_protection.fitting import Progress
 from deep_protection.images import ImageRecord, encode, from_pillow, read_image, to_pillow
 from deep_protection.protection import ProtectedClassifier, protect
 from deep_protection.restoration import find_device
-from deep_protection.service.errors import TimeUpError
 from deep_protection.service.jobs.job_types import calibration_of
 from deep_protection.service.jobs.options import ProtectOptions
 from deep_protection.service.workers.observed_rule import json_safe
@@ -76,23 +73,6 @@ class WorkerContext:
             return pixels
         return self.model.preprocess(to_pillow(pixels.cpu())).clamp(0, 1)
 
-    @contextmanager
-    def interruptible(self, job: JobInput) -> Iterator[None]:
-        """What asks the classifier inside ends when the job is cancelled or its budget is spent."""
-        end = time.monotonic() + self.budget
-
-        def look(*_: object) -> None:
-            if job.is_cancelled():
-                raise CancelledError("the job was cancelled")
-            if time.monotonic() > end:
-                raise TimeUpError(f"it did not end within its time budget of {self.budget:.0f} s; ask for less")
-
-        hook = self.model.register_forward_pre_hook(look)
-        try:
-            yield
-        finally:
-            hook.remove()
-
     @torch.no_grad()
     def logits(self, pixels: Tensor, *, views: bool = False) -> Tensor:
         """``classes`` logits for a ``3×H×W`` image of any size."""
@@ -137,16 +117,16 @@ class WorkerContext:
             calibration=Calibration.load(self.calibration_file) if self.calibration_file else None,
         )
 
-    def detection(self, job: JobInput, pixels: Tensor, rate: float, *, quick: bool = False) -> dict[str, Any]:
-        """The detector's verdict on a ``3×H×W`` image."""
+    def detection(self, job: JobInput, image: ImageRecord, rate: float, *, quick: bool = False) -> dict[str, Any]:
+        """The detector's verdict on an image."""
 
         def report(progress: Progress) -> None:
             if job.is_cancelled():
                 raise CancelledError("the job was cancelled")
             job.tell({"iteration": progress.iteration, "limit": progress.max_iterations})
 
-        found: Detection = detect(
-            self.seen(pixels),
+        (found,) = detect(
+            [self.seen(image.pixels)],
             self.model,
             false_positive_rate=rate,
             calibration=calibration_of(self.model.name, self.calibration_file, quick=quick),
@@ -154,7 +134,7 @@ class WorkerContext:
             workers=1,
             progress=report,
         )
-        answer = json_safe(asdict(found))
+        answer = json_safe(asdict(replace(found, notes=image.notes)))
         return {**answer, "false_positive_rate": rate}
 
 
