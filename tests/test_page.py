@@ -164,7 +164,7 @@ def check_moments(page: Page, answer: dict[str, Any]) -> None:
 def test_play_attacks_and_protects_a_sample(browser: Browser, service: Served) -> None:
     with watching(browser, service, DESKTOP) as watched:
         page = watched.open()
-        page.wait_for_selector("#protect .reel-step[aria-current]")
+        page.wait_for_selector("#protect .reel-step[aria-current=true]")
         assert page.locator("#protect .reel-step strong").all_inner_texts() == ["bottlecap", "ski mask", "bottlecap"]
         page.click("#protect .reel-pause")
         assert page.get_attribute("#protect .reel-pause", "aria-pressed") == "true"
@@ -219,6 +219,7 @@ def test_reload_back_and_a_second_tab_find_a_result_again(
 
         page.click("#protect .change")
         page.wait_for_selector("#protect .recent-link")
+        assert page.locator("#protect .recent-link").count() == 1
         assert not page.url.endswith(address.rpartition("/")[2])
         page.go_back()
         page.wait_for_selector(DONE)
@@ -242,7 +243,6 @@ def test_reload_back_and_a_second_tab_find_a_result_again(
         expect(second.locator("#protect .next-trouble")).to_contain_text("does not have this result any more")
         expect(second.locator(NEXT)).to_be_enabled()
         second.click("#protect .change")
-        second.click("#protect .recent-forget")
         expect(second.locator("#protect .recent")).to_be_hidden()
         assert not watched.strangers
 
@@ -285,6 +285,7 @@ def test_the_published_recipe_is_not_offered_where_it_cannot_end(
         before = len(watched.jobs)
         page.click("#protect .other")
         expect(page.locator("#protect .long-run")).to_be_in_viewport()
+        expect(page.locator("#protect .long-run .plot-reading")).to_contain_text("iteration 1750")
         assert len(watched.jobs) == before
         watched.check()
 
@@ -384,26 +385,53 @@ def test_a_fit_is_cancelled_on_the_server_too(browser: Browser, service: Served,
         page.click("#protect .cancel")
         expect(page.locator(NEXT)).to_be_enabled()
         assert page.is_hidden("#protect .outcome")
+        assert page.url.endswith("#protect"), "what was cancelled has no address any more"
         assert state_of(service, left) == "cancelled"
         watched.check()
 
 
-def test_a_page_that_is_left_takes_along_what_nobody_can_come_back_to(
+def test_an_attack_has_an_address_too(browser: Browser, service: Served, photo: FilePayload) -> None:
+    with watching(browser, service, DESKTOP) as watched:
+        page = watched.open()
+        page.set_input_files("#protect .file-input", photo)
+        page.wait_for_selector(KNOWN)
+        settings(page, "attack")
+        page.select_option("[name=attack]", "mifgsm")
+        page.locator("[name=epsilon]").fill("8")
+        page.click(NEXT)
+        page.wait_for_selector("#protect .undo:not([hidden])")
+        answers = page.locator("#protect .answers-now").inner_text()
+        page.reload()
+        page.wait_for_selector("#protect .undo:not([hidden])")
+        assert page.locator("#protect .answers-now").inner_text() == answers
+        assert (page.input_value("[name=attack]"), page.input_value("[name=epsilon]")) == ("mifgsm", "8")
+        assert page.inner_text(NEXT) == "Protect it"
+        watched.check()
+
+
+def test_a_second_click_begins_no_second_job_and_settings_come_back(
     browser: Browser, service: Served, photo: FilePayload
 ) -> None:
     with watching(browser, service, DESKTOP) as watched:
         page = watched.open()
         page.set_input_files("#protect .file-input", photo)
         page.wait_for_selector(KNOWN)
-        settings(page, "attack")
-        page.select_option("[name=attack]", "ddn")
-        with page.expect_response(lambda response: "/v1/attack" in response.url) as accepted:
-            page.click(NEXT)
-        left = accepted.value.headers["location"]
+        choose_quick_fit(page)
+        page.select_option("[name=answer]", "restored")
+        before = len(watched.jobs)
+        page.dblclick("#protect .other")
+        page.wait_for_selector(DONE)
+        assert len(watched.jobs) == before + 1
         page.reload()
-        page.wait_for_selector("html[data-ready]")
-        assert state_of(service, left) == "cancelled"
-        assert page.is_visible("#protect .opening")
+        page.wait_for_selector(DONE)
+        assert (page.input_value("[name=answer]"), page.input_value("[name=stop]")) == ("restored", "fixed:20")
+
+        page.click(".mark")  # the logo leads back to the opening
+        page.wait_for_selector("#protect .opening:not([hidden])")
+        page.goto(f"{service.url}/#protect/{'ab' * 16}")
+        expect(page.locator("#protect .next-trouble")).to_contain_text("does not have this result any more")
+        assert page.get_attribute("#protect .compare-below", "src") is None, "the image before is not shown as its own"
+        watched.complaints = [each for each in watched.complaints if "404" not in each]
         watched.check()
 
 

@@ -349,6 +349,23 @@ def test_an_estimate_of_the_time(http: httpx2.Client) -> None:
     assert http.get("/v1/estimate/dejpeg?width=0&height=50").status_code == 422
     assert http.get("/v1/estimate/nothing?width=5&height=50").status_code == 404
     assert http.get(asked.format("often")).status_code == 422
+    assert http.get("/v1/estimate/dejpeg?width=16000000&height=16000000").status_code == 413
+
+
+def test_only_work_that_was_done_teaches(client: Client, http: httpx2.Client, photograph: Image.Image) -> None:
+    def estimate(query: str) -> float:
+        return float(http.get(f"/v1/estimate/{query}").json()["seconds"])
+
+    data = as_png(photograph)
+    asked = "attack?width=9&height=9&attack=l2pgd", "protect?width=99&height=99&answer=restored&stop=fixed:300"
+    client.run("attack", image=data, attack="l2pgd")
+    before = [estimate(each) for each in asked]
+    for _ in range(2):
+        with pytest.raises(ServiceError, match="no class"):
+            client.run("attack", image=data, attack="l2pgd", target="nonsense")
+    job = client.run("protect", image=data, answer="restored", when="suspicious", stop="fixed:300")
+    assert job["answer"]["stop_reason"] == "not suspicious"
+    assert [estimate(each) for each in asked] == before
 
 
 def test_estimates_follow_the_machine() -> None:

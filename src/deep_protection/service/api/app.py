@@ -87,11 +87,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     side = Annotated[int, Query(ge=1, le=settings.max_pixels, description="Of the image, in pixels.")]
 
-    @app.get("/v1/estimate/{kind}", tags=["about"], response_model=EstimateDocument, responses=_errors(404, 422))
+    @app.get("/v1/estimate/{kind}", tags=["about"], response_model=EstimateDocument, responses=_errors(404, 413, 422))
     async def estimate(request: Request, kind: str, width: side, height: side) -> Any:
         """How long a job is likely to run; it takes the options of its kind beside width and height."""
         if kind not in kinds:
             raise Problem(404, f"{kind[:40]!r} is not offered here; /v1/about lists the kinds")
+        if width * height > settings.max_pixels:
+            raise Problem(413, f"images of up to {settings.max_pixels} pixels are taken, not {width}×{height}")
         given = {name: value for name, value in query_of(request).items() if name not in ("width", "height")}
         options = kinds[kind].options.model_validate(given)
         options.check()

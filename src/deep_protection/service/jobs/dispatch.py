@@ -252,6 +252,6 @@ class Dispatcher:
                 return
             if is_changed and ended.started and ended.ended:
                 seconds = ended.ended - ended.started
-                self.on_duration(job, seconds)
+                self.on_duration(ended, seconds)
                 self._metrics.job_seconds.labels(job.kind).observe(seconds)
             await self.publish_state(job.id)

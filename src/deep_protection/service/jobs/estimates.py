@@ -77,17 +77,24 @@ class Estimates:
 
     def __init__(self) -> None:
         self._factors: dict[str, float] = {}
+        self._work, self._seconds = 1.0, 1.0  # of all kinds; as much as one second is taken for granted
 
     def seconds(self, kind: str, options: Mapping[str, Any], height: int, width: int) -> float:
         """What a job is likely to run for, once it has begun."""
-        known = self._factors
-        factor = known.get(_sort(kind, options)) or (sum(known.values()) / len(known) if known else 1.0)
+        factor = self._factors.get(_sort(kind, options), self._seconds / self._work)
         return factor * work_of(kind, options, height, width)
 
     def learn(self, kind: str, options: Mapping[str, Any], work: float, seconds: float) -> None:
         """That a job of so much work ran for so long."""
         sort, factor = _sort(kind, options), seconds / work
         self._factors[sort] = (1 - NEWEST) * self._factors.get(sort, factor) + NEWEST * factor
+        self._work, self._seconds = self._work + work, self._seconds + seconds
+
+
+def is_telling(answer: Mapping[str, Any]) -> bool:
+    """Whether a job that is done did the work of its kind: neither less than that, nor as much as its budget."""
+    reason = answer.get("stop_reason") or ""
+    return not reason.startswith(("time budget", "not suspicious")) and answer.get("iterations_run") != 0
 
 
 def _sort(kind: str, options: Mapping[str, Any]) -> str:

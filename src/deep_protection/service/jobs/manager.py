@@ -17,7 +17,7 @@ from deep_protection.errors import OutputError
 from deep_protection.service.errors import Problem
 from deep_protection.service.jobs.admission import Admission, ClientLimit
 from deep_protection.service.jobs.dispatch import Dispatcher
-from deep_protection.service.jobs.estimates import Estimates, work_of
+from deep_protection.service.jobs.estimates import Estimates, is_telling, work_of
 from deep_protection.service.jobs.events import Event, Hub
 from deep_protection.service.jobs.job import FINAL, Job
 from deep_protection.service.jobs.job_files import DamagedError, JobFiles, sealed
@@ -137,7 +137,8 @@ class JobManager:
 
     def _note_duration(self, job: Job, seconds: float) -> None:
         self.admission.note_duration(seconds)
-        if (work := self._work.pop(job.id, None)) is not None:  # else of a run of the service before this one
+        work = self._work.pop(job.id, None)
+        if work is not None and job.state == "done" and is_telling(job.answer or {}):  # else of an earlier service
             self.estimates.learn(job.kind, job.options, work, seconds)
 
     async def get(self, name: str) -> Job:

@@ -70,8 +70,8 @@ class ProtectOptions(Options):
     )
     frames: bool = Field(
         False,
-        description="Also make the file frames: the image at every point of the trajectory, one beside the other, each "
-        "as wide as the answer's frame_width says.",
+        description="Also make the file frames: the image at every point of the trajectory, one beside the other, all "
+        "of one width.",
     )
 
     def check(self) -> None:

@@ -171,8 +171,9 @@ async function follow(job, { signal, onState, onProgress }) {
       }
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      if (error instanceof ServiceError && error.code !== "unreachable") throw error;
-      await unlessAborted(whenBack(), signal);
+      const isBusy = error.status === 429 || error.status === 503;  // the job goes on all the same
+      if (error instanceof ServiceError && error.code !== "unreachable" && !isBusy) throw error;
+      if (!isBusy) await unlessAborted(whenBack(), signal);
     }
     await sleep(pause, signal);
   }
@@ -200,8 +201,9 @@ async function follow(job, { signal, onState, onProgress }) {
 export async function run(kind, image, { options, mask, signal, onWait, onAccepted, onState, onProgress } = {}) {
   signal?.throwIfAborted();
   const accepted = await submit(kind, image, { options, mask, signal, onWait });
-  if (!signal?.aborted) await onAccepted?.(accepted);
-  return attend(accepted, { signal, isKept: Boolean(onAccepted), onState, onProgress });
+  const isKept = Boolean(onAccepted) && !signal?.aborted;
+  if (isKept) await onAccepted(accepted);
+  return attend(accepted, { signal, isKept, onState, onProgress });
 }
 
 /**
@@ -217,7 +219,7 @@ async function attend(job, { signal, isKept, onState, onProgress }) {
   const address = `v1/jobs/${job.id}`;
   const dismiss = () => request(address, { method: "DELETE" });
   const drop = () => {
-    if (signal.reason === LEFT) return;
+    if (isKept && signal.reason === LEFT) return;
     dismiss().catch((error) => (error.code === "unreachable" ? whenBack().then(dismiss) : null)).catch(() => {});
   };
   if (!isKept) waitedFor.add(address);

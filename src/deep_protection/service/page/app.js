@@ -27,11 +27,30 @@ function open(name) {
 /** What the address says: a tab, and in it a job or the opening. */
 function route() {
   const { tab, id } = parse(location.hash);
-  if (location.hash && !(tab in parts)) return;  // a place within the page: the tab stays
-  open(tab);
-  const part = parts[tab ?? "protect"];
-  if (id) part.show?.(id);
-  else if (part.jobId) part.open();
+  if (location.hash && !(tab in parts)) return;
+  const name = tab ?? "protect";
+  const wasOpen = !find(`#${name}`).hidden;
+  open(name);
+  if (id) parts[name].show(id);
+  else if (wasOpen && find(`#${name} .opening`).hidden) parts[name].open();  // back from an image to where they are chosen
+}
+
+/** Places within the page are gone to without an address: that is the job's. */
+function watchPlaces() {
+  for (const link of findAll("a[href='#main'], a[href='#how']")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      const place = find(link.getAttribute("href"));
+      place.focus({ preventScroll: true });
+      place.scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+    });
+  }
+  find(".mark").addEventListener("click", (event) => {
+    event.preventDefault();
+    setAddress("protect");
+    open("protect");
+    parts.protect.open();
+  });
 }
 
 /** The address of a tab with what is open in it. */
@@ -88,8 +107,15 @@ function watchServer() {
   });
 }
 
-/** Asks for the token of a server that has one; kept in memory only. */
+let asking = null;
+
+/** Asks for the token of a server that has one, once for all who wait for it; kept in memory only. */
 function tokenOf(wasWrong) {
+  asking ??= askForToken(wasWrong).finally(() => { asking = null; });
+  return asking;
+}
+
+function askForToken(wasWrong) {
   const dialog = find("#token-dialog");
   const form = find("form", dialog);
   find("#token-told").textContent = wasWrong ? "That was not it. Try again." : "It is kept until you close the page, and stored nowhere.";
@@ -130,7 +156,10 @@ async function tellStory() {
     new Reel(find(".reel")).set(story.protection, "static/story.webp");
     const longRun = new LongRun(find("#how"));
     longRun.set(story.long_run, "static/long-run.webp");
-    parts.protect.onTooLong = () => find("#how").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+    parts.protect.onTooLong = () => {
+      find("#how").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+      longRun.play();
+    };
   } catch (error) {
     console.warn("the recorded story cannot be shown", error);
   }
@@ -141,14 +170,20 @@ watchColours();
 watchServer();
 watchTheWindow();
 onTokenNeeded(tokenOf);
+for (const place of findAll(".picker, .play")) place.inert = true;  // until it is known what the server can do
 open(parse(location.hash).tab);
-tellStory();
+watchPlaces();
+const told = tellStory();
 try {
-  setAbout(await about());
+  const found = await about();
+  await told;
+  setAbout(found);
   document.documentElement.dataset.ready = "true";
+  for (const place of findAll(".picker, .play")) place.inert = false;
 } catch (error) {
   const banner = find("#banner");
-  banner.textContent = error.code ? error.message : "This page could not start. Reload it.";
+  const isClosed = error.status === 401;
+  banner.textContent = isClosed ? "This server asks for a token. Reload the page to enter it." : error.code ? error.message : "This page could not start. Reload it.";
   show(banner);
   if (!error.code) console.error(error);
 }

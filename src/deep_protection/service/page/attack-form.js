@@ -6,8 +6,6 @@ import { roughly } from "./timing.js";
 
 const SLOW = 10;
 /** Seconds from which an attack's time is told beside its name. */
-const SPECKS = 32 / 255;
-/** A larger change of a value is not a perturbation all over the image but specks. */
 
 export class AttackForm {
   /** @param {any} form @param {() => void} onChange */
@@ -19,10 +17,19 @@ export class AttackForm {
     form.closest("details").addEventListener("toggle", () => this.fetchLabels());
   }
 
-  set(rows) {
+  offer(rows) {
     this.rows = rows;
     this.form.elements.attack.replaceChildren(...rows.map(({ name, label, seconds }) =>
       make("option", { value: name, text: `${withoutSize(label)}${seconds > SLOW ? ` – ${roughly(seconds)}` : ""}`, selected: name === "pgd" })));
+    this.tell();
+  }
+
+  /** @param {{attack: string, epsilon_255?: string, target?: string}} options as they were sent */
+  set({ attack, epsilon_255: epsilon, target = "" }) {
+    const fields = this.form.elements;
+    fields.attack.value = attack;
+    fields.epsilon.value = epsilon ?? fields.epsilon.value;
+    fields.target.value = target;
     this.tell();
   }
 
@@ -56,12 +63,12 @@ export class AttackForm {
 }
 
 /** What an attack did, in words. */
-export function attackTold({ before, after, fooled, target, undone_by_rounding: undone, linf, l2, pixels_changed: changed, size }) {
+export function attackTold({ before, after, fooled, attack, target, undone_by_rounding: undone, linf, l2, pixels_changed: changed, size }) {
   const many = size[0] * size[1];
-  const how = linf > SPECKS
-    ? `${changed.toLocaleString("en-GB")} of ${many.toLocaleString("en-GB")} pixels changed, some of them from black to white.`
+  const how = attack === "saltpepper"
+    ? `${changed.toLocaleString("en-GB")} of ${many.toLocaleString("en-GB")} pixels changed, to black or to white.`
     : `No value of a pixel changed by more than ${saved(255 * linf, 2)} of 255; L2\u00a0norm\u00a0${saved(l2, 2)}.`;
-  if (!fooled && undone) return `Not fooled: the change is so small that 8-bit files do not hold it, and rounding to one undid it. ${how}`;
+  if (!fooled && undone) return `Not fooled: the change is so small that 8-bit files do not hold it, and rounding to one undid it.`;
   if (!fooled) return `Not fooled: still ${after[0].label}. ${how}`;
   const aim = target && after[0].label !== target ? ` It was to be ${target}.` : "";
   return `Fooled: ${before[0].label} became ${after[0].label}.${aim} ${how}`;

@@ -47,6 +47,20 @@ export class Stage {
     this.line.onlostpointercapture = () => { this.line.onpointermove = null; };
   }
 
+  /** Nothing. */
+  clear() {
+    for (const image of [this.below, this.above]) {
+      image.removeAttribute("src");
+      image.alt = "";
+    }
+    this.size = null;
+    this.setViews([]);
+    this.chips("", "");
+    this.compare.classList.remove("is-comparing", "is-alone");
+    this.forgetTiles();
+    this.lookAt("picture");
+  }
+
   /** One image, nothing to compare it with. */
   showOnly(blob, alt) {
     this.below.src = this.belowAddress = address(blob, this.belowAddress);
@@ -67,7 +81,9 @@ export class Stage {
   async showTile(source, [left, top, right, bottom]) {
     const tile = new Image();
     tile.src = source;
+    const { shown } = this;
     await tile.decode();
+    if (shown !== this.shown || !this.size) return;  // something else is shown by now
     const { tiles } = this;
     if (tiles.hidden) {
       const scale = Math.min(1, TILED / Math.max(this.size.width, this.size.height));
@@ -80,6 +96,7 @@ export class Stage {
   }
 
   forgetTiles() {
+    this.shown = {};
     show(this.tiles, false);
   }
 
@@ -147,12 +164,13 @@ export class Stage {
     if (!view) return;
     this.hint.textContent = view.hint;
     this.canvas.setAttribute("aria-label", `${view.label}. ${view.hint}`);
-    await drawDifference(this.canvas, view.from, view.to);
+    const asked = this.looked = view;
+    await drawDifference(this.canvas, view.from, view.to, () => this.looked === asked);
   }
 }
 
 /** Mid-grey where nothing changed; a change of ε shows as ten times ε. */
-async function drawDifference(canvas, from, to) {
+async function drawDifference(canvas, from, to, isWanted) {
   const second = await pixelsOf(to);
   const first = await pixelsOf(from, second);
   const shown = new ImageData(second.width, second.height);
@@ -160,6 +178,7 @@ async function drawDifference(canvas, from, to) {
     for (let c = 0; c < 3; c++) shown.data[i + c] = 128 + TIMES * (second.data[i + c] - first.data[i + c]);
     shown.data[i + 3] = 255;
   }
+  if (!isWanted()) return;
   canvas.width = second.width;
   canvas.height = second.height;
   canvas.getContext("2d").putImageData(shown, 0, 0);

@@ -69,7 +69,15 @@ export async function claimedSize(blob) {
   return isRead ? { width: image.naturalWidth, height: image.naturalHeight } : null;
 }
 
-export async function imageSize(blob) {
+/** Sizes of images that were asked for: decoding a large one takes a second. */
+const sizes = new WeakMap();
+
+export function imageSize(blob) {
+  if (!sizes.has(blob)) sizes.set(blob, decodedSize(blob));
+  return sizes.get(blob);
+}
+
+async function decodedSize(blob) {
   const bitmap = await createImageBitmap(blob);
   const size = { width: bitmap.width, height: bitmap.height };
   bitmap.close();

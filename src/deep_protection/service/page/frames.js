@@ -16,6 +16,12 @@ export class Frames {
     return this.made.get(number);
   }
 
+  /** Takes the addresses back. */
+  close() {
+    for (const each of this.made.values()) each.then(URL.revokeObjectURL, () => {});
+    this.made.clear();
+  }
+
   async make(number) {
     const bitmap = await this.bitmap;
     const width = bitmap.width / this.count;

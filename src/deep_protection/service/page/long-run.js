@@ -1,6 +1,6 @@
 /** A recorded fit that was not stopped: its course, and what had been drawn at some moments of it. */
 
-import { find, show } from "./dom.js";
+import { calm, find, show } from "./dom.js";
 import { Plot } from "./plot.js";
 
 export class LongRun {
@@ -20,6 +20,19 @@ export class LongRun {
     this.plot.finish(trajectory, followed);
     const best = trajectory.reduce((found, point, number) => (point.followed[1] > trajectory[found].followed[1] ? number : found), 0);
     this.plot.lookAt(best);
+  }
+
+  /** Goes along it by itself, once. */
+  play() {
+    clearInterval(this.clock);
+    if (calm()) return;
+    const { points } = this.plot;
+    let number = 0;
+    this.clock = setInterval(() => {
+      if (number >= points.length) clearInterval(this.clock);
+      else this.plot.lookAt(number++);
+    }, 90);
+    this.plot.slider.addEventListener("pointerdown", () => clearInterval(this.clock), { once: true });
   }
 
   /** The image nearest to a moment; only a few were kept. */

@@ -9,8 +9,9 @@ import { Sheet } from "./map-viewer.js";
 import { asCsv, asGeoJson, asJson, isSign } from "./words.js";
 import { clear, gone, tell, tellWait } from "./errors.js";
 import { drawRecent } from "./recent.js";
-import { keep, recall, setAddress } from "./state.js";
+import { entitle, forget, keep, recall, setAddress } from "./state.js";
 import { estimated, timeTold, Timing } from "./timing.js";
+import { showUse } from "./use-api.js";
 
 export class Maps {
   constructor(panel) {
@@ -33,6 +34,7 @@ export class Maps {
   }
 
   setAbout(about) {
+    this.about = about;
     this.picker.setLimits(about.limits);
     drawRecent(this.panel);
   }
@@ -48,12 +50,14 @@ export class Maps {
 
   take(blob, name) {
     this.work?.abort();
-    setAddress("maps");
+    if (!this.panel.hidden) setAddress("maps");
     this.begin(blob, name);
     find("[type=submit]", this.form).focus({ preventScroll: true });
   }
 
   begin(blob, name) {
+    this.work = null;
+    this.working(false);
     this.jobId = null;
     this.map = { blob, name };
     show(find(".drawn-told", this.panel), blob === this.drawn);
@@ -84,10 +88,10 @@ export class Maps {
       onWait: (left) => tellWait(find(".trouble", this.form), left),
       onAccepted: async ({ id }) => {
         this.jobId = id;
-        await keep({ id, tab: "maps", name, ocr, original: blob });
-        setAddress("maps", id);
+        await keep({ id, tab: "maps", name, ocr, isDrawn: blob === this.drawn, original: blob });
+        if (!this.panel.hidden) setAddress("maps", id);
       },
-    }), await estimated("extract-text", await imageSize(blob), { ocr }));
+    }), async () => estimated("extract-text", await imageSize(blob), { ocr }));
   }
 
   /** A job by its address, whether it goes on or has ended. */
@@ -99,16 +103,18 @@ export class Maps {
     if (this.jobId !== id) return;
     if (!record) {
       this.open();
-      tell(this.picker.trouble, new ServiceError("gone", "This result was made in another browser, which has its map."));
+      tell(this.picker.trouble, new ServiceError("gone", "This browser has not kept the map of this result."));
       return;
     }
+    if (record.isDrawn) this.drawn = record.original;
     this.begin(record.original, record.name);
     this.jobId = id;
-    await this.attend(record.ocr, (how) => resume(id, how));
+    this.form.elements.ocr.checked = record.ocr;
+    await this.attend(record.ocr, (how) => resume(id, how), async () => estimated("extract-text", await imageSize(record.original), { ocr: record.ocr }));
   }
 
   /** Follows a job to its end and shows what came of it. */
-  async attend(ocr, work, expected = null) {
+  async attend(ocr, work, estimate) {
     this.work?.abort();
     const own = this.work = new AbortController();
     const { signal } = own;
@@ -116,12 +122,15 @@ export class Maps {
     const told = find(".extract-told", this.panel);
     this.forget();
     this.working(true);
-    this.timing.begin(expected?.seconds ?? null);
+    this.timing.begin(null);
     announce("Finding the lettering.");
     try {
+      const expected = await estimate();
+      signal.throwIfAborted();
+      this.timing.begin(expected?.seconds ?? null);
       const job = await work({
         signal,
-        onState: ({ state }) => { if (state === "running") this.timing.run(); },
+        onState: ({ state, started }) => { if (state === "running") this.timing.run(started); },
         onProgress: (progress) => this.timing.progress(progress),
       });
       const [layer, without] = await Promise.all([fetched(job.files.layer, { signal }), fetched(job.files.without_text, { signal })]);
@@ -138,29 +147,37 @@ export class Maps {
       const found = !ocr ? "The lettering is a layer of its own now." : words.length === 0 ? "No words were found." : `${words.length} ${words.length === 1 ? "word was" : "words were"} found.`;
       told.textContent = found;
       announce(found);
-      const record = await recall(job.id);
-      if (record) await keep({ ...record, title: found });
+      await entitle(job.id, found);
     } catch (error) {
       if (this.work !== own) return;
-      this.jobId = null;
       told.textContent = isAbort(error) ? "Cancelled." : "";
       if (isAbort(error)) announce("Cancelled.");
       tell(find(".trouble", this.form), gone(error));
+      if (error.code !== "unreachable") await this.giveUp();
     } finally {
       if (this.work === own) this.working(false);
     }
   }
 
+  /** What did not come to an end is not kept. */
+  async giveUp() {
+    const id = this.jobId;
+    this.jobId = null;
+    if (id) await forget(id);
+    if (!this.panel.hidden) setAddress("maps");
+  }
+
   /** How long it is likely to take. */
   async tellTime() {
     const place = find(".time-told", this.panel);
+    if (this.map) showUse(find(".use-api-code", this.panel), "extract-text", { ocr: this.form.elements.ocr.checked }, { needsToken: this.about.needs_token });
     const asked = this.asked = {};
     if (!this.map || this.isWorking) {
       place.textContent = "";
       return;
     }
     const estimate = await estimated("extract-text", await imageSize(this.map.blob), { ocr: this.form.elements.ocr.checked });
-    if (this.asked === asked) place.textContent = timeTold(estimate);
+    if (this.asked === asked) place.textContent = timeTold(estimate, "one that takes twice that is ended without a result. Cut the map into parts.");
   }
 
   showLayers() {

@@ -112,7 +112,13 @@ export class Picker {
   }
 }
 
-export const sampleFrom = (path) => () => fetched(path);
+/** Samples are fetched once, however often they are shown. */
+const samples = new Map();
+
+export const sampleFrom = (path) => () => {
+  if (!samples.has(path)) samples.set(path, fetched(path).catch((error) => { samples.delete(path); throw error; }));
+  return samples.get(path);
+};
 
 /** Drops and pastes go to the tab that is open. */
 export function watchTheWindow() {

@@ -20,8 +20,14 @@ export class ProtectForm {
     this.tell();
   }
 
-  set(answer) {
-    this.form.elements.answer.value = answer;
+  /** @param {Record<string, any>} options as they were sent; what is not among them stays */
+  set({ answer, preset, stop, seed, when, views }) {
+    const fields = this.form.elements;
+    for (const [name, value] of Object.entries({ answer, preset, stop, seed })) {
+      if (value !== undefined && value !== null) fields[name].value = value;
+    }
+    fields.when.checked = Boolean(when);
+    fields.views.checked = Boolean(views);
     this.tell();
   }
 
@@ -46,13 +52,17 @@ export class ProtectForm {
     show(find(".restored-only", this.form), !this.isContrast);
   }
 
-  /** @param {{seconds: number, budget: number} | null} estimate for these settings */
+  /**
+   * @param {{seconds: number, budget: number} | null} estimate for these settings
+   * @returns {boolean} whether it is the published recipe and could not end here
+   */
   tellTime(estimate) {
-    const late = estimate && estimate.seconds > estimate.budget;
+    const isLate = Boolean(estimate) && estimate.seconds > estimate.budget;
+    const isRecorded = isLate && this.preset === "paper" && !this.form.elements.stop.value;
     const when = estimate ? ` ${capital(roughly(estimate.seconds))} here.` : "";
-    const instead = late ? ` That is longer than this server gives a job; a recorded fit of it is shown below instead.` : "";
-    find(".preset-hint", this.form).textContent = `${PRESETS[this.preset]}${when}${instead}`;
-    return !late;
+    const instead = isRecorded ? " a recorded fit of it is shown instead." : " it ends there with what it has.";
+    find(".preset-hint", this.form).textContent = `${PRESETS[this.preset]}${when}${isLate ? ` That is longer than this server gives a job:${instead}` : ""}`;
+    return isRecorded;
   }
 }
 

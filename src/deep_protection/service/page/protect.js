@@ -1,6 +1,6 @@
 /** The first tab: an image, an attack on it if wanted, its protection, and what the classifier makes of each. */
 
-import { blob as fetched, either, isAbort, LEFT, resume, run } from "./api.js";
+import { blob as fetched, either, isAbort, LEFT, resume, run, ServiceError, sleep } from "./api.js";
 import { drawRows } from "./answers.js";
 import { AttackForm, attackTold } from "./attack-form.js";
 import { drawBars } from "./bars.js";
@@ -13,11 +13,12 @@ import { Picker, sampleFrom } from "./picker.js";
 import { Plot } from "./plot.js";
 import { ProtectForm } from "./protect-form.js";
 import { drawRecent } from "./recent.js";
-import { keep, recall, setAddress } from "./state.js";
+import { entitle, forget, keep, recall, setAddress } from "./state.js";
 import { outcomeOf, verdictOf } from "./summary.js";
 import { estimated, roughly, Timing } from "./timing.js";
 import { showUse } from "./use-api.js";
 
+const PAUSE = 150;
 const FITTING = 0.8;
 /** Share of the time of an answer by contrast that its fit takes; the classifier's answers take the rest. */
 
@@ -48,8 +49,8 @@ export class Protect {
     this.about = about;
     this.picker.setLimits(about.limits);
     this.setSamples();
-    this.attackForm.set(about.kinds.includes("attack") ? about.attacks : []);
-    this.protectForm.set(about.answer);
+    this.attackForm.offer(about.kinds.includes("attack") ? about.attacks : []);
+    this.protectForm.set({ answer: about.answer });
     show(find(".attack-settings", this.panel), this.canAttack);
     show(find(".play", this.panel), this.canAttack && about.samples.length > 0);
     drawRecent(this.panel);
@@ -59,14 +60,14 @@ export class Protect {
   setStory(story) {
     this.story = story;
     this.setSamples();
-    const rows = Object.values(story.samples);
-    const back = rows.filter((row) => row.comes_back).length;
-    find(".play-told", this.panel).textContent = `Of the ${rows.length} photographs below, ${back} come back under the attack that is set here. An attacker who knows of the protection gets through.`;
   }
 
   setSamples() {
     if (!this.about) return;
-    const known = this.about.classifier === "lite0" ? this.story?.samples ?? {} : {};
+    const known = this.about.classifier === "lite0" && this.canAttack ? this.story?.samples ?? {} : {};
+    const rows = Object.values(known);
+    const back = rows.filter((row) => row.comes_back).length;
+    find(".play-told", this.panel).textContent = rows.length ? `Of the ${rows.length} photographs below, ${back} come back under the attack that is set here. An attacker who knows of the protection gets through.` : "";
     this.picker.setSamples(this.about.samples.map(({ name, url }, number) => ({
       name, get: sampleFrom(url), label: known[name]?.label ?? `Sample photograph ${number + 1}`,
       caption: known[name] && !known[name].comes_back ? `${known[name].label}: stays fooled` : known[name]?.label,
@@ -108,7 +109,7 @@ export class Protect {
 
   take(blob, name) {
     this.work.abort();
-    setAddress("protect");
+    if (!this.panel.hidden) setAddress("protect");
     this.begin(blob, name);
     this.looked = this.look();
     find(".next", this.panel).focus({ preventScroll: true });
@@ -126,14 +127,17 @@ export class Protect {
     find(".file-name", this.panel).textContent = name;
     find(".attack-told", this.panel).textContent = "";
     find(".verdict-told", this.panel).replaceChildren();
+    this.stage.zoom.fit();
     if (blob) this.stage.showOnly(blob, `The image as it came: ${name}`);
+    else this.stage.clear();
     this.forgetResult();
     this.working(false);
-    scrollTo({ top: 0 });
+    if (!this.panel.hidden) scrollTo({ top: 0 });
   }
 
   forgetResult() {
     this.isDone = false;
+    this.frames?.close();
     this.frames = null;
     delete this.answers.restored;
     for (const part of [".outcome", ".course", ".references"]) show(find(part, this.panel), false);
@@ -182,24 +186,44 @@ export class Protect {
       told.replaceChildren(...verdictOf(job.answer, which));
     } catch (error) {
       if (signal.aborted) return;
+      if (blob !== this.current.blob) return;
       told.replaceChildren();
       tell(trouble, error);
     }
   }
 
   async attack() {
-    const { work } = this;
+    const { original } = this;
+    const { options } = this.attackForm;
+    await this.attendAttack((how) => run("attack", original.blob, {
+      ...how, options,
+      onWait: (left) => tellWait(this.trouble, left),
+      onAccepted: ({ id }) => this.keep({ id, of: "attack", name: original.name, original: original.blob, options }),
+    }), async () => estimated("attack", await imageSize(original.blob), options));
+  }
+
+  /** Keeps a job under its address, which is shown where this tab is. */
+  async keep(record) {
+    this.jobId = record.id;
+    await keep({ tab: "protect", ...record });
+    if (!this.panel.hidden) setAddress("protect", record.id);
+  }
+
+  /** Follows an attack to its end and shows it. */
+  async attendAttack(work, estimate) {
+    const whole = this.work;
     const doing = this.doing = new AbortController();
-    const signal = either([doing.signal, work.signal]);
+    const signal = either([doing.signal, whole.signal]);
     const told = find(".attack-told", this.panel);
     clear(this.trouble);
     told.textContent = "";
     this.working(true, "Cancel the attack");
-    const { options } = this.attackForm;
-    const expected = await estimated("attack", await imageSize(this.original.blob), options);
-    this.timing.begin(expected?.seconds ?? null);
+    this.timing.begin(null);
     try {
-      const job = await run("attack", this.original.blob, { options, signal, onWait: (left) => tellWait(this.trouble, left), onState: ({ state }) => { if (state === "running") this.timing.begin(expected?.seconds ?? null, { phase: "attacking" }); } });
+      const expected = await estimate();
+      signal.throwIfAborted();
+      this.timing.begin(expected?.seconds ?? null);
+      const job = await work({ signal, onState: ({ state, started }) => { if (state === "running") this.timing.run(started, "attacking"); } });
       const blob = await fetched(job.files.result, { signal });
       const clean = await fetched(job.files.clean, { signal });
       this.attacked = { answer: job.answer, clean };
@@ -209,14 +233,25 @@ export class Protect {
       this.showAttack();
       told.textContent = attackTold(job.answer);
       announce(told.textContent);
+      await entitle(job.id, job.answer.fooled ? "Attacked: fooled." : "Attacked: not fooled.");
       this.detect(blob, "the attacked image");
     } catch (error) {
-      if (work.signal.aborted) return;
+      if (whole.signal.aborted) return;
+      await this.giveUp(error);
       told.textContent = isAbort(error) ? "Cancelled." : "";
-      tell(this.trouble, error);
     } finally {
       if (this.doing === doing) this.working(false);
     }
+  }
+
+  /** What did not come to an end is not kept, but where only the server is away. */
+  async giveUp(error) {
+    const id = this.jobId;
+    tell(this.trouble, gone(error));
+    if (error.code === "unreachable") return;
+    this.jobId = null;
+    if (id) await forget(id);
+    if (!this.panel.hidden) setAddress("protect");
   }
 
   showAttack() {
@@ -240,22 +275,17 @@ export class Protect {
 
   async protect() {
     if (!this.protectForm.form.reportValidity()) return;
-    const { current, attacked, original } = this;
-    const options = { ...this.protectForm.options, frames: true };
-    const expected = await estimated("protect", await imageSize(current.blob), options);
-    if (!this.protectForm.tellTime(expected)) {
+    if (this.isTooLong) {
       this.onTooLong();
       return;
     }
-    await this.attend(expected, (how) => run("protect", current.blob, {
+    const { current, attacked, original } = this;
+    const options = { ...this.protectForm.options, frames: true };
+    await this.attend((how) => run("protect", current.blob, {
       ...how, options,
       onWait: (left) => tellWait(this.trouble, left),
-      onAccepted: async ({ id }) => {
-        this.jobId = id;
-        await keep({ id, tab: "protect", name: original.name, original: original.blob, current: current.blob, attacked, options, answers: this.answers });
-        setAddress("protect", id);
-      },
-    }));
+      onAccepted: ({ id }) => this.keep({ id, of: "protect", name: original.name, original: original.blob, current: current.blob, attacked, options, answers: this.answers }),
+    }), async () => estimated("protect", await imageSize(current.blob), options));
   }
 
   /** A job by its address, whether it goes on or has ended. */
@@ -265,21 +295,33 @@ export class Protect {
     this.jobId = id;
     const record = await recall(id);
     if (this.jobId !== id) return;
-    this.begin(record?.original ?? null, record?.name ?? "An image of another browser");
+    this.begin(record?.original ?? null, record?.name ?? "An image that this browser has not kept");
     this.jobId = id;
-    if (record) {
-      this.attacked = record.attacked;
-      this.current = { blob: record.current, name: record.name };
-      this.answers = record.answers;
-      if (this.attacked) this.showAttack();
-    }
     const { work } = this;
-    await this.attend(null, (how) => resume(id, how));
-    if (record && this.work === work) this.detect(record.current, this.attacked ? "the attacked image" : "this image");
+    if (!record) {
+      await this.attend((how) => resume(id, how), async () => null);
+      return;
+    }
+    const { options } = record;
+    const size = await imageSize(record.current ?? record.original);
+    if (this.work !== work) return;
+    const estimate = () => estimated(record.of, size, options);
+    if (record.of === "attack") {
+      this.attackForm.set(options);
+      await this.attendAttack((how) => resume(id, how), estimate);
+      return;
+    }
+    this.protectForm.set(options);
+    this.attacked = record.attacked;
+    this.current = { blob: record.current, name: record.name };
+    this.answers = record.answers;
+    if (this.attacked) this.showAttack();
+    await this.attend((how) => resume(id, how), estimate);
+    if (this.work === work) this.detect(record.current, this.attacked ? "the attacked image" : "this image");
   }
 
   /** Follows a job of protection to its end and shows it. */
-  async attend(expected, work) {
+  async attend(work, estimate) {
     this.doing?.abort(LEFT);
     const doing = this.doing = new AbortController();
     const whole = this.work;
@@ -288,14 +330,19 @@ export class Protect {
     this.working(true, "Cancel");
     if (this.original.blob) this.stage.showOnly(this.attacked ? this.current.blob : this.original.seen ?? this.current.blob, "The image that is being restored");
     this.plot.clear((this.answers.attacked ?? this.answers.original)?.[0].label);
-    this.timing.begin(expected?.seconds ?? null, { fitting: this.protectForm.isContrast ? FITTING : 1 });
+    const how = { fitting: this.protectForm.isContrast ? FITTING : 1 };
+    this.timing.begin(null, how);
     announce("Protecting.");
     try {
+      const expected = await estimate();
+      signal.throwIfAborted();
+      this.timing.begin(expected?.seconds ?? null, how);
       const job = await work({
         signal,
-        onState: ({ state }) => { if (state === "running") this.timing.run(); },
+        onState: ({ state, started }) => { if (state === "running") this.timing.run(started); },
         onProgress: (progress) => this.grow(progress),
       });
+      if (job.kind !== "protect") throw new ServiceError("gone", "This browser has not kept the image of this job.");
       const blob = await fetched(job.files.result, { signal });
       // By contrast it is about what the classifier sees of the image.
       const seen = job.files.seen ? await fetched(job.files.seen, { signal }) : this.current.blob ?? blob;
@@ -308,8 +355,7 @@ export class Protect {
       else if (this.original.blob) this.stage.showOnly(this.original.seen ?? this.original.blob, "The image as it came");
       this.now("");
       if (isAbort(error)) announce("Cancelled.");
-      tell(this.trouble, gone(error));
-      this.jobId = null;
+      await this.giveUp(error);
     } finally {
       if (this.doing === doing) this.working(false);
     }
@@ -323,7 +369,7 @@ export class Protect {
     if (!top?.length) return;
     this.plot.add({ iteration, psnr, top });
     show(find(".course", this.panel), true);
-    this.now(`Iteration ${iteration}${limit ? ` of at most ${limit}` : ""}: in what is drawn so far it sees`, top[0]);
+    this.now(`Iteration ${iteration}${limit ? ` of at most ${limit}` : ""}. In what is drawn so far the classifier sees`, top[0]);
   }
 
   async finish(job, before, blob) {
@@ -357,8 +403,7 @@ export class Protect {
     this.drawAnswers();
     announce(`${title} ${told}`);
     bringIntoView(find(".answers-now", this.panel));
-    const record = await recall(job.id);
-    if (record) await keep({ ...record, title });
+    await entitle(job.id, title);
   }
 
   showResult() {
@@ -416,9 +461,12 @@ export class Protect {
     next.textContent = this.isToAttack ? "Attack it" : "Protect it";
     show(other, isFree && Boolean(this.original.blob) && (this.isToAttack || this.isDone));
     other.textContent = this.isDone ? "Protect it again" : "Protect it as it is";
-    show(find(".undo", this.panel), isFree && Boolean(this.attacked) && Boolean(this.original.blob));
+    const undo = find(".undo", this.panel);
+    show(undo, isFree && Boolean(this.original.blob) && Boolean(this.attacked || this.isDone));
+    undo.textContent = this.attacked ? "Undo the attack" : "Begin anew with this image";
     show(find(".download", this.panel), isFree && this.isDone);
     show(find(".record", this.panel), isFree && this.isDone);
+    this.isTooLong = false;
     const kind = this.isToAttack ? "attack" : "protect";
     const { options } = this.isToAttack ? this.attackForm : this.protectForm;
     showUse(find(".use-api-code", this.panel), "protect", this.protectForm.options, { needsToken: this.about.needs_token });
@@ -429,9 +477,12 @@ export class Protect {
       return;
     }
     const size = await imageSize(this.current.blob);
+    await sleep(PAUSE);  // sliders tell of many values on their way
+    if (this.asked !== asked) return;
     const [own, protection] = await Promise.all([estimated(kind, size, options), estimated("protect", size, this.protectForm.options)]);
     if (this.asked !== asked) return;
-    this.protectForm.tellTime(protection);
+    this.isTooLong = this.protectForm.tellTime(protection);
+    if (!this.isToAttack && this.isTooLong) next.textContent = "Show the recorded fit";
     told.textContent = own && !this.isDone ? `${this.isToAttack ? "The attack takes" : "It takes"} ${roughly(own.seconds)}.` : "";
   }
 }

@@ -53,7 +53,7 @@ export class Reel {
     clearTimeout(this.timer);
     this.number = number;
     const step = this.steps[number];
-    for (const each of this.steps) each.button.toggleAttribute("aria-current", each === step);
+    for (const each of this.steps) each.button.setAttribute("aria-current", each === step);
     this.frame.setAttribute("aria-label", `${step.title}: the classifier says ${step.answer.label}, ${percent(step.answer.probability)}`);
     this.shoot(step, calm() ? step.shots.slice(-1) : step.shots);
   }

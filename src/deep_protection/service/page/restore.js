@@ -9,8 +9,9 @@ import { compressed, noisy, shrunk } from "./degrade.js";
 import { Stage } from "./compare.js";
 import { clear, gone, tell, tellWait } from "./errors.js";
 import { drawRecent } from "./recent.js";
-import { keep, recall, setAddress } from "./state.js";
+import { entitle, forget, keep, recall, setAddress } from "./state.js";
 import { estimated, timeTold, Timing } from "./timing.js";
+import { showUse } from "./use-api.js";
 
 const KINDS = {
   denoise: { title: "Noise", label: "It is noisy", hint: "Grain of a weak light or a high ISO.", options: sigmaField },
@@ -39,12 +40,14 @@ export class Mend {
     });
     for (const button of findAll("[data-spoil]", panel)) button.addEventListener("click", () => this.spoil(button.dataset.spoil));
     find(".unspoil", panel).addEventListener("click", () => this.take(this.original.blob, this.original.name));
+    find(".mask-again", panel).addEventListener("click", () => this.backToImage());
     find(".go-on", panel).addEventListener("click", () => this.goOn());
     find(".go-back", panel).addEventListener("click", () => this.goBack(this.past.length - 1));
     find(".go-first", panel).addEventListener("click", () => this.goBack(0));
   }
 
   setAbout(about) {
+    this.about = about;
     this.picker.setLimits(about.limits);
     this.picker.setSamples((about.samples ?? []).map(({ name, url }, number) => ({ name, label: `Sample photograph ${number + 1}`, get: sampleFrom(url) })));
     const kinds = mends(about);
@@ -75,7 +78,7 @@ export class Mend {
   }
 
   async take(blob, name) {
-    setAddress("restore");
+    if (!this.panel.hidden) setAddress("restore");
     this.original = { blob, name };
     show(find(".unspoil", this.panel), false);
     this.stage.zoom.fit();
@@ -84,10 +87,12 @@ export class Mend {
     find("[name=kind]:checked", this.form)?.focus({ preventScroll: true });
   }
 
-  /** @param {Array<Blob>} past what it was before each repair that led here */
-  async workOn(blob, name, past = []) {
+  /** @param {Blob} blob @param {string} name @param {Array<Blob>} past what it was before each repair that led here */
+  async workOn(blob, name, past = [], id = null) {
     this.work?.abort();
-    this.jobId = null;
+    this.work = null;
+    this.working(false);
+    this.jobId = id;
     this.current = { blob, name };
     this.past = past;
     this.brush.reset(await imageSize(blob));
@@ -146,8 +151,8 @@ export class Mend {
   }
 
   async mend() {
-    const { blob, name } = this.current;
     const { kind, past } = this;
+    const { blob, name } = this.current;
     const options = optionsOf(this.form, kind);
     const mask = kind === "inpaint" ? this.brush.mask() : undefined;
     await this.attend(kind, async (how) => run(kind, blob, {
@@ -155,33 +160,38 @@ export class Mend {
       onWait: (left) => tellWait(find(".trouble", this.form), left),
       onAccepted: async ({ id }) => {
         this.jobId = id;
-        await keep({ id, tab: "restore", name, kind, original: blob, past });
-        setAddress("restore", id);
+        await keep({ id, tab: "restore", name, kind, options, original: blob, past });
+        if (!this.panel.hidden) setAddress("restore", id);
       },
-    }), await estimated(kind, await imageSize(blob), options));
+    }), async () => estimated(kind, await imageSize(blob), options));
   }
 
   /** A job by its address, whether it goes on or has ended. */
   async show(id) {
     if (id === this.jobId) return;
     this.work?.abort(LEFT);
+    this.work = null;
     this.jobId = id;
     const record = await recall(id);
     if (this.jobId !== id) return;
     if (!record) {
       this.open();
-      tell(this.picker.trouble, new ServiceError("gone", "This result was made in another browser, which has its image."));
+      tell(this.picker.trouble, new ServiceError("gone", "This browser has not kept the image of this result."));
       return;
     }
-    this.original = { blob: record.past[0] ?? record.original, name: record.name };
-    await this.workOn(record.original, record.name, record.past);
-    this.jobId = id;
-    this.choose(record.kind);
-    await this.attend(record.kind, (how) => resume(id, how));
+    const { kind, options, original, past, name } = record;
+    this.original = { blob: past[0] ?? original, name };
+    await imageSize(original);  // or another address would come between
+    if (this.jobId !== id) return;
+    await this.workOn(original, name, past, id);
+    if (this.jobId !== id) return;
+    this.choose(kind);
+    setOptions(this.form, options);
+    await this.attend(kind, (how) => resume(id, how), async () => estimated(kind, await imageSize(original), options));
   }
 
   /** Follows a job to its end and shows what came of it. */
-  async attend(kind, work, expected = null) {
+  async attend(kind, work, estimate) {
     this.work?.abort();
     const own = this.work = new AbortController();
     const { signal } = own;
@@ -192,26 +202,37 @@ export class Mend {
     this.painting(false);
     told.textContent = "";
     this.working(true);  // before anything is waited for, or a second click begins a second job
-    this.timing.begin(expected?.seconds ?? null);
+    this.timing.begin(null);
     announce("Restoring.");
     try {
+      const expected = await estimate();
+      signal.throwIfAborted();
+      this.timing.begin(expected?.seconds ?? null);
       const job = await work({
         signal,
-        onState: ({ state }) => { if (state === "running") this.timing.run(); },
+        onState: ({ state, started }) => { if (state === "running") this.timing.run(started); },
         onProgress: (progress) => this.grow(progress),
       });
       const mended = await fetched(job.files.result, { signal });
       await this.finish(job, kind, name, blob, mended);
     } catch (error) {
       if (this.work !== own) return;
-      this.jobId = null;
       this.backToImage();
       told.textContent = isAbort(error) ? "Cancelled." : "";
       if (isAbort(error)) announce("Cancelled.");
       tell(trouble, gone(error));
+      if (error.code !== "unreachable") await this.giveUp();
     } finally {
       if (this.work === own) this.working(false);
     }
+  }
+
+  /** What did not come to an end is not kept. */
+  async giveUp() {
+    const id = this.jobId;
+    this.jobId = null;
+    if (id) await forget(id);
+    if (!this.panel.hidden) setAddress("restore");
   }
 
   /** @param {any} progress */
@@ -224,13 +245,14 @@ export class Mend {
   /** How long it is likely to take, for what is chosen. */
   async tellTime() {
     const place = find(".time-told", this.panel);
+    if (this.current) showUse(find(".use-api-code", this.panel), this.kind, optionsOf(this.form, this.kind), { needsToken: this.about.needs_token, inputs: this.kind === "inpaint" ? ["image", "mask"] : ["image"] });
     const asked = this.asked = {};
     if (!this.current || this.isWorking) {
       place.textContent = "";
       return;
     }
     const estimate = await estimated(this.kind, await imageSize(this.current.blob), optionsOf(this.form, this.kind));
-    if (this.asked === asked) place.textContent = timeTold(estimate);
+    if (this.asked === asked) place.textContent = timeTold(estimate, "what is there by then is the result. Make the image smaller, or take the quick look.");
   }
 
   async finish(job, kind, name, before, after) {
@@ -256,8 +278,8 @@ export class Mend {
     download.download = `${stem}-restored.png`;
     show(find(".mended", this.panel), true);
     announce(`${title}: ${facts}.${early}`);
-    const record = await recall(job.id);
-    if (record) await keep({ ...record, title: `${KINDS[kind].title}: ${title.toLowerCase()}` });
+    await entitle(job.id, `${KINDS[kind].title}: ${title.toLowerCase()}`);
+    show(find(".mask-again", this.panel), kind === "inpaint" && !this.brush.isEmpty);
     bringIntoView(find(".mended", this.panel));
   }
 
@@ -267,6 +289,7 @@ export class Mend {
     if (!isWorking) this.timing.end();
     this.tellTime();
     for (const input of findAll("[name=kind]", this.form)) input.disabled = isWorking;
+    for (const part of [".spoil", ".steps-taken", ".mend-options"]) find(part, this.panel).inert = isWorking;
     show(find(".cancel", this.form), isWorking);
     if (isWorking) find(".cancel", this.form).focus({ preventScroll: true });
     else if (document.activeElement === document.body) find("[type=submit]", this.form).focus({ preventScroll: true });
@@ -290,4 +313,11 @@ function optionsOf(form, kind) {
     factor: kind === "upscale" ? factor.value : null,
     sigma: kind === "denoise" && !stop.value ? sigma.value : null,  // the strength decides when to stop
   };
+}
+
+function setOptions(form, { sigma, factor, stop }) {
+  const fields = form.elements;
+  if (fields.sigma) fields.sigma.value = sigma ?? "";
+  if (fields.factor && factor) fields.factor.value = factor;
+  fields.stop.value = stop ?? "";
 }

@@ -25,7 +25,14 @@ async function ask(mode, work) {
   const opened = await database();
   if (!opened) return null;
   return new Promise((resolve) => {
-    const transaction = opened.transaction(STORE, mode);
+    let transaction;
+    try {
+      transaction = opened.transaction(STORE, mode);
+    } catch {  // the browser closed it by itself
+      opening = null;
+      resolve(null);
+      return;
+    }
     const asked = work(transaction.objectStore(STORE));
     transaction.oncomplete = () => resolve({ found: asked?.result });
     transaction.onerror = transaction.onabort = () => resolve(null);
@@ -37,6 +44,12 @@ export async function keep(record) {
   const whole = { created: Date.now(), ...record };
   if (!(await ask("readwrite", (store) => store.put(whole)))) inMemory.set(whole.id, whole);
   for (const old of (await all()).slice(MOST)) await forget(old.id);
+}
+
+/** Keeps in a word or two what became of a job. */
+export async function entitle(id, title) {
+  const record = await recall(id);
+  if (record) await keep({ ...record, title });
 }
 
 export async function recall(id) {

@@ -45,7 +45,7 @@ function whyOf(explanation) {
   return {
     own: `${seen}, so this is the classifier’s own answer.`,
     mild: isSuspicious
-      ? `${seen}, and mild changes are enough to undo it: mildly changed copies of the image decide.`
+      ? `${seen}, and mildly changed copies of the image decide.`
       : "The first two answers are too close to call: mildly changed copies of the image decide between them.",
     contrast: strength > 0
       ? `${seen}, and restorations of it move the answer in one direction: this is the answer ${saved(strength, 2)} times as far again that way.`
@@ -76,8 +76,8 @@ export function verdictOf(answer, which) {
   const { is_suspicious: isSuspicious, p_value: p, false_positive_rate: rate } = answer;
   const often = p < 0.01 ? "Fewer than 1 in 100" : `About ${percent(p)}`;
   return [
-    make("p", { class: isSuspicious ? "verdict-title is-suspicious" : "verdict-title", text: isSuspicious ? `The detector flags ${which} as attacked.` : `The detector finds nothing in ${which}.` }),
-    make("p", { class: "hint", text: `${often} of clean images stand out as much; those under ${percent(rate)} are flagged.` }),
+    make("p", { class: isSuspicious ? "verdict-title is-suspicious" : "verdict-title", text: isSuspicious ? `The detector flags ${which}.` : `The detector finds nothing in ${which}.` }),
+    make("p", { class: "hint", text: `${often} of clean images stand out as much as it does. Below ${percent(rate)} an image is flagged.` }),
     evidence(answer.evidence),
   ];
 }

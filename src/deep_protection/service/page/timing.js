@@ -28,11 +28,14 @@ export function roughly(seconds) {
   return `about ${Math.round(seconds / 60) || 1}\u00a0min`;
 }
 
-/** An estimate as a sentence, with what the budget makes of it. */
-export function timeTold(estimate) {
+/**
+ * An estimate as a sentence, with what the budget makes of it.
+ * @param {{seconds: number, budget: number} | null} estimate @param {string} late what comes of a job that takes longer
+ */
+export function timeTold(estimate, late) {
   if (!estimate) return "";
   const { seconds, budget } = estimate;
-  if (seconds > budget) return `It would take ${roughly(seconds)}. This server stops after ${roughly(budget)} with what it has; make the image smaller, or take the quick look.`;
+  if (seconds > budget) return `It would take ${roughly(seconds)}. This server gives a job ${roughly(budget)}; ${late}`;
   return `It takes ${roughly(seconds)}.`;
 }
 
@@ -63,9 +66,14 @@ export class Timing {
     this.draw();
   }
 
-  /** A worker has it; what it waited before does not count. */
-  run() {
-    this.start ??= performance.now();
+  /**
+   * A worker has it; what it waited before does not count.
+   * @param {string | null} [since] when that was, of a job that is come back to
+   * @param {string | null} [phase] what is done first
+   */
+  run(since = null, phase = null) {
+    this.phase ??= phase;
+    this.start ??= performance.now() - (since ? Math.max(0, Date.now() - Date.parse(since)) : 0);
     this.draw();
   }
 

@@ -156,7 +156,8 @@ def _extract_text(context: WorkerContext, job: JobInput) -> JobOutput:
         # Drawing the residual and reading take about as long, and painting over the words half of that.
         nonlocal fits
         fits = progress.max_iterations
-        job.tell({"iteration": round(fits * progress.fraction), "limit": 5 * fits // 2, "phase": "fitting"})
+        phase = "fitting" if progress.fraction < 1 else "reading"
+        job.tell({"iteration": round(fits * progress.fraction), "limit": 5 * fits // 2, "phase": phase})
 
     def on_window(done: int, total: int) -> None:
         phase = "painting" if done == total else "reading"

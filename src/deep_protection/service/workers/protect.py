@@ -115,7 +115,7 @@ def _restored(
         image = png(result.image)
         restored = decode_image(image).pixels  # as whoever gets the file will see it
         after = context.top(mean_answer(context, result, restored, views=views))
-        course = _course_document(each, about["before"][0]["index"], after[0]["index"])
+        course = _course_document(each, about["before"], after)
         answer = {**about, **fitted(result), "after": after, "restored": True, **course}
         outcomes[each.job.id] = JobOutput({**answer, **_echoed(chosen)}, {"result": image, **each.frames()})
     return outcomes
@@ -175,7 +175,7 @@ def _by_contrast(
         }
         files = {"result": png(to_pillow(found.restored.cpu())), "seen": png(to_pillow(image.pixels.cpu()))}
         if reporters:
-            answer |= _course_document(reporters[number], before[0]["index"], answer["after"][0]["index"])
+            answer |= _course_document(reporters[number], before, answer["after"])
             files |= reporters[number].frames()
         outcomes[job.id] = JobOutput({**answer, **_echoed(chosen)}, files)
     return outcomes
@@ -189,9 +189,15 @@ def _explained(
     return protected.explain(pixels[None].to(context.device), made)[0]
 
 
-def _course_document(reporter: ProgressReporter, *classes: int) -> dict[str, Any]:
-    """The course of the fit, with what became of the answer as it came and of the one that was given."""
-    return {"followed": reporter.followed(list(dict.fromkeys(classes))), "trajectory": reporter.course}
+def _course_document(
+    reporter: ProgressReporter, before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The course of the fit, with what became of the answer as it came and of the one that was given, or of the second
+    where these are the same.
+    """
+    own, *others = (each["index"] for each in (before[0], after[0], *after[1:2]))
+    classes = [own, *(index for index in others if index != own)][:2]
+    return {"followed": reporter.followed(classes), "trajectory": reporter.course}
 
 
 def _explanation_document(context: WorkerContext, found: Explanation) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class WorkerContext:
         if name.strip().isdecimal() and (index := int(name)) < (len(labels) or 2**31):
             return index
         near = get_close_matches(name.casefold(), [label.casefold() for label in labels], 3)
-        hint = f"; did you mean {', '.join(near)}?" if near else "; /v1/labels lists them"
+        hint = f"; did you mean {', '.join(near)}?" if near else "; ask for its labels and give one of them"
         raise OptionError(f"the classifier has no class {name[:60]!r}{hint}")
 
     def first(self, probabilities: Tensor) -> dict[str, Any]:
