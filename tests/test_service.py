@@ -374,7 +374,8 @@ def test_estimates_follow_the_machine() -> None:
     before = estimates.seconds("dejpeg", options, 512, 512), estimates.seconds("detect", {}, 512, 512)
     estimates.learn("dejpeg", options, work_of("dejpeg", options, 64, 64), 2 * work_of("dejpeg", options, 64, 64))
     after = estimates.seconds("dejpeg", options, 512, 512), estimates.seconds("detect", {}, 512, 512)
-    assert after == pytest.approx([2 * each for each in before])
+    assert after[0] == pytest.approx(2 * before[0])
+    assert before[1] < after[1] < 2 * before[1], "of another kind it is told less of"
     assert estimates.seconds("dejpeg", options, 1024, 1024) > 3 * after[0]
 
 
