@@ -80,7 +80,10 @@ def test_a_white_box_attack_lowers_the_defended_real_classifiers_confidence(
     pixels, labels = recognised[0][:1], recognised[1][:1]
     protected = dp.protect(lite0, answer="restored", stop="fixed:3")
     made = dp.attack(
-        protected, pixels, labels, replace(dp.ATTACKS["pgd"], build=lambda: foolbox().attacks.LinfPGD(steps=8))
+        protected,
+        pixels,
+        labels,
+        replace(dp.ATTACKS["pgd"], build=lambda: foolbox().attacks.LinfPGD(steps=8, rel_stepsize=0.125)),
     )
     before, after = (protected(given).softmax(-1)[0, labels[0]].item() for given in (pixels, made.adversarial))
     assert after < before
