@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 
@@ -301,6 +303,12 @@ def test_the_report_says_what_the_rows_say(finished: Path, tmp_path: Path) -> No
     assert "http" not in page  # nothing is fetched from anywhere
     with pytest.raises(dp.OptionError, match="holds no results yet"):
         write_report(tmp_path / "nowhere")
+    table = pyarrow.parquet.read_table(tmp_path / "results.parquet")
+    place = table.schema.get_field_index("clean_correct")
+    wrong = table.set_column(place, "clean_correct", pyarrow.array([False] * len(table)))
+    pyarrow.parquet.write_table(wrong, tmp_path / "results.parquet")
+    with pytest.raises(dp.OptionError, match="are the labels those of this classifier"):
+        write_report(tmp_path)
 
 
 def test_rows_of_some_attacks_and_defences_only(finished: Path) -> None:

@@ -13,6 +13,7 @@ import deep_protection as dp
 from deep_protection.classifiers import mean_logits
 from deep_protection.detection import Calibration, classifier_responses, compute_evidence
 from deep_protection.evaluation import accuracy
+from deep_protection.evaluation.experiment import Experiment
 from deep_protection.evaluation.views import probabilities
 from deep_protection.logits import as_classes
 from deep_protection.stopping import Stability
@@ -124,6 +125,7 @@ def test_labels_of_their_own_have_sigmoids_and_no_contrast(both: Tensor) -> None
         lambda: dp.attack(model, both, [0, 1], "fgsm"),
         lambda: classifier_responses(list(both), model, iterations=0),
         lambda: dp.attack(protected, both, [0, 1], "fgsm"),
+        lambda: dp.detect(both[0], model),
     ):
         with pytest.raises(dp.OptionError, match="each label by itself"):
             do()
@@ -158,6 +160,13 @@ def test_models_of_the_hub_answer_as_their_own_pipeline_does(settings: dict[str,
         assert {each["label"]: each["score"] for each in answers} == pytest.approx(own, abs=0.05)
     bare = dp.protect(network, stop="fixed:2")
     assert bare.is_multi_label is (config.num_labels > 1)
+    if config.num_labels > 1:  # an experiment, which asks for one right class, refuses it before anything is made
+        (tmp_path / "images/0").mkdir(parents=True)
+        image.save(tmp_path / "images/0/a.png")
+        experiment = Experiment(images=str(tmp_path / "images"), classifier=str(tmp_path), attacks="fgsm")
+        with pytest.raises(dp.OptionError, match="each label by itself"):
+            experiment.run(tmp_path / "out")
+        assert not (tmp_path / "out").exists()
 
 
 def test_a_regression_is_no_classifier(hub_directory: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 from torch import Tensor
 from typer.core import TyperGroup
 
-from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.classifiers import Classifier, load_classifier, refuse_multi_label
 from deep_protection.cli import options
 from deep_protection.cli.console import counting_bar, print_json, say_error, say_notes, stdout
 from deep_protection.cli.given import seen_by
@@ -140,6 +140,8 @@ def given_calibrations(models: list[Classifier], files: list[str]) -> dict[str, 
 
 def _calibrations(models: list[Classifier], files: list[str], *, quick: bool) -> list[Calibration]:
     """One for each classifier: of the files, or the one that comes with the package."""
+    for model in models:
+        refuse_multi_label(model, "the detector")
     given = given_calibrations(models, files)
     return [given.get(model.name) or Calibration.shipped(model.name, quick=quick) for model in models]
 

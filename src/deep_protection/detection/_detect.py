@@ -130,6 +130,7 @@ def detect(
     they get.
     """
     model = classifier if isinstance(classifier, Classifier) else load_classifier(classifier)
+    refuse_multi_label(model, "the detector")  # or it would be told to make a calibration
     if calibration is None:
         calibration = Calibration.shipped(model.name, quick=quick)
     elif not isinstance(calibration, Calibration):

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from deep_protection.classifiers import Classifier, load_classifier
+from deep_protection.classifiers import Classifier, load_classifier, refuse_multi_label
 from deep_protection.evaluation.baselines import Baseline
 from deep_protection.evaluation.defences import DEFENCES, find_defence
 from deep_protection.evaluation.experiment.engine import Engine, LocalEngine
@@ -153,6 +153,7 @@ def run_experiment(settings: Settings, out: Path, report: Report = lambda *_: No
             load_classifier(other)
         settings.parameters(attack)  # what is missing is said before anything is computed
     classifier = load_classifier(settings.classifier)
+    refuse_multi_label(classifier, "an experiment")
     limit = None if settings.recognised else settings.limit
     images = labelled_images(settings.images, classifier, limit, settings.labels)
     if settings.recognised:

@@ -86,6 +86,11 @@ class Rows:
         self.everything = everything
         self.all = [row for row in everything if row["tier"] == OBLIVIOUS]
         self.results = [row for row in self.all if row["clean_correct"]]
+        if not self.results:
+            raise OptionError(
+                f"of the {len({row['image'] for row in everything})} images in {folder} the classifier gets none right "
+                "untouched, so there is nothing to defend; are the labels those of this classifier?"
+            )
         others = [row for row in everything if row["tier"] != OBLIVIOUS and row["clean_correct"]]
         self.knowing = [row for row in others if row["tier"] != CORRUPTION]
         self.corrupted = [row for row in others if row["tier"] == CORRUPTION]
