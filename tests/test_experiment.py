@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -303,10 +303,10 @@ def test_the_report_says_what_the_rows_say(finished: Path, tmp_path: Path) -> No
     assert "http" not in page  # nothing is fetched from anywhere
     with pytest.raises(dp.OptionError, match="holds no results yet"):
         write_report(tmp_path / "nowhere")
-    table = pyarrow.parquet.read_table(tmp_path / "results.parquet")
+    table = pq.read_table(tmp_path / "results.parquet")
     place = table.schema.get_field_index("clean_correct")
-    wrong = table.set_column(place, "clean_correct", pyarrow.array([False] * len(table)))
-    pyarrow.parquet.write_table(wrong, tmp_path / "results.parquet")
+    wrong = table.set_column(place, "clean_correct", pa.array([False] * len(table)))
+    pq.write_table(wrong, tmp_path / "results.parquet")
     with pytest.raises(dp.OptionError, match="are the labels those of this classifier"):
         write_report(tmp_path)
 
