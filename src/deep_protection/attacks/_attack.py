@@ -74,9 +74,10 @@ def attack(
             questions there will be no attack says, so there is no ``progress``.
 
     Raises:
-        ImageError: pixels are not in ``[0, 1]``. OptionError: pixels are no floats, or labels and targets are not as
-        many classes of the model. ClassifierError: the model's answer holds no logits. CancelledError: it was
-        cancelled.
+        ImageError: pixels are not in ``[0, 1]``.
+        OptionError: pixels are no floats, or labels and targets are not as many classes of the model.
+        ClassifierError: the model's answer holds no logits.
+        CancelledError: it was cancelled.
     """
     options = FitOptions(seed=seed, seconds=seconds, is_cancelled=is_cancelled)
     with torch.inference_mode(False), torch.enable_grad():  # whatever the caller's mode: attacks want gradients
