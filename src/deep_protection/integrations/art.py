@@ -1,5 +1,7 @@
 """Parts of the Adversarial Robustness Toolbox (Nicolae et al. 2018, arXiv:1807.01069): a preprocessor and a detector.
 
+Over 300 lines by a few, as ART wants every part to say its parameters twice.
+
 A protected classifier needs no part of its own: ``PyTorchClassifier(dp.protect(classifier), …, clip_values=(0, 1))``.
 
 Both are exactly as strong as :func:`deep_protection.purify` and :func:`deep_protection.detect`, whose limits are

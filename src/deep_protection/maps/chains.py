@@ -1,4 +1,7 @@
-"""Letters set wide apart along a curve: found as chains of marks, set straight and close, and read."""
+"""Letters set wide apart along a curve: found as chains of marks, set straight and close, and read.
+
+Over 300 lines by a few: one search, from marks to words.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
