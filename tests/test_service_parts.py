@@ -207,7 +207,7 @@ def test_a_worker_takes_nothing_before_it_says_that_it_is_idle(tmp_path: Path, p
     """What it says last of a job would be taken for what it says of the next one, and that would never end."""
     photograph.resize((32, 32)).save(buffer := BytesIO(), "PNG")
     digest = JobFiles(tmp_path).write("abc", "in", "image", buffer.getvalue())
-    given = replace(job("abc"), kind="classify", options={"top": 1}, inputs={"image": digest})
+    given = replace(job("abc"), kind="classify", options={"top": 1}, inputs={"image": digest})  # as of an older version
     heard: list[tuple[str, bool]] = []
 
     def hear(worker: WorkerProcess, message: Message) -> None:
@@ -283,8 +283,10 @@ def test_progress_of_what_is_enlarged_counts_the_tiles_that_are_drawn(size: tupl
     limits, fits = {each["limit"] for each in told}, 2
     assert limits == {fits * tiles * 2}
     assert max(each["iteration"] for each in told) <= fits * tiles * 2
-    shown = [each["preview"] for each in told if each.get("preview")]
-    assert bool(shown) == (tiles == 1), "a tile is not shown as the image"
+    shown = [each for each in told if each.get("preview")]
+    boxes = {tuple(each["box"] or (0, 0, 1, 1)) for each in shown}
+    assert len(boxes) == tiles, "a tile is not shown as the image, but in its place"
+    assert (min(box[0] for box in boxes), max(box[2] for box in boxes)) == (0, 1)
 
 
 def test_what_is_enlarged_ends_with_its_budget() -> None:
