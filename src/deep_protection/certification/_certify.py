@@ -174,9 +174,7 @@ def certify_each(
         )
 
 
-def _bound(
-    answers: NoisyAnswers, chosen: int, settings: Smoothing, plan: Plan | None
-) -> tuple[Tensor, float, float]:
+def _bound(answers: NoisyAnswers, chosen: int, settings: Smoothing, plan: Plan | None) -> tuple[Tensor, float, float]:
     """The classes of fresh draws, the bound on the probability of ``chosen``, and the radius: 0 where none is found."""
     if plan is None:
         classes = torch.cat(list(answers.take(settings.samples)))

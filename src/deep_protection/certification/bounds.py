@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 
 from deep_protection.errors import OptionError
@@ -34,6 +35,7 @@ class Plan:
         return last.draws - last.needed
 
 
+@cache
 def lower_bound(count: int, draws: int, alpha: float) -> float:
     """Below which the probability of what came ``count`` times in ``draws`` is only with probability ``alpha``.
 
@@ -59,6 +61,7 @@ def check_reach(samples: int, alpha: float) -> None:
         raise OptionError(f"{samples} samples certify nothing at alpha {alpha:g}; take at least {least}")
 
 
+@cache
 def plan_looks(sigma: float, radius: float, samples: int, alpha: float) -> Plan:
     """Looks at ``samples`` draws and at a half, a quarter … of them, as long as the first could find that it holds.
 
@@ -72,8 +75,8 @@ def plan_looks(sigma: float, radius: float, samples: int, alpha: float) -> Plan:
     most = found_at(samples, samples, alpha)
     if most < radius:
         raise OptionError(
-            f"{samples} samples at sigma {sigma:g} and alpha {alpha:g} certify {most:.3g} at most, where all agree, and "
-            f"{radius:g} was asked for; take more samples or a larger sigma"
+            f"{samples} samples at sigma {sigma:g} and alpha {alpha:g} certify {most:.3g} at most, where all agree, "
+            f"and {radius:g} was asked for; take more samples or a larger sigma"
         )
     halved = [samples]
     while halved[0] > 1:

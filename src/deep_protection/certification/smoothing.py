@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,6 +55,11 @@ class Smoothing:
     def most_draws(self) -> int:
         """Of an image, those too that choose its class."""
         return self.selection + self.samples
+
+    def about(self) -> dict[str, Any]:
+        """All that decides a certificate beside image and classifier, for a file."""
+        names = ("sigma", "samples", "alpha", "selection", "radius", "seed")
+        return {**{name: getattr(self, name) for name in names}, "denoiser": self.denoiser_name}
 
     def plan(self) -> Plan | None:
         """When to look whether ``radius`` holds; None where no radius is asked for, and all samples are drawn."""
