@@ -15,11 +15,14 @@ import torch
 
 from benchmarks import RESULTS, rows
 from benchmarks.rows import Row
+from deep_protection.attacks import POSTER
 from deep_protection.certification import Smoothing, certify_each
 from deep_protection.classifiers import load_classifier
 from deep_protection.evaluation import wilson_interval
 from deep_protection.evaluation.experiment.images import labelled_images
+from deep_protection.evaluation.experiment.store import read_rows
 from deep_protection.evaluation.report.document import Table, block_markdown
+from deep_protection.evaluation.report.rows import attack_title
 
 ROWS = RESULTS / "certification/rows.jsonl"
 RADII = (0.05, 0.1, 0.25, 0.5)
@@ -85,4 +88,19 @@ def _share(right: list[bool]) -> str:
     return f"{100 * sum(right) / len(right):.0f} ({100 * low:.0f}–{100 * high:.0f})"
 
 
-TABLES = {"certified": certified}
+def attack_sizes() -> str:
+    """How far attacks that fool the bare classifier go, and how many of them stay within a radius."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for row in read_rows(RESULTS / "protection", "results"):
+        if row["attack"] in POSTER and row["defence"] == "none" and row["attack_success"] and row["l2"] > 0:
+            found[row["attack"]].append(row["l2"])
+    lines = []
+    for attack in POSTER:
+        sizes = found[attack]
+        within = (f"{100 * sum(size <= radius for size in sizes) / len(sizes):.0f}" for radius in RADII)
+        lines.append([attack_title(attack), f"{median(sizes):.2f}", *within, str(len(sizes))])
+    heading = ("attack", "median L2", *(f"within {radius:g}, %" for radius in RADII), "n")
+    return block_markdown(Table(heading, lines))
+
+
+TABLES = {"certified": certified, "attack_sizes": attack_sizes}
