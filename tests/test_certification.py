@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 import deep_protection as dp
 from deep_protection.certification import DENOISERS, CertifiedRow, CertifiedTable, certified_accuracy
 from deep_protection.certification.bounds import certified_radius, lower_bound, plan_looks
+from deep_protection.cli.certify import certify_command
 
 SIDE = 4
 SIGMA = 0.25
@@ -328,91 +330,93 @@ class Bright(torch.nn.Module):
     def forward(self, pixels):
         return 40 * (pixels.mean(dim=(1, 2, 3)) - 0.5)
 """
+HANGS = """
+    def __call__(self, pixels):
+        import pathlib, time
+        while len(pathlib.Path("rows.tsv").read_text().splitlines()) > 1:
+            time.sleep(0.05)
+        return super().__call__(pixels)
+"""
+"""Once a row is there."""
+BRIGHT = "bright_or_not:Bright"
+OPTIONS: dict[str, Any] = {"classifier": BRIGHT, "sigma": 0.5, "samples": 30, "selection": 4}
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Classes 0 (dark) and 1 (bright) in folders, one image in the wrong one, and a classifier that can tell."""
-    (tmp_path / "own.py").write_text(MODULE)
+    (tmp_path / "bright_or_not.py").write_text(MODULE)
     for name, colours in {"0": ("black", "navy", "white"), "1": ("white",)}.items():
         (tmp_path / "images" / name).mkdir(parents=True)
         for colour in colours:
             Image.new("RGB", (16, 16), colour).save(tmp_path / "images" / name / f"{colour}.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "bright_or_not", raising=False)
     return tmp_path
 
 
-def line(*arguments: str) -> list[str]:
-    given = [sys.executable, "-W", "error", "-m", "deep_protection", "certify", *arguments]
-    return [*given, "--classifier", "own:Bright", "--sigma", "0.5", "--samples", "30", "--selection", "4"]
-
-
-def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(line(*arguments), cwd=folder, capture_output=True, text=True, check=False)
-
-
-def test_the_command_fills_a_table_and_goes_on_with_it(folder: Path) -> None:
-    begun = command(folder, "images", "--out", "rows.tsv", "--limit", "2", "--json")
-    assert (begun.returncode, begun.stderr) == (0, "")
-    first = (folder / "rows.tsv").read_text().splitlines()
+def test_the_command_fills_a_table_and_goes_on_with_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = folder / "rows.tsv"
+    assert certify_command(["images"], **OPTIONS, out=table, limit=2, as_json=True) == 0
+    begun, told = capsys.readouterr()
+    assert told == ""
+    first = table.read_text().splitlines()
     assert len(first) == 3
-    done = {each["input"] for each in json.loads(begun.stdout)["results"]}
+    done = {each["input"] for each in json.loads(begun)["results"]}
     broken = next(
-        file for file in ("images/0/navy.png", "images/0/black.png", "images/1/white.png") if file not in done
+        each for each in ("images/0/navy.png", "images/0/black.png", "images/1/white.png") if each not in done
     )
     (folder / broken).write_bytes(b"no image")
-    whole = command(folder, "images", "--out", "rows.tsv", "--json")
-    assert whole.returncode == 1
-    said = json.loads(whole.stdout)
+    assert certify_command(["images"], **OPTIONS, out=table, as_json=True) == 1
+    whole, told = capsys.readouterr()
+    assert told.startswith("error: ")
+    said = json.loads(whole)
     assert [each["input"] for each in said["failed"]] == [broken]
-    lines = (folder / "rows.tsv").read_text().splitlines()
+    lines = table.read_text().splitlines()
     assert (len(lines), lines[:3]) == (4, first), "what is there is not computed again"
     for each in said["results"]:
-        bright = each["input"].endswith("white.png")
-        assert (each["prediction"], each["name"], each["label"]) == (
-            bright,
-            str(int(bright)),
-            int("/1/" in each["input"]),
-        )
-        assert each["correct"] == (each["prediction"] == each["label"])
+        bright, label = each["input"].endswith("white.png"), int("/1/" in each["input"])
+        assert (each["prediction"], each["name"], each["label"]) == (bright, str(int(bright)), label)
+        assert each["correct"] == (bright == label)
         assert each["radius"] == pytest.approx(0.5 * NormalDist().inv_cdf(0.001 ** (1 / 30)), abs=2e-6)
     right = [each["correct"] for each in said["results"]]
     assert said["certified_accuracy"]["0.1"] == sum(right) / len(right)
-    refused = command(folder, "images", "--out", "rows.tsv", "--alpha", "0.01")
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("error: rows.tsv was made with alpha 0.001, and 0.01 is asked for")
-    assert (folder / "rows.tsv").read_text().splitlines() == lines
+    with pytest.raises(dp.OptionError, match=r"rows.tsv was made with alpha 0.001, and 0.01 is asked for"):
+        certify_command(["images"], **OPTIONS, out=table, alpha=0.01)
+    assert table.read_text().splitlines() == lines
 
 
-def test_the_command_tells_of_images_without_a_class(folder: Path) -> None:
-    done = command(folder, "images/0/black.png", "--out", "rows.tsv")
-    assert done.returncode == 0
-    assert "the class of 1 images is not known" in " ".join(done.stderr.split())
-    assert "black.png" in done.stdout
-    assert "right:" not in done.stdout
+def test_the_command_tells_of_images_without_a_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert certify_command(["images/0/black.png"], **OPTIONS, out=folder / "rows.tsv") == 0
+    shown, told = capsys.readouterr()
+    assert "the class of 1 images is not known" in " ".join(told.split())
+    assert "black.png" in shown
+    assert "right:" not in shown
     (folder / "images/else").mkdir()
     Image.new("RGB", (16, 16)).save(folder / "images/else/black.png")
-    refused = command(folder, "images")
-    assert refused.returncode == 1
-    assert "some folders name classes of Bright and others do not: else" in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
+    with pytest.raises(dp.OptionError, match="some folders name classes of Bright and others do not: else"):
+        certify_command(["images"], **OPTIONS)
+    with pytest.raises(dp.OutputError, match="is a folder, and the table is one file"):
+        certify_command(["images/0"], **OPTIONS, out=folder)
 
 
-def test_ctrl_c_keeps_what_is_done(folder: Path) -> None:
-    (folder / "own.py").write_text(
-        MODULE.replace("        return", "        __import__('time').sleep(0.05)\n        return")
-    )
-    slow = line("images", "--out", "rows.tsv", "--batch", "1")
-    with subprocess.Popen(slow, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        rows = folder / "rows.tsv"
-        while running.poll() is None and not (rows.exists() and len(rows.read_text().splitlines()) > 1):
+def test_ctrl_c_keeps_what_is_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "bright_or_not.py").write_text(MODULE + HANGS)
+    table = folder / "rows.tsv"
+    line = [sys.executable, "-m", "deep_protection", "certify", "images", "--out", "rows.tsv", "--classifier", BRIGHT]
+    line += ["--sigma", "0.5", "--samples", "30", "--selection", "4"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        while running.poll() is None and not (table.exists() and len(table.read_text().splitlines()) > 1):
             time.sleep(0.02)
         running.send_signal(signal.SIGINT)
         said, told = running.communicate()
-    assert running.returncode == 130
+    assert running.returncode == 130, told
     assert "run the same command again" in told
-    lines = rows.read_text().splitlines()
-    assert 2 <= len(lines) <= 4
     assert "certified L2 radius" in " ".join(said.split())
-    (folder / "own.py").write_text(MODULE)
-    assert command(folder, "images", "--out", "rows.tsv").returncode == 0
-    assert (len(rows.read_text().splitlines()), rows.read_text().splitlines()[: len(lines)]) == (5, lines)
+    lines = table.read_text().splitlines()
+    assert len(lines) == 2
+    (folder / "bright_or_not.py").write_text(MODULE)
+    assert certify_command(["images"], **OPTIONS, out=Path("rows.tsv")) == 0
+    assert (len(table.read_text().splitlines()), table.read_text().splitlines()[:2]) == (5, lines)
+    assert "right: 75% of 4" in " ".join(capsys.readouterr().out.split())
