@@ -27,6 +27,8 @@ SIGMA = 0.25
 class Halfspace(nn.Module):
     """Two classes, divided by a plane: its probabilities under noise are known, and its radius is the distance."""
 
+    normal: Tensor
+
     def __init__(self, outputs: int = 2) -> None:
         super().__init__()
         weights = torch.randn(3 * SIDE * SIDE, generator=torch.Generator().manual_seed(7))
@@ -202,7 +204,7 @@ def test_a_classifier_of_images_is_certified_behind_a_denoiser(
         recognised[0][:1], lite0, sigma=0.05, samples=20, selection=4, denoiser="tv", progress=heard.append
     )
     assert [each.prediction for each in found] == recognised[1][:1].tolist()
-    assert found[0].label == lite0.label(recognised[1][0])
+    assert found[0].label == lite0.label(int(recognised[1][0]))
     assert found[0].radius == pytest.approx(0.05 * NormalDist().inv_cdf(0.001 ** (1 / 20)))
     assert found[0].seconds > 0
     assert [each.iteration for each in heard] == [4, 24, 24]
@@ -211,7 +213,7 @@ def test_a_classifier_of_images_is_certified_behind_a_denoiser(
 
 def test_what_refuses_values_outside_the_range_is_certified_behind_a_clip(halfspace: Halfspace) -> None:
     protected = dp.protect(halfspace, quick=True)
-    asked = {"sigma": SIGMA, "samples": 12, "selection": 2}
+    asked: dict[str, Any] = {"sigma": SIGMA, "samples": 12, "selection": 2}
     with pytest.raises(dp.ImageError, match=r"\[0, 1\]"):
         dp.certify(halfspace.at(0.9), protected, **asked)
     clip = dp.certify(halfspace.at(0.9), protected, denoiser=lambda noisy: noisy.clamp(0, 1), **asked)
@@ -246,7 +248,7 @@ def test_a_black_box_gets_pixels() -> None:
         ({"device": "none"}, "device 'none' cannot be used"),
     ],
 )
-def test_what_cannot_be_asked_is_one_error(halfspace: Halfspace, options: dict[str, object], said: str) -> None:
+def test_what_cannot_be_asked_is_one_error(halfspace: Halfspace, options: dict[str, Any], said: str) -> None:
     with pytest.raises(dp.OptionError, match=said):
         dp.certify(halfspace.at(0.1), halfspace, **options)
     assert halfspace.asked <= 1, "before anything is computed, but for trying the classifier out"

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from statistics import NormalDist
 
 from deep_protection.errors import OptionError
@@ -85,10 +85,7 @@ def plan_looks(sigma: float, radius: float, samples: int, alpha: float) -> Plan:
             break
         halved.insert(0, first)
     share = alpha / len(halved)
-    return Plan(
-        tuple(
-            Look(draws, bisect_left(range(draws + 1), radius, key=lambda count, of=draws: found_at(count, of, share)))
-            for draws in halved
-        ),
-        share,
+    needed = (
+        bisect_left(range(draws + 1), radius, key=partial(found_at, draws=draws, share=share)) for draws in halved
     )
+    return Plan(tuple(map(Look, halved, needed)), share)
