@@ -192,8 +192,8 @@ def test_denoisers_take_values_outside_the_range_and_take_noise_away(
     made = denoise(noisy)
     assert (made.shape, made.dtype) == (clean.shape, torch.float32)
     torch.testing.assert_close(denoise(noisy[1:]), made[1:])
-    error = (made - clean).square().mean()
-    assert error == (noisy - clean).square().mean() if name == "none" else error < 0.5 * (noisy - clean).square().mean()
+    left = ((made - clean).square().mean() / (noisy - clean).square().mean()).item()
+    assert left == 1 if name == "none" else left < 0.8
 
 
 def test_a_classifier_of_images_is_certified_behind_a_denoiser(

@@ -19,6 +19,9 @@ Denoiser = Callable[[Tensor], Tensor]
 """``N×3×H×W`` noisy values to as many images, each on its own."""
 FIT_ITERATIONS = 30
 """Of ``fast``: what it draws first is the image, noise comes later."""
+TV_STRENGTH, WAVELET_STRENGTH = 0.35, 0.5
+"""Of the noise's own. A classifier that never saw noise minds what is smoothed away more than noise that is left: at
+full strength, which is best for the eye, ``lite0`` is less often right than bare (on foolbox's twenty photographs)."""
 
 
 def nothing(sigma: float, seed: int) -> Denoiser:
@@ -28,21 +31,27 @@ def nothing(sigma: float, seed: int) -> Denoiser:
 
 
 def by_total_variation(sigma: float, seed: int) -> Denoiser:
-    """Chambolle's total variation denoising (2004), its weight the noise's own."""
+    """Chambolle's total variation denoising (2004)."""
     del seed
     _restoration()
-    return lambda noisy: total_variation(noisy, weight=sigma)
+    return lambda noisy: total_variation(noisy, weight=TV_STRENGTH * sigma)
 
 
 def by_wavelets(sigma: float, seed: int) -> Denoiser:
-    """Soft thresholds of wavelets, band by band (BayesShrink: Chang, Yu and Vetterli 2000, doi:10.1109/83.862633)."""
+    """Soft thresholds of wavelets of brightness and colours, band by band.
+
+    BayesShrink: Chang, Yu and Vetterli 2000, doi:10.1109/83.862633.
+    """
     del seed
     restoration = _restoration()
     import_optional("pywt", needed_for="the denoiser wavelet", extra="certify")
 
     def denoise(noisy: Tensor) -> Tensor:
         planes = np.moveaxis(noisy.cpu().numpy(), 1, -1)
-        made = [restoration.denoise_wavelet(each, sigma=sigma, channel_axis=-1, rescale_sigma=False) for each in planes]
+        made = [
+            restoration.denoise_wavelet(each, WAVELET_STRENGTH * sigma, channel_axis=-1, convert2ycbcr=True)
+            for each in planes
+        ]
         return torch.from_numpy(np.moveaxis(np.stack(made), -1, 1).copy()).to(noisy)
 
     return denoise
