@@ -36,6 +36,7 @@ INTEGRATIONS = Path("docs/results/integrations/rows.jsonl")
 RESTORED = Path("docs/results/restoration/rows.jsonl")
 SERVICE = Path("docs/results/service")
 HARDER = Path("docs/results/harder")
+CERTIFICATION = Path("docs/results/certification/rows.jsonl")
 FILE_FUZZ = Path("docs/results/inputs/file_fuzz.jsonl")
 
 
@@ -165,6 +166,22 @@ def harder(
     from benchmarks.studies import harder as measured
 
     measured.run(images, inputs, limit, out)
+
+
+@app.command()
+def certify(
+    images: Images = SAMPLES,
+    denoisers: Annotated[str, typer.Option(help="none, tv, wavelet, fast, joined by commas.")] = "none,tv,wavelet",
+    sigma: Annotated[float, typer.Option(help="Of the noise.")] = 0.12,
+    samples: Annotated[int, typer.Option(min=10, help="Draws that bound a probability.")] = 1000,
+    alpha: Annotated[float, typer.Option(help="How often a certificate may be wrong.")] = 0.001,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
+    out: Out = CERTIFICATION,
+) -> None:
+    """Certified accuracy under noise, bare and behind denoisers, on all images: minutes an image, resumable."""
+    from benchmarks.studies import certification as measured
+
+    measured.run(images, denoisers.split(","), sigma, samples, alpha, limit, out)
 
 
 @app.command()

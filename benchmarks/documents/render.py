@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from benchmarks import ROOT
 from benchmarks.documents import commands, demo, experiments, guides, protection, targets
-from benchmarks.studies import contrast, integrations
+from benchmarks.studies import certification, contrast, integrations
 from benchmarks.studies.detection import tables as detection
 from benchmarks.studies.inputs import fuzz as inputs
 from benchmarks.studies.maps import tables as maps
@@ -75,6 +75,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **service.TABLES,
     **inputs.TABLES,
     **guides.TABLES,
+    **certification.TABLES,
     **integrations.TABLES,
     "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),
 }

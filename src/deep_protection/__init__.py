@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from deep_protection.attacks import AttackResult as AttackResult
     from deep_protection.attacks import AttackSpec as AttackSpec
     from deep_protection.attacks import attack as attack
+    from deep_protection.certification import Certificate as Certificate
+    from deep_protection.certification import certify as certify
     from deep_protection.classifiers import Classifier as Classifier
     from deep_protection.classifiers import Prediction as Prediction
     from deep_protection.classifiers import load_classifier as load_classifier
@@ -64,6 +66,7 @@ __all__ = [
     "AttackSpec",
     "Calibration",
     "CancelledError",
+    "Certificate",
     "Checkpoint",
     "Classifier",
     "ClassifierError",
@@ -92,6 +95,7 @@ __all__ = [
     "Trajectory",
     "attack",
     "calibrate",
+    "certify",
     "dejpeg",
     "denoise",
     "detect",
@@ -105,6 +109,7 @@ __all__ = [
 
 _NAMES = {
     "attacks": "ATTACKS AttackResult AttackSpec attack",
+    "certification": "Certificate certify",
     "classifiers": "Classifier Prediction load_classifier",
     "detection": "Calibration Detection calibrate detect",
     "errors": "CancelledError ClassifierError DeepProtectionError FitError ImageError MissingExtraError OptionError "

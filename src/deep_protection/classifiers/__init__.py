@@ -14,6 +14,7 @@ from deep_protection.classifiers.classifier import log_probabilities as log_prob
 from deep_protection.classifiers.classifier import mean_answer as mean_answer
 from deep_protection.classifiers.classifier import probabilities as probabilities
 from deep_protection.classifiers.classifier import refuse_multi_label as refuse_multi_label
+from deep_protection.classifiers.folders import class_folders as class_folders
 from deep_protection.classifiers.hub import is_cached as is_cached
 from deep_protection.classifiers.imagenet import class_names as class_names
 from deep_protection.classifiers.imagenet import wordnet_ids as wordnet_ids

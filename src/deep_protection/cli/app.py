@@ -22,6 +22,9 @@ class _Commands(LazyGroup):
                 "classify:classify_command", "Name what is in images; with --protect, as the protected classifier does."
             ),
             "detect": Lazy("detect:detect_app", "Say which images were tampered with to fool a classifier."),
+            "certify": Lazy(
+                "certify:certify_command", "Promise answers that no change of an image up to a radius moves."
+            ),
         },
         "Restore images": {
             "purify": Lazy("purify:purify_command", "Restore images that may have been tampered with."),

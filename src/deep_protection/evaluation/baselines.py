@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from deep_protection.certification import total_variation
 from deep_protection.detection import compress
 from deep_protection.errors import OptionError
 from deep_protection.generators.fast import low_pass
@@ -37,16 +37,16 @@ def quantise(image: Tensor) -> Tensor:
 
 def median(image: Tensor, size: int) -> Tensor:
     """Median of ``size × size`` pixels, each channel on its own (Xu et al. 2018, arXiv:1704.01155)."""
-    filtered = _skimage("filters").median(
+    filters = import_optional("skimage.filters", needed_for="the median filter", extra="baselines")
+    filtered = filters.median(
         image.numpy(), footprint=np.ones((1, size, size), np.uint8), mode="reflect", behavior="ndimage"
     )
     return torch.from_numpy(filtered)
 
 
-def total_variation(image: Tensor, weight: float) -> Tensor:
-    """Chambolle's total variation denoising (Chambolle 2004, https://doi.org/10.1023/B:JMIV.0000011325.36760.1e)."""
-    smooth = _skimage("restoration").denoise_tv_chambolle(image.numpy(), weight=weight, channel_axis=0)
-    return torch.from_numpy(smooth).float().clamp(0, 1)
+def smoothed(image: Tensor, weight: float) -> Tensor:
+    """Total variation denoising, back in ``[0, 1]``."""
+    return total_variation(image, weight).clamp(0, 1)
 
 
 def unfitted(image: Tensor, factor: int) -> Tensor:
@@ -56,10 +56,6 @@ def unfitted(image: Tensor, factor: int) -> Tensor:
     return copy if detail is None else detail.restore_detail(copy, image)
 
 
-def _skimage(part: str) -> Any:
-    return import_optional(f"skimage.{part}", needed_for="the median and TV baselines", extra="baselines")
-
-
 _ROWS = (
     Baseline("none", "nothing", torch.clone),
     Baseline("quantise", "8-bit rounding", quantise),
@@ -67,7 +63,7 @@ _ROWS = (
     Baseline("jpeg50", "JPEG 50", partial(compress, quality=50)),
     Baseline("jpeg25", "JPEG 25", partial(compress, quality=25)),
     Baseline("median3", "median 3×3", partial(median, size=3)),
-    Baseline("tv", "total variation", partial(total_variation, weight=0.05)),
+    Baseline("tv", "total variation", partial(smoothed, weight=0.05)),
     Baseline("unfitted", "low pass ÷4 and detail, no fit", partial(unfitted, factor=4)),
 )
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from deep_protection.classifiers import Classifier, wordnet_ids
+from deep_protection.classifiers import Classifier, class_folders
 from deep_protection.errors import OptionError
 from deep_protection.evaluation.samples import imagenet_samples
 from deep_protection.images import read_image
@@ -93,7 +93,7 @@ def _anywhere_in(folder: Path) -> Iterator[Labelled]:
 
 
 def _in_folder(folder: Path, classifier: Classifier) -> list[Labelled]:
-    classes = _class_names(classifier)
+    classes = class_folders(classifier)
     found, unknown = [], []
     for group in sorted(path for path in folder.iterdir() if path.is_dir()):
         label = classes.get(group.name.lower())
@@ -110,13 +110,3 @@ def _in_folder(folder: Path, classifier: Classifier) -> list[Labelled]:
     if not found:
         raise OptionError(f"no images in {folder}; it has to hold one folder a class with images in it")
     return found
-
-
-def _class_names(classifier: Classifier) -> dict[str, int]:
-    """Everything that a class's folder may be called."""
-    labels = classifier.labels or []
-    names = {label.lower(): number for number, label in enumerate(labels)}
-    names |= {str(number): number for number in range(max(len(labels), 1000))}
-    if len(labels) in (0, 1000):
-        names |= {wordnet_id: number for number, wordnet_id in enumerate(wordnet_ids())}
-    return names

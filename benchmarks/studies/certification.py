@@ -1,0 +1,106 @@
+"""Certified accuracy of the bare classifier under noise, and behind denoisers that nobody trained.
+
+    python -m benchmarks certify --images DIR --denoisers none,tv,wavelet --sigma 0.12 --samples 1000
+
+All images in the fixed random order, those too that the classifier gets wrong untouched. A row is written as soon as
+its image is done, and the same command goes on from there.
+"""
+
+import time
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from benchmarks import RESULTS, rows
+from benchmarks.rows import Row
+from deep_protection.attacks import POSTER
+from deep_protection.certification import Smoothing, certify_each
+from deep_protection.classifiers import load_classifier
+from deep_protection.evaluation import wilson_interval
+from deep_protection.evaluation.experiment.images import labelled_images
+from deep_protection.evaluation.experiment.store import read_rows
+from deep_protection.evaluation.report.document import Table, block_markdown
+from deep_protection.evaluation.report.rows import attack_title
+
+ROWS = RESULTS / "certification/rows.jsonl"
+RADII = (0.05, 0.1, 0.25, 0.5)
+TITLES = {"none": "none", "tv": "total variation", "wavelet": "wavelets (BayesShrink)", "fast": "`fast`, 30 iterations"}
+_SETTINGS = ("classifier", "denoiser", "sigma", "samples", "alpha", "selection", "seed")
+
+
+def run(images: str, denoisers: list[str], sigma: float, samples: int, alpha: float, limit: int, out: Path) -> None:
+    """Image by image, every denoiser in turn, so that what is there at any moment is of the same images."""
+    torch.set_num_threads(1)  # what is counted is work, not waiting for another thread
+    model = load_classifier("lite0")
+    every = {name: Smoothing(sigma=sigma, samples=samples, alpha=alpha, denoiser=name, batch=25) for name in denoisers}
+    known = {_key(row) for row in rows.read(out)}
+    for image in labelled_images(images, model, limit):
+        for settings in every.values():
+            row: Row = {"image": image.name, "classifier": model.name, **settings.about()}
+            if _key(row) in known:
+                continue
+            begin = time.process_time()
+            pixels = iter([image.pixels(model)])
+            [found] = certify_each(pixels, 1, model, settings, device=torch.device("cpu"))
+            row |= {
+                "label": image.label,
+                "prediction": found.prediction,
+                "candidate": found.candidate,
+                "count": found.counts.get(found.candidate, 0),
+                "certified": found.radius,
+                "cpu_seconds": round(time.process_time() - begin, 2),
+            }
+            rows.append(out, [row])
+
+
+def _key(row: Row) -> tuple[object, ...]:
+    return tuple(row[name] for name in ("image", *_SETTINGS))
+
+
+def certified() -> str:
+    """Share of all images that are right and certified, at each radius."""
+    found: dict[tuple[object, ...], list[Row]] = defaultdict(list)
+    for row in rows.read(ROWS):
+        found[tuple(row[name] for name in _SETTINGS)].append(row)
+    if not found:
+        return "Not measured yet.\n"
+    lines = []
+    for key in sorted(found, key=lambda each: (each[2], list(TITLES).index(str(each[1])))):
+        own = found[key]
+        first = own[0]
+        cells = [_share([row["prediction"] == row["label"] for row in own])]
+        cells += [
+            _share([row["prediction"] == row["label"] and row["certified"] >= radius for row in own])
+            for radius in RADII
+        ]
+        abstained = 100 * sum(row["prediction"] is None for row in own) / len(own)
+        spent = median(row["cpu_seconds"] for row in own)
+        about = f"{first['sigma']:g}", f"{first['samples']:,}"
+        lines.append([TITLES[first["denoiser"]], *about, *cells, f"{abstained:.0f}", str(len(own)), f"{spent:.0f}"])
+    heading = ("denoiser", "σ", "N", "right", *(f"at {radius:g}" for radius in RADII), "abstains", "n", "CPU s")
+    return block_markdown(Table(heading, lines))
+
+
+def _share(right: list[bool]) -> str:
+    low, high = wilson_interval(sum(right), len(right)) or (0.0, 1.0)
+    return f"{100 * sum(right) / len(right):.0f} ({100 * low:.0f}–{100 * high:.0f})"
+
+
+def attack_sizes() -> str:
+    """How far attacks that fool the bare classifier go, and how many of them stay within a radius."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for row in read_rows(RESULTS / "protection", "results"):
+        if row["attack"] in POSTER and row["defence"] == "none" and row["attack_success"] and row["l2"] > 0:
+            found[row["attack"]].append(row["l2"])
+    lines = []
+    for attack in POSTER:
+        sizes = found[attack]
+        within = (f"{100 * sum(size <= radius for size in sizes) / len(sizes):.0f}" for radius in RADII)
+        lines.append([attack_title(attack), f"{median(sizes):.2f}", *within, str(len(sizes))])
+    heading = ("attack", "median L2", *(f"within {radius:g}, %" for radius in RADII), "n")
+    return block_markdown(Table(heading, lines))
+
+
+TABLES = {"certified": certified, "attack_sizes": attack_sizes}
