@@ -10,6 +10,7 @@ from benchmarks import rows
 from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
 from benchmarks.peers.published_restoration import NOTEBOOKS, PublishedRestoration
+from benchmarks.studies import certification
 from benchmarks.studies.performance import gpu, recovery, scale
 from benchmarks.studies.performance.ideas import IDEAS
 from benchmarks.studies.performance.long_fits import LONG
@@ -171,3 +172,20 @@ def test_subjects_are_attacked_once_and_again_where_the_attack_is_another(
     after = subjects.under(unit, "fgsm").adversarial
     assert abs(after - unit.clean).max() < 2.1 / 255 < abs(before - unit.clean).max()
     assert len(list(tmp_path.rglob("*.npz"))) == 2
+
+
+def test_certificates_are_measured_once_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "rows.jsonl"
+    threads = torch.get_num_threads()
+    try:
+        for _ in range(2):
+            certification.run("samples", ["none"], 0.05, 10, 0.001, 1, out)
+    finally:
+        torch.set_num_threads(threads)
+    [row] = rows.read(out)
+    assert (row["denoiser"], row["sigma"], row["samples"]) == ("none", 0.05, 10)
+    assert 0 <= row["count"] <= 10
+    assert (row["prediction"] is None) == (row["certified"] == 0)
+    monkeypatch.setattr(certification, "ROWS", out)
+    assert "| none | 0.05 | 10 |" in certification.certified()
+    assert "Of 1 of 100 images so far" in certification.certified()

@@ -25,6 +25,8 @@ from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.evaluation.report.rows import attack_title
 
 ROWS = RESULTS / "certification/rows.jsonl"
+WHOLE = 100
+"""Images of the table."""
 RADII = (0.05, 0.1, 0.25, 0.5)
 TITLES = {"none": "none", "tv": "total variation", "wavelet": "wavelets (BayesShrink)", "fast": "`fast`, 30 iterations"}
 _SETTINGS = ("classifier", "denoiser", "sigma", "samples", "alpha", "selection", "seed")
@@ -80,7 +82,9 @@ def certified() -> str:
         about = f"{first['sigma']:g}", f"{first['samples']:,}"
         lines.append([TITLES[first["denoiser"]], *about, *cells, f"{abstained:.0f}", str(len(own)), f"{spent:.0f}"])
     heading = ("denoiser", "σ", "N", "right", *(f"at {radius:g}" for radius in RADII), "abstains", "n", "CPU s")
-    return block_markdown(Table(heading, lines))
+    fewest = min(len(own) for own in found.values())
+    told = f"\nOf {fewest} of {WHOLE} images so far: the intervals say how little that is.\n" if fewest < WHOLE else ""
+    return block_markdown(Table(heading, lines)) + told
 
 
 def _share(right: list[bool]) -> str:
