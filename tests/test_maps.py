@@ -4,7 +4,7 @@ import csv
 import json
 import tracemalloc
 from dataclasses import replace
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import numpy as np
@@ -485,3 +485,10 @@ def test_the_command_refuses_standard_input(tmp_path: Path) -> None:
 def test_reading_can_be_cancelled(drawn_map: Image.Image) -> None:
     with pytest.raises(dp.CancelledError):
         dp.extract_text(drawn_map, is_cancelled=lambda: True, workers=1)
+
+
+def test_what_reading_an_image_found_is_told() -> None:
+    first, second = (Image.new("RGB", (40, 30), shade) for shade in ("white", "grey"))
+    first.save(buffer := BytesIO(), "GIF", save_all=True, append_images=[second])
+    (note,) = dp.extract_text(buffer.getvalue(), ocr=False, stop="fixed:1", workers=1).notes
+    assert "2 frames; only the first is used" in note

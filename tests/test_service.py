@@ -400,7 +400,10 @@ def test_other_restorations(client: Client, data: bytes, small: Image.Image) -> 
 
 
 def test_text_of_a_map(client: Client, small: Image.Image) -> None:
-    job = client.run("extract-text", image=as_png(small), ocr=False)
+    frames = BytesIO()
+    small.save(frames, "GIF", save_all=True, append_images=[small.rotate(180)])
+    job = client.run("extract-text", image=frames.getvalue(), ocr=False)
+    assert "2 frames; only the first is used" in job["answer"]["notes"][0]
     assert job["answer"]["words"] == []
     assert opened(client.file(job, "layer")).mode == "RGBA"
     assert opened(client.file(job, "without_text")).size == small.size
