@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -408,7 +409,13 @@ def test_ctrl_c_keeps_what_is_done(folder: Path, capsys: pytest.CaptureFixture[s
     table = folder / "rows.tsv"
     line = [sys.executable, "-m", "deep_protection", "certify", "images", "--out", "rows.tsv", "--classifier", BRIGHT]
     line += ["--sigma", "0.5", "--samples", "30", "--selection", "4"]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # ignored in what a shell runs behind itself
+    ) as running:
         while running.poll() is None and not (table.exists() and len(table.read_text().splitlines()) > 1):
             time.sleep(0.02)
         running.send_signal(signal.SIGINT)

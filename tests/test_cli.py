@@ -304,7 +304,13 @@ def test_demo_makes_the_table_the_numbers_and_the_image(tmp_path: Path) -> None:
 @pytest.mark.campaign
 def test_demo_ends_at_ctrl_c_with_all_its_processes(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-m", "deep_protection", "demo", "--out", str(tmp_path / "demo")]
-    demo = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    demo = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
     if not children.exists():
         demo.kill()
