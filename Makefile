@@ -4,7 +4,7 @@
 # make test-integrations   tests inside deepinv, timm, torchvision and RobustBench, which `make test` leaves out
 # make lint   formatting, lint rules and types of Python and of the page, and which room may import which
 # make docs   builds the site into site/, warnings are errors
-# make check  lint, docs, their tables and all tests, as CI does
+# make check  lint, docs, their tables and all tests but those in other hosts, as CI does
 # make bench  measures speed and recovery; IMAGES=DIR for a folder with one folder a class (WordNet id)
 
 VENV ?= .venv
@@ -58,7 +58,7 @@ lint: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-check: lint docs tables test campaigns test-integrations
+check: lint docs tables test campaigns
 
 # Every table of the documents, from the committed results; the tests look at the main ones only.
 tables: $(READY)

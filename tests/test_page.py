@@ -38,10 +38,10 @@ def choose_quick_fit(page: Page) -> None:
     page.select_option("[name=stop]", "fixed:20")
 
 
-def begin_long_fit(page: Page) -> None:
+def begin_long_fit(page: Page, iterations: int = 300) -> None:
     settings(page, "protect")
     page.locator("#protect .segments label", has_text="Thorough").click()
-    page.select_option("#protect [name=stop]", "fixed:300")
+    page.select_option("#protect [name=stop]", f"fixed:{iterations}")
     page.locator("#protect .other:visible, #protect .next:visible", has_text="Protect it").click()
     expect(page.locator("#protect .now-what")).to_contain_text("Iteration")
 
@@ -205,7 +205,7 @@ def test_reload_back_and_a_second_tab_find_a_result_again(
         page = watched.open()
         page.set_input_files("#protect .file-input", photo)
         page.wait_for_selector(KNOWN)
-        begin_long_fit(page)
+        begin_long_fit(page, 100)
         address = page.url
         page.reload()  # in mid-fit
         page.wait_for_selector("#protect .timing:not([hidden])")
