@@ -605,7 +605,7 @@ def test_an_image_of_six_megapixels_and_a_budget_that_it_exceeds(
         given: FilePayload = {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": encoded(large, "JPEG")}
         page.set_input_files("#restore .file-input", given)
         page.locator("#restore .choice", has_text="compressed").click()
-        expect(page.locator("#restore .time-told")).to_contain_text("This server stops after about 10")
+        expect(page.locator("#restore .time-told")).to_contain_text("This server gives a job about 10")
         page.evaluate(
             """window.share = [];
             const bar = document.querySelector("#restore .timing-track");
