@@ -15,7 +15,9 @@ EXTRAS := dev
 IMAGES ?= samples
 HOSTS := $(VENV)/hosts
 PAGE := src/deep_protection/service/page
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# One more than there are cores in CI: servers start and browsers wait.
+TESTERS ?= 3
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile
 
 .PHONY: demo test campaigns test-integrations lint docs tables check bench format setup clean
 

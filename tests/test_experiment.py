@@ -155,7 +155,7 @@ def wait_for(process: "subprocess.Popen[str]", count: int, what: str) -> None:
 def test_kill_9_at_random_moments_loses_nothing_and_doubles_nothing(finished: Path, tmp_path: Path) -> None:
     out, generator = tmp_path / "killed", random.Random(7)  # noqa: S311
     kept = 0
-    for _ in range(3):
+    for _ in range(2):
         process = started(SMALL, out)
         wait_for(process, generator.randint(1, 3), " of ")  # defences, which leave rows
         process.kill()
