@@ -27,7 +27,7 @@ RAMP = np.repeat(np.arange(40, dtype=np.float32)[None] / 39, 30, axis=0)
 HOLES = np.zeros((30, 40), bool)
 HOLES[5:9, 5:9] = True
 with torch.random.fork_rng():  # or it would depend on which files were imported before this one
-    torch.manual_seed(0)
+    torch.manual_seed(3)  # whose first two answers are not so close that rounding pixels would choose between them
     NETWORK = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 4))
 NETWORK.eval().requires_grad_(False)
 PIXELS = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
