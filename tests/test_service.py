@@ -342,6 +342,19 @@ def test_the_course_of_a_fit_in_frames(client: Client, photograph: Image.Image) 
     assert moved == sorted(moved, reverse=True)
 
 
+def test_frames_change_no_decision_of_a_rule_that_asks(client: Client, photograph: Image.Image) -> None:
+    plain, framed = (
+        client.run("protect", image=as_png(photograph), stop="auto", frames=frames)["answer"]
+        for frames in (False, True)
+    )
+    for name in ("iterations_run", "iteration_chosen", "stop_reason", "after"):
+        assert plain[name] == framed[name]
+    asked = [point for point in framed["trajectory"] if point["iteration"]]
+    assert [(point["iteration"], point["top"]) for point in asked] == [
+        (point["iteration"], point["top"]) for point in plain["trajectory"]
+    ]
+
+
 def test_an_estimate_of_the_time(http: httpx2.Client) -> None:
     asked = "/v1/estimate/dejpeg?width=60&height=50&stop=fixed:{}"
     assert http.get(asked.format(80)).json()["seconds"] > http.get(asked.format(8)).json()["seconds"]

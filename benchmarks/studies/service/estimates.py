@@ -5,7 +5,6 @@ smallest first, so that the first estimate is from the built-in figures and the 
 """
 
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +17,7 @@ from benchmarks.machine import describe
 from benchmarks.pages.gallery import drawn_map
 from benchmarks.studies.restoration.cases import noisy
 from deep_protection.evaluation import imagenet_samples
-from deep_protection.images import as_image, to_pillow
+from deep_protection.images import as_image, encode, to_pillow
 
 SIGMA = 25
 KINDS = {
@@ -55,26 +54,20 @@ def seconds_of(job: dict[str, Any]) -> float:
 
 
 def photograph(side: int) -> bytes:
-    return as_png(imagenet_samples()[9][0].resize((side, side), Image.Resampling.LANCZOS))
+    return encode(imagenet_samples()[9][0].resize((side, side), Image.Resampling.LANCZOS), "PNG")
 
 
 def damaged(kind: str, side: int) -> bytes:
     """A photograph, damaged as the kind mends it, or a drawn map."""
     if kind == "extract-text":
-        return as_png(drawn_map().resize((side, side), Image.Resampling.LANCZOS))
+        return encode(drawn_map().resize((side, side), Image.Resampling.LANCZOS), "PNG")
     if kind == "denoise":
         image = imagenet_samples()[9][0].resize((side, side), Image.Resampling.LANCZOS)
-        return as_png(to_pillow(noisy(as_image(image).pixels)))
+        return encode(to_pillow(noisy(as_image(image).pixels)), "PNG")
     return photograph(side)
 
 
 def holes(side: int) -> bytes:
     mask = Image.new("L", (side, side))
     ImageDraw.Draw(mask).line((0, side // 3, side, side // 2), 255, max(3, side // 40))
-    return as_png(mask)
-
-
-def as_png(image: Image.Image) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
+    return encode(mask, "PNG")

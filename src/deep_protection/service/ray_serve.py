@@ -29,7 +29,7 @@ from deep_protection.service.errors import Problem
 from deep_protection.service.jobs.admission import upload_limit
 from deep_protection.service.jobs.dispatch import MAX_WORKER_DEATHS
 from deep_protection.service.jobs.job import Job
-from deep_protection.service.jobs.job_types import JOB_TYPES, JobType
+from deep_protection.service.jobs.job_types import JOB_TYPES, JobType, offered
 from deep_protection.service.jobs.worker_process import TOKEN_VARIABLE
 from deep_protection.service.metrics import Metrics
 from deep_protection.service.settings import Settings
@@ -159,7 +159,7 @@ def create_front(settings: Settings, fit: Fit) -> FastAPI:
         asked = options.model_dump(exclude={"wait"})
         return _answer(request, kind, created, asked, await fit(kind.name, asked, inputs))
 
-    add_job_routes(app, settings, (JOB_TYPES[name] for name in OFFERED), answer)
+    add_job_routes(app, (JOB_TYPES[name] for name in OFFERED), offered(settings), answer)
 
     @app.get("/healthz")
     async def alive() -> dict[str, str]:

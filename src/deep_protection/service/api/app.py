@@ -73,8 +73,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     add_job_routes(
         app,
-        settings,
         JOB_TYPES.values(),
+        kinds,
         submit,
         tags=["jobs"],
         status_code=202,

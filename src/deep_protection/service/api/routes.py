@@ -1,6 +1,6 @@
 """What the service and the Ray Serve application have alike: how they are set up, and a route for every kind of job."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Container, Iterable
 from importlib.metadata import version
 from typing import Any
 
@@ -10,8 +10,7 @@ from starlette.responses import Response
 from deep_protection.service.api.errors import install_error_handlers
 from deep_protection.service.api.openapi import openapi_extra
 from deep_protection.service.errors import Problem
-from deep_protection.service.jobs.job_types import JobType, offered
-from deep_protection.service.settings import Settings
+from deep_protection.service.jobs.job_types import JobType
 
 Take = Callable[[Request, JobType], Awaitable[Response]]
 """What is done with a request for a job."""
@@ -32,9 +31,8 @@ def new_app(kept: str, **settings: Any) -> FastAPI:
     return app
 
 
-def add_job_routes(app: FastAPI, settings: Settings, kinds: Iterable[JobType], take: Take, **described: Any) -> None:
-    """``POST /v1/KIND`` for every kind; those that are not offered here say so."""
-    here = offered(settings)
+def add_job_routes(app: FastAPI, kinds: Iterable[JobType], here: Container[str], take: Take, **described: Any) -> None:
+    """``POST /v1/KIND`` for every kind; those whose names are not among the ones offered ``here`` say so."""
 
     def taking(kind: JobType) -> Callable[[Request], Awaitable[Response]]:
         async def taken(request: Request) -> Response:

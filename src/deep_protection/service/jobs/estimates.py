@@ -94,7 +94,7 @@ class Estimates:
 def is_telling(answer: Mapping[str, Any]) -> bool:
     """Whether a job that is done did the work of its kind: neither less than that, nor as much as its budget."""
     reason = answer.get("stop_reason") or ""
-    return not reason.startswith(("time budget", "not suspicious")) and answer.get("iterations_run") != 0
+    return not reason.startswith("time budget") and answer.get("iterations_run") != 0
 
 
 def _sort(kind: str, options: Mapping[str, Any]) -> str:

@@ -131,11 +131,11 @@ def _by_contrast(
     restored: list[Tensor | None] = [None] * len(jobs)
     if protected.iterations != 0:
         whole = [ImageRecord(repair_specks(image.pixels)) for image in images]
-        preset, views = protected.preset, not chosen.frames
-        if chosen.frames and isinstance(protected.stop, Fixed):  # a rule that asks would decide otherwise
+        preset, is_close = protected.preset, chosen.frames and isinstance(protected.stop, Fixed)
+        if is_close:  # a rule that asks would decide otherwise at other moments, or by one view of four
             preset = replace(preset, recipe=replace(preset.recipe, checkpoint_every=FRAME_EVERY))
         reporters = [
-            ProgressReporter(context, job, preset, whole[0], views=views, frames=chosen.frames) for job in jobs
+            ProgressReporter(context, job, preset, whole[0], views=not is_close, frames=chosen.frames) for job in jobs
         ]
         if chosen.frames:
             nothing = partial_restorations([image.pixels.float() for image in whole], iterations=0)
