@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page import DESKTOP, DOUBLES, PHONE, UNNAMED, drop, encoded, file_of, state_of, tab_to, watching
+from page import DESKTOP, DOUBLES, PHONE, UNNAMED, Watched, drop, encoded, file_of, state_of, tab_to, watching
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 from playwright.sync_api import Browser, FilePayload, Page, ViewportSize, expect
 from served import Served
@@ -25,6 +25,14 @@ TOKEN = "a-token-for-the-tests"  # noqa: S105
 NEXT = "#protect .next"
 KNOWN = "#protect .verdict-title:not(.is-open)"
 DONE = "#protect .outcome:not([hidden])"
+
+
+def opened_with(watched: Watched, photo: FilePayload) -> Page:
+    """The page with an image on it, of which classifier and detector have said what they think."""
+    page = watched.open()
+    page.set_input_files("#protect .file-input", photo)
+    page.wait_for_selector(KNOWN)
+    return page
 
 
 def settings(page: Page, which: str) -> None:
@@ -181,9 +189,7 @@ def test_play_attacks_and_protects_a_sample(browser: Browser, service: Served) -
 
 def test_an_attack_that_aims(browser: Browser, service: Served, photo: FilePayload) -> None:
     with watching(browser, service, DESKTOP) as watched:
-        page = watched.open()
-        page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector(KNOWN)
+        page = opened_with(watched, photo)
         settings(page, "attack")
         page.wait_for_selector("#labels option", state="attached")
         page.select_option("[name=attack]", "mifgsm")
@@ -202,9 +208,7 @@ def test_reload_back_and_a_second_tab_find_a_result_again(
     browser: Browser, service: Served, photo: FilePayload
 ) -> None:
     with watching(browser, service, DESKTOP) as watched:
-        page = watched.open()
-        page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector(KNOWN)
+        page = opened_with(watched, photo)
         begin_long_fit(page, 100)
         address = page.url
         page.reload()  # in mid-fit
@@ -252,9 +256,7 @@ def test_what_is_shown_for_programs_works(
 ) -> None:
     """For the settings of the moment, with curl as it stands there."""
     with watching(browser, service, DESKTOP) as watched:
-        page = watched.open()
-        page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector(KNOWN)
+        page = opened_with(watched, photo)
         choose_quick_fit(page)
         page.fill("#protect [name=seed]", "7")
         page.click("#protect .use-api summary")
@@ -273,9 +275,7 @@ def test_the_published_recipe_is_not_offered_where_it_cannot_end(
     browser: Browser, service: Served, photo: FilePayload
 ) -> None:
     with watching(browser, service, DESKTOP) as watched:
-        page = watched.open()
-        page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector(KNOWN)
+        page = opened_with(watched, photo)
         page.route(
             "**/v1/estimate/protect?*preset=paper*", lambda route: route.fulfill(json={"seconds": 900, "budget": 600})
         )
@@ -293,9 +293,7 @@ def test_the_published_recipe_is_not_offered_where_it_cannot_end(
 def test_the_answer_to_the_restored_image_alone(browser: Browser, service: Served, photo: FilePayload) -> None:
     """Of any shape: that by contrast is about what the classifier sees of an image, this one is about all of it."""
     with watching(browser, service, DESKTOP) as watched:
-        page = watched.open()
-        page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector(KNOWN)
+        page = opened_with(watched, photo)
         assert page.input_value("[name=answer]") == "contrast"
         assert page.is_hidden("[name=views]")
         choose_quick_fit(page)
@@ -377,9 +375,7 @@ def test_by_keyboard_alone(browser: Browser, service: Served) -> None:
 
 def test_a_fit_is_cancelled_on_the_server_too(browser: Browser, service: Served, photo: FilePayload) -> None:
     with watching(browser, service, DESKTOP) as watched:
-        page = watched.open()
-        page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector(KNOWN)
+        page = opened_with(watched, photo)
         begin_long_fit(page)
         left = f"/v1/jobs/{page.url.rpartition('/')[2]}"
         page.click("#protect .cancel")
@@ -392,9 +388,7 @@ def test_a_fit_is_cancelled_on_the_server_too(browser: Browser, service: Served,
 
 def test_an_attack_has_an_address_too(browser: Browser, service: Served, photo: FilePayload) -> None:
     with watching(browser, service, DESKTOP) as watched:
-        page = watched.open()
-        page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector(KNOWN)
+        page = opened_with(watched, photo)
         settings(page, "attack")
         page.select_option("[name=attack]", "mifgsm")
         page.locator("[name=epsilon]").fill("8")
@@ -413,9 +407,7 @@ def test_a_second_click_begins_no_second_job_and_settings_come_back(
     browser: Browser, service: Served, photo: FilePayload
 ) -> None:
     with watching(browser, service, DESKTOP) as watched:
-        page = watched.open()
-        page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector(KNOWN)
+        page = opened_with(watched, photo)
         choose_quick_fit(page)
         page.select_option("[name=answer]", "restored")
         before = len(watched.jobs)
@@ -437,9 +429,7 @@ def test_a_second_click_begins_no_second_job_and_settings_come_back(
 
 def test_another_image_ends_the_fit_and_stays(browser: Browser, service: Served, photo: FilePayload) -> None:
     with watching(browser, service, DESKTOP) as watched:
-        page = watched.open()
-        page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector(KNOWN)
+        page = opened_with(watched, photo)
         begin_long_fit(page)
         left = f"/v1/jobs/{page.url.rpartition('/')[2]}"
         page.set_input_files("#protect .file-input", FilePayload({**photo, "name": "other.png"}))
@@ -451,9 +441,7 @@ def test_another_image_ends_the_fit_and_stays(browser: Browser, service: Served,
 
 def test_one_thing_at_a_time(browser: Browser, service: Served, photo: FilePayload) -> None:
     with watching(browser, service, DESKTOP) as watched:
-        page = watched.open()
-        page.set_input_files("#protect .file-input", photo)
-        page.wait_for_selector(KNOWN)
+        page = opened_with(watched, photo)
         settings(page, "attack")
         page.select_option("[name=attack]", "ddn")
         told = page.locator("#protect .attack-told")

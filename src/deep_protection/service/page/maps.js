@@ -7,26 +7,25 @@ import { rove } from "./rove.js";
 import { drawnMap } from "./sample-map.js";
 import { Sheet } from "./map-viewer.js";
 import { asCsv, asGeoJson, asJson, isSign } from "./words.js";
-import { clear, gone, tell, tellWait } from "./errors.js";
+import { clear, tell, tellWait } from "./errors.js";
+import { JobTab } from "./job-tab.js";
 import { drawRecent } from "./recent.js";
-import { entitle, forget, keep, recall, setAddress } from "./state.js";
-import { estimated, timeTold, Timing } from "./timing.js";
-import { showUse } from "./use-api.js";
+import { entitle, recall } from "./state.js";
+import { estimated } from "./timing.js";
 
-export class Maps {
+export class Maps extends JobTab {
   constructor(panel) {
-    this.panel = panel;
+    super(panel);
     this.sheet = new Sheet(find(".sheet", panel), (number) => this.select(number));
     this.form = find(".extract-form", panel);
-    this.timing = new Timing(find(".timing", panel));
-    this.form.addEventListener("change", () => this.tellTime());
+    this.form.addEventListener("change", () => this.tellChoice());
     this.layers = find(".layers", panel);
     this.picker = new Picker(panel, { title: "Drop a map here, or paste one", samplesTitle: "Or take this one, drawn by the page: the town does not exist" }, (blob, name) => this.take(blob, name));
     const draw = async () => (this.drawn = await drawnMap());
     this.picker.setSamples([{ name: "drawn-map.png", label: "A small map drawn in your browser, of a town that does not exist", get: draw }]);
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.extract(); });
     find(".cancel", this.form).addEventListener("click", () => this.work?.abort());
-    find(".change", panel).addEventListener("click", () => { setAddress("maps"); this.open(); });
+    find(".change", panel).addEventListener("click", () => { this.setAddress(); this.open(); });
     this.layers.addEventListener("change", () => this.showLayers());
     this.sure = find("[name=sure]", panel);
     this.signs = find("[name=signs]", panel);
@@ -50,7 +49,7 @@ export class Maps {
 
   take(blob, name) {
     this.work?.abort();
-    if (!this.panel.hidden) setAddress("maps");
+    this.setAddress();
     this.begin(blob, name);
     find("[type=submit]", this.form).focus({ preventScroll: true });
   }
@@ -65,7 +64,7 @@ export class Maps {
     show(find(".bench", this.panel), true);
     find(".file-name", this.panel).textContent = name;
     this.forget();
-    this.tellTime();
+    this.tellChoice();
     scrollTo({ top: 0 });
   }
 
@@ -86,11 +85,7 @@ export class Maps {
     await this.attend(ocr, async (how) => run("extract-text", blob, {
       ...how, options: { ocr },
       onWait: (left) => tellWait(find(".trouble", this.form), left),
-      onAccepted: async ({ id }) => {
-        this.jobId = id;
-        await keep({ id, tab: "maps", name, ocr, isDrawn: blob === this.drawn, original: blob });
-        if (!this.panel.hidden) setAddress("maps", id);
-      },
+      onAccepted: ({ id }) => this.keep({ id, name, ocr, isDrawn: blob === this.drawn, original: blob }),
     }), async () => estimated("extract-text", await imageSize(blob), { ocr }));
   }
 
@@ -122,17 +117,9 @@ export class Maps {
     const told = find(".extract-told", this.panel);
     this.forget();
     this.working(true);
-    this.timing.begin(null);
     announce("Finding the lettering.");
     try {
-      const expected = await estimate();
-      signal.throwIfAborted();
-      this.timing.begin(expected?.seconds ?? null);
-      const job = await work({
-        signal,
-        onState: ({ state, started }) => { if (state === "running") this.timing.run(started); },
-        onProgress: (progress) => this.timing.progress(progress),
-      });
+      const job = await this.follow(work, estimate, { signal, onProgress: (progress) => this.timing.progress(progress) });
       const [layer, without] = await Promise.all([fetched(job.files.layer, { signal }), fetched(job.files.without_text, { signal })]);
       this.words = job.answer.words ?? [];
       this.hasRead = ocr;
@@ -152,32 +139,17 @@ export class Maps {
       if (this.work !== own) return;
       told.textContent = isAbort(error) ? "Cancelled." : "";
       if (isAbort(error)) announce("Cancelled.");
-      tell(find(".trouble", this.form), gone(error));
-      if (error.code !== "unreachable") await this.giveUp();
+      await this.giveUp(find(".trouble", this.form), error);
     } finally {
       if (this.work === own) this.working(false);
     }
   }
 
-  /** What did not come to an end is not kept. */
-  async giveUp() {
-    const id = this.jobId;
-    this.jobId = null;
-    if (id) await forget(id);
-    if (!this.panel.hidden) setAddress("maps");
-  }
-
-  /** How long it is likely to take. */
-  async tellTime() {
-    const place = find(".time-told", this.panel);
-    if (this.map) showUse(find(".use-api-code", this.panel), "extract-text", { ocr: this.form.elements.ocr.checked }, { needsToken: this.about.needs_token });
-    const asked = this.asked = {};
-    if (!this.map || this.isWorking) {
-      place.textContent = "";
-      return;
-    }
-    const estimate = await estimated("extract-text", await imageSize(this.map.blob), { ocr: this.form.elements.ocr.checked });
-    if (this.asked === asked) place.textContent = timeTold(estimate, "one that takes twice that is ended without a result. Cut the map into parts.");
+  tellChoice() {
+    this.tellTime({
+      kind: "extract-text", image: this.map?.blob, options: { ocr: this.form.elements.ocr.checked }, needsToken: this.about.needs_token,
+      isFree: !this.isWorking, late: "one that takes twice that is ended without a result. Cut the map into parts.",
+    });
   }
 
   showLayers() {
@@ -280,7 +252,7 @@ export class Maps {
     this.isWorking = isWorking;
     find("[type=submit]", this.form).disabled = isWorking;
     if (!isWorking) this.timing.end();
-    this.tellTime();
+    this.tellChoice();
     show(find(".cancel", this.form), isWorking);
     if (isWorking) find(".cancel", this.form).focus({ preventScroll: true });
     else if (document.activeElement === document.body) find("[type=submit]", this.form).focus({ preventScroll: true });

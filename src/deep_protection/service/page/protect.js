@@ -6,27 +6,28 @@ import { AttackForm, attackTold } from "./attack-form.js";
 import { drawBars } from "./bars.js";
 import { Stage } from "./compare.js";
 import { address, announce, bringIntoView, find, imageSize, make, percent, show } from "./dom.js";
-import { clear, gone, tell, tellWait } from "./errors.js";
+import { clear, tell, tellWait } from "./errors.js";
 import { stepsOf } from "./explain.js";
 import { Frames } from "./frames.js";
+import { JobTab } from "./job-tab.js";
 import { Picker, sampleFrom } from "./picker.js";
 import { Plot } from "./plot.js";
 import { ProtectForm } from "./protect-form.js";
 import { drawRecent } from "./recent.js";
-import { entitle, forget, keep, recall, setAddress } from "./state.js";
+import { entitle, recall } from "./state.js";
 import { outcomeOf, verdictOf } from "./summary.js";
-import { estimated, roughly, Timing } from "./timing.js";
+import { estimated, roughly } from "./timing.js";
 import { showUse } from "./use-api.js";
 
 const PAUSE = 150;
+/** Milliseconds without another change before the server is asked for an estimate. */
 const FITTING = 0.8;
 /** Share of the time of an answer by contrast that its fit takes; the classifier's answers take the rest. */
 
-export class Protect {
+export class Protect extends JobTab {
   constructor(panel) {
-    this.panel = panel;
+    super(panel);
     this.stage = new Stage(find(".stage", panel));
-    this.timing = new Timing(find(".timing", panel));
     this.plot = new Plot(find(".plot", panel), (point, number) => this.lookAt(point, number));
     this.attackForm = new AttackForm(find(".attack-form", panel), () => this.tellNext());
     this.protectForm = new ProtectForm(find(".protect-form", panel), () => this.tellNext());
@@ -41,7 +42,7 @@ export class Protect {
     find(".undo", panel).addEventListener("click", () => this.take(this.original.blob, this.original.name));
     find(".play", panel).addEventListener("click", () => this.play().catch((error) => tell(find(".picker .trouble", panel), error)));
     find(".moment-back", panel).addEventListener("click", () => { this.plot.leave(); this.showResult(); this.drawAnswers(); });
-    find(".change", panel).addEventListener("click", () => { setAddress("protect"); this.open(); });
+    find(".change", panel).addEventListener("click", () => { this.setAddress(); this.open(); });
   }
 
   /** What this server can do. */
@@ -56,14 +57,12 @@ export class Protect {
     drawRecent(this.panel);
   }
 
-  /** What was recorded of the samples, for the classifier that it was recorded with. */
+  /** What was recorded of the samples, for the classifier that it was recorded with; told before what the server can do. */
   setStory(story) {
     this.story = story;
-    this.setSamples();
   }
 
   setSamples() {
-    if (!this.about) return;
     const known = this.about.classifier === "lite0" && this.canAttack ? this.story?.samples ?? {} : {};
     const rows = Object.values(known);
     const back = rows.filter((row) => row.comes_back).length;
@@ -109,7 +108,7 @@ export class Protect {
 
   take(blob, name) {
     this.work.abort();
-    if (!this.panel.hidden) setAddress("protect");
+    this.setAddress();
     this.begin(blob, name);
     this.looked = this.look();
     find(".next", this.panel).focus({ preventScroll: true });
@@ -202,13 +201,6 @@ export class Protect {
     }), async () => estimated("attack", await imageSize(original.blob), options));
   }
 
-  /** Keeps a job under its address, which is shown where this tab is. */
-  async keep(record) {
-    this.jobId = record.id;
-    await keep({ tab: "protect", ...record });
-    if (!this.panel.hidden) setAddress("protect", record.id);
-  }
-
   /** Follows an attack to its end and shows it. */
   async attendAttack(work, estimate) {
     const whole = this.work;
@@ -218,12 +210,8 @@ export class Protect {
     clear(this.trouble);
     told.textContent = "";
     this.working(true, "Cancel the attack");
-    this.timing.begin(null);
     try {
-      const expected = await estimate();
-      signal.throwIfAborted();
-      this.timing.begin(expected?.seconds ?? null);
-      const job = await work({ signal, onState: ({ state, started }) => { if (state === "running") this.timing.run(started, "attacking"); } });
+      const job = await this.follow(work, estimate, { signal, phase: "attacking" });
       const blob = await fetched(job.files.result, { signal });
       const clean = await fetched(job.files.clean, { signal });
       this.attacked = { answer: job.answer, clean };
@@ -237,21 +225,11 @@ export class Protect {
       this.detect(blob, "the attacked image");
     } catch (error) {
       if (whole.signal.aborted) return;
-      await this.giveUp(error);
+      await this.giveUp(this.trouble, error);
       told.textContent = isAbort(error) ? "Cancelled." : "";
     } finally {
       if (this.doing === doing) this.working(false);
     }
-  }
-
-  /** What did not come to an end is not kept, but where only the server is away. */
-  async giveUp(error) {
-    const id = this.jobId;
-    tell(this.trouble, gone(error));
-    if (error.code === "unreachable") return;
-    this.jobId = null;
-    if (id) await forget(id);
-    if (!this.panel.hidden) setAddress("protect");
   }
 
   showAttack() {
@@ -330,18 +308,10 @@ export class Protect {
     this.working(true, "Cancel");
     if (this.original.blob) this.stage.showOnly(this.attacked ? this.current.blob : this.original.seen ?? this.current.blob, "The image that is being restored");
     this.plot.clear((this.answers.attacked ?? this.answers.original)?.[0].label);
-    const how = { fitting: this.protectForm.isContrast ? FITTING : 1 };
-    this.timing.begin(null, how);
     announce("Protecting.");
     try {
-      const expected = await estimate();
-      signal.throwIfAborted();
-      this.timing.begin(expected?.seconds ?? null, how);
-      const job = await work({
-        signal,
-        onState: ({ state, started }) => { if (state === "running") this.timing.run(started); },
-        onProgress: (progress) => this.grow(progress),
-      });
+      const fitting = this.protectForm.isContrast ? FITTING : 1;
+      const job = await this.follow(work, estimate, { signal, fitting, onProgress: (progress) => this.grow(progress) });
       if (job.kind !== "protect") throw new ServiceError("gone", "This browser has not kept the image of this job.");
       const blob = await fetched(job.files.result, { signal });
       // By contrast it is about what the classifier sees of the image.
@@ -355,7 +325,7 @@ export class Protect {
       else if (this.original.blob) this.stage.showOnly(this.original.seen ?? this.original.blob, "The image as it came");
       this.now("");
       if (isAbort(error)) announce("Cancelled.");
-      await this.giveUp(error);
+      await this.giveUp(this.trouble, error);
     } finally {
       if (this.doing === doing) this.working(false);
     }
@@ -467,8 +437,6 @@ export class Protect {
     show(find(".download", this.panel), isFree && this.isDone);
     show(find(".record", this.panel), isFree && this.isDone);
     this.isTooLong = false;
-    const kind = this.isToAttack ? "attack" : "protect";
-    const { options } = this.isToAttack ? this.attackForm : this.protectForm;
     showUse(find(".use-api-code", this.panel), "protect", this.protectForm.options, { needsToken: this.about.needs_token });
     const told = find(".next-told", this.panel);
     const asked = this.asked = {};
@@ -479,7 +447,8 @@ export class Protect {
     const size = await imageSize(this.current.blob);
     await sleep(PAUSE);  // sliders tell of many values on their way
     if (this.asked !== asked) return;
-    const [own, protection] = await Promise.all([estimated(kind, size, options), estimated("protect", size, this.protectForm.options)]);
+    const protecting = estimated("protect", size, this.protectForm.options);
+    const [own, protection] = await Promise.all([this.isToAttack ? estimated("attack", size, this.attackForm.options) : protecting, protecting]);
     if (this.asked !== asked) return;
     this.isTooLong = this.protectForm.tellTime(protection);
     if (!this.isToAttack && this.isTooLong) next.textContent = "Show the recorded fit";

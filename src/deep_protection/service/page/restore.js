@@ -7,11 +7,11 @@ import { cutShort, inSeconds } from "./summary.js";
 import { Picker, sampleFrom } from "./picker.js";
 import { compressed, noisy, shrunk } from "./degrade.js";
 import { Stage } from "./compare.js";
-import { clear, gone, tell, tellWait } from "./errors.js";
+import { clear, tell, tellWait } from "./errors.js";
+import { JobTab } from "./job-tab.js";
 import { drawRecent } from "./recent.js";
-import { entitle, forget, keep, recall, setAddress } from "./state.js";
-import { estimated, timeTold, Timing } from "./timing.js";
-import { showUse } from "./use-api.js";
+import { entitle, recall } from "./state.js";
+import { estimated } from "./timing.js";
 
 const KINDS = {
   denoise: { title: "Noise", label: "It is noisy", hint: "Grain of a weak light or a high ISO.", options: sigmaField },
@@ -22,21 +22,20 @@ const KINDS = {
 
 export const mends = (about) => Object.keys(KINDS).filter((kind) => about.kinds.includes(kind));
 
-export class Mend {
+export class Mend extends JobTab {
   constructor(panel) {
-    this.panel = panel;
+    super(panel);
     this.stage = new Stage(find(".stage", panel));
     this.brush = new Brush(find(".brush", panel), this.stage, () => this.tellMask());
     this.form = find(".mend-form", panel);
-    this.timing = new Timing(find(".timing", panel));
     this.picker = new Picker(panel, { title: "Drop an image here, or paste one", samplesTitle: "Or take one of these and spoil it" }, (blob, name) => this.take(blob, name));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.mend(); });
     find(".cancel", this.form).addEventListener("click", () => this.work?.abort());
-    find(".change", panel).addEventListener("click", () => { setAddress("restore"); this.open(); });
+    find(".change", panel).addEventListener("click", () => { this.setAddress(); this.open(); });
     this.form.addEventListener("change", () => {
       const { sigma, stop } = this.form.elements;
       if (sigma) sigma.disabled = stop.value !== "";
-      this.tellTime();
+      this.tellChoice();
     });
     for (const button of findAll("[data-spoil]", panel)) button.addEventListener("click", () => this.spoil(button.dataset.spoil));
     find(".unspoil", panel).addEventListener("click", () => this.take(this.original.blob, this.original.name));
@@ -78,7 +77,7 @@ export class Mend {
   }
 
   async take(blob, name) {
-    if (!this.panel.hidden) setAddress("restore");
+    this.setAddress();
     this.original = { blob, name };
     show(find(".unspoil", this.panel), false);
     this.stage.zoom.fit();
@@ -122,7 +121,7 @@ export class Mend {
 
   backToImage() {
     if (!this.current) return;
-    this.tellTime();
+    this.tellChoice();
     clear(find(".trouble", this.form));
     show(find(".mended", this.panel), false);
     this.stage.showOnly(this.current.blob, `${this.past.length ? "The image, repaired so far" : "The image as it came in"}: ${this.current.name}`);
@@ -158,11 +157,7 @@ export class Mend {
     await this.attend(kind, async (how) => run(kind, blob, {
       ...how, options, mask: await mask,
       onWait: (left) => tellWait(find(".trouble", this.form), left),
-      onAccepted: async ({ id }) => {
-        this.jobId = id;
-        await keep({ id, tab: "restore", name, kind, options, original: blob, past });
-        if (!this.panel.hidden) setAddress("restore", id);
-      },
+      onAccepted: ({ id }) => this.keep({ id, name, kind, options, original: blob, past }),
     }), async () => estimated(kind, await imageSize(blob), options));
   }
 
@@ -202,17 +197,9 @@ export class Mend {
     this.painting(false);
     told.textContent = "";
     this.working(true);  // before anything is waited for, or a second click begins a second job
-    this.timing.begin(null);
     announce("Restoring.");
     try {
-      const expected = await estimate();
-      signal.throwIfAborted();
-      this.timing.begin(expected?.seconds ?? null);
-      const job = await work({
-        signal,
-        onState: ({ state, started }) => { if (state === "running") this.timing.run(started); },
-        onProgress: (progress) => this.grow(progress),
-      });
+      const job = await this.follow(work, estimate, { signal, onProgress: (progress) => this.grow(progress) });
       const mended = await fetched(job.files.result, { signal });
       await this.finish(job, kind, name, blob, mended);
     } catch (error) {
@@ -220,19 +207,10 @@ export class Mend {
       this.backToImage();
       told.textContent = isAbort(error) ? "Cancelled." : "";
       if (isAbort(error)) announce("Cancelled.");
-      tell(trouble, gone(error));
-      if (error.code !== "unreachable") await this.giveUp();
+      await this.giveUp(trouble, error);
     } finally {
       if (this.work === own) this.working(false);
     }
-  }
-
-  /** What did not come to an end is not kept. */
-  async giveUp() {
-    const id = this.jobId;
-    this.jobId = null;
-    if (id) await forget(id);
-    if (!this.panel.hidden) setAddress("restore");
   }
 
   /** @param {any} progress */
@@ -242,17 +220,13 @@ export class Mend {
     this.timing.progress(progress);
   }
 
-  /** How long it is likely to take, for what is chosen. */
-  async tellTime() {
-    const place = find(".time-told", this.panel);
-    if (this.current) showUse(find(".use-api-code", this.panel), this.kind, optionsOf(this.form, this.kind), { needsToken: this.about.needs_token, inputs: this.kind === "inpaint" ? ["image", "mask"] : ["image"] });
-    const asked = this.asked = {};
-    if (!this.current || this.isWorking) {
-      place.textContent = "";
-      return;
-    }
-    const estimate = await estimated(this.kind, await imageSize(this.current.blob), optionsOf(this.form, this.kind));
-    if (this.asked === asked) place.textContent = timeTold(estimate, "what is there by then is the result. Make the image smaller, or take the quick look.");
+  /** For what is chosen. */
+  tellChoice() {
+    this.tellTime({
+      kind: this.kind, image: this.current?.blob, options: optionsOf(this.form, this.kind), needsToken: this.about.needs_token,
+      isFree: !this.isWorking, inputs: this.kind === "inpaint" ? ["image", "mask"] : ["image"],
+      late: "what is there by then is the result. Make the image smaller, or take the quick look.",
+    });
   }
 
   async finish(job, kind, name, before, after) {
@@ -287,7 +261,7 @@ export class Mend {
     this.isWorking = isWorking;
     find("[type=submit]", this.form).disabled = isWorking;
     if (!isWorking) this.timing.end();
-    this.tellTime();
+    this.tellChoice();
     for (const input of findAll("[name=kind]", this.form)) input.disabled = isWorking;
     for (const part of [".spoil", ".steps-taken", ".mend-options"]) find(part, this.panel).inert = isWorking;
     show(find(".cancel", this.form), isWorking);
