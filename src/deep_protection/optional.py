@@ -19,11 +19,12 @@ def import_optional(module: str, *, needed_for: str, extra: str) -> Any:
     Raises :class:`MissingExtraError` that names the ``extra`` when it is not installed, and says why it cannot be
     imported when it is: a package may be there and broken.
     """
+    host = module.partition(".")[0]
     try:
         with importing_quietly():
+            import_module(host)  # a part of it that was imported before would be found without it
             return import_module(module)
     except (ImportError, RuntimeError, OSError, AttributeError) as error:
-        host = module.partition(".")[0]
         missing = host if find_spec(host) is None else error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is not None:
             raise MissingExtraError(

@@ -13,6 +13,7 @@ from deep_protection.logits import as_classes
 from deep_protection.maps import as_record, extract_text
 from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, inpaint, stop_for, upscale
 from deep_protection.service.errors import TimeUpError
+from deep_protection.service.jobs.job_types import JOB_TYPES
 from deep_protection.service.workers.observed_rule import ObservedRule
 from deep_protection.service.workers.progress import ProgressReporter, budget_of, fit_jobs, fitted
 from deep_protection.service.workers.protect import protect_all
@@ -27,7 +28,12 @@ from deep_protection.service.workers.worker_context import (
 
 
 def run_jobs(context: WorkerContext, jobs: Sequence[JobInput]) -> list[Outcome]:
-    """Do jobs that share kind and options; one that cannot be done does not touch the others."""
+    """Do jobs that share kind and options; one that cannot be done does not touch the others.
+
+    What an older version queued, or another machine sends, lacks the options that were added since: they are filled in.
+    """
+    known = JOB_TYPES[jobs[0].kind].options
+    jobs = [replace(job, options=known.model_validate(job.options).model_dump(exclude={"wait"})) for job in jobs]
     if jobs[0].kind == "protect":
         return protect_all(context, jobs)
     outcomes: list[Outcome] = []

@@ -19,7 +19,6 @@ import torch
 from deep_protection.errors import CancelledError, DeepProtectionError, OutputError
 from deep_protection.service.errors import to_problem
 from deep_protection.service.jobs.job_files import DamagedError, JobFiles
-from deep_protection.service.jobs.job_types import JOB_TYPES
 from deep_protection.service.workers.handlers import run_jobs
 from deep_protection.service.workers.observed_rule import json_safe
 from deep_protection.service.workers.worker_context import JobInput, Outcome, WorkerContext
@@ -109,8 +108,7 @@ class Worker:
         return JobInput(
             id=name,
             kind=job["kind"],
-            # One that was queued by an older version lacks what this one has added.
-            options=JOB_TYPES[job["kind"]].options.model_validate(job["options"]).model_dump(exclude={"wait"}),
+            options=job["options"],
             inputs=inputs,
             tell=lambda progress: self._say("progress", id=name, progress=progress),
             is_cancelled=lambda: name in self._cancelled,
