@@ -34,6 +34,7 @@ SEVERAL_FITS = Path("docs/results/stopping")
 MAPS = Path("docs/results/maps")
 INTEGRATIONS = Path("docs/results/integrations/rows.jsonl")
 RESTORED = Path("docs/results/restoration/rows.jsonl")
+TIMES = RESTORED.with_name("times.jsonl")
 SERVICE = Path("docs/results/service")
 HARDER = Path("docs/results/harder")
 CERTIFICATION = Path("docs/results/certification/rows.jsonl")
@@ -246,12 +247,25 @@ def restore(
     images: Annotated[Path, typer.Option(help="Folder with Set14 and the paper's images (DIP).")],
     tasks: Annotated[str, typer.Option(help="Which restorations.")] = "denoise,dejpeg,upscale,inpaint",
     side: Annotated[int, typer.Option(min=0, help="Middles of so many pixels; 0: whole images.")] = 128,
+    sigma: Annotated[float, typer.Option(min=1, max=100, help="Of the noise, in 8-bit steps.")] = 25,
+    slow: Annotated[bool, typer.Option(help="With the prior where it is not in by default, too.")] = True,
     out: Out = RESTORED,
 ) -> None:
     """Our restorations beside the cheap ones."""
     from benchmarks.studies.restoration import methods as measured
 
-    measured.run(images, tasks.split(","), side or None, out)
+    measured.run(images, tasks.split(","), side or None, out, sigma, slow=slow)
+
+
+@app.command(name="restore-times")
+def restore_times(
+    images: Annotated[Path, typer.Option(help="Folder with Set14 and the paper's images (DIP).")],
+    out: Out = TIMES,
+) -> None:
+    """Seconds and memory of every restoration, from 256 px a side to 12 megapixels."""
+    from benchmarks.studies.restoration import times as measured
+
+    measured.run(images, out)
 
 
 @app.command(name="restore-peer")

@@ -21,7 +21,9 @@ RECIPES = {
     "fast": FAST,
     "fast-bfloat16": Recipe(generator="fast", ema_decay=0.95, checkpoint_every=10, precision="bfloat16"),
     "paper": Recipe(generator="paper", checkpoint_every=10, parallel="operators"),
-    "enlarging": Recipe(generator="enlarging", ema_decay=0.9, checkpoint_every=10),  # fresh noise at every iteration
+    "interpolating": Recipe(
+        generator="interpolating", ema_decay=0.9, checkpoint_every=10
+    ),  # its noise is new every time
 }
 
 
@@ -452,7 +454,7 @@ def test_fresh_noise_is_new_at_every_iteration_and_an_images_own(small: Image.Im
     target = as_image(small).pixels
 
     def networks(seeds: list[int]) -> Networks:
-        generator = GENERATORS["enlarging"](*target.shape[-2:])
+        generator = GENERATORS["interpolating"](*target.shape[-2:])
         made = Networks(generator, len(seeds), torch.float32, torch.device("cpu"))
         for row, seed in enumerate(seeds):
             made.init_row(row, target, seed)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,9 @@ class Given:
         generator = torch.Generator().manual_seed(0)
         self.pixels = torch.rand(1, 3, 16, 16, generator=generator)
         self.image = Image.fromarray(self.pixels[0].mul(255).byte().permute(1, 2, 0).numpy())
+        buffer = BytesIO()
+        self.image.resize((48, 48)).save(buffer, "JPEG", quality=10)
+        self.compressed = Image.open(buffer).convert("RGB")
         self.mask = np.zeros((16, 16), bool)
         self.mask[3:6, 3:6] = True
         self.lite0 = lite0
@@ -71,7 +75,7 @@ CALLS: dict[str, Callable[[Given], Any]] = {
     "purify paper": lambda it: dp.purify(it.pixels, preset="paper", stop="fixed:1"),
     "purify, sub-images": lambda it: dp.purify(it.pixels, stop="ses:2", preset=SHORT),
     "denoise": lambda it: dp.denoise(it.image, fits=1, sigma=80),
-    "dejpeg": lambda it: dp.dejpeg(it.image, fits=1, stop="fixed:2"),
+    "dejpeg": lambda it: dp.dejpeg(it.compressed, fits=1, stop="fixed:2"),
     "inpaint": lambda it: dp.inpaint(it.pixels[0], it.mask, fits=1, stop="fixed:2"),
     "upscale": lambda it: dp.upscale(it.pixels[0], 2, fits=1, stop="fixed:2"),
     "detect": lambda it: dp.detect(it.image, it.lite0, quick=True).agreement,

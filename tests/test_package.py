@@ -59,18 +59,20 @@ network = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.AdaptiveAvgPool
 images = torch.rand(2, 3, 32, 32)
 assert dp.purify(images, stop="fixed:1").shape == images.shape
 assert dp.protect(network)(images).shape == (2, 5)
-assert dp.denoise(images[0], stop="fixed:1").shape == images[0].shape
-try:
-    dp.load_classifier("lite0")
-except dp.MissingExtraError as error:
-    print(error)
+for ask in (lambda: dp.denoise(images[0]), lambda: dp.load_classifier("lite0")):
+    try:
+        ask()
+    except dp.MissingExtraError as error:
+        print(error)
 try:
     from deep_protection.cli import main
     main()
 except SystemExit as error:
     print(error)
 """
-    without_lite, without_typer = python(code, f"{core_only(tmp_path)}:{Path(dp.__file__).parents[1]}").splitlines()
+    said = python(code, f"{core_only(tmp_path)}:{Path(dp.__file__).parents[1]}").splitlines()
+    without_filters, without_lite, without_typer = said
+    assert without_filters.endswith("run: pip install 'deep-protection[restore]'")
     assert without_lite.endswith("run: pip install 'deep-protection[lite]'")
     assert without_typer == (
         "error: the command needs typer, which is not installed; run: pip install 'deep-protection[cli]'"

@@ -696,7 +696,7 @@ def test_a_scratch_is_painted_over(browser: Browser, service: Served, photograph
         page.keyboard.press("Space")
         page.locator("#restore .brush button", has_text="Undo").click()
         assert page.is_enabled("#restore [type=submit]")
-        page.locator("#restore .segments label", has_text="Quick look").click()
+        page.locator("#restore .segments label", has_text="With the prior").click()
         page.click("#restore [type=submit]")
         page.wait_for_selector("#restore .mended:not([hidden])")
         with page.expect_download() as coming:
@@ -721,7 +721,7 @@ def test_a_picture_is_made_larger(
         assert page.is_checked("[name=factor][value='2']")
         page.locator("#restore .segments label", has_text="× 4").click()
         page.locator("#restore .segments label", has_text="× 2").click()
-        page.locator("#restore .segments label", has_text="Quick look").click()
+        page.locator("#restore .segments label", has_text="With the prior").click()
         page.click("#restore [type=submit]")
         page.wait_for_selector("#restore .mended:not([hidden])")
         assert page.inner_text("#restore .mended-told") == "96 × 72 pixels, 50 iterations."

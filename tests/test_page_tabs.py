@@ -227,7 +227,7 @@ def test_one_repair_after_another_and_back_to_the_first(
         page = watched.open("#restore")
         taken(page, small_photo.resize((32, 24)), "stamp.png")
         page.locator("#restore .choice", has_text="small").click()
-        page.locator("#restore .segments label", has_text="Quick look").click()
+        page.locator("#restore .segments label", has_text="With the prior").click()
         page.click("#restore [type=submit]")
         page.wait_for_selector("#restore .mended:not([hidden])")
         assert page.inner_text("#mended-title") == "Done"

@@ -20,7 +20,19 @@ import deep_protection as dp
 from deep_protection import ImageError, OptionError
 from deep_protection.fitting import Downsampling
 from deep_protection.images import as_image, to_pillow
-from deep_protection.restoration import UPSCALE, FitOptions, enlargeable, missing_pixels, purify_each
+from deep_protection.restoration import (
+    DEJPEG,
+    INPAINT,
+    UPSCALE,
+    FitOptions,
+    enlargeable,
+    missing_pixels,
+    planned_fits,
+    purify_each,
+    with_blocks,
+    with_missing,
+)
+from deep_protection.restoration.jpeg import compression_of
 from deep_protection.stopping import noise_deviation, parse_stop, psnr
 
 
@@ -43,20 +55,45 @@ def with_noise(clean: Tensor, sigma: float) -> Tensor:
 @pytest.mark.parametrize("sigma", [25.0, 50.0])
 def test_noise_goes_and_the_image_stays(clean: Tensor, sigma: float) -> None:
     noisy = with_noise(clean, sigma)
-    restored = dp.denoise(noisy, fits=1)
+    restored = dp.denoise(noisy)
     assert restored.shape == noisy.shape
     assert psnr(restored, clean) > psnr(noisy, clean) + 5
 
 
-def test_two_fits_are_better_than_one(clean: Tensor) -> None:
+def test_filters_take_out_more_than_the_one_that_everybody_has(photograph: Image.Image) -> None:
+    from skimage.restoration import denoise_nl_means
+
+    clean = as_image(photograph.resize((96, 96))).pixels
+    noisy, sigma = with_noise(clean, 25), 25 / 255
+    plain = denoise_nl_means(noisy.numpy(), patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma, channel_axis=0)
+    assert psnr(dp.denoise(noisy), clean) > psnr(torch.from_numpy(plain).float(), clean) + 0.5
+
+
+def test_the_prior_has_its_share_where_it_is_asked_for(clean: Tensor) -> None:
     noisy = with_noise(clean, 25)
-    one, two = (psnr(dp.denoise(noisy, fits=fits), clean) for fits in (1, 2))
-    assert two > one
+    alone, none, joined = (dp.denoise(noisy, fits=fits, return_details=True) for fits in (None, 0, 2))
+    assert torch.equal(alone.image, none.image)
+    assert (alone.fits, alone.iterations_run, joined.fits, len(joined.trajectories)) == (0, 0, 2, 2)
+    assert "filters alone" in alone.stop_reason
+    prior = sum(joined.restored_by_fit) / 2
+    assert torch.allclose(joined.image, 0.9 * alone.image + 0.1 * prior, atol=1e-5)
+
+
+def test_grey_noise_is_one_noise_in_three_colours(clean: Tensor) -> None:
+    grey = clean.mean(dim=0, keepdim=True)
+    noisy = with_noise(grey, 25)
+    known, estimated = dp.denoise(noisy, sigma=25), dp.denoise(noisy)
+    assert min(psnr(known, grey), psnr(estimated, grey)) > psnr(noisy, grey) + 5
+
+
+def test_a_clean_image_stays_as_it_is(photograph: Image.Image) -> None:
+    smooth = as_image(photograph.resize((32, 32)).resize((96, 96), Image.Resampling.BICUBIC)).pixels
+    assert psnr(dp.denoise(smooth), smooth) > 40
 
 
 def test_a_known_noise_is_taken_at_its_word(clean: Tensor) -> None:
     noisy = with_noise(clean, 25)
-    smooth, close = (dp.denoise(noisy, sigma=sigma, fits=1) for sigma in (50.0, 12.0))
+    smooth, close = (dp.denoise(noisy, sigma=sigma) for sigma in (50.0, 12.0))
     assert psnr(smooth, noisy) < psnr(close, noisy)
 
 
@@ -91,11 +128,6 @@ def test_a_wrong_sigma_is_refused(sigma: float) -> None:
         dp.denoise(np.zeros((8, 8, 3), np.uint8), sigma=sigma)
 
 
-def test_sigma_and_stop_are_one_too_many() -> None:
-    with pytest.raises(OptionError, match="not both"):
-        dp.denoise(np.zeros((8, 8, 3), np.uint8), sigma=10, stop="fixed:5")
-
-
 def test_a_batch_is_its_images(clean: Tensor) -> None:
     batch = torch.stack([with_noise(clean, 25), with_noise(clean.flip(-1), 25)])
     together = dp.denoise(batch, stop="fixed:10", fits=2)
@@ -110,7 +142,41 @@ def test_blocks_of_jpeg_go(clean: Tensor) -> None:
     compressed = as_image(buffer.getvalue()).pixels
     as_given = dp.dejpeg(buffer.getvalue(), fits=1, stop="fixed:2")
     assert isinstance(as_given, bytes)
-    assert psnr(dp.dejpeg(compressed, fits=2), clean) > psnr(compressed, clean)
+    assert psnr(dp.dejpeg(compressed), clean) > psnr(compressed, clean) + 0.3
+
+
+@pytest.mark.parametrize("quality", [10, 35, 75])
+@pytest.mark.parametrize("cut", [(0, 0), (3, 5)])
+def test_compression_is_known_from_the_pixels(photograph: Image.Image, quality: int, cut: tuple[int, int]) -> None:
+    image = photograph.resize((160, 144))
+    buffer = BytesIO()
+    image.save(buffer, format="JPEG", quality=quality)
+    top, left = cut
+    seen = as_image(buffer.getvalue()).pixels[:, top:, left:]
+    found = compression_of(seen)
+    assert found is not None
+    assert abs(found.quality - quality) <= 1
+    assert ((found.top + top) % 8, (found.left + left) % 8) == (0, 0)
+    truth = as_image(image).pixels[:, top:, left:]
+    assert psnr(dp.dejpeg(seen), truth) > psnr(seen, truth) + 0.2
+
+
+def test_what_was_never_compressed_says_so(photograph: Image.Image) -> None:
+    result = dp.dejpeg(as_image(photograph.resize((96, 96))).pixels, return_details=True)
+    assert any("no trace of JPEG" in note for note in result.notes)
+    with pytest.warns(UserWarning, match="no trace of JPEG"):
+        dp.dejpeg(photograph.resize((96, 96)))
+
+
+def test_tiles_of_a_compressed_image_know_where_its_blocks_lie(photograph: Image.Image) -> None:
+    buffer = BytesIO()
+    photograph.resize((112, 96)).save(buffer, format="JPEG", quality=20)
+    seen = with_blocks(as_image(as_image(buffer.getvalue()).pixels))
+    whole, tiled = (
+        next(purify_each([seen], 1, preset, preset.rule(), FitOptions())).image
+        for preset in (replace(DEJPEG, fits=0), replace(DEJPEG, fits=0, tile=70, overlap=40))
+    )
+    assert psnr(whole, tiled) > 45
 
 
 @pytest.mark.parametrize("of", ["array", "tensor", "image"])
@@ -120,7 +186,7 @@ def test_holes_are_filled_and_the_rest_is_left_alone(clean: Tensor, of: str) -> 
     missing[20:24] = missing[:, 40:43] = True
     damaged = np.where(missing[..., None], 255, image).astype(np.uint8)
     mask: Any = {"array": missing, "tensor": torch.from_numpy(missing), "image": Image.fromarray(missing)}[of]
-    filled = dp.inpaint(damaged, mask, stop="fixed:150", fits=1)
+    filled = dp.inpaint(damaged, mask)
     assert filled.dtype == np.uint8
     assert np.array_equal(filled[~missing], image[~missing])
     error = np.abs(filled[missing].astype(int) - image[missing]).mean()
@@ -266,7 +332,7 @@ def test_an_image_is_made_small_as_pillow_does_it(photograph: Image.Image, facto
 
 def test_what_is_drawn_larger_is_what_was_given_when_made_small(clean: Tensor) -> None:
     small = Downsampling(4)(clean[None])[0].clamp(0, 1)
-    drawn = dp.upscale(small, 4, stop="fixed:200", fits=1)
+    drawn = dp.upscale(small, 4, fits=0)
     assert drawn.shape == clean.shape
     assert psnr(Downsampling(4)(drawn[None])[0], small) > 40
     bicubic = Downsampling(4).initial_estimate(small)
@@ -303,6 +369,49 @@ def test_tiles_of_a_large_image_are_drawn_larger_without_seams() -> None:
     smooth = as_image(Image.linear_gradient("L").resize((80, 48))).pixels
     assert psnr(drawn, smooth) > 25
     assert math.isfinite(result.psnr_input)
+
+
+def test_time_is_planned_in_whole_fits() -> None:
+    rule, cpu = UPSCALE.rule(), torch.device("cpu")
+    by_size = [planned_fits(UPSCALE, rule, megapixels, device=cpu) for megapixels in (0.01, 0.06, 1.0)]
+    assert by_size == [UPSCALE.fits, 1, 0]
+    ample, scarce = (planned_fits(UPSCALE, rule, 0.3, device=cpu, seconds=each) for each in (1e6, 1e-3))
+    assert (ample, scarce) == (UPSCALE.fits, 0)
+    assert planned_fits(DEJPEG, DEJPEG.rule(), 0.01, device=cpu, seconds=1e6) == 0  # it would add nothing
+
+
+def test_scarce_time_leaves_it_to_filters_and_says_so(clean: Tensor) -> None:
+    small = Downsampling(2)(clean[None])[0].clamp(0, 1)
+    result = dp.upscale(small, 2, seconds=1e-3, return_details=True)
+    assert (result.fits, result.iterations_run) == (0, 0)
+    assert "there is time for" in result.stop_reason
+
+
+def test_wide_holes_say_that_they_become_a_blur(clean: Tensor) -> None:
+    missing = torch.zeros(64, 64, dtype=torch.bool)
+    missing[8:44, 8:44] = True
+    assert "blur" in dp.inpaint(clean, missing, return_details=True).notes[0]
+    missing[:], missing[8:12] = False, True
+    assert not dp.inpaint(clean, missing, return_details=True).notes
+
+
+def test_tiles_without_holes_are_left_and_those_without_pixels_are_filled_from_afar(clean: Tensor) -> None:
+    missing = torch.zeros(64, 64, dtype=torch.bool)
+    missing[:24, :24] = True
+    seen = with_missing(as_image(clean), missing)
+    assert seen is not None
+    preset = replace(INPAINT, fits=1, megapixels=math.inf, tile=24, overlap=8)
+    result = next(purify_each([seen], 1, preset, preset.rule("fixed:2"), FitOptions()))
+    assert 0 < len(result.trajectories) < result.tiles
+    filled = as_image(result.image).pixels
+    assert torch.equal(filled[:, ~missing], clean[:, ~missing])
+    assert filled[:, missing].std() > 0
+    assert filled.isfinite().all()
+
+
+def test_cancelling_comes_before_a_filter_has_its_turn(clean: Tensor) -> None:
+    with pytest.raises(dp.CancelledError):
+        dp.denoise(clean, is_cancelled=lambda: True)
 
 
 def test_only_two_factors_are_offered_and_no_image_beyond_the_limit() -> None:
@@ -408,11 +517,11 @@ def test_without_a_mask_nothing_is_begun(tmp_path: Path, mask: str, message: str
     ("wrong", "message"),
     [
         (["--sigma", "300"], "8-bit steps"),
-        (["--sigma", "10", "--stop", "noise"], "not both"),
         (["--stop", "soon"], "unknown stop rule"),
-        (["--fits", "0"], "at least 1"),
+        (["--fits", "-1"], "at least 0"),
+        (["--seconds", "0"], "must be positive"),
     ],
-    ids=["sigma", "both", "stop", "fits"],
+    ids=["sigma", "stop", "fits", "seconds"],
 )
 def test_wrong_arguments_end_with_one_line(tmp_path: Path, wrong: list[str], message: str) -> None:
     source = tmp_path / "a.png"

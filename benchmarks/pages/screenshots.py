@@ -125,7 +125,6 @@ def restoration(page: Page) -> None:
     page.wait_for_timeout(300)
     kept(page, "mask")
     page.click("#restore [data-spoil=noise]")
-    page.locator("#restore .segments label", has_text="Quick look").click()
     page.click("#restore [type=submit]")
     page.wait_for_selector("#restore .mended:not([hidden])")
     page.evaluate("scrollTo(0, 0)")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class Case:
     """``3×H×W`` in ``[0, 1]``."""
     seen: Tensor
     """What is left of it, ``3×h×w``."""
+    strength: float = 10
+    """Standard deviation of what is taken for noise, in 8-bit steps."""
     mask: Tensor | None = None
     """``H×W`` bool: what is missing."""
 
@@ -41,14 +44,14 @@ class Case:
         return shrunk(image, FACTOR) if self.task == "upscale" else image
 
 
-def cases(folder: Path, tasks: list[str], side: int | None) -> list[Case]:
-    """Middles of ``side`` px of a few images, or all images whole for None."""
+def cases(folder: Path, tasks: list[str], side: int | None, sigma: float = SIGMA) -> list[Case]:
+    """Middles of ``side`` px of a few images, or all images whole for None; noise of ``sigma`` 8-bit steps."""
     found = []
     for task in tasks:
         names = CROPPED if side else whole_names(folder)
         if task == "inpaint":
             names = (MASKED, *CROPPED) if side else (MASKED,)
-        found += [_case(folder, task, name, side) for name in names]
+        found += [_case(folder, task, name, side, sigma) for name in names]
     return found
 
 
@@ -57,16 +60,20 @@ def whole_names(folder: Path) -> tuple[str, ...]:
     return (*(f"Set14/{path.name}" for path in sorted((folder / "Set14").glob("*.png"))), "DIP/F16_GT.png")
 
 
-def _case(folder: Path, task: str, name: str, side: int | None) -> Case:
+def _case(folder: Path, task: str, name: str, side: int | None, sigma: float) -> Case:
     cut = _middle(side)
     truth = cut(as_image(folder / name).pixels)
     if task == "inpaint":
         path = folder / MASKED
         known = cut(as_image(path.with_name(f"{path.stem}_mask.png")).pixels)
         missing = known[0] < 0.5
-        return Case(task, name, truth, truth * ~missing, missing)
-    damage: dict[str, Callable[[Tensor], Tensor]] = {"denoise": noisy, "dejpeg": compressed, "upscale": made_small}
-    return Case(task, name, truth, damage[task](truth))
+        return Case(task, name, truth, truth * ~missing, mask=missing)
+    damage: dict[str, Callable[[Tensor], Tensor]] = {
+        "denoise": partial(noisy, sigma=sigma),
+        "dejpeg": compressed,
+        "upscale": made_small,
+    }
+    return Case(task, name, truth, damage[task](truth), sigma if task == "denoise" else 10)
 
 
 def _middle(side: int | None) -> Callable[[Tensor], Tensor]:
@@ -81,10 +88,10 @@ def _middle(side: int | None) -> Callable[[Tensor], Tensor]:
     return cut
 
 
-def noisy(truth: Tensor) -> Tensor:
-    """Gaussian noise of 25/255, clipped, as the published notebook adds it."""
+def noisy(truth: Tensor, sigma: float = SIGMA) -> Tensor:
+    """Gaussian noise, clipped, as the published notebook adds it."""
     noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
-    return (truth + SIGMA / 255 * noise).clamp(0, 1)
+    return (truth + sigma / 255 * noise).clamp(0, 1)
 
 
 def compressed(truth: Tensor) -> Tensor:

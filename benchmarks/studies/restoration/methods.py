@@ -1,6 +1,6 @@
 """Our restorations and the cheap ones, on the very images that the published recipes are followed on.
 
-    python -m benchmarks restore --images DIR [--side 128]
+    python -m benchmarks restore --images DIR [--side 128 | --whole [--sigma 50]]
 
 Rows that exist are not made again.
 """
@@ -8,7 +8,6 @@ Rows that exist are not made again.
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,20 +24,24 @@ from benchmarks.studies.restoration.cases import FACTOR, SIGMA, Case, cases
 from benchmarks.studies.restoration.peers import DEEPINV, fidelity
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.fitting import Downsampling
-from deep_protection.generators.full_resolution import EnlargingGenerator
 from deep_protection.images import as_image, to_pillow
-from deep_protection.restoration import UPSCALE, FitOptions, enlargeable, purify_each
 from deep_protection.restoration.observation import back_project
 
 RESULTS = Path("docs/results/restoration/rows.jsonl")
 Method = Callable[[Case], Tensor]
 
 
-def run(folder: Path, tasks: list[str], side: int | None, out: Path) -> None:
+def run(
+    folder: Path, tasks: list[str], side: int | None, out: Path, sigma: float = SIGMA, *, slow: bool = True
+) -> None:
     torch.set_num_threads(1)
-    for case in cases(folder, tasks, side):
+    for case in cases(folder, tasks, side, sigma):
         for name, restore in METHODS[case.task].items():
-            key = {"task": case.task, "image": case.name, "side": side, "method": name}
+            if name in SLOW and not slow:
+                continue
+            key: dict[str, str | float | None] = {"task": case.task, "image": case.name, "side": side, "method": name}
+            if case.task == "denoise" and sigma != SIGMA:
+                key["sigma"] = sigma
             if any(key.items() <= row.items() for row in rows.read(out)):
                 continue
             begin = time.process_time()
@@ -67,27 +70,28 @@ def _projected(case: Case) -> Tensor:
     return back_project(_bicubic(case), case.seen, Downsampling(FACTOR))
 
 
-def _non_local_means(sigma: float) -> Method:
+def _non_local_means(case: Case) -> Tensor:
     """Fast mode, 5 px patches, strength 0.8 σ, as scikit-image's gallery has it (Buades et al. 2005)."""
+    from skimage.restoration import denoise_nl_means
 
-    def restore(case: Case) -> Tensor:
-        from skimage.restoration import denoise_nl_means
-
-        settings = {"patch_size": 5, "patch_distance": 6, "h": 0.8 * sigma, "sigma": sigma, "fast_mode": True}
-        smooth = denoise_nl_means(case.seen.numpy(), channel_axis=0, **settings)
-        return torch.from_numpy(smooth).float()
-
-    return restore
+    sigma = case.strength / 255
+    settings = {"patch_size": 5, "patch_distance": 6, "h": 0.8 * sigma, "sigma": sigma, "fast_mode": True}
+    return torch.from_numpy(denoise_nl_means(case.seen.numpy(), channel_axis=0, **settings)).float()
 
 
-def _total_variation(weight: float) -> Method:
-    def restore(case: Case) -> Tensor:
-        from skimage.restoration import denoise_tv_chambolle
+def _total_variation(case: Case) -> Tensor:
+    from skimage.restoration import denoise_tv_chambolle
 
-        smooth = denoise_tv_chambolle(case.seen.numpy(), weight=weight, channel_axis=0)
-        return torch.from_numpy(smooth).float()
+    weight = {"denoise": 0.1 * case.strength / SIGMA, "dejpeg": 0.05}[case.task]
+    return torch.from_numpy(denoise_tv_chambolle(case.seen.numpy(), weight=weight, channel_axis=0)).float()
 
-    return restore
+
+def _wavelets(case: Case) -> Tensor:
+    """BayesShrink on brightness and colours, as scikit-image's gallery has it (Chang et al. 2000)."""
+    from skimage.restoration import denoise_wavelet
+
+    smooth = denoise_wavelet(case.seen.numpy(), channel_axis=0, convert2ycbcr=True, rescale_sigma=True)
+    return torch.from_numpy(smooth).float()
 
 
 def _biharmonic(case: Case) -> Tensor:
@@ -107,72 +111,46 @@ def _ours(function: Callable[..., Any], **settings: Any) -> Method:
     return restore
 
 
-class _Still(EnlargingGenerator):
-    name = "enlarging-still"
-    reg_noise_std = 0.0
-
-
-class _Closed(EnlargingGenerator):
-    name = "enlarging-closed"
-    skip = 0
-
-
-class _Neither(_Still):
-    name = "enlarging-neither"
-    skip = 0
-
-
-def _enlarged_by(generator: type[EnlargingGenerator]) -> Method:
-    """One fit of another generator."""
-
-    def restore(case: Case) -> Tensor:
-        preset = replace(UPSCALE, recipe=replace(UPSCALE.recipe, generator=generator), fits=1)
-        seen = enlargeable(as_image(case.seen), FACTOR)
-        made: Tensor = next(purify_each([seen], 1, preset, preset.rule(), FitOptions(device="cpu", workers=1))).image
-        return made
-
-    return restore
-
-
 METHODS: dict[str, dict[str, Method]] = {
     "denoise": {
         "nothing": _seen,
-        "non-local means": _non_local_means(SIGMA / 255),
-        "total variation": _total_variation(0.1),
-        "denoise, one fit": _ours(dp.denoise, fits=1),
+        "total variation": _total_variation,
+        "wavelets": _wavelets,
+        "non-local means": _non_local_means,
         "denoise": _ours(dp.denoise),
+        "denoise, with three fits": _ours(dp.denoise, fits=3),
     },
     "dejpeg": {
         "nothing": _seen,
-        "non-local means": _non_local_means(10 / 255),
-        "total variation": _total_variation(0.05),
-        "dejpeg, one fit": _ours(dp.dejpeg, fits=1),
+        "total variation": _total_variation,
+        "non-local means": _non_local_means,
         "dejpeg": _ours(dp.dejpeg),
+        "dejpeg, with three fits": _ours(dp.dejpeg, fits=3),
     },
     "upscale": {
         "bicubic": _bicubic,
         "Lanczos": _lanczos,
         "bicubic, back-projected": _projected,
-        "upscale, one fit, neither fresh noise nor maps at full size": _enlarged_by(_Neither),
-        "upscale, one fit, no fresh noise": _enlarged_by(_Still),
-        "upscale, one fit, no maps at full size": _enlarged_by(_Closed),
-        "upscale, one fit": _ours(dp.upscale, factor=FACTOR, fits=1),
+        "upscale, filters alone": _ours(dp.upscale, factor=FACTOR, fits=0),
         "upscale": _ours(dp.upscale, factor=FACTOR),
     },
     "inpaint": {
         "nothing": _seen,
         "biharmonic": _biharmonic,
-        "inpaint, one fit": _ours(dp.inpaint, fits=1),
         "inpaint": _ours(dp.inpaint),
+        "inpaint, with a fit": _ours(dp.inpaint, fits=1),
     },
 }
+SLOW = {"denoise, with three fits", "dejpeg, with three fits", "inpaint, with a fit"}
+"""What is only run where somebody asks for it by name, on whole images."""
 
 
-def table(task: str, side: int | None, peers: tuple[str, ...] = ()) -> str:
+def table(task: str, side: int | None, peers: tuple[str, ...] = (), sigma: float | None = None) -> str:
     """Means over the images that all methods of the task, and ``peers``, have been through; the published recipe at
     its own end, and at the best of its iterations, which only the truth can tell.
     """
-    of = [row for row in rows.read(ROOT / RESULTS) if (row["task"], row["side"]) == (task, side)]
+    asked = (task, side, sigma)
+    of = [row for row in rows.read(ROOT / RESULTS) if (row["task"], row["side"], row.get("sigma")) == asked]
     done = {name: {row["image"]: row for row in of if row["method"] == name} for name in (*METHODS[task], *peers)}
     if "published" in done:
         del done["published"]
@@ -195,18 +173,28 @@ def table(task: str, side: int | None, peers: tuple[str, ...] = ()) -> str:
         mean = {what: sum(each[image][what] for image in images) / len(images) for what in FIGURES}
         lines.append([name, f"{mean['psnr']:.2f}", f"{mean['ssim']:.3f}", f"{mean['cpu_seconds']:.3g}"])
     count = "1 image" if len(images) == 1 else f"{len(images)} images"
-    made = block_markdown(Table([f"{task}, {count}", "PSNR, dB", "SSIM", "CPU s"], lines))
+    what = task if sigma is None else f"{task}, σ = {sigma:g}"
+    made = block_markdown(Table([f"{what}, {count}", "PSNR, dB", "SSIM", "CPU s"], lines))
     return f"{made.rstrip()}\n"
 
 
+FITS_BEFORE = {"denoise": "four", "dejpeg": "three", "upscale": "two", "inpaint": "two"}
+"""Of the prior as it drew at full size and without filters beside it: rows of an earlier version, which has them."""
+BEFORE = {task: f"the prior alone, {fits} fits" for task, fits in FITS_BEFORE.items()}
 FIGURES = ("psnr", "ssim", "cpu_seconds")
 ENDS = {task: notebook.iterations for task, notebook in NOTEBOOKS.items()}
 BOTH = ("published", DEEPINV)
 TABLES: dict[str, Callable[[], str]] = {
-    "denoise_middles": partial(table, "denoise", 128, ("published",)),
+    "denoise_whole_10": partial(table, "denoise", None, sigma=10.0),
+    "denoise_whole": partial(table, "denoise", None),
+    "denoise_whole_50": partial(table, "denoise", None, sigma=50.0),
+    "dejpeg_whole": partial(table, "dejpeg", None),
+    "upscale_whole": partial(table, "upscale", None),
+    "inpaint_320": partial(table, "inpaint", 320),
+    "denoise_middles": partial(table, "denoise", 128, (BEFORE["denoise"], "published")),
     "denoise_peers": partial(table, "denoise", 128, BOTH),
-    "dejpeg_middles": partial(table, "dejpeg", 128, ("published",)),
-    "upscale_middles": partial(table, "upscale", 128, ("published",)),
-    "inpaint_middles": partial(table, "inpaint", 128),
+    "dejpeg_middles": partial(table, "dejpeg", 128, (BEFORE["dejpeg"], "published")),
+    "upscale_middles": partial(table, "upscale", 128, (BEFORE["upscale"], "published")),
+    "inpaint_middles": partial(table, "inpaint", 128, (BEFORE["inpaint"],)),
     "inpaint_peers": partial(table, "inpaint", 128, BOTH),
 }

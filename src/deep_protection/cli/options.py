@@ -13,7 +13,13 @@ Output = Annotated[
     typer.Option("--output", "-o", metavar="OUT", help="File, folder, or - for standard output.", show_default=False),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
-Fits = Annotated[int | None, typer.Option(help="Fits that are averaged: more are better and slower.")]
+Fits = Annotated[
+    int | None,
+    typer.Option(
+        help="Fits of the prior, averaged with what filters make; 0: none. Default: as many as help and are quick."
+    ),
+]
+Seconds = Annotated[float | None, typer.Option(help="Time to plan for, in all. Default: a minute of fits an image.")]
 Preset = Annotated[str, typer.Option(help="fast (default), thorough or paper.")]
 Stop = Annotated[str | None, typer.Option(help="When to end a fit, as auto or fixed:200. Default: the preset's own.")]
 Seed = Annotated[int, typer.Option(help="Same image, same seed: same result.")]

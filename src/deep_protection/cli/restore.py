@@ -17,12 +17,13 @@ from deep_protection.restoration import (
     UPSCALE,
     Preset,
     check_factor,
+    check_sigma,
     enlargeable,
     find_device,
-    stop_for,
+    with_blocks,
     with_fits,
+    with_noise,
 )
-from deep_protection.stopping import StopRule
 
 
 def denoise_command(
@@ -34,6 +35,7 @@ def denoise_command(
     ] = None,
     stop: options.Stop = None,
     fits: options.Fits = None,
+    seconds: options.Seconds = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     workers: options.Workers = None,
@@ -42,8 +44,14 @@ def denoise_command(
     quiet: options.Quiet = False,
 ) -> int:
     """Take noise out of images. Files, folders and results are treated as `purify` treats them."""
-    rule = stop_for(sigma, stop)
-    return _restored(DENOISE, inputs, output, rule, fits, seed, device, workers, overwrite, as_json, quiet)
+    check_sigma(sigma)
+
+    def noisy(_: Item, image: ImageRecord) -> ImageRecord | Left:
+        return with_noise(image, sigma)
+
+    return _restored(
+        DENOISE, inputs, output, stop, fits, seconds, seed, device, workers, overwrite, as_json, quiet, noisy
+    )
 
 
 def dejpeg_command(
@@ -51,6 +59,7 @@ def dejpeg_command(
     output: options.Output,
     stop: options.Stop = None,
     fits: options.Fits = None,
+    seconds: options.Seconds = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     workers: options.Workers = None,
@@ -59,7 +68,13 @@ def dejpeg_command(
     quiet: options.Quiet = False,
 ) -> int:
     """Take the blocks of strong JPEG compression out of images. Write PNG, or new blocks come with the result."""
-    return _restored(DEJPEG, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet)
+
+    def blocky(_: Item, image: ImageRecord) -> ImageRecord | Left:
+        return with_blocks(image)
+
+    return _restored(
+        DEJPEG, inputs, output, stop, fits, seconds, seed, device, workers, overwrite, as_json, quiet, blocky
+    )
 
 
 def inpaint_command(
@@ -74,6 +89,7 @@ def inpaint_command(
     ],
     stop: options.Stop = None,
     fits: options.Fits = None,
+    seconds: options.Seconds = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     workers: options.Workers = None,
@@ -88,7 +104,7 @@ def inpaint_command(
     """
     missing = Masks(mask).of
     return _restored(
-        INPAINT, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, missing=missing
+        INPAINT, inputs, output, stop, fits, seconds, seed, device, workers, overwrite, as_json, quiet, missing=missing
     )
 
 
@@ -98,6 +114,7 @@ def upscale_command(
     factor: Annotated[int, typer.Option(help="2 or 4: how many times as long the sides become.")] = 4,
     stop: options.Stop = None,
     fits: options.Fits = None,
+    seconds: options.Seconds = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     workers: options.Workers = None,
@@ -111,15 +128,18 @@ def upscale_command(
     def larger(_: Item, image: ImageRecord) -> ImageRecord | Left:
         return enlargeable(image, factor)
 
-    return _restored(UPSCALE, inputs, output, stop, fits, seed, device, workers, overwrite, as_json, quiet, larger)
+    return _restored(
+        UPSCALE, inputs, output, stop, fits, seconds, seed, device, workers, overwrite, as_json, quiet, larger
+    )
 
 
 def _restored(
     preset: Preset,
     inputs: list[str],
     output: str,
-    stop: str | StopRule | None,
+    stop: str | None,
     fits: int | None,
+    seconds: float | None,
     seed: int,
     device: str,
     workers: int | None,
@@ -129,7 +149,7 @@ def _restored(
     prepare: Prepare = lambda _, image: image,
     missing: Missing | None = None,
 ) -> int:
-    settings = with_fits(preset, fits)
+    settings = with_fits(preset, fits, stop)
     return restore_all(
         plan(inputs, output, as_json=as_json),
         settings,
@@ -140,6 +160,7 @@ def _restored(
         overwrite=overwrite,
         as_json=as_json,
         quiet=quiet,
+        seconds=seconds,
         prepare=prepare,
         missing=missing,
     )

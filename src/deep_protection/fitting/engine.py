@@ -13,7 +13,7 @@ from deep_protection.fitting.devices import effective_precision
 from deep_protection.fitting.fit_state import FitState, Verdict
 from deep_protection.fitting.networks import Networks
 from deep_protection.fitting.optim import Adam, OutputEMA
-from deep_protection.fitting.task import FitTask
+from deep_protection.fitting.task import EstimateTask, FitTask
 from deep_protection.generators import find_generator
 from deep_protection.stopping import COMPANIONS, Decision, StopRule, Trajectory
 
@@ -33,6 +33,8 @@ class FitRequest:
     def is_like(self, other: "FitRequest") -> bool:
         """Whether both can share a stack: same size, recipe, device and operator."""
         one, two = self.task, other.task
+        if isinstance(one, EstimateTask) or isinstance(two, EstimateTask):
+            return False
         alike = (one.target.shape, one.recipe, one.device) == (two.target.shape, two.recipe, two.device)
         return alike and one.operator is two.operator
 
@@ -49,12 +51,21 @@ def fit(
     Works whatever the caller's gradient mode, and touches no global random state. Raises :class:`CancelledError` when
     ``is_cancelled`` turns true and :class:`FitError` when not even the first output is finite.
     """
+    if isinstance(task, EstimateTask):
+        return estimated(task, is_cancelled)
     stack = BatchedFit([FitRequest(0, task, lambda: seconds)], is_cancelled=is_cancelled)
     while True:
         for _, outcome in stack.advance():
             return result_or_raise(outcome)
         for _, iteration in stack.progress():
             on_iteration(iteration)
+
+
+def estimated(task: EstimateTask, is_cancelled: Callable[[], bool]) -> Trajectory:
+    """What a filter makes, unless the caller has given up; it is not interrupted."""
+    if is_cancelled():
+        raise CancelledError("the work was cancelled before a filter's turn")
+    return task.trajectory()
 
 
 def result_or_raise(outcome: Outcome) -> Trajectory:

@@ -1,5 +1,7 @@
 """What is to be fitted."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -8,7 +10,7 @@ from torch import Tensor
 from deep_protection.errors import OptionError
 from deep_protection.fitting.operators import ForwardOperator
 from deep_protection.fitting.recipe import Recipe
-from deep_protection.stopping import StopRule
+from deep_protection.stopping import Checkpoint, StopRule, Trajectory, psnr
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -34,3 +36,20 @@ class FitTask:
     def __post_init__(self) -> None:
         if self.operator is not None and self.recipe.detail is not None:
             raise OptionError("detail is brought back from the image itself; a fit with an operator has none to take")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class EstimateTask(FitTask):
+    """A part of the work in which nothing is fitted: a filter has its turn among the fits."""
+
+    make: Callable[[], Tensor]
+    """The whole image, ``3×H×W``."""
+
+    def trajectory(self) -> Trajectory:
+        """What came of it, as that of a fit that was over before its first step."""
+        begin = time.perf_counter()
+        made = self.make().to(self.target.device)
+        spent = time.perf_counter() - begin
+        closeness = psnr(made if self.operator is None else self.operator(made[None])[0], self.target)
+        point = Checkpoint(0, loss=10 ** (-closeness / 10), psnr=closeness, seconds=spent)
+        return Trajectory(self.target, [point], {0: made}, reason="filters alone")

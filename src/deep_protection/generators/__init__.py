@@ -2,14 +2,12 @@
 
 from deep_protection.errors import OptionError
 from deep_protection.generators.fast import FastGenerator as FastGenerator
-from deep_protection.generators.full_resolution import EnlargingGenerator as EnlargingGenerator
-from deep_protection.generators.full_resolution import FineGenerator as FineGenerator
-from deep_protection.generators.full_resolution import WholeGenerator as WholeGenerator
 from deep_protection.generators.generator import ImageGenerator as ImageGenerator
+from deep_protection.generators.interpolating import InterpolatingGenerator as InterpolatingGenerator
 from deep_protection.generators.paper import PaperGenerator as PaperGenerator
 
 GENERATORS: dict[str, type[ImageGenerator]] = {
-    kind.name: kind for kind in (PaperGenerator, FastGenerator, FineGenerator, WholeGenerator, EnlargingGenerator)
+    kind.name: kind for kind in (PaperGenerator, FastGenerator, InterpolatingGenerator)
 }
 
 

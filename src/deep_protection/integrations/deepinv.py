@@ -8,10 +8,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from deep_protection.arguments import whole
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import FitTask, ForwardOperator, ProgressCallback, fit_all
+from deep_protection.images import ImageRecord
 from deep_protection.optional import import_optional
-from deep_protection.restoration import DENOISE, INPAINT, UPSCALE, Preset, find_device, with_fits
+from deep_protection.restoration import (
+    DENOISE,
+    INPAINT,
+    UPSCALE,
+    FitOptions,
+    Preset,
+    find_device,
+    purify_each,
+    with_fits,
+    with_noise,
+)
 from deep_protection.seeds import checked_seed, image_seed
 from deep_protection.stopping import CLOSER, StopRule
 
@@ -31,10 +43,9 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
     :math:`y` is measured are given.
 
     :param str, StopRule stop: when to end a fit, such as ``"fixed:200"``. ``None``: where :math:`A \hat x` is as far
-        from :math:`y` as the noise is large, if the physics says how large (``noise_model.sigma``); else where a
-        denoised image is as far as the noise that is estimated from it, and a fixed count for other problems.
-    :param int fits: fits that are averaged; ``None`` takes as many as :func:`deep_protection.denoise` and
-        :func:`deep_protection.inpaint` do.
+        from :math:`y` as the noise is large, if the physics says how large (``noise_model.sigma``); else a fixed
+        count. Denoising takes filters, and fits only where ``stop`` or ``fits`` asks for them.
+    :param int fits: fits that are averaged; ``None`` takes as many as a problem of this kind wants.
     :param int seed: with the measurement it decides all that is drawn at random; ``None`` draws a fresh one.
     :param int workers: fits at once on the CPU; ``None`` is one a core.
     :param progress: called in this thread with a ``deep_protection.Progress``.
@@ -49,8 +60,9 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
         progress: ProgressCallback | None = None,
     ) -> None:
         super().__init__()
-        for preset in (DENOISE, INPAINT):
-            with_fits(preset, fits).rule(stop).check()
+        if fits is not None:
+            whole(fits, "fits")
+        DENOISE.rule(stop).check()
         checked_seed(seed)
         self.stop, self.fits, self.seed = stop, fits, seed
         self.workers, self.progress = workers, progress
@@ -67,6 +79,8 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
         """
         del kwargs
         seen = _checked(y)
+        if isinstance(physics, _physics.Denoising):
+            return self._denoised(seen, physics).to(y)[:, : y.shape[1]]
         kinds = [_kind(physics, image, y.shape[1] == 1, index) for index, image in enumerate(seen)]
         run_seed, device = checked_seed(self.seed), find_device(y.device)
 
@@ -95,6 +109,18 @@ class DeepPriorReconstructor(_models.Reconstructor):  # type: ignore[misc, name-
         made = torch.stack(images)
         made = made.mean(dim=1, keepdim=True) if y.shape[1] == 1 else made
         return _consistent(made, y, physics) if _is_exact(physics) else made
+
+    def _denoised(self, seen: Tensor, physics: "Physics") -> Tensor:
+        """As :func:`deep_protection.denoise` does it: filters, and fits beside them where they are asked for."""
+        spreads = [_spread(physics, index) for index in range(len(seen))]
+        noisy = (
+            with_noise(ImageRecord(image), None if spread is None else 255 * spread)
+            for image, spread in zip(seen, spreads, strict=True)
+        )
+        preset = with_fits(DENOISE, self.fits, self.stop)
+        how = FitOptions(seed=self.seed, device=seen.device, workers=self.workers, progress=self.progress)
+        made = [each.image for each in purify_each(noisy, len(seen), preset, preset.rule(self.stop), how)]
+        return torch.stack(made) if made else seen
 
 
 def _is_exact(physics: "Physics") -> bool:
@@ -139,8 +165,6 @@ _Kind = tuple[Preset, ForwardOperator | None, float | None]
 def _kind(physics: "Physics", seen: Tensor, grey: bool, index: int) -> _Kind:
     """For the image with that number."""
     spread = _spread(physics, index)
-    if isinstance(physics, _physics.Denoising):
-        return DENOISE, None, spread
     if isinstance(physics, _physics.Inpainting):
         mask = physics.mask if physics.mask.ndim < 4 or len(physics.mask) == 1 else physics.mask[index : index + 1]
         known = mask.detach().to(seen.device, torch.float32)

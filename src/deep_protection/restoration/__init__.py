@@ -10,12 +10,16 @@ from deep_protection.restoration.mask import missing_pixels as missing_pixels
 from deep_protection.restoration.observation import Observation as Observation
 from deep_protection.restoration.observation import back_project as back_project
 from deep_protection.restoration.observation import check_factor as check_factor
+from deep_protection.restoration.observation import check_sigma as check_sigma
 from deep_protection.restoration.observation import enlargeable as enlargeable
 from deep_protection.restoration.observation import factor_of as factor_of
+from deep_protection.restoration.observation import with_blocks as with_blocks
 from deep_protection.restoration.observation import with_holes as with_holes
 from deep_protection.restoration.observation import with_missing as with_missing
+from deep_protection.restoration.observation import with_noise as with_noise
 from deep_protection.restoration.options import FitKeywords as FitKeywords
 from deep_protection.restoration.options import FitOptions as FitOptions
+from deep_protection.restoration.planning import planned_fits as planned_fits
 from deep_protection.restoration.presets import DEJPEG as DEJPEG
 from deep_protection.restoration.presets import DENOISE as DENOISE
 from deep_protection.restoration.presets import INPAINT as INPAINT
@@ -28,5 +32,4 @@ from deep_protection.restoration.result import Purified as Purified
 from deep_protection.restoration.tasks import dejpeg as dejpeg
 from deep_protection.restoration.tasks import denoise as denoise
 from deep_protection.restoration.tasks import inpaint as inpaint
-from deep_protection.restoration.tasks import stop_for as stop_for
 from deep_protection.restoration.tasks import upscale as upscale

@@ -4,7 +4,6 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar, Unpack, overload
 
 import torch
@@ -13,16 +12,15 @@ from PIL import Image
 from torch import Tensor
 
 from deep_protection.errors import OptionError
-from deep_protection.fitting import FitTask, effective_precision, find_device, fit_all
-from deep_protection.generators import find_generator
+from deep_protection.fitting import FitTask, find_device, fit_all
 from deep_protection.images import ImageBatch, ImageRecord, as_batch
-from deep_protection.restoration.observation import factor_of, operator_of, psnr_to_observed
+from deep_protection.restoration.observation import factor_of
 from deep_protection.restoration.options import FitKeywords, FitOptions
+from deep_protection.restoration.parts import PendingImage
 from deep_protection.restoration.presets import Preset, find_preset
 from deep_protection.restoration.result import Purified
-from deep_protection.restoration.tiles import Tile, TileBlender, cut_tiles
-from deep_protection.seeds import checked_seed, image_seed
-from deep_protection.stopping import StopRule, Trajectory
+from deep_protection.seeds import checked_seed
+from deep_protection.stopping import StopRule
 
 ImageFile = str | os.PathLike[str]
 ImageLike = ImageFile | bytes | Image.Image | NDArray[Any] | Tensor
@@ -143,30 +141,14 @@ def purify_each(
         rule.for_image(total - 1)  # an oracle that lacks labels says so before anything is fitted
     rule.check()
     run_seed, where = checked_seed(options.seed), find_device(options.device)
-    started: deque[_PendingImage] = deque()
+    started: deque[PendingImage] = deque()
 
     def tasks() -> Iterator[FitTask]:
         for index, image in enumerate(images):
-            height, width = image.pixels.shape[-2:]
-            factor = factor_of(image)  # what is bounded is the size of what is drawn
-            tiles = cut_tiles(height, width, preset.tile // factor, preset.overlap // factor)
             _refuse_tiles(image, preset, rule, keep_outputs)
-            pending = _PendingImage(image, tiles, preset)
+            pending = PendingImage(image, preset, rule, index, options, where, total)
             started.append(pending)
-            shown = image.target
-            for tile in tiles:
-                target, operator = tile.of(shown), operator_of(image, tile)
-                for number in range(preset.fits):
-                    yield FitTask(
-                        target=target,
-                        recipe=preset.recipe,
-                        rule=rule.for_image(index),
-                        seed=image_seed(run_seed, target, number),
-                        device=where,
-                        keep_outputs=keep_outputs,
-                        operator=operator,
-                        share=1 / pending.parts,
-                    )
+            yield from pending.tasks(run_seed, keep_outputs=keep_outputs)
 
     for trajectory in fit_all(
         tasks(),
@@ -180,7 +162,7 @@ def purify_each(
         pending.add(trajectory)
         if pending.is_done:
             started.popleft()
-            yield pending.result(repr(rule), run_seed, where)
+            yield pending.result(repr(rule), run_seed)
 
 
 def _refuse_tiles(image: ImageRecord, settings: Preset, rule: StopRule, keep_outputs: bool) -> None:
@@ -193,64 +175,4 @@ def _refuse_tiles(image: ImageRecord, settings: Preset, rule: StopRule, keep_out
         what = f"the stop rule {rule!r} classifies" if rule.asks_classifier else "keep_outputs keeps"
         raise OptionError(
             f"{what} whole images, and {width}×{height} is fitted in tiles; give images of at most {most} px on a side"
-        )
-
-
-@dataclass(slots=True)
-class _PendingImage:
-    """An image whose tiles are being fitted, each as often as the preset says."""
-
-    image: ImageRecord
-    tiles: list[Tile]
-    preset: Preset
-    trajectories: list[Trajectory] = field(default_factory=list)
-    blender: TileBlender | None = None
-
-    def __post_init__(self) -> None:
-        if self.parts > 1:
-            height, width = (factor_of(self.image) * side for side in self.image.pixels.shape[-2:])
-            self.blender = TileBlender(height, width, self.preset.overlap, self._device)
-
-    @property
-    def parts(self) -> int:
-        """Fits in all."""
-        return len(self.tiles) * self.preset.fits
-
-    @property
-    def is_done(self) -> bool:
-        return len(self.trajectories) == self.parts
-
-    @property
-    def _device(self) -> torch.device:
-        """The image's own: what was restored elsewhere comes back to it."""
-        return self.image.pixels.device
-
-    def add(self, trajectory: Trajectory) -> None:
-        if self.blender is not None:
-            tile = self.tiles[len(self.trajectories) // self.preset.fits]
-            self.blender.add(tile.enlarged(factor_of(self.image)), trajectory.restored.to(self._device))
-            if len(self.tiles) > 1:
-                trajectory.outputs = {}  # the blender has it; hundreds of tiles are not kept twice
-        self.trajectories.append(trajectory)
-
-    def result(self, stop_rule: str, seed: int, device: torch.device) -> Purified:
-        whole = self.trajectories[0].restored.to(self._device) if self.blender is None else self.blender.finish()
-        longest = max(self.trajectories, key=lambda trajectory: trajectory.iteration_chosen)
-        return Purified(
-            image=self.image.to_original(whole),
-            preset=self.preset.name,
-            generator=find_generator(self.preset.recipe.generator).name,
-            fits=self.preset.fits,
-            seed=seed,
-            stop_rule=stop_rule,
-            stop_reason=longest.reason,
-            iteration_chosen=longest.iteration_chosen,
-            iterations_run=max(trajectory.iterations_run for trajectory in self.trajectories),
-            seconds=sum(trajectory[-1].seconds for trajectory in self.trajectories),
-            psnr_input=psnr_to_observed(whole, self.image),
-            rollbacks=sum(trajectory.rollbacks for trajectory in self.trajectories),
-            device=str(device),
-            precision=effective_precision(self.preset.recipe.precision, device),
-            trajectories=tuple(self.trajectories),
-            notes=self.image.notes,
         )

@@ -1,5 +1,6 @@
 """Named settings: what people choose from. A new preset is one row."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -22,13 +23,19 @@ class Preset:
     """Iterations after which a stop rule without a count of its own gives up; "auto" without a classifier takes half of
     them."""
     fits: int = 1
-    """Independent fits of every image, their restored images averaged: what one fit makes up, others do not."""
+    """Independent fits of every image, their restored images averaged: what one fit makes up, others do not. With
+    filters beside them there may be none."""
+    megapixels: float = math.inf
+    """Drawn in all fits of an image together, at most, unless somebody asks for more; what filters make stands alone
+    where that is not enough for one."""
+    is_shifted: bool = False
+    """Every fit sees the image a few pixels farther on: then its mistakes lie elsewhere, too."""
     tile: int = 576
     """Images longer than this on a side are fitted in overlapping tiles of this side, which bounds memory."""
     overlap: int = 64
 
     def __post_init__(self) -> None:
-        whole(self.fits, "fits")
+        whole(self.fits, "fits", least=0)
         whole(self.tile, "tile")
         whole(self.overlap, "overlap", least=0)
         if not 0 <= self.overlap < self.tile:
@@ -89,38 +96,43 @@ def find_preset(preset: str | Preset) -> Preset:
     return PRESETS[preset]
 
 
-# How each kind of damage is undone. Several fits of different seeds are averaged: what one makes up, others do not, and
-# it gains more than one longer fit.
+# How each kind of damage is undone, beside filters, which do most of it: docs/restoration.md. What is drawn by default
+# takes a minute of one core.
 DENOISE = Preset(
     name="denoise",
-    recipe=Recipe(generator="fine", precision="bfloat16", ema_decay=0.95, checkpoint_every=5),
-    stop="noise",
+    recipe=Recipe(generator="fast", precision="bfloat16", ema_decay=0.95, checkpoint_every=10),
+    stop="fixed:70",
     max_iterations=400,
-    fits=4,
-)
-DEJPEG = Preset(
-    name="dejpeg",
-    recipe=Recipe(generator="fine", precision="bfloat16", ema_decay=0.95, checkpoint_every=10),
-    stop="fixed:80",
-    max_iterations=160,
     fits=3,
+    megapixels=0,
+    is_shifted=True,
 )
+DEJPEG = replace(DENOISE, name="dejpeg")
 INPAINT = Preset(
     name="inpaint",
-    recipe=Recipe(generator="whole", precision="bfloat16", ema_decay=0.95, checkpoint_every=25),
-    stop="fixed:800",
+    recipe=Recipe(generator="interpolating", precision="bfloat16", ema_decay=0.95, checkpoint_every=25),
+    stop="fixed:400",
     max_iterations=1600,
-    fits=2,
+    megapixels=0,
+    tile=384,
 )
-UPSCALE = Preset(
+UPSCALE = replace(
+    INPAINT,
     name="upscale",
-    recipe=Recipe(generator="enlarging", precision="bfloat16", ema_decay=0.95, checkpoint_every=25, learning_rate=0.02),
+    recipe=replace(INPAINT.recipe, learning_rate=0.02),
     stop="fixed:700",
-    max_iterations=1400,
     fits=2,
+    megapixels=0.08,
+    tile=576,
 )
 
 
-def with_fits(preset: Preset, fits: int | None) -> Preset:
-    """The preset with another number of fits averaged, if one is given. Raises :class:`OptionError` for none such."""
-    return preset if fits is None else replace(preset, fits=whole(fits, "fits"))
+def with_fits(preset: Preset, fits: int | None, stop: str | StopRule | None = None) -> Preset:
+    """The preset with so many fits averaged, however much they draw, if a number is given; 0 leaves it to filters.
+
+    Who says when a fit is to stop wants fits, too. Raises :class:`OptionError` for no such number.
+    """
+    if fits is None and stop is None:
+        return preset
+    number = preset.fits if fits is None else whole(fits, "fits", least=0)
+    return replace(preset, fits=number, megapixels=math.inf)

@@ -19,7 +19,7 @@ class Purified:
     preset: str
     generator: str
     fits: int
-    """Independent fits whose images were averaged."""
+    """Independent fits whose images were averaged, with what filters made where there are any; 0: filters alone."""
     seed: int
     """The run's seed; with the image's content it decides everything drawn at random."""
     stop_rule: str
@@ -38,6 +38,8 @@ class Purified:
     precision: str
     trajectories: tuple[Trajectory, ...] = field(repr=False)
     """Fit after fit of one tile after the other, row by row; one in all for an image fitted whole and once."""
+    tiles: int = 1
+    """How many tiles the image was cut into; 1 is the whole image."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -59,15 +61,10 @@ class Purified:
             return [self.image] * self.fits
         return [trajectory.restored for trajectory in self.trajectories]
 
-    @property
-    def tiles(self) -> int:
-        """How many tiles the image was cut into; 1 is the whole image."""
-        return len(self.trajectories) // self.fits
-
     def summary(self) -> dict[str, Any]:
         """Everything but images and trajectories, ready for JSON."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         del values["image"], values["trajectories"]
         # JSON knows no infinity: an image restored to exactly itself has none to report.
         psnr_input = self.psnr_input if math.isfinite(self.psnr_input) else None
-        return values | {"psnr_input": psnr_input, "tiles": self.tiles, "notes": list(self.notes)}
+        return values | {"psnr_input": psnr_input, "notes": list(self.notes)}

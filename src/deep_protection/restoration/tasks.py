@@ -1,13 +1,10 @@
 """Restoring what is not an attack: each is :func:`deep_protection.purify` with settings of its own."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal, Unpack, overload
 
 from PIL import Image
 
-from deep_protection.arguments import real
-from deep_protection.errors import OptionError
 from deep_protection.images import ImageBatch, ImageRecord, as_batch, as_image
 from deep_protection.restoration._purify import (
     Details,
@@ -18,11 +15,11 @@ from deep_protection.restoration._purify import (
     purify_each,
 )
 from deep_protection.restoration.mask import missing_pixels
-from deep_protection.restoration.observation import enlargeable, with_holes, with_missing
+from deep_protection.restoration.observation import enlargeable, with_blocks, with_holes, with_missing, with_noise
 from deep_protection.restoration.options import FitKeywords, FitOptions
 from deep_protection.restoration.presets import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, with_fits
 from deep_protection.restoration.result import Purified
-from deep_protection.stopping import CLOSER, StopRule
+from deep_protection.stopping import StopRule
 
 
 class TaskKeywords(FitKeywords, total=False):
@@ -65,18 +62,25 @@ def denoise(
 ) -> object:
     """Take noise out of an image, a list of images or a batch; the same type and size come back.
 
+    Classical filters do it: non-local means and wavelets, of brightness and colours apart. The prior adds next to
+    nothing to them, so its image is averaged with theirs only where ``fits`` says so.
+
     Args:
         image: as for :func:`deep_protection.purify`.
         sigma: standard deviation of the noise in 8-bit steps (25 is strong); None estimates it from each image.
-        stop: when to end a fit; None ends it where the output is as far from the image as its noise is large.
-        fits: fits of different seeds that are averaged; more are better and slower.
+        stop: when to end a fit; None takes a fixed count. Who gives one wants fits.
+        fits: fits of different seeds that are averaged with the filters' image; 0 leaves it to these. None plans: as
+            many as help and are done in a minute, or in ``seconds``.
         return_details: give a :class:`deep_protection.Purified` (or a list of them) instead of the bare image.
         options: ``seed``, ``device``, ``seconds``, ``workers``, ``progress``, ``is_cancelled``: :class:`FitOptions`.
 
     Raises:
         ImageError: an image cannot be used. OptionError: an argument cannot. Nothing is fitted then.
     """
-    return _restore(as_batch(image), with_fits(DENOISE, fits), stop_for(sigma, stop), return_details, options)
+    batch = as_batch(image)
+    noisy: list[ImageRecord] = [with_noise(each, sigma) for each in batch.records]
+    seen = ImageBatch(noisy, batch.single, batch.collate)
+    return _restore(seen, with_fits(DENOISE, fits, stop), stop, return_details, options)
 
 
 @overload
@@ -101,8 +105,15 @@ def dejpeg(
     return_details: bool = False,
     **options: Unpack[FitKeywords],
 ) -> object:
-    """Take the blocks and rings of strong JPEG compression out; arguments and result are those of :func:`denoise`."""
-    return _restore(as_batch(image), with_fits(DEJPEG, fits), stop, return_details, options)
+    """Take the blocks and rings of strong JPEG compression out; arguments and result are those of :func:`denoise`.
+
+    Where blocks lie and how coarsely they count is read from the image itself; filters that know it do better than the
+    prior, which only takes part where ``fits`` says so.
+    """
+    batch = as_batch(image)
+    blocky: list[ImageRecord] = [with_blocks(each) for each in batch.records]
+    seen = ImageBatch(blocky, batch.single, batch.collate)
+    return _restore(seen, with_fits(DEJPEG, fits, stop), stop, return_details, options)
 
 
 @overload
@@ -132,7 +143,7 @@ def inpaint(
         image: one image, as for :func:`deep_protection.purify`.
         mask: what is missing: an ``H×W`` bool array or tensor, true where it is, or an image of the same size (a path,
             Pillow image, …), white where it is.
-        stop: when to end a fit; None takes a fixed count, for there is no noise that could be learnt.
+        stop: as for :func:`denoise`.
         fits: as for :func:`denoise`, and so are the others.
         return_details: as for :func:`denoise`.
         options: as for :func:`denoise`.
@@ -146,7 +157,7 @@ def inpaint(
     if seen is None and not return_details:
         return record.to_original(record.pixels)
     holed = ImageBatch([seen or with_holes(record, ~missing)], single=True, collate=lambda parts: parts[0])
-    return _restore(holed, with_fits(INPAINT, fits), stop, return_details, options)
+    return _restore(holed, with_fits(INPAINT, fits, stop), stop, return_details, options)
 
 
 @overload
@@ -189,7 +200,7 @@ def upscale(
     Args:
         image: as for :func:`deep_protection.purify`.
         factor: 2 or 4.
-        stop: when to end a fit; None takes a fixed count.
+        stop: as for :func:`denoise`.
         fits: as for :func:`denoise`, and so are the others.
         return_details: as for :func:`denoise`.
         options: as for :func:`denoise`.
@@ -201,7 +212,7 @@ def upscale(
     batch = as_batch(image)
     seen: list[ImageRecord] = [enlargeable(each, factor) for each in batch.records]
     larger = ImageBatch(seen, batch.single, batch.collate)
-    return _restore(larger, with_fits(UPSCALE, fits), stop, return_details, options)
+    return _restore(larger, with_fits(UPSCALE, fits, stop), stop, return_details, options)
 
 
 def _restore(
@@ -209,14 +220,3 @@ def _restore(
 ) -> object:
     results = purify_each(batch.records, len(batch.records), preset, preset.rule(stop), FitOptions(**options))
     return finished(batch, results, return_details=return_details, stacklevel=4)
-
-
-def stop_for(sigma: float | None, stop: str | StopRule | None) -> str | StopRule | None:
-    """The rule for noise of ``sigma`` 8-bit steps; ``stop`` itself where that is not known."""
-    if sigma is None:
-        return stop
-    if not 0 < real(sigma, "sigma") < 255:
-        raise OptionError(f"sigma is in 8-bit steps, above 0 and under 255, got {sigma}")
-    if stop is not None:
-        raise OptionError("sigma says when to stop; give sigma or stop, not both")
-    return f"discrepancy:{CLOSER + 20 * (math.log10(255) - math.log10(sigma)):.4f}"

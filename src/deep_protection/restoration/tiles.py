@@ -56,9 +56,9 @@ class TileBlender:
         self._weight = torch.zeros(1, height, width, dtype=torch.float32, device=device)
         self._overlap = overlap
 
-    def add(self, tile: Tile, pixels: Tensor) -> None:
-        """Lay ``3×h×w`` restored pixels where ``tile`` was cut."""
-        weight = _weight(tile, self._overlap).to(self._sum.device)
+    def add(self, tile: Tile, pixels: Tensor, share: float = 1.0) -> None:
+        """Lay ``3×h×w`` restored pixels where ``tile`` was cut; they weigh ``share`` of what is laid there."""
+        weight = share * _weight(tile, self._overlap).to(self._sum.device)
         tile.of(self._sum).add_(pixels * weight)
         tile.of(self._weight).add_(weight)
 

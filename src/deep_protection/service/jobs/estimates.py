@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, find_preset
+import torch
+
+from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, find_preset, planned_fits, with_fits
 from deep_protection.restoration.tiles import cut_tiles
 from deep_protection.stopping import Fixed
 
@@ -21,27 +23,34 @@ class _Fit:
     preset: Preset
     each: float
     a_megapixel: float
-    """Of the image that came in."""
+    """That is drawn."""
     iterations: int
     """After which its own stop rule usually ends."""
-    factor: int = 1
+    filters: float = 0.0
+    """Of a megapixel that is drawn, for filters."""
 
-    def seconds(self, height: int, width: int, stop: str | None) -> float:
-        rule = self.preset.rule(stop)
+    def seconds(self, height: int, width: int, options: Mapping[str, Any]) -> float:
+        stop: str | None = options["stop"]
+        factor: int = options.get("factor", 1)
+        preset = with_fits(self.preset, options.get("fits"), stop) if self.filters else self.preset
+        rule = preset.rule(stop)
         iterations = rule.max_iterations if isinstance(rule, Fixed) else min(self.iterations, rule.max_iterations)
-        tiles = cut_tiles(height, width, self.preset.tile // self.factor, self.preset.overlap // self.factor)
-        areas = [(tile.bottom - tile.top) * (tile.right - tile.left) / 1e6 for tile in tiles]
-        return self.preset.fits * iterations * sum(self.each + self.a_megapixel * area for area in areas)
+        tiles = cut_tiles(height, width, preset.tile // factor, preset.overlap // factor)
+        areas = [factor**2 * (tile.bottom - tile.top) * (tile.right - tile.left) / 1e6 for tile in tiles]
+        fits = planned_fits(preset, rule, sum(areas), device=torch.device("cpu")) if self.filters else preset.fits
+        return self.filters * sum(areas) + fits * iterations * sum(
+            self.each + self.a_megapixel * area for area in areas
+        )
 
 
 _FITS = {
     "fast": _Fit(find_preset("fast"), 0.006, 0.16, 60),
     "thorough": _Fit(find_preset("thorough"), 0.006, 0.16, 60),
     "paper": _Fit(find_preset("paper"), 0.02, 9.0, 1750),
-    "denoise": _Fit(DENOISE, 0.005, 0.8, 150),
-    "dejpeg": _Fit(DEJPEG, 0.005, 0.98, 80),
-    "inpaint": _Fit(INPAINT, 0.004, 0.82, 800),
-    "upscale": _Fit(UPSCALE, 0.005, 3.3, 700, factor=2),
+    "denoise": _Fit(DENOISE, 0.005, 0.25, 70, filters=5.0),
+    "dejpeg": _Fit(DEJPEG, 0.005, 0.25, 70, filters=6.0),
+    "inpaint": _Fit(INPAINT, 0.005, 0.7, 400, filters=15.0),
+    "upscale": _Fit(UPSCALE, 0.005, 0.8, 700, filters=25.0),
 }
 _ATTACKS = {"fgsm": 0.3, "pgd": 2.5, "mifgsm": 1.0, "l2pgd": 4.0, "deepfool": 4.0, "saltpepper": 15.0, "ddn": 6.0}
 _ATTACKS |= {"cw": 44.0, "gaussianblur": 1.0}
@@ -60,16 +69,15 @@ def work_of(kind: str, options: Mapping[str, Any], height: int, width: int) -> f
         return _ATTACKS[options["attack"]]
     if kind == "extract-text":
         return _READ[0] + _READ[1] * height * width / 1e6
-    stop = options["stop"]
     if kind != "protect":
-        return _FITS[kind].seconds(height, width, stop)
+        return _FITS[kind].seconds(height, width, options)
     fit = _FITS[options["preset"]]
     if options["answer"] == "restored":
-        return fit.seconds(height, width, stop) + 2 * _CLASSIFY
+        return fit.seconds(height, width, options) + 2 * _CLASSIFY
     if options["quick"]:
         return _ANSWERS
-    stop = stop or (None if options["preset"] == "paper" else "fixed:30")
-    return fit.seconds(*SEEN, stop) + _ANSWERS
+    stop = options["stop"] or (None if options["preset"] == "paper" else "fixed:30")
+    return fit.seconds(*SEEN, {"stop": stop}) + _ANSWERS
 
 
 class Estimates:
@@ -94,7 +102,8 @@ class Estimates:
 def is_telling(answer: Mapping[str, Any]) -> bool:
     """Whether a job that is done did the work of its kind: neither less than that, nor as much as its budget."""
     reason = answer.get("stop_reason") or ""
-    return not reason.startswith("time budget") and answer.get("iterations_run") != 0
+    did_its_work = answer.get("iterations_run") != 0 or answer.get("fits") == 0
+    return did_its_work and not reason.startswith(("time budget", "nothing"))
 
 
 def _sort(kind: str, options: Mapping[str, Any]) -> str:

@@ -121,25 +121,26 @@ AIMING = ("pgd", "mifgsm", "l2pgd", "ddn", "cw")
 """Those of them that can be told which class to make of an image."""
 
 
-class DenoiseOptions(Options):
-    """Take noise out of an image."""
-
-    sigma: float | None = Field(None, gt=0, lt=255, description="Of the noise, in 8-bit steps; estimated if left out.")
-    stop: Stop = None
-    seed: Seed = 0
-
-    def check(self) -> None:
-        check_stop(self.stop, LONGEST_STOP)
-
-
 class RestoreOptions(Options):
     """Take compression out of an image, or fill its holes."""
 
+    fits: int | None = Field(
+        None,
+        ge=0,
+        le=8,
+        description="Of the prior, averaged with what filters make; 0: none. Left out: as many as help.",
+    )
     stop: Stop = None
     seed: Seed = 0
 
     def check(self) -> None:
         check_stop(self.stop, LONGEST_STOP)
+
+
+class DenoiseOptions(RestoreOptions):
+    """Take noise out of an image."""
+
+    sigma: float | None = Field(None, gt=0, lt=255, description="Of the noise, in 8-bit steps; estimated if left out.")
 
 
 class UpscaleOptions(RestoreOptions):

@@ -225,7 +225,7 @@ export class Mend extends JobTab {
     this.tellTime({
       kind: this.kind, image: this.current?.blob, options: optionsOf(this.form, this.kind), needsToken: this.about.needs_token,
       isFree: !this.isWorking, inputs: this.kind === "inpaint" ? ["image", "mask"] : ["image"],
-      late: "what is there by then is the result. Make the image smaller, or take the quick look.",
+      late: "what is there by then is the result. Make the image smaller, or leave it to filters.",
     });
   }
 
@@ -281,17 +281,17 @@ function factorField() {
 }
 
 function optionsOf(form, kind) {
-  const { sigma, factor, stop } = form.elements;
+  const { sigma, factor, fits } = form.elements;
   return {
-    stop: stop.value,
+    fits: fits.value,
     factor: kind === "upscale" ? factor.value : null,
-    sigma: kind === "denoise" && !stop.value ? sigma.value : null,  // the strength decides when to stop
+    sigma: kind === "denoise" ? sigma.value : null,
   };
 }
 
-function setOptions(form, { sigma, factor, stop }) {
+function setOptions(form, { sigma, factor, fits }) {
   const fields = form.elements;
   if (fields.sigma) fields.sigma.value = sigma ?? "";
   if (fields.factor && factor) fields.factor.value = factor;
-  fields.stop.value = stop ?? "";
+  fields.fits.value = fits ?? "";
 }

@@ -2,20 +2,33 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 from deep_protection.attacks import ATTACKS, attack
 from deep_protection.errors import CancelledError, DeepProtectionError, OptionError
 from deep_protection.fitting import Progress
-from deep_protection.images import from_pillow, read_image, to_pillow
+from deep_protection.images import ImageRecord, from_pillow, read_image, to_pillow, without_missing
 from deep_protection.logits import as_classes
 from deep_protection.maps import as_record, extract_text
-from deep_protection.restoration import DEJPEG, DENOISE, INPAINT, UPSCALE, Preset, inpaint, stop_for, upscale
+from deep_protection.restoration import (
+    DEJPEG,
+    DENOISE,
+    INPAINT,
+    UPSCALE,
+    FitOptions,
+    Preset,
+    enlargeable,
+    factor_of,
+    missing_pixels,
+    purify_each,
+    with_blocks,
+    with_fits,
+    with_missing,
+    with_noise,
+)
 from deep_protection.service.errors import TimeUpError
 from deep_protection.service.jobs.job_types import JOB_TYPES
 from deep_protection.service.workers.observed_rule import ObservedRule
-from deep_protection.service.workers.progress import ProgressReporter, budget_of, fit_jobs, fitted
+from deep_protection.service.workers.progress import ProgressReporter, budget_of, fitted
 from deep_protection.service.workers.protect import protect_all
 from deep_protection.service.workers.worker_context import (
     JobInput,
@@ -100,59 +113,60 @@ def _attack(context: WorkerContext, job: JobInput) -> JobOutput:
 
 
 def _denoise(context: WorkerContext, job: JobInput) -> JobOutput:
-    return _restore(context, job, DENOISE, stop_for(job.options["sigma"], job.options["stop"]))
+    image = decode_image(job.inputs["image"])
+    return _restore(context, job, DENOISE, with_noise(image, job.options["sigma"]))
 
 
 def _dejpeg(context: WorkerContext, job: JobInput) -> JobOutput:
-    return _restore(context, job, DEJPEG, job.options["stop"])
-
-
-def _restore(context: WorkerContext, job: JobInput, preset: Preset, stop: Any) -> JobOutput:
-    image = decode_image(job.inputs["image"])
-    reporter = ProgressReporter(context, job, preset, image, classified=False)
-    seed = job.options["seed"]
-    result = fit_jobs(context, [reporter], [image], preset, lambda _: preset.rule(stop), seed)[0]
-    if job.is_cancelled():
-        raise CancelledError("the job was cancelled")
-    return JobOutput({**fitted(result), "seed": seed}, {"result": png(result.image)})
+    return _restore(context, job, DEJPEG, with_blocks(decode_image(job.inputs["image"])))
 
 
 def _inpaint(context: WorkerContext, job: JobInput) -> JobOutput:
-    mask, _, _ = read_image(job.inputs["mask"])
-    return _drawn(context, job, INPAINT, partial(inpaint, mask=mask))
+    missing = missing_pixels(read_image(job.inputs["mask"])[0])
+    image, _, notes = read_image(job.inputs["image"])
+    given = from_pillow(without_missing(image, missing), notes)
+    seen = with_missing(given, missing)
+    if seen is not None:
+        return _restore(context, job, INPAINT, seen)
+    as_it_was = png(given.to_original(given.pixels))
+    return JobOutput({"iterations_run": 0, "stop_reason": "nothing is missing", "fits": 0}, {"result": as_it_was})
 
 
 def _upscale(context: WorkerContext, job: JobInput) -> JobOutput:
-    return _drawn(context, job, UPSCALE, partial(upscale, factor=job.options["factor"]))
+    image = decode_image(job.inputs["image"])
+    return _restore(context, job, UPSCALE, enlargeable(image, job.options["factor"]))
 
 
-def _drawn(context: WorkerContext, job: JobInput, preset: Preset, draw: Callable[..., Any]) -> JobOutput:
-    """What a function of the library draws of an image that was not seen whole."""
-    image, _, _ = read_image(job.inputs["image"])
-    factor = job.options.get("factor", 1)
-    reporter = ProgressReporter(context, job, preset, from_pillow(image), classified=False, factor=factor)
-    spent = budget_of(context.budget)
-    reasons: list[str] = []
-
-    def ended(_: int) -> str | None:
-        reason = spent()
-        reasons.extend([reason] if reason else [])
-        return reason
-
-    rule = ObservedRule(lambda _: preset.rule(job.options["stop"]), lambda _, part: reporter.tell(part), ended)
-    restored = draw(
-        image,
-        stop=rule,
-        seed=job.options["seed"],
+def _restore(context: WorkerContext, job: JobInput, preset: Preset, seen: ImageRecord) -> JobOutput:
+    """What is drawn of an image of which something was lost."""
+    options = job.options
+    preset = with_fits(preset, options["fits"], options["stop"])
+    reporter = ProgressReporter(
+        context, job, preset, seen, classified=False, factor=factor_of(seen), is_by_fraction=True
+    )
+    spent, out_of_patience = budget_of(context.budget), budget_of(PATIENCE * context.budget)
+    rule = ObservedRule(lambda _: preset.rule(options["stop"]), lambda _, part: reporter.tell(part), lambda _: spent())
+    how = FitOptions(
+        seed=options["seed"],
         device=context.device,
         workers=1,
         progress=reporter.report,
-        is_cancelled=job.is_cancelled,
+        is_cancelled=lambda: job.is_cancelled() or out_of_patience() is not None,
     )
-    course = reporter.course
-    run = course[-1]["iteration"] if course else 0
-    answer = {"iterations_run": run, "stop_reason": reasons[0] if reasons else None, "seed": job.options["seed"]}
-    return JobOutput(answer, {"result": png(restored)})
+    try:
+        result = next(purify_each([seen], 1, preset, rule, how))
+    except CancelledError:
+        if job.is_cancelled():
+            raise
+        raise TimeUpError(
+            f"it did not end within its time budget of {context.budget:.0f} s; make the image smaller"
+        ) from None
+    told = {"fits": result.fits, "seed": options["seed"], "notes": list(result.notes)}
+    return JobOutput({**fitted(result), **told}, {"result": png(result.image)})
+
+
+PATIENCE = 1.5
+"""Times its budget that a job may take: fits end when it is spent, and filters, which do not, have this long."""
 
 
 def _extract_text(context: WorkerContext, job: JobInput) -> JobOutput:

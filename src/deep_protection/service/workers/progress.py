@@ -19,6 +19,8 @@ from deep_protection.service.workers.worker_context import JobInput, WorkerConte
 from deep_protection.stopping import StopRule, Trajectory
 
 REPORTS_A_SECOND = 10
+WHOLE = 1000
+"""Steps of what is told by fraction."""
 
 
 class ProgressReporter:
@@ -35,7 +37,9 @@ class ProgressReporter:
         views: bool = False,
         factor: int = 1,
         frames: bool = False,
+        is_by_fraction: bool = False,
     ) -> None:
+        self._fraction = 0.0 if is_by_fraction else None
         # As the fit cuts it: what is bounded is the side of what is drawn, ``factor`` times that of the image.
         self._tiles = cut_tiles(*_side(image), preset.tile // factor, preset.overlap // factor)
         self._size, self._fits = _side(image), preset.fits
@@ -73,7 +77,8 @@ class ProgressReporter:
             point = trajectory[-1]
             known = self._note(point.iteration, float(point.psnr), image, is_first=part == 0)
             if self._pace.allows():
-                shown = preview(image) if self.job.is_watched() else None
+                is_shown = self.job.is_watched() and (self.whole or self._fraction is None)
+                shown = preview(image) if is_shown else None
                 self._say({**self._place(point.iteration, limit), **known, "preview": shown, "box": self._box(part)})
 
         return told
@@ -114,7 +119,11 @@ class ProgressReporter:
 
     def report(self, progress: Progress) -> None:
         """Between checkpoints: only how far it is."""
-        if progress.iteration % self._every and self._pace_between.allows():
+        if self._fraction is not None:
+            self._fraction = progress.fraction
+            if self._pace_between.allows():
+                self._say(self._place(progress.iteration, progress.max_iterations))
+        elif progress.iteration % self._every and self._pace_between.allows():
             self._say(self._place(progress.iteration, progress.max_iterations))
 
     def _say(self, progress: dict[str, Any]) -> None:
@@ -125,11 +134,13 @@ class ProgressReporter:
                 self.job.tell(progress)
 
     def _place(self, iteration: int, limit: int) -> dict[str, Any]:
+        if self._fraction is not None:  # filters have their turn among the fits
+            return {"iteration": round(WHOLE * self._fraction), "limit": WHOLE, "phase": "fitting"}
         return {"iteration": self._part * limit + iteration, "limit": self.parts * limit, "phase": "fitting"}
 
     def _box(self, part: int) -> list[float] | None:
         """Where in the image the tile of a fit lies: left, top, right and bottom as shares of its sides."""
-        if self.whole:
+        if self.whole or self._fraction is not None:
             return None
         tile, (height, width) = self._tiles[min(part // self._fits, len(self._tiles) - 1)], self._size
         edges = (tile.left / width, tile.top / height, tile.right / width, tile.bottom / height)

@@ -1,0 +1,155 @@
+"""Classical estimates, which the prior's image is averaged with, or which stand alone where it adds nothing.
+
+All take and give ``3×H×W`` float32. They are scikit-image's filters, put to work on what suits them: noise on
+brightness and colours apart, holes and enlargement by filtering and putting back what is known, in turn.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deep_protection.fitting import Downsampling, Masking
+from deep_protection.optional import import_optional
+from deep_protection.stopping import noise_deviation
+
+LEAST_SIDE = 32
+"""Smaller images are mirrored up to this: patches and wavelets have to fit in."""
+_OPPONENT = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]], device="cpu")
+OPPONENT = _OPPONENT / _OPPONENT.norm(dim=1, keepdim=True)
+"""Brightness, red against blue, green against both: orthonormal, so white noise is as strong in each as in the colours.
+Pictures have little in the last two, so their noise is the easier to take out there."""
+SILENT = 0.05 / 255
+"""Standard deviation under which a plane has no noise."""
+NON_LOCAL, AT_HALF = 0.65, 0.8
+"""Strength of non-local means for noise, and for what is no noise, by its own standard deviation; chosen on photographs
+of ``imagenet-dev``."""
+TOGETHER = 0.25
+"""Of the three colours together, in what is taken for free of noise."""
+SHIFTS = 3
+"""Wavelets are shifted by 0 to so many pixels each way, and the results averaged (Coifman & Donoho 1995)."""
+WIDE = 20_000
+"""Missing pixels from which on a biharmonic surface is too dear, and no better than a blur."""
+ENLARGING = tuple(np.geomspace(30, 5, 14) / 255)
+FILLING = tuple(np.geomspace(20, 3, 10) / 255)
+"""Standard deviations that a filter is told, step by step: coarse structure settles before fine."""
+
+
+def noise_of(pixels: Tensor, sigma: float | None = None) -> tuple[float, float, float]:
+    """Standard deviation of the noise in each plane of :data:`OPPONENT`, estimated, or of white noise of ``sigma``.
+
+    A grey image has one noise in three colours: all of it is in brightness, √3 times as strong.
+    """
+    if sigma is None:
+        brightness, red, green = (noise_deviation(plane[None]) for plane in _planes(pixels))
+        return brightness, red, green
+    grey = bool((pixels[:1] == pixels).all())
+    return (3**0.5 * sigma, 0.0, 0.0) if grey else (sigma, sigma, sigma)
+
+
+def without_noise(pixels: Tensor, noise: Sequence[float]) -> Tensor:
+    """A mean of non-local means (Buades et al. 2005) and shifted wavelets with BayesShrink's thresholds (Chang et al.
+    2000, doi:10.1109/83.862633), of brightness and colours apart, and of non-local means of all colours together: what
+    one leaves of noise and takes of detail, the others do not. The last is for lettering and drawings.
+    """
+    restoration = _restoration()
+
+    def both(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+        spun = np.zeros_like(plane)
+        for shift in product(range(SHIFTS + 1), repeat=2):
+            moved = np.roll(plane, shift, axis=(0, 1))
+            made = restoration.denoise_wavelet(moved, sigma=sigma, wavelet="db2", rescale_sigma=True)
+            spun += np.roll(made, (-shift[0], -shift[1]), axis=(0, 1)) / (SHIFTS + 1) ** 2
+        return ((_non_local_means(plane, NON_LOCAL, sigma) + spun) / 2).astype(np.float32)
+
+    strength = sum(each**2 for each in noise) ** 0.5 / 3**0.5
+    if strength <= SILENT:
+        return pixels
+    together = smoothed(pixels, strength, NON_LOCAL)
+    return (1 - TOGETHER) * _plane_by_plane(pixels, noise, both) + TOGETHER * together
+
+
+def smoothed(pixels: Tensor, sigma: float, strength: float = AT_HALF) -> Tensor:
+    """Non-local means of the three colours together."""
+    return torch.from_numpy(_filtered(pixels.numpy(), lambda each: _non_local_means(each, strength, sigma, 0)))
+
+
+def filled(seen: Tensor, missing: Tensor) -> Tensor:
+    """Holes (``H×W`` bool) filled: the mean of a biharmonic surface (Damelin & Hoang 2018) and of what non-local means
+    makes of it, while what is known is put back (plug and play; Venkatakrishnan et al. 2013).
+    """
+    base = Masking(~missing).initial_estimate(torch.where(missing, 0.0, seen))
+    if not bool(missing.any()) or bool(missing.all()):
+        return base
+    if int(missing.sum()) <= WIDE:
+        known = np.where(missing.numpy(), 0, seen.numpy()).astype(np.float32)
+        surface = _restoration().inpaint_biharmonic(known, missing.numpy(), channel_axis=0, split_into_regions=True)
+        base = torch.from_numpy(surface).float().clamp(0, 1)
+    drawn = _in_turn(base, FILLING, lambda made: torch.where(missing, made, seen))
+    return (base + drawn) / 2
+
+
+def enlarged(seen: Tensor, shrink: Downsampling, consistent: Callable[[Tensor], Tensor]) -> Tensor:
+    """An image that ``shrink`` makes small to ``seen``: non-local means and back-projection in turn, from a bicubic
+    one.
+    """
+    return _in_turn(consistent(shrink.initial_estimate(seen)), ENLARGING, consistent)
+
+
+def _in_turn(image: Tensor, strengths: Sequence[float], consistent: Callable[[Tensor], Tensor]) -> Tensor:
+    for sigma in strengths:
+        image = consistent(smoothed(image, sigma))
+    return image
+
+
+def _plane_by_plane(pixels: Tensor, noise: Sequence[float], function: Callable[..., NDArray[np.float32]]) -> Tensor:
+    made = [
+        torch.from_numpy(_filtered(plane.numpy(), partial(function, sigma=sigma))) if sigma > SILENT else plane
+        for plane, sigma in zip(_planes(pixels), noise, strict=True)
+    ]
+    return torch.einsum("ji,jhw->ihw", OPPONENT, torch.stack(made))
+
+
+def _planes(pixels: Tensor) -> Tensor:
+    return torch.einsum("ij,jhw->ihw", OPPONENT, pixels)
+
+
+def _filtered(
+    values: NDArray[np.float32], function: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """``function`` of ``…×H×W`` values, mirrored up to a side that it can work on."""
+    height, width = values.shape[-2:]
+    more = [(0, max(0, LEAST_SIDE - height)), (0, max(0, LEAST_SIDE - width))]
+    wide = np.pad(values, [(0, 0)] * (values.ndim - 2) + more, mode="symmetric")
+    return function(wide)[..., :height, :width].astype(np.float32)
+
+
+def _non_local_means(
+    values: NDArray[np.float32], strength: float, sigma: float, channel_axis: int | None = None
+) -> NDArray[np.float32]:
+    """Patches of 5 px, up to 6 px away."""
+    made: NDArray[np.float32] = _restoration().denoise_nl_means(
+        values,
+        patch_size=5,
+        patch_distance=6,
+        h=strength * sigma,
+        sigma=sigma,
+        fast_mode=True,
+        channel_axis=channel_axis,
+    )
+    return made
+
+
+def check_filters() -> None:
+    """Raise :class:`MissingExtraError` where their packages are missing: before anything is restored, not after."""
+    _restoration()
+    import_optional("pywt", needed_for="denoising by wavelets", extra="restore")
+
+
+def _restoration() -> Any:
+    return import_optional("skimage.restoration", needed_for="restoring images", extra="restore")
