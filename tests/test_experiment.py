@@ -24,7 +24,7 @@ from deep_protection.evaluation.experiment.black_box import Asking, NoneLeftErro
 from deep_protection.evaluation.experiment.images import labelled_images, recognised
 from deep_protection.evaluation.experiment.inputs import InputStore
 from deep_protection.evaluation.experiment.judging import as_array
-from deep_protection.evaluation.experiment.record import commit_of
+from deep_protection.evaluation.experiment.record import commit_of, keep_settings
 from deep_protection.evaluation.experiment.store import RESULT_KEY, Store, read_rows, read_table
 from deep_protection.evaluation.experiment.tune import Setting
 from deep_protection.evaluation.experiment.units import UNTOUCHED, Attacked, AttackUnit, DefenceUnit, Judged
@@ -94,7 +94,7 @@ def test_a_row_says_what_purify_gives(finished: Path, lite0: dp.Classifier) -> N
 
 @pytest.mark.parametrize("stop", ["auto", "fixed:4"])
 def test_a_row_of_several_fits_says_what_protect_answers(stop: str, lite0: dp.Classifier) -> None:
-    pixels = labelled_images("samples", lite0)[0].pixels(lite0)[:, 80:144, 80:144]
+    pixels = labelled_images("samples", lite0)[0].pixels(lite0)[:, 96:128, 96:128]
     clean = as_array(pixels)
     made = Attacked(clean, UNTOUCHED)
     unit = DefenceUnit("tiny", 3, "none", "thorough", (stop,), 5, True, False, None, clean, made)
@@ -643,14 +643,15 @@ def test_a_defence_that_cannot_defend_is_refused_before_anything_is_computed(
 
 
 def test_a_defence_that_has_changed_does_not_go_on_under_its_name(own: str, tmp_path: Path) -> None:
-    experiment = Experiment(attacks="", defences=f"{own}:grainy", limit=1)
-    experiment.run(tmp_path / "out")
+    given: dict[str, Any] = {"attacks": "", "defences": f"{own}:grainy", "limit": 1}
+    (tmp_path / "out").mkdir()
+    keep_settings(make_settings(given), tmp_path / "out")  # as a run begins
     record = tmp_path / "out/experiment.json"
     kept = json.loads(record.read_text())
     kept["own"] = dict.fromkeys(kept["own"], "another")
     record.write_text(json.dumps(kept))
     with pytest.raises(dp.OptionError, match=r"holds rows of own_.*:grainy with other settings"):
-        experiment.run(tmp_path / "out")
+        Experiment(**given).run(tmp_path / "out")
 
 
 def test_a_function_that_worker_processes_cannot_find_is_refused() -> None:

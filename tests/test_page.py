@@ -209,7 +209,7 @@ def test_reload_back_and_a_second_tab_find_a_result_again(
 ) -> None:
     with watching(browser, service, DESKTOP) as watched:
         page = opened_with(watched, photo)
-        begin_long_fit(page, 100)
+        begin_long_fit(page, 50)
         address = page.url
         page.reload()  # in mid-fit
         page.wait_for_selector("#protect .timing:not([hidden])")
