@@ -606,7 +606,9 @@ def test_an_image_of_six_megapixels_and_a_budget_that_it_exceeds(
         shares = page.evaluate("window.share")
         assert len(set(shares)) > 10
         assert shares == sorted(shares), "the bar went back"
-        assert page.inner_text("#mended-title") == "Ended early"
+        assert page.inner_text("#mended-title") == "Ended early", "it is not called done"
+        assert "so it ended early" in page.inner_text("#restore .mended-told")
+        assert page.inner_text("#announcer").startswith("Ended early")
         assert page.is_hidden("#restore .compare-tiles")
         watched.check()
 

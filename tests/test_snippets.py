@@ -51,7 +51,7 @@ def test_python_in_documents_runs(
 ) -> None:
     pixels, labels = (given[:1] for given in recognised)
     names: dict[str, Any] = {"dp": dp, "pixels": pixels, "labels": labels, "network": lite0.network}
-    names["clean"] = [pixels[0, :, place : place + 64, place : place + 64] for place in range(0, 160, 8)]
+    names["clean"] = [pixels[0, :, place : place + 32, place : place + 32] for place in range(0, 160, 8)]
     names |= {"image": photograph.resize((48, 48)), "other": photograph.resize((40, 56))}
     for block in _python(document):
         exec(compile(block, str(document), "exec"), names)  # noqa: S102  (our own documents)
