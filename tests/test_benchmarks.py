@@ -121,6 +121,7 @@ def test_recovery_is_measured_once(tmp_path: Path) -> None:
     assert all(15 < row["psnr_clean"] < 40 and row["cpu_seconds"] > 0 for row in found[:2])
 
 
+@pytest.mark.campaign
 def test_a_point_of_scale_is_measured_in_processes_of_its_own() -> None:
     point = {"what": "cores", "count": 1, "size": 64, "workers": 1, "device": "cpu"}
     figures = scale.in_processes(point)
