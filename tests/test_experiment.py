@@ -342,42 +342,6 @@ def test_an_attacker_who_knows_the_defence_gets_through_jpeg(tmp_path: Path) -> 
     assert {row["tier"] for row in rows} == {"oblivious", "transfer", "adaptive"}
 
 
-@pytest.mark.campaign
-def test_an_attacker_who_knows_goes_through_the_fit_and_is_judged_by_fresh_seeds(tmp_path: Path) -> None:
-    given = {"limit": 1, "attacks": "", "adaptive": "bpda", "adaptive_steps": 2, "judgements": 2, "defences": "fast"}
-    run_experiment(make_settings({**given, "stops": "fixed:20"}), tmp_path)
-    rows = [row for row in read_table(tmp_path / "results.parquet") if row["tier"] == "adaptive"]
-    assert [(row["seed"], row["error"]) for row in rows] == [(1, None), (2, None)]
-    assert all(0 < row["linf"] <= 4 / 255 + 1e-6 for row in rows)
-    assert rows[0]["probability_true"] != rows[1]["probability_true"]
-
-
-@pytest.mark.parametrize(("attack", "queries", "limit"), [("query-square", 60, 1), ("query-hopskipjump", 24, 1)])
-@pytest.mark.campaign
-def test_an_attacker_who_may_only_ask_keeps_to_the_budget(
-    attack: str, queries: int, limit: int, tmp_path: Path
-) -> None:
-    """Against nothing at all Square finds something in 60 questions, where one without a budget would go on."""
-    if attack == "query-square":
-        pytest.importorskip("torchattacks")
-    given = {"limit": limit, "attacks": "", "black_box": attack, "queries": queries, "workers": 1}
-    given["adaptive_epsilon"] = 24
-    run_experiment(make_settings({**given, "defences": "none,fast", "stops": "fixed:2", "judgements": 2}), tmp_path)
-    rows = [row for row in read_table(tmp_path / "results.parquet") if row["tier"] == "black-box"]
-    assert {(row["defence"], row["seed"]) for row in rows} == {("none", 1), ("fast", 1), ("fast", 2)}
-    for row in rows:
-        assert row["error"] is None
-        assert row["linf"] <= 24 / 255 + 1e-6
-        assert row["queries"] == queries or row["attack_success"]
-        assert row["linf"] > 0 or not row["attack_success"]
-    if attack == "query-square":  # HopSkipJump needs thousands of questions to come so near
-        assert any(row["attack_success"] for row in rows if row["defence"] == "none")
-    write_report(tmp_path)
-    report = (tmp_path / "report.md").read_text()
-    assert f"{attack} (black-box)" in report
-    assert "median restorations asked for" in report
-
-
 def test_an_error_of_the_defended_model_is_no_failed_attack() -> None:
     class Broken(torch.nn.Module):
         def __init__(self) -> None:
@@ -589,6 +553,43 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return name
+
+
+@pytest.mark.campaign
+def test_an_attacker_who_knows_goes_through_the_fit_and_is_judged_by_fresh_seeds(own: str, tmp_path: Path) -> None:
+    given = {"limit": 1, "attacks": "", "adaptive": "bpda", "adaptive_steps": 2, "judgements": 2, "stops": "preset"}
+    run_experiment(make_settings({**given, "defences": f"{own}:SHORT", "workers": 1}), tmp_path)
+    rows = [row for row in read_table(tmp_path / "results.parquet") if row["tier"] == "adaptive"]
+    assert [(row["seed"], row["error"]) for row in rows] == [(1, None), (2, None)]
+    assert all(0 < row["linf"] <= 4 / 255 + 1e-6 for row in rows)
+    assert rows[0]["probability_true"] != rows[1]["probability_true"]
+
+
+@pytest.mark.parametrize(("attack", "queries", "limit"), [("query-square", 60, 1), ("query-hopskipjump", 24, 1)])
+@pytest.mark.campaign
+def test_an_attacker_who_may_only_ask_keeps_to_the_budget(
+    attack: str, queries: int, limit: int, own: str, tmp_path: Path
+) -> None:
+    """Against nothing at all Square finds something in 60 questions, where one without a budget would go on."""
+    if attack == "query-square":
+        pytest.importorskip("torchattacks")
+    given = {"limit": limit, "attacks": "", "black_box": attack, "queries": queries, "workers": 1}
+    given["adaptive_epsilon"] = 24
+    short = f"{own}:SHORT"  # every question costs a whole fit
+    run_experiment(make_settings({**given, "defences": ("none", short), "stops": "preset", "judgements": 2}), tmp_path)
+    rows = [row for row in read_table(tmp_path / "results.parquet") if row["tier"] == "black-box"]
+    assert {(row["defence"], row["seed"]) for row in rows} == {("none", 1), (short, 1), (short, 2)}
+    for row in rows:
+        assert row["error"] is None
+        assert row["linf"] <= 24 / 255 + 1e-6
+        assert row["queries"] == queries or row["attack_success"]
+        assert row["linf"] > 0 or not row["attack_success"]
+    if attack == "query-square":  # HopSkipJump needs thousands of questions to come so near
+        assert any(row["attack_success"] for row in rows if row["defence"] == "none")
+    write_report(tmp_path)
+    report = (tmp_path / "report.md").read_text()
+    assert f"{attack} (black-box)" in report
+    assert "median restorations asked for" in report
 
 
 @pytest.mark.campaign
