@@ -579,12 +579,12 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.campaign
-def test_an_image_of_six_megapixels_and_a_budget_that_it_exceeds(
+def test_an_image_of_many_tiles_and_a_budget_that_it_exceeds(
     browser: Browser, photograph_bytes: bytes, tmp_path: Path
 ) -> None:
     """It is told before that it will not end; one bar goes forwards only, tiles appear in place, its end is told."""
     with Image.open(io.BytesIO(photograph_bytes)) as whole:
-        large = whole.resize((3000, 2000))
+        large = whole.resize((1500, 1000))
     with (
         Served(tmp_path / "data", "--workers", "1", "--budget", "10") as served,
         watching(browser, served, DESKTOP) as watched,
