@@ -132,7 +132,10 @@ def test_a_point_of_scale_is_measured_in_processes_of_its_own() -> None:
 
 
 @pytest.mark.campaign
-def test_batches_are_measured_until_the_next_would_take_too_long(tmp_path: Path) -> None:
+def test_batches_are_measured_until_the_next_would_take_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "COMPARED", 2)
     out = tmp_path / "gpu.jsonl"
     gpu.run(out, "cpu", (1, 2), seconds=0)
     head, restored, answered, *measured = rows.read(out)

@@ -95,7 +95,7 @@ def test_a_row_says_what_purify_gives(finished: Path, lite0: dp.Classifier) -> N
 
 @pytest.mark.parametrize("stop", ["auto", "fixed:4"])
 def test_a_row_of_several_fits_says_what_protect_answers(stop: str, lite0: dp.Classifier) -> None:
-    pixels = labelled_images("samples", lite0)[0].pixels(lite0)[:, 96:128, 96:128]
+    pixels = labelled_images("samples", lite0)[0].pixels(lite0)[:, 80:144, 80:144]
     clean = as_array(pixels)
     made = Attacked(clean, UNTOUCHED)
     unit = DefenceUnit("tiny", 3, "none", "thorough", (stop,), 5, True, False, None, clean, made)

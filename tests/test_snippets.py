@@ -31,11 +31,11 @@ IMAGES = ("photo.jpg", "grainy.png", "blocks.jpg", "scratched.png", "sheet.png",
 @pytest.fixture
 def folder(tmp_path: Path, photograph: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small images under the names that documents use."""
-    small = photograph.resize((32, 32))
+    small = photograph.resize((16, 16))
     for name in IMAGES:
         small.save(tmp_path / name)
-    mask = np.zeros((32, 32), dtype=np.uint8)
-    mask[14:16] = 255
+    mask = np.zeros((16, 16), dtype=np.uint8)
+    mask[7:8] = 255
     Image.fromarray(mask).save(tmp_path / "scratches.png")
     monkeypatch.chdir(tmp_path)
 
