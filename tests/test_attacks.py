@@ -27,11 +27,10 @@ SHORTER: dict[str, dict[str, float]] = {
     "spatial": {"num_translations": 3, "num_rotations": 3},
     "boundary": {"steps": 50},
     "ddn": {"steps": 20},
-    "deepfool": {"steps": 10},
     "gaussianblur": {"steps": 20},
     "autoattack": {"steps": 10},
     "patch": {"steps": 12},
-    "universal": {"steps": 10, "batch": 4},
+    "universal": {"steps": 15, "batch": 6},
 }
 """Attacks of the table that take minutes, with less of everything."""
 
