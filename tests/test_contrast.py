@@ -203,13 +203,13 @@ def test_compression_takes_as_much_from_a_hazy_image_as_from_a_clear_one(photogr
 
 @pytest.fixture(scope="module")
 def photographs(lite0: dp.Classifier) -> tuple[Tensor, Tensor]:
-    """Five photographs that lite0 gets right."""
-    samples = imagenet_samples()[:7]
+    """Four photographs that lite0 gets right."""
+    samples = imagenet_samples()[:6]
     pixels = torch.stack([lite0.preprocess(image).clamp(0, 1) for image, _ in samples])
     labels = torch.tensor([label for _, label in samples])
     with torch.no_grad():
         seen = lite0(pixels).argmax(dim=1) == labels
-    return pixels[seen][:5], labels[seen][:5]
+    return pixels[seen][:4], labels[seen][:4]
 
 
 def test_clean_photographs_keep_the_classifiers_own_answer(
@@ -225,7 +225,7 @@ def test_clean_photographs_keep_the_classifiers_own_answer(
         assert torch.allclose(found[number].logits, own[number], atol=1e-4)
 
 
-@pytest.mark.parametrize(("attack", "least"), [("pgd", 0.8), ("fgsm", 0.5)])
+@pytest.mark.parametrize(("attack", "least"), [("pgd", 0.75), ("fgsm", 0.5)])
 def test_a_real_classifier_is_right_again_under_real_attacks(
     attack: str, least: float, lite0: dp.Classifier, photographs: tuple[Tensor, Tensor]
 ) -> None:
