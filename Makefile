@@ -66,7 +66,7 @@ docs: $(READY)
 # Lint beside the documents, for types are checked on one core. Then all tests in one go: what they import, they import
 # once, and no core waits for the last of the short ones.
 check: $(READY)
-	$(MAKE) --jobs 2 --output-sync lint docs tables
+	$(MAKE) --jobs 2 lint docs tables
 	$(PYTEST) $(SHARED_OUT) --ignore $(RAY)
 	$(PYTEST) $(RAY)
 
