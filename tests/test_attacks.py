@@ -24,7 +24,7 @@ SHORTER: dict[str, dict[str, float]] = {
     "ead": {"binary_search_steps": 3, "steps": 40},
     "hopskipjump": {"steps": 1},
     "saltpepper": {"steps": 100},
-    "spatial": {"num_translations": 3, "num_rotations": 3},
+    "spatial": {"num_trans": 3, "num_rots": 3},
     "boundary": {"steps": 50},
     "ddn": {"steps": 20},
     "gaussianblur": {"steps": 20},
