@@ -17,21 +17,24 @@ HOSTS := $(VENV)/hosts
 PAGE := src/deep_protection/service/page
 # One more than there are cores in CI: servers start and browsers wait.
 TESTERS ?= 3
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile
+# A thread each: processes of several threads wait for each other's cores, and the tests take twice the time.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# A file in one process, for its services and fits are shared; in the order of tests/conftest.py, the longest first.
+SHARED_OUT := --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
+# Ray Serve alone: a second cluster beside it, on two cores, takes longer to start than it waits.
+RAY := tests/test_ray_serve.py
 
 .PHONY: demo test campaigns test-integrations lint docs tables check bench format setup clean
 
 demo: $(READY)
 	$(BIN)/deep-protection demo --out demo
 
-# A thread each: processes of several threads wait for each other's cores, and the tests take twice the time.
 test: $(READY)
-	$(PYTEST) -m 'not campaign'
+	$(PYTEST) $(SHARED_OUT) --ignore $(RAY) -m 'not campaign'
 
-# Ray Serve alone: a second cluster beside it, on two cores, takes longer to start than it waits.
 campaigns: $(READY)
-	$(PYTEST) -m campaign --ignore tests/test_ray_serve.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_ray_serve.py
+	$(PYTEST) $(SHARED_OUT) --ignore $(RAY) -m campaign
+	$(PYTEST) $(RAY)
 
 # Folders of their own beside the environment: transformers does not start where a torchvision is installed that was
 # built for another PyTorch, as it is beside CPU builds; and robustbench wants an older timm and an older setuptools.
@@ -60,7 +63,12 @@ lint: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-check: lint docs tables test campaigns
+# Lint beside the documents, for types are checked on one core. Then all tests in one go: what they import, they import
+# once, and no core waits for the last of the short ones.
+check: $(READY)
+	$(MAKE) --jobs 2 lint docs tables
+	$(PYTEST) $(SHARED_OUT) --ignore $(RAY)
+	$(PYTEST) $(RAY)
 
 # Every table of the documents, from the committed results; the tests look at the main ones only.
 tables: $(READY)
@@ -77,11 +85,14 @@ format: $(READY)
 setup: $(READY)
 
 # The environment is made anew when what it depends on has changed.
+# Not compiled: that takes as long as all the rest, and Python compiles what it imports.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps torchattacks
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
+		--editable '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --no-deps \
+		torchattacks
 	touch $(READY)
 
 clean:

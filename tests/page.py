@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     del browser  # asked for first, so that nothing is started where there is none
-    with Served(tmp_path_factory.mktemp("service") / "data", "--workers", "2") as served:
+    with Served(tmp_path_factory.mktemp("service") / "data", "--workers", "1") as served:
         yield served
 
 

@@ -140,6 +140,18 @@ def children(parent: int) -> list[int]:
     return sorted(found)
 
 
+def descendants(name: bytes) -> set[int]:
+    """Processes that this one started, or that one of those did, of a name that begins so. Linux."""
+    found, family = set(), [os.getpid()]
+    while family:
+        family += (below := children(family.pop()))
+        for process in below:
+            with suppress(OSError):  # it has just ended
+                if Path(f"/proc/{process}/cmdline").read_bytes().startswith(name):
+                    found.add(process)
+    return found
+
+
 def resident(process: int) -> int:
     """Bytes of memory that a process holds. Linux."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

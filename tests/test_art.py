@@ -91,7 +91,7 @@ def test_arts_attack_on_a_real_classifier_is_undone_in_arts_own_metric(
     from art.attacks.evasion import FastGradientMethod
     from art.utils import compute_accuracy, to_categorical
 
-    pixels, labels = recognised[0].numpy(), to_categorical(recognised[1].numpy(), 1000)
+    pixels, labels = recognised[0][:4].numpy(), to_categorical(recognised[1][:4].numpy(), 1000)
     bare = art_classifier(lite0, (3, 224, 224), 1000)
     defended = art_classifier(lite0, (3, 224, 224), 1000, preprocessing_defences=DeepPriorPreprocessor())
     adversarial = FastGradientMethod(bare, eps=2 / 255).generate(pixels, y=labels)
@@ -108,10 +108,10 @@ def test_a_protected_classifier_is_a_model_of_arts(
 ) -> None:
     from art.utils import compute_accuracy, to_categorical
 
-    pixels, labels = recognised[0][:3].numpy(), to_categorical(recognised[1][:3].numpy(), 1000)
+    pixels, labels = recognised[0][:2].numpy(), to_categorical(recognised[1][:2].numpy(), 1000)
     protected = dp.protect(lite0, quick=True)
     bare, defended = (art_classifier(model, (3, 224, 224), 1000) for model in (lite0, protected))
-    adversarial = attacked[:3].numpy()
+    adversarial = attacked.numpy()
     assert compute_accuracy(bare.predict(adversarial), labels)[0] == 0
     answers = defended.predict(adversarial)
     assert compute_accuracy(answers, labels)[0] >= 0.5
@@ -120,8 +120,7 @@ def test_a_protected_classifier_is_a_model_of_arts(
     assert "contrast" in [each.answer for each in explained]
     assert np.allclose(answers, torch.stack([each.logits for each in explained]).numpy(), atol=1e-4)
     assert np.allclose(defended.predict(pixels), bare.predict(pixels), atol=1e-4), "its own answers, untouched"
-    gradient = defended.loss_gradient(adversarial, labels)
-    assert (np.abs(gradient).reshape(3, -1).max(axis=1) > 0).all()
+    assert np.abs(defended.loss_gradient(adversarial[:1], labels[:1])).max() > 0
 
 
 def test_channels_last_and_other_ranges(tiny: nn.Module, images: Any) -> None:

@@ -121,6 +121,7 @@ def test_recovery_is_measured_once(tmp_path: Path) -> None:
     assert all(15 < row["psnr_clean"] < 40 and row["cpu_seconds"] > 0 for row in found[:2])
 
 
+@pytest.mark.campaign
 def test_a_point_of_scale_is_measured_in_processes_of_its_own() -> None:
     point = {"what": "cores", "count": 1, "size": 64, "workers": 1, "device": "cpu"}
     figures = scale.in_processes(point)
@@ -131,7 +132,10 @@ def test_a_point_of_scale_is_measured_in_processes_of_its_own() -> None:
 
 
 @pytest.mark.campaign
-def test_batches_are_measured_until_the_next_would_take_too_long(tmp_path: Path) -> None:
+def test_batches_are_measured_until_the_next_would_take_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "COMPARED", 2)
     out = tmp_path / "gpu.jsonl"
     gpu.run(out, "cpu", (1, 2), seconds=0)
     head, restored, answered, *measured = rows.read(out)

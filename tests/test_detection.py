@@ -100,7 +100,16 @@ def test_it_takes_what_purify_takes(lite0: dp.Classifier, known: dp.Calibration,
     assert torch.equal(seen.pixels, path_like)
 
 
-def test_what_reading_has_to_tell_is_in_the_result(lite0: dp.Classifier, known: dp.Calibration, tmp_path: Path) -> None:
+@pytest.fixture
+def of_any_size() -> dp.Classifier:
+    """Three classes, and images as they come."""
+    network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    return dp.Classifier(network, name="any size", preprocess=lambda image: as_image(image).pixels)
+
+
+def test_what_reading_has_to_tell_is_in_the_result(
+    lite0: dp.Classifier, of_any_size: dp.Classifier, known: dp.Calibration, tmp_path: Path
+) -> None:
     dark = Image.fromarray(np.full((16, 16), 1000, np.uint16))
     dark.save(tmp_path / "dark.png")
     found = dp.detect([tmp_path / "dark.png", Image.new("RGB", (16, 16))], lite0, calibration=known)
@@ -109,14 +118,13 @@ def test_what_reading_has_to_tell_is_in_the_result(lite0: dp.Classifier, known: 
     assert json.loads(result.stdout)["results"][0]["notes"] == list(found[0].notes)
     assert b"counts as nearly black" in result.stderr
     with pytest.warns(UserWarning, match="nearly black"):
-        dp.calibrate([dark] * 20, lite0, quick=True)
+        dp.calibrate([dark] * 20, of_any_size, quick=True)
 
 
-def test_progress_and_time_of_a_calibration_are_of_the_whole_call(lite0: dp.Classifier) -> None:
+def test_progress_and_time_of_a_calibration_are_of_the_whole_call(of_any_size: dp.Classifier) -> None:
     told: list[dp.Progress] = []
-    images = [Image.new("RGB", (64, 64), (number, 99, 99)) for number in range(34)]
-    small = dp.Classifier(lite0, name="small", preprocess=lambda image: as_image(image).pixels)
-    dp.calibrate(images, small, progress=told.append)
+    images = [Image.new("RGB", (16, 16), (number, 99, 99)) for number in range(34)]
+    dp.calibrate(images, of_any_size, progress=told.append)
     assert {each.images_total for each in told} == {34}
     assert [each.fraction for each in told] == sorted(each.fraction for each in told)
     assert (told[-1].images_done, told[-1].fraction) == (34, 1)

@@ -70,12 +70,14 @@ def test_the_script_of_torchvision(lite0: dp.Classifier, monkeypatch: pytest.Mon
 @pytest.mark.campaign
 def test_the_script_of_an_own_defence(tmp_path: Path) -> None:
     """As a script: its worker processes have to find a function of the main module."""
-    command = [sys.executable, "-W", "error", str(EXAMPLES / "own_defence.py")]
+    script = tmp_path / "own_defence.py"
+    script.write_text((EXAMPLES / script.name).read_text().replace("count: int = 4", "count: int = 2"))
+    command = [sys.executable, "-W", "error", str(script)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 4 * 2 * 3
-    assert sum("__main__:blur" in line for line in lines) == 8
+    assert len(lines) == 2 * 2 * 3
+    assert sum("__main__:blur" in line for line in lines) == 4
     assert any(line.endswith("pgd __main__:blur right") for line in lines)
 
 
@@ -96,6 +98,8 @@ def test_notebooks_run_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     assert not any(cell.get("outputs") for cell in notebook.cells), "notebooks are committed without outputs"
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("imagenet_samples()[:4]", "imagenet_samples()[:2]")
     client = nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
     client.execute()
     assert any(cell.get("outputs") for cell in notebook.cells)

@@ -292,24 +292,6 @@ def clipped(path: str, width: float) -> float:
     return percents / 100 * width + pixels
 
 
-def test_a_fit_that_the_server_cut_short_is_not_called_done(
-    browser: Browser, small_photo: Image.Image, tmp_path: Path
-) -> None:
-    with (
-        Served(tmp_path / "data", "--workers", "1", "--budget", "0.5") as served,
-        watching(browser, served, DESKTOP) as watched,
-    ):
-        page = watched.open("#restore")
-        taken(page, small_photo)
-        page.locator("#restore .choice", has_text="small").click()
-        page.click("#restore [type=submit]")
-        page.wait_for_selector("#restore .mended:not([hidden])")
-        assert page.inner_text("#mended-title") == "Ended early"
-        assert "so it ended early" in page.inner_text("#restore .mended-told")
-        assert page.inner_text("#announcer").startswith("Ended early")
-        watched.check()
-
-
 WORDS = [
     Word('"B.M." 38·2, Köln', ((1.0, 2.0), (30.0, 2.0), (30.0, 12.0), (1.0, 12.0)), 0.9123, "sheet"),
     Word("Mill", ((10.26, 40.0), (10.0, 20.0), (18.0, 20.0), (18.0, 40.0)), 1.0, "layer"),

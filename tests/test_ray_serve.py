@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 from pydantic import ValidationError
-from served import children
+from served import descendants
 
 import deep_protection as dp
 from deep_protection.errors import MissingExtraError, OptionError
@@ -96,14 +95,7 @@ def opened(data: bytes) -> Any:
 
 def replicas() -> set[int]:
     """Processes of replicas, of this test's own cluster: others may run on the machine."""
-    found, family = set(), [os.getpid()]
-    while family:
-        family += (below := children(family.pop()))
-        for process in below:
-            with suppress(OSError):  # it has just ended
-                if Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"ray::ServeReplica:default:Replica"):
-                    found.add(process)
-    return found
+    return descendants(b"ray::ServeReplica:default:Replica")
 
 
 def running() -> int:

@@ -188,7 +188,7 @@ def probabilities(lite0: dp.Classifier) -> dp.Classifier:
 def test_a_function_that_gives_probabilities_is_answered_by_contrast(
     lite0: dp.Classifier, recognised: tuple[Tensor, Tensor], attacked: Tensor
 ) -> None:
-    pixels, attacked = recognised[0][:2], attacked[:2]
+    pixels = recognised[0][:2]
     theirs = probabilities(lite0)
     protected = dp.protect(theirs, calibration=replace(dp.Calibration.shipped("lite0"), classifier=theirs.name))
     assert protected.answer == "contrast"
@@ -218,7 +218,7 @@ def test_a_function_that_gives_labels_is_answered_by_its_restored_image(
         return [row[0].label for row in lite0.top(pixels, 1)]
 
     theirs = dp.load_classifier(named)
-    pixels, labels, attacked = recognised[0][:2], recognised[1][:2], attacked[:2]
+    pixels, labels = recognised[0][:2], recognised[1][:2]
     found = dp.protect(theirs, when="always").explain(attacked)
     with torch.no_grad():
         ours = dp.protect(lite0).explain(attacked)

@@ -4,8 +4,10 @@ import json
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -233,6 +235,30 @@ def test_cancelling(http: httpx2.Client, client: Client, data: bytes) -> None:
         with pytest.raises(ServiceError, match="cancelled"):
             client.wait(job)
     assert client.run("classify", image=data)["state"] == "done", "the worker is free again"
+
+
+def test_a_job_that_the_table_refuses_fails_alone(served: Served, client: Client, data: bytes) -> None:
+    """Tried again for ever, it kept every other job waiting, and the service said that it was ready."""
+    with closing(sqlite3.connect(served.data / "jobs.db")) as table, table:
+        table.execute(
+            "CREATE TRIGGER refuse BEFORE UPDATE OF state ON jobs WHEN new.kind = 'classify' AND new.state = ("
+            "SELECT CASE json_extract(new.options, '$.top') WHEN 1 THEN 'running' ELSE 'done' END) "
+            "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+    try:
+        for top in (1, 2):  # refused at its start, and at its end
+            events = list(client.events(client.submit("classify", image=data, top=top)))
+            last = json.loads(events[-1][1])
+            assert (last["state"], last["error"]["code"]) == ("failed", "internal")
+            with pytest.raises(ServiceError, match="the service's log says what"):
+                client.run("classify", image=data, top=top)
+        assert client.run("dejpeg", image=data, stop="fixed:1")["state"] == "done"
+        with served.http() as http:
+            assert http.get("/readyz").status_code == 200
+    finally:
+        with closing(sqlite3.connect(served.data / "jobs.db")) as table, table:
+            table.execute("DROP TRIGGER refuse")
+    assert client.run("classify", image=data, top=1)["state"] == "done"
 
 
 def test_a_batch_gives_every_job_its_own(client: Client, data: bytes, small: Image.Image) -> None:

@@ -1,7 +1,6 @@
 """What the service does when its own parts fail: it says that it is not ready, accepts nothing, and goes on."""
 
 import asyncio
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +13,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 from PIL import Image
-from served import Served
 
 from deep_protection.service.api.app import create_app
-from deep_protection.service.client import ServiceError
 from deep_protection.service.errors import Problem
 from deep_protection.service.jobs.job import Job
 from deep_protection.service.jobs.job_store import JobStore
@@ -170,25 +167,3 @@ def test_a_damaged_row_fails_its_job_alone(tmp_path: Path) -> None:
     assert found.error is not None
     assert (found.state, found.error["code"]) == ("failed", "damaged")
     store.close()
-
-
-def test_a_job_that_the_table_refuses_fails_alone(tmp_path: Path, small: Image.Image) -> None:
-    """Tried again for ever, it kept every other job waiting, and the service said that it was ready."""
-    small.save(buffer := BytesIO(), "PNG")
-    with Served(tmp_path / "data", "--workers", "1") as served, served.client() as client:
-        with sqlite3.connect(served.data / "jobs.db") as table:
-            table.execute(
-                "CREATE TRIGGER refuse BEFORE UPDATE OF state ON jobs WHEN new.kind = 'classify' AND new.state = ("
-                "SELECT CASE json_extract(new.options, '$.top') WHEN 1 THEN 'running' ELSE 'done' END) "
-                "BEGIN SELECT RAISE(ABORT, 'refused'); END"
-            )
-        table.close()
-        for top in (1, 2):  # refused at its start, and at its end
-            events = list(client.events(client.submit("classify", image=buffer.getvalue(), top=top)))
-            last = json.loads(events[-1][1])
-            assert (last["state"], last["error"]["code"]) == ("failed", "internal")
-            with pytest.raises(ServiceError, match="the service's log says what"):
-                client.run("classify", image=buffer.getvalue(), top=top)
-        assert client.run("dejpeg", image=buffer.getvalue(), stop="fixed:1")["state"] == "done"
-        with served.http() as http:
-            assert http.get("/readyz").status_code == 200

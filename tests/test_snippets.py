@@ -23,19 +23,19 @@ RUN_ELSEWHERE = ("integrations", "remote", "medical", "your-defence")
 WITH_CODE = [
     path for path in DOCUMENTS if "```python" in path.read_text(encoding="utf-8") and path.stem not in RUN_ELSEWHERE
 ]
-LONG = ("restoration", "maps", "your-map")
-"""Fits of many iterations, and the reader."""
+LONG = ("restoration", "maps", "your-map", "your-model", "python", "certification")
+"""Fits of many iterations, the reader, calibrations and certificates."""
 IMAGES = ("photo.jpg", "grainy.png", "blocks.jpg", "scratched.png", "sheet.png", "stamp.png")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, photograph: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small images under the names that documents use."""
-    small = photograph.resize((32, 32))
+    small = photograph.resize((16, 16))
     for name in IMAGES:
         small.save(tmp_path / name)
-    mask = np.zeros((32, 32), dtype=np.uint8)
-    mask[14:16] = 255
+    mask = np.zeros((16, 16), dtype=np.uint8)
+    mask[7:8] = 255
     Image.fromarray(mask).save(tmp_path / "scratches.png")
     monkeypatch.chdir(tmp_path)
 
@@ -51,12 +51,13 @@ def test_python_in_documents_runs(
 ) -> None:
     pixels, labels = (given[:1] for given in recognised)
     names: dict[str, Any] = {"dp": dp, "pixels": pixels, "labels": labels, "network": lite0.network}
-    names["clean"] = [pixels[0, :, place : place + 64, place : place + 64] for place in range(0, 160, 8)]
-    names |= {"image": photograph.resize((48, 48)), "other": photograph.resize((40, 56))}
+    names["clean"] = [pixels[0, :, place : place + 32, place : place + 32] for place in range(0, 160, 8)]
+    names |= {"image": photograph.resize((32, 32)), "other": photograph.resize((24, 40))}
     for block in _python(document):
         exec(compile(block, str(document), "exec"), names)  # noqa: S102  (our own documents)
 
 
+@pytest.mark.campaign
 def test_the_ten_lines_of_the_guide_run(tmp_path: Path) -> None:
     """As a script: its worker processes have to find a function of the main module."""
     [code] = _python(ROOT / "docs/guides/your-defence.md")
