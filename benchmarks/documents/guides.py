@@ -6,6 +6,7 @@ from benchmarks import RESULTS, ROOT
 from benchmarks.documents.experiments import ANSWERED, COLUMNS, PROTECTION, experiment, measured
 from benchmarks.rows import read
 from benchmarks.studies.maps.score import SCORES
+from benchmarks.studies.restoration.times import SIZES
 from deep_protection.attacks import POSTER
 from deep_protection.evaluation import BASELINES
 from deep_protection.evaluation.report import Rows, recovery
@@ -103,10 +104,13 @@ def times() -> str:
         for row in read(RESULTS / "speed/scale.jsonl")
         if row.get("what") == "size" and row["size"] >= 224
     ]
-    restored = read(RESULTS / "restoration/rows.jsonl")
-    for task in ("denoise", "dejpeg", "inpaint", "upscale"):
-        own = [row for row in restored if row["task"] == row["method"] == task and row["side"] == 128]
-        lines.append(_time(task, "128×128", mean(row["cpu_seconds"] for row in own)))
+    restored = {(row["task"], row["size"]): row["cpu_seconds"] for row in read(RESULTS / "restoration/times.jsonl")}
+    lines += [
+        _time(task, f"{width}×{height}", restored[task, size], width * height)
+        for task in ("denoise", "dejpeg", "inpaint", "upscale")
+        for size, (width, height) in SIZES.items()
+        if (task, size) in restored and size in ("512²", "12 MP")
+    ]
     maps = [row for row in read(ROOT / SCORES) if row["method"] == "together"]
     tiles = [row["cpu_seconds"] for row in maps if "_x" in row["sheet"]]
     lines.append(["extract-text", TILE, f"{min(tiles):.0f}–{max(tiles):.0f}", ""])

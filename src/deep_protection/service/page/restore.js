@@ -32,11 +32,7 @@ export class Mend extends JobTab {
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.mend(); });
     find(".cancel", this.form).addEventListener("click", () => this.work?.abort());
     find(".change", panel).addEventListener("click", () => { this.setAddress(); this.open(); });
-    this.form.addEventListener("change", () => {
-      const { sigma, stop } = this.form.elements;
-      if (sigma) sigma.disabled = stop.value !== "";
-      this.tellChoice();
-    });
+    this.form.addEventListener("change", () => this.tellChoice());
     for (const button of findAll("[data-spoil]", panel)) button.addEventListener("click", () => this.spoil(button.dataset.spoil));
     find(".unspoil", panel).addEventListener("click", () => this.take(this.original.blob, this.original.name));
     find(".mask-again", panel).addEventListener("click", () => this.backToImage());
