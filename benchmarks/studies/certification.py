@@ -1,6 +1,6 @@
 """Certified accuracy of the bare classifier under noise, and behind denoisers that nobody trained.
 
-    python -m benchmarks certify --images DIR --denoisers none,tv,wavelet --sigma 0.12 --samples 1000
+    python -m benchmarks certify --images DIR --denoisers none,tv,filters --sigma 0.12 --samples 500
 
 All images in the fixed random order, those too that the classifier gets wrong untouched. A row is written as soon as
 its image is done, and the same command goes on from there.
@@ -28,7 +28,7 @@ ROWS = RESULTS / "certification/rows.jsonl"
 WHOLE = 100
 """Images of the table."""
 RADII = (0.05, 0.1, 0.25, 0.5)
-TITLES = {"none": "none", "tv": "total variation", "wavelet": "wavelets (BayesShrink)", "fast": "`fast`, 30 iterations"}
+TITLES = {"none": "none", "tv": "total variation", "filters": "filters (as `denoise`)", "fast": "`fast`, 30 iterations"}
 _SETTINGS = ("classifier", "denoiser", "sigma", "samples", "alpha", "selection", "seed")
 
 

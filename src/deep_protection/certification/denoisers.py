@@ -7,19 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from deep_protection.errors import OptionError
 from deep_protection.optional import import_optional
 from deep_protection.restoration import FitOptions, find_preset, purify_batch
+from deep_protection.restoration.filters import check_filters, without_noise
 
 Denoiser = Callable[[Tensor], Tensor]
 """``N×3×H×W`` noisy values to as many images, each on its own."""
 FIT_ITERATIONS = 30
 """Of ``fast``: what it draws first is the image, noise comes later."""
-TV_STRENGTH, WAVELET_STRENGTH = 0.35, 0.5
+TV_STRENGTH = 0.35
 """Of the noise's own. A classifier that never saw noise minds what is smoothed away more than noise that is left: at
 full strength, which is best for the eye, ``lite0`` is less often right than bare (on foolbox's twenty photographs)."""
 
@@ -37,22 +37,13 @@ def by_total_variation(sigma: float, seed: int) -> Denoiser:
     return lambda noisy: total_variation(noisy, weight=TV_STRENGTH * sigma)
 
 
-def by_wavelets(sigma: float, seed: int) -> Denoiser:
-    """Soft thresholds of wavelets of brightness and colours, band by band.
-
-    BayesShrink: Chang, Yu and Vetterli 2000, doi:10.1109/83.862633.
-    """
+def by_filters(sigma: float, seed: int) -> Denoiser:
+    """What :func:`deep_protection.denoise` takes noise out with, told how strong it is."""
     del seed
-    restoration = _restoration()
-    import_optional("pywt", needed_for="the denoiser wavelet", extra="certify")
+    check_filters()
 
     def denoise(noisy: Tensor) -> Tensor:
-        planes = np.moveaxis(noisy.cpu().numpy(), 1, -1)
-        made = [
-            restoration.denoise_wavelet(each, WAVELET_STRENGTH * sigma, channel_axis=-1, convert2ycbcr=True)
-            for each in planes
-        ]
-        return torch.from_numpy(np.moveaxis(np.stack(made), -1, 1).copy()).to(noisy)
+        return torch.stack([without_noise(each, (sigma,) * 3) for each in noisy.cpu()]).to(noisy)
 
     return denoise
 
@@ -73,7 +64,7 @@ def by_prior(sigma: float, seed: int) -> Denoiser:
 DENOISERS: dict[str, Callable[[float, int], Denoiser]] = {
     "none": nothing,
     "tv": by_total_variation,
-    "wavelet": by_wavelets,
+    "filters": by_filters,
     "fast": by_prior,
 }
 """Name to what makes the denoiser for a sigma and a seed."""
@@ -102,4 +93,4 @@ def total_variation(pixels: Tensor, weight: float) -> Tensor:
 
 
 def _restoration() -> Any:
-    return import_optional("skimage.restoration", needed_for="total variation and wavelets", extra="certify")
+    return import_optional("skimage.restoration", needed_for="total variation", extra="certify")

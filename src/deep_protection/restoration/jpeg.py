@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -48,18 +49,29 @@ class Compression:
 def compression_of(pixels: Tensor) -> Compression | None:
     """What a ``3×H×W`` image shows of its compression; None where it shows none.
 
-    In blocks that lie right, most high frequencies are exactly nothing; coefficients are multiples of a step of the
-    quality's table. Of qualities that explain them the lowest counts: what is a multiple of 80 is one of 16, too.
+    Steps between neighbours are larger where blocks meet; and in blocks that lie right, coefficients are multiples of
+    a step of the quality's table. Of qualities that explain them the lowest counts: a multiple of 80 is one of 16.
     """
     height, width = pixels.shape[-2:]
     # The middle, beginning at a multiple of a block's side.
     top, left = (max(0, side - LOOKED_AT) // 2 // BLOCK * BLOCK for side in (height, width))
     middle = _brightness(pixels[:, top : top + LOOKED_AT, left : left + LOOKED_AT].numpy())
-    places = {(down, right): _transformed(middle[down:, right:]) for down in range(BLOCK) for right in range(BLOCK)}
-    empty = {place: float((np.abs(blocks[..., 4:, 4:]) < 1).mean()) for place, blocks in places.items() if blocks.size}
-    likely = sorted(empty, key=lambda place: empty[place], reverse=True)[:LIKELY]
-    found = max(((*_quality_of(places[place]), place) for place in likely), default=(0.0, 0, (0, 0)))
-    return Compression(*found[2], found[1]) if found[0] > SURE else None
+    if min(middle.shape) < 2 * BLOCK:
+        return None
+    rows, columns = _meeting(middle.T), _meeting(middle)
+    places = sorted(product(range(BLOCK), repeat=2), key=lambda place: rows[place[0]] + columns[place[1]], reverse=True)
+    found = [
+        (*_quality_of(_transformed(middle[down:, right:])), down, right) for down, right in {(0, 0), *places[:LIKELY]}
+    ]
+    sure, quality, down, right = max(found)
+    return Compression(down, right, quality) if sure > SURE else None
+
+
+def _meeting(plane: NDArray[np.float64]) -> list[float]:
+    """How much larger steps to the next column are from one block to another, for each column that might begin one."""
+    step = np.abs(np.diff(plane, axis=1))
+    more = step[:, 1:-1] - (step[:, :-2] + step[:, 2:]) / 2  # the step to column i is step[:, i - 1]
+    return [float(more[:, (first - 2) % BLOCK :: BLOCK].mean()) for first in range(BLOCK)]
 
 
 def _quality_of(blocks: NDArray[np.float64]) -> tuple[float, int]:
