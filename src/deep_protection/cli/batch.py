@@ -138,7 +138,7 @@ class _Job:
             except (DeepProtectionError, OSError) as error:
                 self._fail(item, error)
                 continue
-            say_notes(taken.notes, quiet=self.quiet)
+            say_notes(record.notes if isinstance(record, ImageRecord) else taken.notes, quiet=self.quiet)
             if isinstance(record, Left):
                 self._leave(item, data, taken, format_name, record)
                 continue
@@ -188,7 +188,9 @@ class _Job:
             words = {"left": "left as they were", "skipped": "skipped", "failed": "failed"}
             others = "".join(f", {counts[status]} {told}" for status, told in words.items() if counts[status])
             plural = "" if counts["restored"] == 1 else "s"
-            sys.stderr.write(f"{counts['restored']} image{plural} restored in {duration(spent)} of fitting{others}\n")
+            by_filters = all(outcome["fits"] == 0 for outcome in self.outcomes if outcome["status"] == "restored")
+            how = "by filters alone" if counts["restored"] and by_filters else "of fitting"
+            sys.stderr.write(f"{counts['restored']} image{plural} restored in {duration(spent)} {how}{others}\n")
         return 1 if counts["failed"] else 0
 
     def _fail(self, item: Item, error: Exception) -> None:

@@ -4,6 +4,7 @@ All take and give ``3×H×W`` float32. They are scikit-image's filters, put to w
 brightness and colours apart, holes and enlargement by filtering and putting back what is known, in turn.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
@@ -13,8 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
-from deep_protection.fitting import Downsampling, Masking
+from deep_protection.fitting import Downsampling
 from deep_protection.optional import import_optional
 from deep_protection.stopping import noise_deviation
 
@@ -34,7 +36,7 @@ TOGETHER = 0.25
 SHIFTS = 3
 """Wavelets are shifted by 0 to so many pixels each way, and the results averaged (Coifman & Donoho 1995)."""
 WIDE = 20_000
-"""Missing pixels from which on a biharmonic surface is too dear, and no better than a blur."""
+"""Missing pixels from which on a biharmonic surface is drawn smaller: it would be a blur anyway."""
 ENLARGING = tuple(np.geomspace(30, 5, 14) / 255)
 FILLING = tuple(np.geomspace(20, 3, 10) / 255)
 """Standard deviations that a filter is told, step by step: coarse structure settles before fine."""
@@ -83,15 +85,29 @@ def filled(seen: Tensor, missing: Tensor) -> Tensor:
     """Holes (``H×W`` bool) filled: the mean of a biharmonic surface (Damelin & Hoang 2018) and of what non-local means
     makes of it, while what is known is put back (plug and play; Venkatakrishnan et al. 2013).
     """
-    base = Masking(~missing).initial_estimate(torch.where(missing, 0.0, seen))
-    if not bool(missing.any()) or bool(missing.all()):
-        return base
-    if int(missing.sum()) <= WIDE:
-        known = np.where(missing.numpy(), 0, seen.numpy()).astype(np.float32)
-        surface = _restoration().inpaint_biharmonic(known, missing.numpy(), channel_axis=0, split_into_regions=True)
-        base = torch.from_numpy(surface).float().clamp(0, 1)
+    if not bool(missing.any()):
+        return seen
+    base = _surface(seen, missing)
     drawn = _in_turn(base, FILLING, lambda made: torch.where(missing, made, seen))
     return (base + drawn) / 2
+
+
+def _surface(seen: Tensor, missing: Tensor) -> Tensor:
+    """Biharmonic where pixels are missing; over wide holes that of a smaller image, for its price grows by the area."""
+    count = int(missing.sum())
+    if count > WIDE:
+        by = math.ceil((count / WIDE) ** 0.5)
+        known = (~missing)[None, None].float()
+        small, share = (F.avg_pool2d(each, by, ceil_mode=True) for each in (seen[None] * known, known))
+        smaller = _surface((small / share.clamp(min=1e-6))[0], share[0, 0] == 0)
+        drawn = F.interpolate(smaller[None], size=seen.shape[-2:], mode="bicubic", align_corners=False)[0]
+    elif count:
+        holed = torch.where(missing, 0.0, seen).numpy()
+        surface = _restoration().inpaint_biharmonic(holed, missing.numpy(), channel_axis=0, split_into_regions=True)
+        drawn = torch.from_numpy(surface).float()
+    else:
+        drawn = seen
+    return torch.where(missing, drawn.clamp(0, 1), seen)
 
 
 def enlarged(seen: Tensor, shrink: Downsampling, consistent: Callable[[Tensor], Tensor]) -> Tensor:
