@@ -17,6 +17,7 @@ from benchmarks.studies.inputs import fuzz as inputs
 from benchmarks.studies.maps import tables as maps
 from benchmarks.studies.performance import tables as performance
 from benchmarks.studies.restoration import methods as restoration
+from benchmarks.studies.restoration import times as restoration_times
 from benchmarks.studies.service import tables as service
 from benchmarks.studies.stopping import differences, several_fits
 from benchmarks.studies.stopping import tables as stopping
@@ -68,6 +69,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **detection.TABLES,
     **maps.TABLES,
     **restoration.TABLES,
+    **restoration_times.TABLES,
     **targets.TABLES,
     **protection.TABLES,
     "commands": commands.commands,
