@@ -79,6 +79,15 @@ def test_the_prior_has_its_share_where_it_is_asked_for(clean: Tensor) -> None:
     assert torch.allclose(joined.image, 0.9 * alone.image + 0.1 * prior, atol=1e-5)
 
 
+def test_black_stays_black_under_noise_that_was_clipped() -> None:
+    dark = torch.full((3, 64, 64), 0.02)
+    dark[:, :, 32:] = 0.5
+    restored = dp.denoise(with_noise(dark, 40), sigma=40)
+    assert with_noise(dark, 40)[..., :28].mean() > 0.06  # noise makes it grey
+    assert restored[..., :28].mean() == pytest.approx(0.02, abs=0.015)
+    assert restored[..., 36:].mean() == pytest.approx(0.5, abs=0.01)
+
+
 def test_grey_noise_is_one_noise_in_three_colours(clean: Tensor) -> None:
     grey = clean.mean(dim=0, keepdim=True)
     noisy = with_noise(grey, 25)

@@ -76,6 +76,23 @@ def without_noise(pixels: Tensor, noise: Sequence[float]) -> Tensor:
     return (1 - TOGETHER) * _plane_by_plane(pixels, noise, both) + TOGETHER * together
 
 
+def unclipped(pixels: Tensor, sigma: float) -> Tensor:
+    """The image that means of clipped noisy pixels, as filters give them, are of (Foi 2009, Signal Processing 89).
+
+    Noise cannot make black darker, so what is left of it makes black grey. The mean of a value x with normal noise that
+    is clipped to ``[0, 1]`` is known, and is turned round here.
+    """
+    if sigma <= SILENT:
+        return pixels
+    special = import_optional("scipy.special", needed_for="denoising", extra="restore")
+    values = np.linspace(0, 1, 1025)
+    low, high = -values / sigma, (1 - values) / sigma
+    below, above = special.ndtr(low), special.ndtr(high)
+    density = [np.exp(-(at**2) / 2) / (2 * np.pi) ** 0.5 for at in (low, high)]
+    means = values * (above - below) + sigma * (density[0] - density[1]) + 1 - above
+    return torch.from_numpy(np.interp(pixels.numpy(), means, values).astype(np.float32))
+
+
 def smoothed(pixels: Tensor, sigma: float, strength: float = AT_HALF) -> Tensor:
     """Non-local means of the three colours together."""
     return torch.from_numpy(_filtered(pixels.numpy(), lambda each: _non_local_means(each, strength, sigma, 0)))

@@ -1,5 +1,6 @@
 """Images of which something was lost before they were seen, and what was lost."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from deep_protection.arguments import real, whole
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import Downsampling, ForwardOperator, Masking
 from deep_protection.images import ImageRecord, check_side, check_size
-from deep_protection.restoration.filters import check_filters, enlarged, filled, noise_of, without_noise
+from deep_protection.restoration.filters import check_filters, enlarged, filled, noise_of, unclipped, without_noise
 from deep_protection.restoration.jpeg import compression_of, without_blocks
 from deep_protection.restoration.tiles import Tile
 from deep_protection.stopping import psnr
@@ -100,13 +101,20 @@ def with_noise(image: ImageRecord, sigma: float | None = None) -> Observation:
     check_filters()
     shown = image.target.cpu()
     noise = noise_of(shown, None if sigma is None else sigma / 255)
+    strength = math.sqrt(sum(each**2 for each in noise) / 3)
+    is_clipped = 0 <= float(shown.min()) <= float(shown.max()) <= 1  # elsewhere than in images it need not be
+
+    def estimate(tile: Tile) -> Tensor:
+        smooth = without_noise(tile.of(shown), noise)
+        return (unclipped(smooth, strength) if is_clipped else smooth).clamp(0, 1)
+
     return Observation(
         image.pixels,
         image.to_original,
         image.notes,
         image.alpha,
         image.written_as,
-        estimate=lambda tile: without_noise(tile.of(shown), noise).clamp(0, 1),
+        estimate=estimate,
         share=NOISE_SHARE,
     )
 
