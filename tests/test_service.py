@@ -411,7 +411,10 @@ def test_estimates_follow_the_machine() -> None:
     """A job that takes twice as long as was said tells so of its own kind, and of those that nothing is known of."""
     estimates, options = Estimates(), JOB_TYPES["dejpeg"].options.model_validate({}).model_dump()
     before = estimates.seconds("dejpeg", options, 512, 512), estimates.seconds("detect", {}, 512, 512)
-    estimates.learn("dejpeg", options, work_of("dejpeg", options, 64, 64), 2 * work_of("dejpeg", options, 64, 64))
+    estimates.learn("dejpeg", options, work_of("dejpeg", options, 8, 8), 9.0)  # too short to tell
+    assert estimates.seconds("dejpeg", options, 512, 512) == before[0]
+    work = work_of("dejpeg", options, 512, 512)
+    estimates.learn("dejpeg", options, work, 2 * work)
     after = estimates.seconds("dejpeg", options, 512, 512), estimates.seconds("detect", {}, 512, 512)
     assert after[0] == pytest.approx(2 * before[0])
     assert before[1] < after[1] < 2 * before[1], "of another kind it is told less of"

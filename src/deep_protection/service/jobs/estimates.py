@@ -12,6 +12,10 @@ from deep_protection.stopping import Fixed
 
 NEWEST = 0.5
 """Share of the latest job in what a kind is said to need; the jobs before it have the rest."""
+TELLING = 0.5
+"""Seconds of work from which on a job tells how fast this machine is."""
+AROUND = 0.3
+"""Seconds that filters take however small an image is."""
 SEEN = (224, 224)
 """Height and width of what most classifiers see, which an answer by contrast is made of."""
 
@@ -38,8 +42,11 @@ class _Fit:
         tiles = cut_tiles(height, width, preset.tile // factor, preset.overlap // factor)
         areas = [factor**2 * (tile.bottom - tile.top) * (tile.right - tile.left) / 1e6 for tile in tiles]
         fits = planned_fits(preset, rule, sum(areas), device=torch.device("cpu")) if self.filters else preset.fits
-        return self.filters * sum(areas) + fits * iterations * sum(
-            self.each + self.a_megapixel * area for area in areas
+        around = AROUND if self.filters else 0.0
+        return (
+            around
+            + self.filters * sum(areas)
+            + fits * iterations * sum(self.each + self.a_megapixel * area for area in areas)
         )
 
 
@@ -93,7 +100,9 @@ class Estimates:
         return factor * work_of(kind, options, height, width)
 
     def learn(self, kind: str, options: Mapping[str, Any], work: float, seconds: float) -> None:
-        """That a job of so much work ran for so long."""
+        """That a job of so much work ran for so long. A short one tells more of what surrounds it than of the work."""
+        if work < TELLING:
+            return
         sort, factor = _sort(kind, options), seconds / work
         self._factors[sort] = (1 - NEWEST) * self._factors.get(sort, factor) + NEWEST * factor
         self._work, self._seconds = self._work + work, self._seconds + seconds
