@@ -135,7 +135,9 @@ def across(random: np.random.Generator, angle: float, bend: float) -> Curve:
     middle = random.uniform(0.25 * SIDE, 0.75 * SIDE, 2)
     ahead = np.array([np.cos(angle), np.sin(angle)])
     aside = np.array([-ahead[1], ahead[0]])
-    return curve_through(np.array([middle + ahead * t * SIDE + aside * random.normal(0, bend) for t in np.linspace(-0.8, 0.8, 6)]))
+    return curve_through(
+        np.array([middle + ahead * t * SIDE + aside * random.normal(0, bend) for t in np.linspace(-0.8, 0.8, 6)])
+    )
 
 
 def plan(seed: int) -> Drawing:
@@ -155,7 +157,12 @@ def plan(seed: int) -> Drawing:
         name = STREETS[(seed + 3 * number) % len(STREETS)]
         if abs(turn) > 1 and random.random() < 0.5:
             way = np.array(inside[::-1])[start:]  # read from below
-        sheet.words(name, way, sheet.font(("cmss10", "DejaVuSans")[number % 2], random.uniform(13, 15)), random.uniform(0.7, 1.3))
+        sheet.words(
+            name,
+            way,
+            sheet.font(("cmss10", "DejaVuSans")[number % 2], random.uniform(13, 15)),
+            random.uniform(0.7, 1.3),
+        )
         for place in range(0, len(road), 34):
             x, y = beside(road, half + 9)[place] if random.random() < 0.5 else beside(road, -half - 9)[place]
             if random.random() < 0.45 and 10 < x < SIDE - 10 and 10 < y < SIDE - 10:
@@ -178,7 +185,10 @@ def house(sheet: Drawing, centre: tuple[float, float], turn: float) -> None:
     x, y = int(centre[0]), int(centre[1])
     if sheet.taken[max(0, y - 12) : y + 12, max(0, x - 12) : x + 12].any():
         return
-    corners = [np.array(centre) + a * wide * forth + b * deep * aside for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))]
+    corners = [
+        np.array(centre) + a * wide * forth + b * deep * aside
+        for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))
+    ]
     sheet.line(np.array(corners), BLACK, 1.2)
     for at in np.arange(-wide, wide, 3.5):
         start = np.array(centre) + at * forth - deep * aside
@@ -188,7 +198,10 @@ def house(sheet: Drawing, centre: tuple[float, float], turn: float) -> None:
 
 def tree(sheet: Drawing, x: float, y: float) -> None:
     """Three circles on a stem."""
-    if not (12 < x < SIDE - 12 and 12 < y < SIDE - 12) or sheet.taken[int(y) - 9 : int(y) + 9, int(x) - 9 : int(x) + 9].any():
+    if (
+        not (12 < x < SIDE - 12 and 12 < y < SIDE - 12)
+        or sheet.taken[int(y) - 9 : int(y) + 9, int(x) - 9 : int(x) + 9].any()
+    ):
         return
     for right, down in ((0, -5), (-3, -1), (3, -1)):
         box = [FINER * value for value in (x + right - 3, y + down - 3, x + right + 3, y + down + 3)]
@@ -202,7 +215,12 @@ def free_words(sheet: Drawing, text: str, font: str, size: float, spacing: float
     for _ in range(20):
         x, y = sheet.random.uniform(10, SIDE - 90), sheet.random.uniform(20, SIDE - 20)
         before = len(sheet.truth)
-        sheet.words(text, np.column_stack([np.arange(x, SIDE), np.full(len(np.arange(x, SIDE)), y)]), sheet.font(font, size), spacing)
+        sheet.words(
+            text,
+            np.column_stack([np.arange(x, SIDE), np.full(len(np.arange(x, SIDE)), y)]),
+            sheet.font(font, size),
+            spacing,
+        )
         if len(sheet.truth) > before:
             return
 
@@ -214,7 +232,10 @@ def topographic(seed: int) -> Drawing:
 
     sheet = Drawing(seed, (226, 217, 200))
     random = sheet.random
-    land = sum(weight * _unit(gaussian_filter(random.normal(0, 1, (SIDE, SIDE)), width)) for width, weight in ((70, 1), (25, 0.45), (10, 0.12)))
+    land = sum(
+        weight * _unit(gaussian_filter(random.normal(0, 1, (SIDE, SIDE)), width))
+        for width, weight in ((70, 1), (25, 0.45), (10, 0.12))
+    )
     for number, level in enumerate(np.linspace(land.min(), land.max(), 42)):
         for contour in find_contours(land, level):
             sheet.line(contour[:, ::-1], BROWN, 1.8 if number % 5 == 0 else 0.9)
@@ -233,11 +254,19 @@ def topographic(seed: int) -> Drawing:
         text = CURVED[(seed + 5 * number) % len(CURVED)]
         font = ("STIXGeneralItalic" if text.isupper() else "cmss10", "DejaVuSans")[number % 2]
         for _ in range(10):
-            way = across(random, random.choice([-1, 1]) * random.uniform(0.1, 1.1), 25)[int(random.integers(150, 420)) :]
+            way = across(random, random.choice([-1, 1]) * random.uniform(0.1, 1.1), 25)[
+                int(random.integers(150, 420)) :
+            ]
             if sheet.word(text, way, sheet.font(font, random.uniform(15, 24)), random.uniform(0.5, 1.1)):
                 break
     for _ in range(7):
-        free_words(sheet, NAMES[random.integers(len(NAMES))], FONTS[random.integers(len(FONTS))], random.uniform(16, 24), random.uniform(0.05, 0.2))
+        free_words(
+            sheet,
+            NAMES[random.integers(len(NAMES))],
+            FONTS[random.integers(len(FONTS))],
+            random.uniform(16, 24),
+            random.uniform(0.05, 0.2),
+        )
     for letter in random.choice(list("FOREST"), 2, replace=False):
         free_words(sheet, str(letter), "STIXGeneralBol", 52, 0)
     return sheet

@@ -1,0 +1,147 @@
+"""The map without its words: flat ground in its own colour, and only what is drawn on it by the prior."""
+
+from math import cos, pi, sin
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deep_protection.fitting import Recipe
+from deep_protection.images import ImageRecord
+from deep_protection.maps.lettering import DIRECTIONS, Ink, Mask, threshold
+from deep_protection.maps.library import opencv
+from deep_protection.maps.words import Word
+from deep_protection.restoration import FitOptions, Preset, purify_each, with_holes
+from deep_protection.restoration.observation import Observation
+from deep_protection.restoration.tiles import Patches, Tile, cut_tiles
+
+WITHOUT_TEXT = Preset(
+    name="without-text",
+    recipe=Recipe(generator="fast", precision="bfloat16", ema_decay=0.95, checkpoint_every=25),
+    stop="fixed:40",
+)
+AROUND = 5.0
+"""Pixels over which the ground around a letter is looked at: the deviation of a Gaussian."""
+FLAT = 2.5
+"""Times the grain of the sheet's quietest ground that flat ground may vary by."""
+GRAIN = (1.5 / 255, 6 / 255)
+"""The least and the most that grain may be: a sheet that is full of lines has no quiet ground to tell it."""
+FAINTEST = 24
+"""Difference to the ground, of 255, under which nothing is ink."""
+RUN = 40
+"""Straight runs of at least this, in pixels, that go on outside a word are lines, and stay."""
+
+
+def ink_of_words(sheet: NDArray[np.uint8], words: list[Word]) -> Mask:
+    """``H×W``: the pixels of the words on an ``H×W×3`` RGB sheet, dark on light or light on dark, without lines."""
+    cv2 = opencv()
+    found = np.zeros(sheet.shape[:2], np.uint8)
+    for word in words:
+        corners = np.array(word.corners)
+        height = min(np.linalg.norm(corners[3] - corners[0]), np.linalg.norm(corners[1] - corners[0]))
+        run = max(RUN, round(1.3 * height))
+        (left, top), (right, bottom) = np.floor(corners.min(axis=0) - run), np.ceil(corners.max(axis=0) + run)
+        rows, columns = slice(max(0, int(top)), int(bottom)), slice(max(0, int(left)), int(right))
+        part = sheet[rows, columns]
+        if not part.size:
+            continue
+        own = np.zeros(part.shape[:2], np.uint8)
+        places = np.round(corners - (columns.start, rows.start)).astype(np.int32)
+        cv2.fillPoly(own, [places], 1)
+        own = cv2.dilate(own, np.ones((5, 5), np.uint8))
+        strange = _unlike_ground(part, own.astype(bool))
+        lines = _lines(strange, run, own)
+        reach = 2 * max(2, round(height / 14)) + 1
+        letters = cv2.dilate((strange & own.astype(bool) & ~lines).astype(np.uint8), np.ones((reach, reach), np.uint8))
+        found[rows, columns] |= letters & ~lines
+    return found.astype(bool)
+
+
+def ink_of_lettering(letters: Ink) -> Mask:
+    """``H×W``: where the text layer has anything, with its edges."""
+    return np.asarray(opencv().dilate((letters > 0.1).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0)
+
+
+def _unlike_ground(part: NDArray[np.uint8], own: Mask) -> Mask:
+    """What is of the colour of lettering, which differs from the ground in every channel and in one direction."""
+    pixels = part.astype(np.int16)
+    ground = np.median(pixels[own], axis=0) if own.any() else np.median(pixels, axis=(0, 1))
+    apart = [(ground - pixels).min(axis=2), (pixels - ground).min(axis=2)]  # darker, lighter
+    shown = max(apart, key=lambda values: float(np.quantile(values[own], 0.97)) if own.any() else 0.0)
+    inside: Ink = np.clip(shown[own], 0, None).astype(np.float32)[None] if own.any() else np.zeros((1, 1), np.float32)
+    return np.asarray(shown > max(FAINTEST, 0.8 * threshold(inside)))
+
+
+def _lines(strange: Mask, run: int, own: NDArray[np.uint8]) -> Mask:
+    """Straight runs that are for a good part outside ``own``."""
+    cv2, source, found = opencv(), strange.astype(np.uint8), np.zeros(strange.shape, bool)
+    middle = run // 2
+    for turn in range(DIRECTIONS):
+        dx, dy = middle * cos(pi * turn / DIRECTIONS), middle * sin(pi * turn / DIRECTIONS)
+        kernel = np.zeros((2 * middle + 1,) * 2, np.uint8)
+        cv2.line(kernel, (round(middle - dx), round(middle - dy)), (round(middle + dx), round(middle + dy)), 1)
+        opened = cv2.morphologyEx(source, cv2.MORPH_OPEN, kernel)
+        _, labels, figures, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
+        outside = np.bincount(labels[own == 0], minlength=len(figures))
+        goes_on = outside > 0.3 * figures[:, 4]
+        goes_on[0] = False
+        found |= goes_on[labels]
+    return found
+
+
+def painted_over(image: ImageRecord, hidden: Mask, options: FitOptions) -> Any:
+    """The sheet, in its own type, with what is ``hidden`` (``H×W``) drawn anew.
+
+    Only tiles with ground that is not flat are fitted, each as an image of its own, and only what is painted is kept.
+    """
+    if not hidden.any():
+        return image.to_original(image.pixels)
+    paper = image.on_paper
+    wanted = torch.from_numpy(hidden)
+    cuts = cut_tiles(*hidden.shape, WITHOUT_TEXT.tile, WITHOUT_TEXT.overlap)
+    cuts = [tile for tile in cuts if bool(tile.of(wanted).any())]
+    overlap = WITHOUT_TEXT.overlap if len(cuts) > 1 else 1  # one tile alone is taken as it is
+    painted, textured = Patches(wanted, overlap), []
+    for tile in cuts:
+        ground, is_flat = flat_ground(tile.of(paper), tile.of(wanted))
+        if bool((tile.of(wanted) & ~is_flat).any()):
+            textured.append(tile)
+        else:
+            painted.add(tile, ground)
+
+    def holed(tile: Tile) -> Observation:
+        ground, is_flat = flat_ground(tile.of(paper), tile.of(wanted))  # again, rather than kept of all tiles
+        return with_holes(ImageRecord(torch.where(is_flat, ground, tile.of(paper))), ~tile.of(wanted) | is_flat)
+
+    results = purify_each((holed(each) for each in textured), len(textured), WITHOUT_TEXT, WITHOUT_TEXT.rule(), options)
+    for tile, result in zip(textured, results, strict=True):
+        painted.add(tile, result.image)
+    # In place, where nothing else is made of them: a sheet's floats are its largest part.
+    pixels = image.pixels if image.alpha is None else image.pixels.clone()
+    values = painted.finish()
+    del painted, results
+    pixels[:, wanted] = values
+    return image.to_original(pixels)
+
+
+def flat_ground(pixels: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """What lies around every hidden pixel of ``3×h×w``, smoothed; and ``h×w``: which of them lie on flat ground.
+
+    Flat is what varies no more than the grain of the sheet's quietest ground.
+    """
+    cv2 = opencv()
+    seen = (~hidden).numpy().astype(np.float32)
+    values = pixels.movedim(0, -1).numpy()
+
+    def around(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        made: NDArray[np.float32] = cv2.GaussianBlur(maps, (0, 0), AROUND)
+        return made
+
+    weight = np.maximum(around(seen), 1e-6)[..., None]
+    mean = around(values * seen[..., None]) / weight
+    spread = np.sqrt(np.maximum(around(values**2 * seen[..., None]) / weight - mean**2, 0).max(axis=2))
+    grain = float(np.clip(np.quantile(spread[seen > 0], 0.1) if seen.any() else 0.0, *GRAIN))
+    is_flat = hidden.numpy() & (spread <= FLAT * grain) & (weight[..., 0] > 1e-3)
+    return torch.from_numpy(mean).movedim(-1, 0), torch.from_numpy(is_flat)
