@@ -90,6 +90,14 @@ def maps_score(folder: Annotated[Path, typer.Option("--maps", help="Folder with 
     counted.score(folder)
 
 
+@app.command(name="maps-synthetic")
+def maps_synthetic() -> None:
+    """Sheets drawn with their words, by the reader alone and by extract-text: what settings may be chosen on."""
+    from benchmarks.studies.maps import synthetic
+
+    synthetic.run()
+
+
 @app.command()
 def long(
     images: Images = SAMPLES,

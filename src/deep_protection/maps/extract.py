@@ -18,7 +18,7 @@ from deep_protection.maps.library import opencv
 from deep_protection.maps.painting import ink_of_lettering, ink_of_words, painted_over
 from deep_protection.maps.reader import Line, Reader
 from deep_protection.maps.residual import deep_image_residual
-from deep_protection.maps.scripts import check_script, sifted
+from deep_protection.maps.scripts import Script, check_script, sifted
 from deep_protection.maps.upright import as_it_lay, quarters_turned
 from deep_protection.maps.window import Window, tile_of
 from deep_protection.maps.words import ALONE, Word, covers, merged, words_in
@@ -68,7 +68,7 @@ def extract_text(
     image: Any,
     *,
     ocr: bool = True,
-    script: str = "latin",
+    script: Script = "latin",
     stop: str | StopRule | None = None,
     on_window: Callable[[int, int], None] = lambda *_: None,
     **options: Unpack[FitKeywords],
@@ -88,7 +88,8 @@ def extract_text(
             can be cancelled too.
 
     Raises:
-        ImageError: the image cannot be used. MissingExtraError: the extra ``ocr`` is not installed.
+        ImageError: the image cannot be used. OptionError: the script is not known. MissingExtraError: the extra
+        ``ocr`` is not installed.
     """
     given = FitOptions(**options)
     check_script(script)
@@ -104,35 +105,51 @@ def extract_text(
     ink = dark_ink(deep_image_residual(1 - paper if is_dark else paper, stop=stop, **options)).numpy()
     del paper
     shown = 255 - sheet if is_dark else sheet
-    lines = [] if reader is None else _lines(reader, shown)
-    turns = quarters_turned(lines)
-    if turns and reader is not None:
-        shown, ink = np.ascontiguousarray(np.rot90(shown, turns)), np.ascontiguousarray(np.rot90(ink, turns))
-        lines = _lines(reader, shown)
-    letters = np.zeros(ink.shape, np.float32)
-    words: list[Word] = []
-    tiles = cut_tiles(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
-    for number, tile in enumerate(tiles):
-        if given.is_cancelled():
-            raise CancelledError("reading was cancelled")
-        window = Window.of(tile, shown, ink)
-        for each in window.layers:
-            np.maximum(tile_of(letters, tile), each, out=tile_of(letters, tile))
-        if reader is not None:
-            words = merged(words, window.words(reader, lines))
-        on_window(number + 1, len(tiles))
-    words = with_long(words, lines)
-    words, left_out = sifted(words, script)
-    words = [as_it_lay(word, turns, sheet.shape[:2]) for word in words]
-    words.sort(key=lambda word: (word.box[1], word.box[0]))
+    words, letters = read_sheet(reader, shown, ink, on_window, given.is_cancelled)
     del ink, reader, shown
-    letters = np.ascontiguousarray(np.rot90(letters, -turns))
+    words, left_out = sifted(words, script)
+    words.sort(key=lambda word: (word.box[1], word.box[0]))
     hidden = ink_of_words(sheet, words) if ocr else ink_of_lettering(letters)
     text_layer = _as_layer(sheet, letters)
     del letters
     record = _on_cpu(as_image(image))
     without = painted_over(record, hidden, replace(given, progress=None))
     return ExtractedText(words, text_layer, without, Image.fromarray(sheet), (*notes, *record.notes, *left_out))
+
+
+def read_sheet(
+    reader: Reader | None,
+    sheet: NDArray[np.uint8],
+    ink: Ink,
+    on_window: Callable[[int, int], None] = lambda *_: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[list[Word], Ink]:
+    """Words of a sheet that is dark on light, ``H×W×3`` RGB, and ``H×W`` ink of all its lettering.
+
+    ``ink`` is that of the residual. A sheet that lies on its side or head is read upright. Without a reader there are
+    no words.
+    """
+    lines = [] if reader is None else _lines(reader, sheet)
+    turns = quarters_turned(lines)
+    size = (sheet.shape[0], sheet.shape[1])
+    if turns and reader is not None:
+        sheet = np.ascontiguousarray(np.rot90(sheet, turns))
+        ink = np.ascontiguousarray(np.rot90(ink, turns))
+        lines = _lines(reader, sheet)
+    letters = np.zeros(ink.shape, np.float32)
+    words: list[Word] = []
+    tiles = cut_tiles(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
+    for number, tile in enumerate(tiles):
+        if is_cancelled():
+            raise CancelledError("reading was cancelled")
+        window = Window.of(tile, sheet, ink)
+        for each in window.layers:
+            np.maximum(tile_of(letters, tile), each, out=tile_of(letters, tile))
+        if reader is not None:
+            words = merged(words, window.words(reader, lines))
+        on_window(number + 1, len(tiles))
+    words = [as_it_lay(word, turns, size) for word in _with_long(words, lines)]
+    return words, np.ascontiguousarray(np.rot90(letters, -turns))
 
 
 def _lines(reader: Reader, sheet: NDArray[np.uint8]) -> list[Line]:
@@ -144,7 +161,7 @@ def _lines(reader: Reader, sheet: NDArray[np.uint8]) -> list[Line]:
     return found
 
 
-def with_long(words: list[Word], lines: list[Line]) -> list[Word]:
+def _with_long(words: list[Word], lines: list[Line]) -> list[Word]:
     """With the sure words of the whole sheet that no window held: longer than windows overlap."""
     seen = [word for line in lines for word in words_in(line, "sheet") if word.confidence >= ALONE]
     return words + [word for word in seen if not any(covers(word, other, 0.3) for other in words)]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deep_protection.fitting import Recipe
 from deep_protection.images import ImageRecord
-from deep_protection.maps.lettering import DIRECTIONS, Ink, Mask, threshold
+from deep_protection.maps.lettering import DIRECTIONS, Ink, Mask
 from deep_protection.maps.library import opencv
 from deep_protection.maps.words import Word
 from deep_protection.restoration import FitOptions, Preset, purify_each, with_holes
@@ -30,6 +30,9 @@ GRAIN = (1.5 / 255, 6 / 255)
 """The least and the most that grain may be: a sheet that is full of lines has no quiet ground to tell it."""
 FAINTEST = 24
 """Difference to the ground, of 255, under which nothing is ink."""
+BLACKEST, INK = 0.97, 0.4
+"""Share of a word's place that is paler than its lettering; and the share of that blackness from which on ink is its
+own, and not a contour's."""
 RUN = 40
 """Straight runs of at least this, in pixels, that go on outside a word are lines, and stay."""
 
@@ -53,7 +56,7 @@ def ink_of_words(sheet: NDArray[np.uint8], words: list[Word]) -> Mask:
         own = cv2.dilate(own, np.ones((5, 5), np.uint8))
         strange = _unlike_ground(part, own.astype(bool))
         lines = _lines(strange, run, own)
-        reach = 2 * max(2, round(height / 14)) + 1
+        reach = 2 * max(1, round(height / 30)) + 1
         letters = cv2.dilate((strange & own.astype(bool) & ~lines).astype(np.uint8), np.ones((reach, reach), np.uint8))
         found[rows, columns] |= letters & ~lines
     return found.astype(bool)
@@ -67,11 +70,12 @@ def ink_of_lettering(letters: Ink) -> Mask:
 def _unlike_ground(part: NDArray[np.uint8], own: Mask) -> Mask:
     """What is of the colour of lettering, which differs from the ground in every channel and in one direction."""
     pixels = part.astype(np.int16)
-    ground = np.median(pixels[own], axis=0) if own.any() else np.median(pixels, axis=(0, 1))
+    ground = np.median(pixels[own] if own.any() else pixels.reshape(-1, 3), axis=0)
     apart = [(ground - pixels).min(axis=2), (pixels - ground).min(axis=2)]  # darker, lighter
-    shown = max(apart, key=lambda values: float(np.quantile(values[own], 0.97)) if own.any() else 0.0)
-    inside: Ink = np.clip(shown[own], 0, None).astype(np.float32)[None] if own.any() else np.zeros((1, 1), np.float32)
-    return np.asarray(shown > max(FAINTEST, 0.8 * threshold(inside)))
+    if not own.any():
+        return own
+    darkest = [float(np.quantile(values[own], BLACKEST)) for values in apart]
+    return np.asarray(apart[int(np.argmax(darkest))] > max(FAINTEST, INK * max(darkest)))
 
 
 def _lines(strange: Mask, run: int, own: NDArray[np.uint8]) -> Mask:
@@ -100,7 +104,7 @@ def painted_over(image: ImageRecord, hidden: Mask, options: FitOptions) -> Any:
         return image.to_original(image.pixels)
     paper = image.on_paper
     wanted = torch.from_numpy(hidden)
-    cuts = cut_tiles(*hidden.shape, WITHOUT_TEXT.tile, WITHOUT_TEXT.overlap)
+    cuts = cut_tiles(hidden.shape[0], hidden.shape[1], WITHOUT_TEXT.tile, WITHOUT_TEXT.overlap)
     cuts = [tile for tile in cuts if bool(tile.of(wanted).any())]
     overlap = WITHOUT_TEXT.overlap if len(cuts) > 1 else 1  # one tile alone is taken as it is
     painted, textured = Patches(wanted, overlap), []

@@ -5,11 +5,13 @@ A reader that knows sixteen thousand characters finds one for everything: trees 
 
 import unicodedata
 from collections import Counter
+from typing import Literal
 
 from deep_protection.errors import OptionError
 from deep_protection.maps.words import Word
 
-SCRIPTS: dict[str, tuple[str, ...]] = {
+Script = Literal["latin", "greek", "chinese", "japanese", "any"]
+SCRIPTS: dict[Script, tuple[str, ...]] = {
     "latin": ("LATIN",),
     "greek": ("GREEK", "LATIN"),
     "chinese": ("CJK", "LATIN"),
@@ -24,13 +26,15 @@ MOST_ALONE = 3
 """Times that one sign may stand alone on a sheet; what is there more often is a symbol."""
 
 
-def check_script(script: str) -> None:
-    """Raise :class:`OptionError` for a script that is not known."""
-    if script not in SCRIPTS:
-        raise OptionError(f"script must be one of {', '.join(SCRIPTS)}, got {script!r}")
+def check_script(script: str) -> Script:
+    """``script`` itself; raise :class:`OptionError` where it is not known."""
+    for known in SCRIPTS:
+        if script == known:
+            return known
+    raise OptionError(f"script must be one of {', '.join(SCRIPTS)}, got {script!r}")
 
 
-def belongs(text: str, script: str) -> bool:
+def belongs(text: str, script: Script) -> bool:
     """Whether all letters of ``text`` are of ``script``."""
     kinds = SCRIPTS[script]
     return not kinds or all(
@@ -38,7 +42,7 @@ def belongs(text: str, script: str) -> bool:
     )
 
 
-def sifted(words: list[Word], script: str) -> tuple[list[Word], tuple[str, ...]]:
+def sifted(words: list[Word], script: Script) -> tuple[list[Word], tuple[str, ...]]:
     """The words that count, and what is to be told of the others."""
     if script == "any":
         return words, ()

@@ -31,6 +31,8 @@ TINT, TINTED = 40, 0.02
 that makes a sheet coloured."""
 BLACKEST = 0.998
 """Share of pixels that are paler than what is shown black."""
+PALE = 0.35
+"""Of black, what coloured ink is at the most."""
 KNOWN = 0.9
 """Confidence of a word from which on its place is not read again."""
 
@@ -46,6 +48,8 @@ class Window:
     """Height and width of the sheet."""
     ink: Ink
     """``h×w`` in ``[0, 1]``: how dark the sheet is in its lightest channel, as only black is and no coloured ink."""
+    black: Ink | None
+    """Of a coloured sheet: ``h×w`` in ``[0, 1]``, black ink as dark as print on white paper, other colours pale."""
     masks: list[Mask]
     """Enlarged; lettering of the sheet's own ink, once for each length of line."""
     layers: list[Ink]
@@ -55,11 +59,15 @@ class Window:
     def of(cls, tile: Tile, sheet: NDArray[np.uint8], ink: Ink) -> "Window":
         """Of a sheet and its residual's ``ink``; a sheet that is light on dark is to be given turned round."""
         part = tile_of(sheet, tile)
-        own = 1 - part.max(axis=2).astype(np.float32) / 255
+        own: Ink = 1 - part.max(axis=2).astype(np.float32) / 255
+        black = _black(own) if _is_coloured(part) else None
+        if black is not None:
+            # Where contours crowd, a threshold between ink and paper falls between them and paper.
+            own = np.clip((black - PALE) / (1 - PALE), 0, 1)
         masks = [lettering(own, Sizes(line=length)) for length in LONGEST_LINES]
         residual = np.where(own > threshold(own), tile_of(ink, tile), 0).astype(np.float32)
         layers = [layer(residual, lettering(residual)), *(layer(own, mask) for mask in masks)]
-        return cls(tile, part, (sheet.shape[0], sheet.shape[1]), own, masks, layers)
+        return cls(tile, part, (sheet.shape[0], sheet.shape[1]), own, black, masks, layers)
 
     def words(self, reader: Reader, seen: Sequence[Line]) -> list[Word]:
         """Words of the sheet as it is, and those that its layers add, in pixels of the sheet.
@@ -89,19 +97,21 @@ class Window:
         words = self._words([line for line in moved if self._holds(line.corners)], "sheet")
         if self.ink.shape != self.whole:
             words = merged(words, self._words(reader.read(self.sheet, known=self._places(words)), "sheet"))
-        if self.is_coloured:
+        if self.black is not None:
             words = merged(words, self._words(reader.read(on_paper(self.black)), "layer"))
         return words
 
     def readings(self, reader: Reader, known: Sequence[Word] = ()) -> list[list[list[Word]]]:
-        """What layers say: of the residual, of black ink, turned, where the sheet is coloured, and of each lettering what
-        the reader alone says of it and what its chains say. Nothing that is ``known`` is read again.
+        """What layers say, where nothing is ``known``.
+
+        The residual's, black ink turned where the sheet is coloured, and of each lettering what the reader alone says
+        of it and what its chains say.
         """
         places = self._places(known)
         residual, *own = self.layers
         shown = [on_paper(residual)] if residual.any() else []
         made = [[self._read(reader, image, places)] for image in shown]
-        if self.is_coloured:
+        if self.black is not None:
             black = on_paper(self.black)
             made.append([self._read(reader, black, places, turned=t, stretched=s) for t, s in TURNS])
         ink = enlarged(self.ink)
@@ -110,19 +120,6 @@ class Window:
                 chained = [word for chain in _chains(mask, places) for word in _chained(reader, chain, ink)]
                 made.append([self._read(reader, on_paper(letters), places), chained])
         return made
-
-    @property
-    def is_coloured(self) -> bool:
-        """Whether a good part of it is of another colour than paper and black."""
-        spread = np.ptp(self.sheet, axis=2).astype(np.int16)
-        return bool((spread > np.median(spread) + TINT).mean() > TINTED)
-
-    @property
-    def black(self) -> Ink:
-        """Black ink alone, as dark as print."""
-        paper = float(np.median(self.ink))
-        black = max(float(np.quantile(self.ink, BLACKEST)) - paper, 0.3)
-        return np.clip((self.ink - paper) / black, 0, 1)
 
     def bands(self, reader: Reader, known: Sequence[Word] = ()) -> list[list[list[Word]]]:
         """What stands between lines along the chains: for each length of band, a list for each of ``MIDDLES``.
@@ -190,6 +187,19 @@ def tile_of(values: NDArray[Any], tile: Tile) -> NDArray[Any]:
 def on_paper(ink: Ink) -> NDArray[np.uint8]:
     """``H×W`` ink as ``H×W×3`` RGB, dark on white."""
     return np.repeat((255 * (1 - ink)).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _is_coloured(part: NDArray[np.uint8]) -> bool:
+    """Whether a good part of it is of another colour than paper and black."""
+    spread = np.ptp(part, axis=2).astype(np.int16)
+    return bool((spread > np.median(spread) + TINT).mean() > TINTED)
+
+
+def _black(ink: Ink) -> Ink:
+    """Black ink as dark as print, and paper as nothing."""
+    paper = float(np.median(ink))
+    made: Ink = np.clip((ink - paper) / max(float(np.quantile(ink, BLACKEST)) - paper, 0.3), 0, 1)
+    return made
 
 
 def _chains(mask: Mask, known: Mask) -> list[list[Mark]]:

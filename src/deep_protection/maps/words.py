@@ -139,9 +139,9 @@ def agreed(layers: Iterable[list[list[Word]]]) -> list[Word]:
         around = [said[number] for number in near if said[number][3] != reading]
         witnesses = [each for each in around if _bears_out(each[1], text)]
         if len(witnesses) >= WITNESSES and any(each[2] != layer for each in witnesses):
-            likeness = sum(SequenceMatcher(None, said, text).ratio() * other.confidence for other, said, *_ in around)
-            proposed.append((likeness + LENGTH * len(text), word.confidence, word))
-    proposed.sort(key=lambda item: item[:2], reverse=True)
+            likeness = sum(SequenceMatcher(None, each[1], text).ratio() * each[0].confidence for each in around)
+            proposed.append(((likeness + LENGTH * len(text)) * word.confidence, word))
+    proposed.sort(key=lambda item: item[0], reverse=True)
     kept: list[Word] = []
     for *_, word in proposed:
         if not any(covers(word, other, 0.3) for other in kept):
@@ -192,7 +192,9 @@ def together(sheet: list[Word], layer: list[Word]) -> list[Word]:
     """What the sheet itself said, and what the layer adds where that was nothing, single signs or less sure."""
 
     def yields(word: Word, other: Word) -> bool:
-        return len(word.text) < 2 or (word.confidence < SURE and other.confidence > word.confidence)
+        own, theirs = letters_of(word.text), letters_of(other.text)
+        is_scrap = len(own) < PART * len(theirs) and own in theirs
+        return len(word.text) < 2 or is_scrap or (word.confidence < SURE and other.confidence > word.confidence)
 
     added = [word for word in layer if all(yields(other, word) for other in sheet if covers(word, other, 0.3))]
     kept = [word for word in sheet if not any(covers(word, other, 0.3) for other in added)]
