@@ -236,10 +236,9 @@ def topographic(seed: int) -> Drawing:
 
     sheet = Drawing(seed, (226, 217, 200))
     random = sheet.random
-    land: NDArray[np.float64] = sum(
-        weight * _unit(gaussian_filter(random.normal(0, 1, (SIDE, SIDE)), width))
-        for width, weight in ((70, 1), (25, 0.45), (10, 0.12))
-    )
+    land = np.zeros((SIDE, SIDE))
+    for width, weight in ((70, 1.0), (25, 0.45), (10, 0.12)):
+        land += weight * _unit(gaussian_filter(random.normal(0, 1, (SIDE, SIDE)), width))
     for number, level in enumerate(np.linspace(land.min(), land.max(), 42)):
         for contour in find_contours(land, level):
             sheet.line(contour[:, ::-1], BROWN, 1.8 if number % 5 == 0 else 0.9)

@@ -33,8 +33,9 @@ BLACKEST = 0.998
 """Share of pixels that are paler than what is shown black."""
 PALE = 0.35
 """Of black, what coloured ink is at the most."""
-KNOWN = 0.9
-"""Confidence of a word from which on its place is not read again."""
+KNOWN, ON_KNOWN = 0.9, 0.85
+"""Confidence of a word from which on its place is not read again; and the share of a chain's marks that have to stand
+there: a chain may go on where the word was cut short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +211,11 @@ def _chains(mask: Mask, known: Mask) -> list[list[Mark]]:
 
 
 def _lies_on(known: Mask, chain: list[Mark]) -> bool:
-    """Whether half of a chain's marks have their middle where something is known."""
+    """Whether nearly all of a chain's marks have their middle where something is known."""
     height, width = known.shape
     middles = np.array([mark.centre for mark in chain]) / ENLARGED
     columns, rows = np.clip(middles.astype(int), 0, (width - 1, height - 1)).T
-    return bool(known[rows, columns].mean() >= 0.5)
+    return bool(known[rows, columns].mean() > ON_KNOWN)
 
 
 def _chained(reader: Reader, chain: list[Mark], ink: Ink) -> Iterator[Word]:

@@ -193,8 +193,8 @@ def together(sheet: list[Word], layer: list[Word]) -> list[Word]:
 
     def yields(word: Word, other: Word) -> bool:
         own, theirs = letters_of(word.text), letters_of(other.text)
-        is_scrap = len(own) < PART * len(theirs) and own in theirs
-        return len(word.text) < 2 or is_scrap or (word.confidence < SURE and other.confidence > word.confidence)
+        is_part = own in theirs and (len(own) < PART * len(theirs) or (own != theirs and other.confidence >= SURE))
+        return len(word.text) < 2 or is_part or (word.confidence < SURE and other.confidence > word.confidence)
 
     added = [word for word in layer if all(yields(other, word) for other in sheet if covers(word, other, 0.3))]
     kept = [word for word in sheet if not any(covers(word, other, 0.3) for other in added)]
