@@ -80,19 +80,17 @@ def _unlike_ground(part: NDArray[np.uint8], own: Mask) -> Mask:
 
 def _lines(strange: Mask, run: int, own: NDArray[np.uint8]) -> Mask:
     """Straight runs that are for a good part outside ``own``."""
-    cv2, source, found = opencv(), strange.astype(np.uint8), np.zeros(strange.shape, bool)
-    middle = run // 2
+    cv2, middle = opencv(), run // 2
+    source, found = strange.astype(np.uint8), np.zeros(strange.shape, np.uint8)
     for turn in range(DIRECTIONS):
         dx, dy = middle * cos(pi * turn / DIRECTIONS), middle * sin(pi * turn / DIRECTIONS)
         kernel = np.zeros((2 * middle + 1,) * 2, np.uint8)
         cv2.line(kernel, (round(middle - dx), round(middle - dy)), (round(middle + dx), round(middle + dy)), 1)
-        opened = cv2.morphologyEx(source, cv2.MORPH_OPEN, kernel)
-        _, labels, figures, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
-        outside = np.bincount(labels[own == 0], minlength=len(figures))
-        goes_on = outside > 0.3 * figures[:, 4]
-        goes_on[0] = False
-        found |= goes_on[labels]
-    return found
+        found |= cv2.morphologyEx(source, cv2.MORPH_OPEN, kernel)
+    _, labels, figures, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
+    goes_on = np.bincount(labels[own == 0], minlength=len(figures)) > 0.3 * figures[:, 4]
+    goes_on[0] = False
+    return np.asarray(goes_on[labels])
 
 
 def painted_over(image: ImageRecord, hidden: Mask, options: FitOptions) -> Any:
