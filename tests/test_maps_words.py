@@ -196,8 +196,8 @@ def test_a_line_through_a_word_stays() -> None:
     ImageDraw.Draw(only).line((0, 50, 300, 70), BLACK, 2)
     line = np.asarray(only)[..., 0] < 128
     letters = (np.asarray(sheet)[..., 0] < 128) & ~line
-    assert hidden[letters].mean() > 0.95
-    assert hidden[line].mean() < 0.25
+    assert hidden[letters].mean() > 0.85  # but for what touches the line
+    assert hidden[line].mean() < 0.1
     assert not hidden[:, :80].any()
 
 

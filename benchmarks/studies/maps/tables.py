@@ -6,6 +6,7 @@ from statistics import mean
 from benchmarks import ROOT
 from benchmarks.rows import Row, read
 from benchmarks.studies.maps.score import SCORES
+from benchmarks.studies.maps.synthetic import ROWS
 from deep_protection.evaluation.accuracy import wilson_interval
 from deep_protection.evaluation.report.document import Table, block_markdown
 
@@ -107,9 +108,41 @@ def boxes() -> str:
     return block_markdown(Table(["", "boxes found, IoU ≥ 0.5"], lines))
 
 
+def synthetic() -> str:
+    """Sheets that were drawn with their words."""
+    lines = []
+    for kind, title in (("plan", "black plans"), ("topographic", "coloured sheets")):
+        for method in ("sheet", "together"):
+            rows = [row for row in read(ROOT / ROWS) if row["method"] == method and row["sheet"].startswith(kind)]
+            found, known, seconds = (sum(row[key] for row in rows) for key in ("boxes_found", "boxes", "cpu_seconds"))
+            name = f"{title}: {TITLES[method]}"
+            lines.append([name, *_figures(rows), f"{found} of {known}", f"{seconds / len(rows):.0f}"])
+    heading = ["", "exact", "within one edit", "read", "precision", "boxes found", "CPU s a sheet"]
+    return block_markdown(Table(heading, lines))
+
+
+def times() -> str:
+    """CPU seconds of the whole command beside the reader's alone."""
+    lines = []
+    for title, is_meant in (
+        ("seven tiles, black, 640×640", lambda row: row["truth"] and "_x" in row["sheet"]),
+        ("three tiles, coloured, 640×640", lambda row: not row["truth"]),
+        ("the whole sheet, 1512×1512", lambda row: row["truth"] and "_x" not in row["sheet"]),
+    ):
+        seconds = {
+            method: sum(row["cpu_seconds"] for row in read(ROOT / SCORES) if row["method"] == method and is_meant(row))
+            for method in ("sheet", "together")
+        }
+        ratio = seconds["together"] / seconds["sheet"]
+        lines.append([title, f"{seconds['sheet']:.1f}", f"{seconds['together']:.0f}", f"{ratio:.1f}"])
+    return block_markdown(Table(["CPU s", "rapidocr", "`extract-text`", "times"], lines))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "map_words": words,
     "map_tiles": tiles,
     "map_sweep": sweep,
     "map_boxes": boxes,
+    "map_synthetic": synthetic,
+    "map_times": times,
 }

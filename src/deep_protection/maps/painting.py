@@ -1,6 +1,6 @@
 """The map without its words: flat ground in its own colour, and only what is drawn on it by the prior."""
 
-from math import cos, pi, sin
+from math import pi
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deep_protection.fitting import Recipe
 from deep_protection.images import ImageRecord
-from deep_protection.maps.lettering import DIRECTIONS, Ink, Mask
+from deep_protection.maps.lettering import Ink, Mask
 from deep_protection.maps.library import opencv
 from deep_protection.maps.words import Word
 from deep_protection.restoration import FitOptions, Preset, purify_each, with_holes
@@ -33,8 +33,8 @@ FAINTEST = 24
 BLACKEST, INK = 0.97, 0.4
 """Share of a word's place that is paler than its lettering; and the share of that blackness from which on ink is its
 own, and not a contour's."""
-RUN = 40
-"""Straight runs of at least this, in pixels, that go on outside a word are lines, and stay."""
+RUN, OUTSIDE = 40, 0.3
+"""Straight runs of at least this, in pixels, are lines and stay, where so much of them is outside a word."""
 
 
 def ink_of_words(sheet: NDArray[np.uint8], words: list[Word]) -> Mask:
@@ -80,17 +80,13 @@ def _unlike_ground(part: NDArray[np.uint8], own: Mask) -> Mask:
 
 def _lines(strange: Mask, run: int, own: NDArray[np.uint8]) -> Mask:
     """Straight runs that are for a good part outside ``own``."""
-    cv2, middle = opencv(), run // 2
-    source, found = strange.astype(np.uint8), np.zeros(strange.shape, np.uint8)
-    for turn in range(DIRECTIONS):
-        dx, dy = middle * cos(pi * turn / DIRECTIONS), middle * sin(pi * turn / DIRECTIONS)
-        kernel = np.zeros((2 * middle + 1,) * 2, np.uint8)
-        cv2.line(kernel, (round(middle - dx), round(middle - dy)), (round(middle + dx), round(middle + dy)), 1)
-        found |= cv2.morphologyEx(source, cv2.MORPH_OPEN, kernel)
-    _, labels, figures, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
-    goes_on = np.bincount(labels[own == 0], minlength=len(figures)) > 0.3 * figures[:, 4]
-    goes_on[0] = False
-    return np.asarray(goes_on[labels])
+    cv2, found = opencv(), np.zeros(strange.shape, np.uint8)
+    runs = cv2.HoughLinesP(strange.astype(np.uint8), 1, pi / 180, run // 2, minLineLength=run, maxLineGap=4)
+    for ends in runs.reshape(-1, 4) if runs is not None else ():
+        drawn = cv2.line(np.zeros_like(found), ends[:2].tolist(), ends[2:].tolist(), 1)
+        if drawn[own == 0].sum() > OUTSIDE * drawn.sum():
+            found |= cv2.dilate(drawn, np.ones((3, 3), np.uint8))
+    return found.astype(bool) & strange
 
 
 def painted_over(image: ImageRecord, hidden: Mask, options: FitOptions) -> Any:
