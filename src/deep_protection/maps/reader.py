@@ -1,6 +1,7 @@
 """Reading: images in, lines of text with their places out."""
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from math import cos, radians, sin
 
 import numpy as np
@@ -48,6 +49,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._engine = rapidocr()
+        self._said: dict[tuple[tuple[int, ...], bytes], tuple[str, float]] = {}
 
     def read(
         self,
@@ -107,8 +109,11 @@ class Reader:
         """What stands in a strip that holds one line of text and nothing else, and how sure that is; maybe nothing."""
         if strip.shape[1] > LONGEST * strip.shape[0]:
             return "", 0.0
-        found = self._engine(strip[..., ::-1], use_det=False, use_cls=False, use_rec=True)
-        return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
+        key = strip.shape, sha256(np.ascontiguousarray(strip)).digest()
+        if key not in self._said:  # layers of one sheet hold many of each other's letters
+            found = self._engine(strip[..., ::-1], use_det=False, use_cls=False, use_rec=True)
+            self._said[key] = (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
+        return self._said[key]
 
 
 def _confidence(line: Line) -> float:

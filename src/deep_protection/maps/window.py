@@ -20,10 +20,12 @@ TURNS = ((-30.0, 1.4), (30.0, 1.4))
 """How the black ink of a coloured sheet is shown to the reader: degrees, and times its height."""
 FURTHER = (0, 1, 2)
 """Letters by which a band goes on at both ends of its chain."""
-SAME_PLACE = 4
-"""Pixels of the enlarged image that two chains may differ by and be one."""
+SAME_PLACE = 6
+"""Pixels of the enlarged image that marks of two chains may differ by and be one."""
 LEGIBLE = 0.5
 """Confidence of a band's reading from which on it is worth going further."""
+PROMISING = 0.5
+"""Confidence of a chain's reading from which on its band is read: rows of trees say nothing with confidence."""
 LONGEST_LINES = (30, 40)
 """Straight runs that are cut out as lines, in pixels: both are tried, for no length fits all letters."""
 TINT, TINTED = 40, 0.02
@@ -97,7 +99,7 @@ class Window:
         moved = [replace(line, corners=line.corners - corner) for line in seen]
         words = self._words([line for line in moved if self._holds(line.corners)], "sheet")
         if self.ink.shape != self.whole:
-            words = merged(words, self._words(reader.read(self.sheet, known=self._places(words)), "sheet"))
+            words = merged(words, self._words(reader.read(self.sheet, signs=False, known=self._places(words)), "sheet"))
         if self.black is not None:
             words = merged(words, self._words(reader.read(on_paper(self.black)), "layer"))
         return words
@@ -131,19 +133,20 @@ class Window:
         ink, places = enlarged(self.ink), self._places(known)
         level = threshold(ink)
         made: list[list[list[Word]]] = [[[] for _ in MIDDLES] for _ in FURTHER]
-        seen: set[bytes] = set()
-        for mask in self.masks:
-            for chain in _chains(mask, places):
-                place = np.round(np.array([mark.centre for mark in chain]) / SAME_PLACE).astype(np.int32).tobytes()
-                if place in seen:
-                    continue
-                seen.add(place)
-                for attempt, middle in enumerate(MIDDLES):
-                    for length, further in enumerate(FURTHER):
-                        line = _along(reader, chain, further, middle, ink, level)
-                        if line is None or line.confidence < LEGIBLE:
-                            break
-                        made[length][attempt] += [word.bare() for word in words_in(line, "layer")]
+        seen: list[Points] = []
+        for chain in (each for mask in self.masks for each in _chains(mask, places)):
+            centres = np.array([mark.centre for mark in chain])
+            if _is_again(centres, seen):
+                continue
+            seen.append(centres)
+            if _chain_line(reader, chain, ink).confidence < PROMISING:
+                continue
+            for attempt, middle in enumerate(MIDDLES):
+                lines = list(_along(reader, chain, middle, ink, level))
+                for length, line in enumerate(lines):
+                    made[length][attempt] += [word.bare() for word in words_in(line, "layer")]
+                if not lines:
+                    break
         return made
 
     def _read(self, reader: Reader, image: NDArray[np.uint8], known: Mask, **how: float) -> list[Word]:
@@ -218,25 +221,49 @@ def _lies_on(known: Mask, chain: list[Mark]) -> bool:
     return bool(known[rows, columns].mean() > ON_KNOWN)
 
 
-def _chained(reader: Reader, chain: list[Mark], ink: Ink) -> Iterator[Word]:
-    """What a chain of marks says; about as many letters as marks, or nothing."""
+def _is_again(centres: Points, seen: list[Points]) -> bool:
+    """Whether nearly all marks of a chain are those of one that was ``seen``, of as many but one."""
+    for other in seen:
+        if abs(len(other) - len(centres)) < 2:
+            nearest = np.linalg.norm(centres[:, None] - other[None], axis=2).min(axis=1)
+            if (nearest < SAME_PLACE).mean() > ON_KNOWN:
+                return True
+    return False
+
+
+def _chain_line(reader: Reader, chain: list[Mark], ink: Ink) -> Line:
+    """What a chain of marks says, set straight."""
     strips = (straightened(marks, ink) for marks in directions(chain))
-    best = _surest(reader, ((strip.image, strip.corners) for strip in strips))
-    if best is not None and abs(len(letters_of(best.text)) - len(chain)) <= 1:
-        yield from words_in(best, "layer")
+    return _surest(reader, ((strip.image, strip.corners) for strip in strips))
 
 
-def _along(reader: Reader, chain: list[Mark], further: int, middle: float, ink: Ink, level: float) -> Line | None:
-    """What stands in the band along a chain."""
-    bands = (Band.through(marks, further) for marks in directions(chain))
-    shown = (letters_between(band, ink, level, middle) for band in bands)
-    return _surest(reader, (strip for strip in shown if strip is not None))
+def _chained(reader: Reader, chain: list[Mark], ink: Ink) -> Iterator[Word]:
+    """Words of a chain; about as many letters as marks, or nothing."""
+    line = _chain_line(reader, chain, ink)
+    if abs(len(letters_of(line.text)) - len(chain)) <= 1:
+        yield from words_in(line, "layer")
 
 
-def _surest(reader: Reader, strips: Iterable[tuple[NDArray[np.uint8], Points]]) -> Line | None:
+def _along(reader: Reader, chain: list[Mark], middle: float, ink: Ink, level: float) -> Iterator[Line]:
+    """What stands in the band along a chain, and in longer ones, as long as it is legible."""
+    ways = directions(chain)
+    for further in FURTHER:
+        read = []
+        for marks in ways:
+            shown = letters_between(Band.through(marks, further), ink, level, middle)
+            if shown is not None:
+                read.append((_surest(reader, [shown]), marks))
+        line, way = max(read, key=lambda each: each[0].confidence, default=(None, None))
+        if line is None or way is None or line.confidence < LEGIBLE:
+            return
+        ways = [way]  # it is read from one end only
+        yield line
+
+
+def _surest(reader: Reader, strips: Iterable[tuple[NDArray[np.uint8], Points]]) -> Line:
     """The reading of one chain from whichever end it reads better; each strip comes with its corners on the sheet."""
     lines = []
     for image, corners in strips:
         text, confidence = reader.recognise(image)
         lines.append(Line(text, corners, confidence))
-    return max(lines, key=lambda line: line.confidence, default=None)
+    return max(lines, key=lambda line: line.confidence)
