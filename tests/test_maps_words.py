@@ -18,7 +18,7 @@ from deep_protection.maps.painting import flat_ground, ink_of_words, painted_ove
 from deep_protection.maps.reader import Line, Reader
 from deep_protection.maps.scripts import SCRIPTS, belongs, check_script, sifted
 from deep_protection.maps.upright import as_it_lay, quarters_turned
-from deep_protection.maps.words import Word, borne_out, covers, merged, together
+from deep_protection.maps.words import Word, covers, is_borne_out, merged, together
 from deep_protection.restoration import FitOptions
 
 PAPER, BLACK, BROWN = (240, 238, 220), (30, 30, 30), (190, 120, 70)
@@ -71,14 +71,14 @@ def test_words_that_are_left_out_are_told() -> None:
         placed("4", (0, 0, 9, 9)),
         placed("F", (0, 0, 9, 9)),
     ]
-    kept, (note,) = sifted([*words, placed("△", (0, 0, 9, 9)), placed("R", (0, 0, 9, 9), 0.6)], "latin")
+    kept, (note,) = sifted([*words, placed("△", (0, 0, 9, 9)), placed("R", (0, 0, 9, 9), 0.6)], [], "latin")
     assert [word.text for word in kept] == ["Mill", "F"]
     assert "1 with letters of other scripts" in note
     assert "3 of a single sign" in note
-    assert sifted(words, "any") == (words, ())
-    assert sifted(words[:1], "latin") == (words[:1], ())
+    assert sifted(words, [], "any") == (words, ())
+    assert sifted(words[:1], [], "latin") == (words[:1], ())
     trees = [placed("Q", (9 * number, 0, 9 * number + 9, 9)) for number in range(6)]
-    assert sifted(trees, "latin")[0] == []
+    assert sifted(trees, [], "latin")[0] == []
 
 
 def test_an_unknown_script_is_refused_before_anything_is_done(tmp_path: Path) -> None:
@@ -98,8 +98,13 @@ def test_words_in_another_script_are_read_if_asked_for(plain: Image.Image) -> No
 
 def test_an_unsure_word_needs_a_witness() -> None:
     unsure, sure = placed("Qany", (0, 0, 50, 10), 0.6), placed("Mill", (100, 0, 150, 10), 0.8)
-    assert borne_out([unsure, sure], []) == [sure]
-    assert borne_out([unsure, sure], [[[placed("Qany", (0, 0, 50, 10))]]]) == [unsure, sure]
+    assert is_borne_out(sure, [])
+    assert not is_borne_out(unsure, [[[placed("Mill", (0, 0, 50, 10)), placed("Qany", (300, 0, 350, 10))]]])
+    assert is_borne_out(unsure, [[[placed("Qany", (0, 0, 50, 10))]]])
+    kept, (note,) = sifted([sure], [unsure], "latin")
+    assert kept == [sure]
+    assert "1 that were read once" in note
+    assert sifted([sure], [unsure], "any") == ([sure, unsure], ())
 
 
 def test_a_word_cut_short_gives_way_to_the_whole() -> None:

@@ -6,7 +6,7 @@ Rows hold what was read, with places, so that every way of counting can be tried
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +96,17 @@ class BareReader:
 Method = Callable[[BareReader, torch.Tensor], list[Word]]
 
 
-def run(folder: Path, out: Path = RESULTS, limit: int | None = None) -> None:
-    """Every sheet of which anything is known, by every method; what is in ``out`` already is left alone."""
-    compare(folder, out, tuple(METHODS), limit)
-    _sweep(folder, out, limit)
+def run(folder: Path, out: Path = RESULTS, methods: Sequence[str] = (), limit: int | None = None) -> None:
+    """Every sheet of which anything is known, by ``methods``; what is in ``out`` already is left alone.
+
+    With no ``methods`` by all of them, and the residual's iterations are swept.
+    """
+    compare(folder, out, methods or tuple(METHODS), limit)
+    if not methods:
+        _sweep(folder, out, limit)
 
 
-def compare(folder: Path, out: Path, methods: tuple[str, ...], limit: int | None = None) -> None:
+def compare(folder: Path, out: Path, methods: Sequence[str], limit: int | None = None) -> None:
     """The words that ``methods`` find on ``folder``'s sheets, and the CPU seconds that they take."""
     torch.set_num_threads(1)
     reader = BareReader()
@@ -139,8 +143,8 @@ def _together(_: BareReader, pixels: torch.Tensor) -> list[Word]:
 
 def _own_ink(_: BareReader, pixels: torch.Tensor) -> list[Word]:
     """The same without the residual and without painting."""
-    words, _letters = read_sheet(Reader(), to_rgb(pixels), np.zeros(pixels.shape[1:], np.float32))
-    return sifted(words, "latin")[0]
+    words, doubtful, _ = read_sheet(Reader(), to_rgb(pixels), np.zeros(pixels.shape[1:], np.float32))
+    return sifted(words, doubtful, "latin")[0]
 
 
 def _residual(reader: BareReader, pixels: torch.Tensor) -> list[Word]:

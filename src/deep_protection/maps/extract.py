@@ -105,9 +105,9 @@ def extract_text(
     ink = dark_ink(deep_image_residual(1 - paper if is_dark else paper, stop=stop, **options)).numpy()
     del paper
     shown = 255 - sheet if is_dark else sheet
-    words, letters = read_sheet(reader, shown, ink, on_window, given.is_cancelled)
+    words, doubtful, letters = read_sheet(reader, shown, ink, on_window, given.is_cancelled)
     del ink, reader, shown
-    words, left_out = sifted(words, script)
+    words, left_out = sifted(words, doubtful, script)
     words.sort(key=lambda word: (word.box[1], word.box[0]))
     hidden = ink_of_words(sheet, words) if ocr else ink_of_lettering(letters)
     text_layer = _as_layer(sheet, letters)
@@ -123,8 +123,8 @@ def read_sheet(
     ink: Ink,
     on_window: Callable[[int, int], None] = lambda *_: None,
     is_cancelled: Callable[[], bool] = lambda: False,
-) -> tuple[list[Word], Ink]:
-    """Words of a sheet that is dark on light, ``H×W×3`` RGB, and ``H×W`` ink of all its lettering.
+) -> tuple[list[Word], list[Word], Ink]:
+    """Words of a sheet that is dark on light, ``H×W×3`` RGB; doubtful ones; and ``H×W`` ink of all its lettering.
 
     ``ink`` is that of the residual. A sheet that lies on its side or head is read upright. Without a reader there are
     no words.
@@ -138,6 +138,7 @@ def read_sheet(
         lines = _lines(reader, sheet)
     letters = np.zeros(ink.shape, np.float32)
     words: list[Word] = []
+    doubtful: list[Word] = []
     tiles = cut_tiles(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
     for number, tile in enumerate(tiles):
         if is_cancelled():
@@ -146,10 +147,13 @@ def read_sheet(
         for each in window.layers:
             np.maximum(tile_of(letters, tile), each, out=tile_of(letters, tile))
         if reader is not None:
-            words = merged(words, window.words(reader, lines))
+            found, unsure = window.words(reader, lines)
+            words, doubtful = merged(words, found), merged(doubtful, unsure)
         on_window(number + 1, len(tiles))
-    words = [as_it_lay(word, turns, size) for word in _with_long(words, lines)]
-    return words, np.ascontiguousarray(np.rot90(letters, -turns))
+    words = _with_long(words, lines)
+    doubtful = [word for word in doubtful if not any(covers(word, other, 0.3) for other in words)]
+    words, doubtful = ([as_it_lay(word, turns, size) for word in each] for each in (words, doubtful))
+    return words, doubtful, np.ascontiguousarray(np.rot90(letters, -turns))
 
 
 def _lines(reader: Reader, sheet: NDArray[np.uint8]) -> list[Line]:

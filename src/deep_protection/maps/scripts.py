@@ -42,14 +42,20 @@ def belongs(text: str, script: Script) -> bool:
     )
 
 
-def sifted(words: list[Word], script: Script) -> tuple[list[Word], tuple[str, ...]]:
-    """The words that count, and what is to be told of the others."""
+def sifted(words: list[Word], doubtful: list[Word], script: Script) -> tuple[list[Word], tuple[str, ...]]:
+    """The words that count, and what is to be told of the others; with ``any`` the ``doubtful`` ones count, too."""
     if script == "any":
-        return words, ()
+        return words + doubtful, ()
     own = [word for word in words if belongs(word.text, script)]
     signs = Counter(_signs(word) for word in own)
     kept = [word for word in own if len(_signs(word)) > 1 or _is_letter(word, signs[_signs(word)])]
-    return kept, _told(len(words) - len(own), len(own) - len(kept), script)
+    left_out = {
+        f"with letters of other scripts than {script}": len(words) - len(own),
+        "of a single sign, as symbols are read": len(own) - len(kept),
+        "that were read once and without confidence": len(doubtful),
+    }
+    told = [f"{count} {what}" for what, count in left_out.items() if count]
+    return kept, (f"words left out: {', '.join(told)}; with script any they are kept",) if told else ()
 
 
 def _kind(letter: str) -> str:
@@ -64,14 +70,3 @@ def _signs(word: Word) -> str:
 def _is_letter(word: Word, times: int) -> bool:
     """Whether a sign alone is a letter of a name that is set very wide, say, and no symbol."""
     return _signs(word).isalpha() and word.confidence >= SURE and times <= MOST_ALONE
-
-
-def _told(strange: int, signs: int, script: str) -> tuple[str, ...]:
-    parts = []
-    if strange:
-        parts.append(f"{strange} with letters of other scripts than {script}")
-    if signs:
-        parts.append(f"{signs} of a single sign, as symbols are read")
-    if not parts:
-        return ()
-    return (f"words left out: {' and '.join(parts)}; with script any they are kept",)

@@ -13,7 +13,7 @@ from deep_protection.maps.lettering import ENLARGED, Ink, Mask, Sizes, enlarged,
 from deep_protection.maps.library import opencv
 from deep_protection.maps.outlines import outlined
 from deep_protection.maps.reader import Line, Points, Reader
-from deep_protection.maps.words import Word, agreed, borne_out, letters_of, merged, together, words_in
+from deep_protection.maps.words import Word, agreed, is_borne_out, letters_of, merged, together, words_in
 from deep_protection.restoration.tiles import Tile
 
 TURNS = ((-30.0, 1.4), (30.0, 1.4))
@@ -72,18 +72,22 @@ class Window:
         layers = [layer(residual, lettering(residual)), *(layer(own, mask) for mask in masks)]
         return cls(tile, part, (sheet.shape[0], sheet.shape[1]), own, black, masks, layers)
 
-    def words(self, reader: Reader, seen: Sequence[Line]) -> list[Word]:
-        """Words of the sheet as it is, and those that its layers add, in pixels of the sheet.
+    def words(self, reader: Reader, seen: Sequence[Line]) -> tuple[list[Word], list[Word]]:
+        """Words of the sheet as it is and those that its layers add; and what is doubtful: in pixels of the sheet.
 
-        ``seen`` are lines that were read of the whole sheet: the sure ones are not read again.
+        ``seen`` are lines that were read of the whole sheet: the sure ones are not read again. Doubtful is what the
+        sheet alone says, and without confidence.
         """
         sheet = self.sheet_words(reader, seen)
-        return self.placed(self.found(reader, sheet, self.readings(reader, sheet)))
+        readings = self.readings(reader, sheet)
+        found = self.found(reader, sheet, readings)
+        doubtful = [word for word in sheet if not is_borne_out(word, readings)]
+        return self.placed(found), self.placed(doubtful)
 
     def found(self, reader: Reader, sheet: list[Word], readings: list[list[list[Word]]]) -> list[Word]:
         """What the ``sheet`` said, what ``readings`` of its layers add, and then what bands add."""
         layers = [*readings, [sheet]]
-        found = together(borne_out(sheet, readings), agreed(layers))
+        found = together([word for word in sheet if is_borne_out(word, readings)], agreed(layers))
         return together(found, agreed([*layers, *self.bands(reader, found)]))
 
     def placed(self, words: list[Word]) -> list[Word]:

@@ -162,16 +162,13 @@ def _bears_out(said: str, text: str) -> bool:
     return is_part or (len(text) >= WHOLE and text in said)
 
 
-def borne_out(words: list[Word], layers: Iterable[list[list[Word]]]) -> list[Word]:
-    """Those that are sure, or that a reading of a layer says, too, or a part of it."""
-    said = [word for readings in layers for words_of in readings for word in words_of]
-    places = Places(said)
-
-    def has_witness(word: Word) -> bool:
-        near = np.flatnonzero(places.shared(word) > 0.5)
-        return any(_bears_out(letters_of(said[number].text), letters_of(word.text)) for number in near)
-
-    return [word for word in words if word.confidence >= ALONE or has_witness(word)]
+def is_borne_out(word: Word, layers: Iterable[list[list[Word]]]) -> bool:
+    """Whether it is sure, or a reading of a layer says it, too, or a part of it."""
+    if word.confidence >= ALONE:
+        return True
+    text = letters_of(word.text)
+    said = (other for readings in layers for words in readings for other in words)
+    return any(_bears_out(letters_of(other.text), text) and covers(word, other, 0.5) for other in said)
 
 
 def merged(words: list[Word], more: list[Word]) -> list[Word]:
