@@ -111,6 +111,8 @@ def test_a_word_cut_short_gives_way_to_the_whole() -> None:
     part, whole = placed("ANE", (10, 0, 50, 10), 0.99), placed("LANE", (0, 0, 50, 10), 0.95)
     assert together([part], [whole]) == [whole]
     assert together([part], [placed("ANXEL", (0, 0, 50, 10), 0.95)]) == [part]
+    meth, chap = placed("Meth.", (0, 0, 50, 10)), placed("Chap.", (60, 0, 110, 10))
+    assert together([meth, chap], [placed("MethChap", (0, 0, 110, 10), 0.99)]) == [meth, chap], "two are not one"
     assert merged([part], [whole]) == [whole]
     assert merged([whole], [part]) == [whole]
 

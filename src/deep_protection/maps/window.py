@@ -85,10 +85,10 @@ class Window:
         return self.placed(found), self.placed(doubtful)
 
     def found(self, reader: Reader, sheet: list[Word], readings: list[list[list[Word]]]) -> list[Word]:
-        """What the ``sheet`` said, what ``readings`` of its layers add, and then what bands add."""
-        layers = [*readings, [sheet]]
-        found = together([word for word in sheet if is_borne_out(word, readings)], agreed(layers))
-        return together(found, agreed([*layers, *self.bands(reader, found)]))
+        """What the ``sheet`` said, and what ``readings`` of its layers and bands add."""
+        own = [word for word in sheet if is_borne_out(word, readings)]
+        # All chains but those on words of the sheet have bands: a chain may have lost the letters at its ends.
+        return together(own, agreed([*readings, [sheet], *self.bands(reader, own)]))
 
     def placed(self, words: list[Word]) -> list[Word]:
         """Words of the window in pixels of the sheet, without those that its edges cut."""

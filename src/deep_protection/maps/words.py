@@ -193,6 +193,17 @@ def together(sheet: list[Word], layer: list[Word]) -> list[Word]:
         is_part = own in theirs and (len(own) < PART * len(theirs) or (own != theirs and other.confidence >= SURE))
         return len(word.text) < 2 or is_part or (word.confidence < SURE and other.confidence > word.confidence)
 
-    added = [word for word in layer if all(yields(other, word) for other in sheet if covers(word, other, 0.3))]
+    added = [
+        word
+        for word in layer
+        if not _is_glued(word, sheet) and all(yields(other, word) for other in sheet if covers(word, other, 0.3))
+    ]
     kept = [word for word in sheet if not any(covers(word, other, 0.3) for other in added)]
     return kept + added
+
+
+def _is_glued(word: Word, sheet: list[Word]) -> bool:
+    """Whether it is two or more words of the sheet, run together: chains see no gaps."""
+    parts = [letters_of(other.text) for other in sheet if covers(word, other, 0.5)]
+    parts = [part for part in parts if len(part) > 1]
+    return len(parts) > 1 and sum(map(len, parts)) >= len(letters_of(word.text)) - 1
