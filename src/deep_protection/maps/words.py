@@ -21,7 +21,9 @@ WITNESSES = 2
 """Other readings of the same place that have to say the same, or a part of it."""
 PART = 0.6
 """A reading bears a word out if it has at least this share of its letters, in their order, and no other."""
-LENGTH = 0.15
+CUT = 2
+"""Letters that a word of the sheet may have lost at its ends, where a sure reading of a layer has them."""
+LENGTH = 0.25
 """What a letter more weighs against likeness: readings lose letters more often than they invent them."""
 WHOLE = 4
 """Letters of a word that also counts as borne out where it stands within a longer reading, with scraps at its ends."""
@@ -190,7 +192,8 @@ def together(sheet: list[Word], layer: list[Word]) -> list[Word]:
 
     def yields(word: Word, other: Word) -> bool:
         own, theirs = letters_of(word.text), letters_of(other.text)
-        is_part = own in theirs and (len(own) < PART * len(theirs) or (own != theirs and other.confidence >= SURE))
+        longer = len(theirs) - len(own) if own in theirs else 0
+        is_part = longer > 0 and (len(own) < WHOLE or (longer <= CUT and other.confidence >= SURE))
         return len(word.text) < 2 or is_part or (word.confidence < SURE and other.confidence > word.confidence)
 
     added = [
