@@ -16,7 +16,6 @@ TITLES = {
     "sauvola": "rapidocr behind Sauvola's threshold",
     "less median": "rapidocr on image − median of 21 px",
     "residual": "rapidocr on the residual's layer",
-    "own ink": "sheet and layers, without the residual",
     "together": "sheet and layers (`extract-text`)",
 }
 
@@ -66,7 +65,7 @@ def _interval(right: int, of: int) -> str:
 
 def tiles() -> str:
     """Tile by tile: exact / within one edit / read, of all."""
-    shown = ("sheet", "residual", "own ink", "together")
+    shown = ("sheet", "residual", "together")
     lines = []
     for name in sorted({row["sheet"] for row in _rows("sheet", tiles=True)}):
         found = {row["method"]: row for row in _rows_of(name)}
@@ -101,7 +100,7 @@ def sweep() -> str:
 def boxes() -> str:
     """Sheets of which only the places of words are known."""
     lines = []
-    for method in ("sheet", "residual", "own ink", "together"):
+    for method in ("sheet", "residual", "together"):
         rows = [row for row in read(ROOT / SCORES) if row["method"] == method and row["boxes"] and not row["truth"]]
         found, known = (sum(row[key] for row in rows) for key in ("boxes_found", "boxes"))
         lines.append([TITLES[method], f"{found} of {known}{_interval(found, known)}"])

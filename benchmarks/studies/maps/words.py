@@ -20,12 +20,10 @@ from deep_protection.fitting import FitTask, fit
 from deep_protection.images import as_image, read_image
 from deep_protection.images.convert import to_rgb
 from deep_protection.maps import Legibility, Word, as_record, dark_ink, deep_image_residual, extract_text
-from deep_protection.maps.extract import read_sheet
 from deep_protection.maps.lettering import layer, lettering
 from deep_protection.maps.library import opencv
-from deep_protection.maps.reader import Line, Reader
+from deep_protection.maps.reader import Line
 from deep_protection.maps.residual import RESIDUAL
-from deep_protection.maps.scripts import sifted
 from deep_protection.maps.window import on_paper
 from deep_protection.maps.words import words_in
 from deep_protection.seeds import image_seed
@@ -141,12 +139,6 @@ def _together(_: BareReader, pixels: torch.Tensor) -> list[Word]:
     return extract_text(pixels, workers=1).words
 
 
-def _own_ink(_: BareReader, pixels: torch.Tensor) -> list[Word]:
-    """The same without the residual and without painting."""
-    words, doubtful, _ = read_sheet(Reader(), to_rgb(pixels), np.zeros(pixels.shape[1:], np.float32))
-    return sifted(words, doubtful, "latin")[0]
-
-
 def _residual(reader: BareReader, pixels: torch.Tensor) -> list[Word]:
     ink = dark_ink(deep_image_residual(pixels, workers=1)).numpy()
     return reader.read(on_paper(layer(ink, lettering(ink))))
@@ -155,7 +147,6 @@ def _residual(reader: BareReader, pixels: torch.Tensor) -> list[Word]:
 METHODS: dict[str, Method] = {
     **{name: _filtered(change) for name, change in FILTERS.items()},
     "together": _together,
-    "own ink": _own_ink,
     "residual": _residual,
 }
 
