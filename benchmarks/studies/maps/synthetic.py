@@ -33,7 +33,7 @@ NAMES = (
     "Granite", "Deer Lodge", "Stone Cabin", "B.M.", "Rock Spring", "Antelope", "Juniper",
 )  # fmt: skip
 CURVED = ("Cedar", "Canyon", "Valley", "Creek", "Coyote", "FORK", "EAST", "Badger", "Gulch", "Hollow", "SOUTH", "Mesa")
-BLACK, GREY, BROWN, BLUE = (38, 34, 34), (96, 92, 88), (178, 108, 72), (92, 128, 176)
+BLACK, GREY, BROWN, BLUE = (38, 34, 34), (96, 92, 88), (186, 130, 98), (112, 136, 170)
 
 Curve = NDArray[np.float64]
 """``N×2``: places in pixels of the sheet, a pixel apart."""
@@ -234,7 +234,7 @@ def topographic(seed: int) -> Drawing:
     from scipy.ndimage import gaussian_filter
     from skimage.measure import find_contours
 
-    sheet = Drawing(seed, (226, 217, 200))
+    sheet = Drawing(seed, (218, 202, 180))
     random = sheet.random
     land = np.zeros((SIDE, SIDE))
     for width, weight in ((70, 1.0), (25, 0.45), (10, 0.12)):

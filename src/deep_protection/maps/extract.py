@@ -20,7 +20,7 @@ from deep_protection.maps.reader import Line, Reader
 from deep_protection.maps.residual import deep_image_residual
 from deep_protection.maps.scripts import Script, check_script, sifted
 from deep_protection.maps.upright import as_it_lay, quarters_turned
-from deep_protection.maps.window import Window, tile_of
+from deep_protection.maps.window import Window, is_coloured, tile_of
 from deep_protection.maps.words import ALONE, Word, covers, merged, words_in
 from deep_protection.restoration import FitKeywords, FitOptions
 from deep_protection.restoration.tiles import cut_tiles
@@ -81,7 +81,8 @@ def extract_text(
         script: of the sheet's words: ``"latin"``, ``"greek"``, ``"chinese"``, ``"japanese"`` or ``"any"``. What is read
             in letters of another, and single signs that are no letters of it, are left out, and ``notes`` say how many;
             with ``"any"`` all is kept.
-        stop: when to end the fit whose residual is taken; None takes the rule of its own.
+        stop: when to end the fit whose residual is taken; None takes the rule of its own. Sheets with colour are read
+            by their black ink and have none.
         on_window: called after every window of the sheet, with how many are done and how many there are.
         options: ``seed``, ``device``, ``seconds``, ``workers``, ``progress`` and ``is_cancelled``:
             :class:`deep_protection.FitOptions`. Progress is that of the residual; each fit has so many seconds; reading
@@ -102,7 +103,11 @@ def extract_text(
     paper = _on_cpu(as_image(image)).on_paper  # what is drawn on transparent ground is read as on paper
     sheet = to_rgb(paper)
     is_dark = float(np.median(sheet)) < DARK
-    ink = dark_ink(deep_image_residual(1 - paper if is_dark else paper, stop=stop, **options)).numpy()
+    if is_coloured(sheet):
+        # Contours are as small and sharp as letters: all of them would be in the residual, and it takes longest.
+        ink = np.zeros(sheet.shape[:2], np.float32)
+    else:
+        ink = dark_ink(deep_image_residual(1 - paper if is_dark else paper, stop=stop, **options)).numpy()
     del paper
     shown = 255 - sheet if is_dark else sheet
     words, doubtful, letters = read_sheet(reader, shown, ink, on_window, given.is_cancelled)

@@ -28,7 +28,7 @@ PROMISING = 0.5
 """Confidence of a chain's reading from which on its band is read: rows of trees say nothing with confidence."""
 LONGEST_LINES = (30, 40)
 """Straight runs that are cut out as lines, in pixels: both are tried, for no length fits all letters."""
-TINT, TINTED = 40, 0.02
+TINT, TINTED = 20, 0.02
 """Spread of a pixel's channels, of 255 and beyond the paper's, that makes it coloured; and the share of such pixels
 that makes a sheet coloured."""
 BLACKEST = 0.998
@@ -63,7 +63,7 @@ class Window:
         """Of a sheet and its residual's ``ink``; a sheet that is light on dark is to be given turned round."""
         part = tile_of(sheet, tile)
         own: Ink = 1 - part.max(axis=2).astype(np.float32) / 255
-        black = _black(own) if _is_coloured(part) else None
+        black = _black(own) if is_coloured(part) else None
         if black is not None:
             # Where contours crowd, a threshold between ink and paper falls between them and paper.
             own = np.clip((black - PALE) / (1 - PALE), 0, 1)
@@ -197,7 +197,7 @@ def on_paper(ink: Ink) -> NDArray[np.uint8]:
     return np.repeat((255 * (1 - ink)).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def _is_coloured(part: NDArray[np.uint8]) -> bool:
+def is_coloured(part: NDArray[np.uint8]) -> bool:
     """Whether a good part of it is of another colour than paper and black."""
     spread = np.ptp(part, axis=2).astype(np.int16)
     return bool((spread > np.median(spread) + TINT).mean() > TINTED)
