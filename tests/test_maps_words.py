@@ -1,6 +1,8 @@
 """What a map's words are filtered, framed and painted over by, with the real reader on drawn sheets."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -189,10 +191,10 @@ def test_lettering_on_transparent_ground_is_read() -> None:
 def test_flat_ground_is_painted_in_its_own_colour(ink: object, ground: object) -> None:
     """And nothing of the word is left, dark on light or light on dark."""
     sheet = written("Quarry", (240, 120), (60, 40), ink, ground)
-    clean = np.asarray(Image.new("RGB", (240, 120), ground), int)  # type: ignore[arg-type]
+    clean = np.asarray(Image.new("RGB", (240, 120), ground)).astype(int)  # type: ignore[arg-type]
     found = dp.extract_text(sheet, stop="fixed:1", workers=1)
     assert [word.text for word in found.words] == ["Quarry"]
-    assert np.abs(np.asarray(found.without_text, int) - clean).max() <= 2
+    assert np.abs(np.asarray(found.without_text).astype(int) - clean).max() <= 2
 
 
 def test_a_line_through_a_word_stays() -> None:
@@ -271,8 +273,6 @@ def test_drawn_sheets_say_where_their_words_stand(tmp_path: Path) -> None:
             assert ink[top:bottom, left:right].mean() > 0.03, entry
 
 
-def json_of(folder: Path) -> dict[str, list[dict[str, object]]]:
-    import json
-
-    made: dict[str, list[dict[str, object]]] = json.loads((folder / "ground_truth.json").read_text())
+def json_of(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    made: dict[str, list[dict[str, Any]]] = json.loads((folder / "ground_truth.json").read_text())
     return made

@@ -250,9 +250,9 @@ def topographic(seed: int) -> Drawing:
     road = across(random, random.uniform(0, np.pi), 50)
     for side in (-2, 2):
         sheet.line(beside(road, side), GREY, 1.1)
-    for at in (random.uniform(60, 280), random.uniform(320, 600)):
-        sheet.line(np.array([[at, 0], [at + 4, SIDE]]), GREY, 1.0)
-        sheet.line(np.array([[0, at], [SIDE, at + 3]]), GREY, 1.0)
+    for edge in (random.uniform(60, 280), random.uniform(320, 600)):
+        sheet.line(np.array([[edge, 0], [edge + 4, SIDE]]), GREY, 1.0)
+        sheet.line(np.array([[0, edge], [SIDE, edge + 3]]), GREY, 1.0)
     for number in range(6):
         text = CURVED[(seed + 5 * number) % len(CURVED)]
         font = ("STIXGeneralItalic" if text.isupper() else "cmss10", "DejaVuSans")[number % 2]

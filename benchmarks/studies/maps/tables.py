@@ -101,7 +101,7 @@ def boxes() -> str:
     """Sheets of which only the places of words are known."""
     lines = []
     for method in ("sheet", "residual", "together"):
-        rows = [row for row in read(ROOT / SCORES) if row["method"] == method and row["boxes"] and not row["truth"]]
+        rows = _boxes_only(method)
         found, known = (sum(row[key] for row in rows) for key in ("boxes_found", "boxes"))
         lines.append([TITLES[method], f"{found} of {known}{_interval(found, known)}"])
     return block_markdown(Table(["", "boxes found, IoU ≥ 0.5"], lines))
@@ -123,18 +123,20 @@ def synthetic() -> str:
 def times() -> str:
     """CPU seconds of the whole command beside the reader's alone."""
     lines = []
-    for title, is_meant in (
-        ("seven tiles, black, 640×640", lambda row: row["truth"] and "_x" in row["sheet"]),
-        ("three tiles, coloured, 640×640", lambda row: not row["truth"]),
-        ("the whole sheet, 1512×1512", lambda row: row["truth"] and "_x" not in row["sheet"]),
-    ):
-        seconds = {
-            method: sum(row["cpu_seconds"] for row in read(ROOT / SCORES) if row["method"] == method and is_meant(row))
-            for method in ("sheet", "together")
-        }
-        ratio = seconds["together"] / seconds["sheet"]
-        lines.append([title, f"{seconds['sheet']:.1f}", f"{seconds['together']:.0f}", f"{ratio:.1f}"])
+    kinds: dict[str, Callable[[str], list[Row]]] = {
+        "seven tiles, black, 640×640": lambda method: _rows(method, tiles=True),
+        "three tiles, coloured, 640×640": _boxes_only,
+        "the whole sheet, 1512×1512": lambda method: _rows(method, tiles=False),
+    }
+    for title, rows_of in kinds.items():
+        reader, whole = (sum(row["cpu_seconds"] for row in rows_of(method)) for method in ("sheet", "together"))
+        lines.append([title, f"{reader:.1f}", f"{whole:.0f}", f"{whole / reader:.1f}"])
     return block_markdown(Table(["CPU s", "rapidocr", "`extract-text`", "times"], lines))
+
+
+def _boxes_only(method: str) -> list[Row]:
+    """Sheets of which only the places of words are known."""
+    return [row for row in read(ROOT / SCORES) if row["method"] == method and row["boxes"] and not row["truth"]]
 
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -109,7 +109,7 @@ class Reader:
         """What stands in a strip that holds one line of text and nothing else, and how sure that is; maybe nothing."""
         if strip.shape[1] > LONGEST * strip.shape[0]:
             return "", 0.0
-        key = strip.shape, sha256(np.ascontiguousarray(strip)).digest()
+        key = strip.shape, sha256(strip.tobytes()).digest()
         if key not in self._said:  # layers of one sheet hold many of each other's letters
             found = self._engine(strip[..., ::-1], use_det=False, use_cls=False, use_rec=True)
             self._said[key] = (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
