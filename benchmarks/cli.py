@@ -73,14 +73,15 @@ def several_fits(
 
 @app.command()
 def maps(
-    folder: Annotated[Path, typer.Option("--maps", help="Folder of sheets, PNG.")],
+    folder: Annotated[Path, typer.Option("--maps", help="Folder of sheets, PNG, and their ground_truth.json.")],
+    methods: Annotated[str, typer.Option(help="Names, joined by commas; all of them if left out.")] = "",
     limit: Annotated[int | None, typer.Option(min=1)] = None,
     out: Out = MAPS,
 ) -> None:
     """Words on maps: by the reader alone, behind the usual filters, with the Deep Image Residual."""
     from benchmarks.studies.maps import words as measured
 
-    measured.run(folder, out, limit)
+    measured.run(folder, out, [name for name in methods.split(",") if name], limit)
 
 
 @app.command(name="maps-score")
@@ -89,6 +90,14 @@ def maps_score(folder: Annotated[Path, typer.Option("--maps", help="Folder with 
     from benchmarks.studies.maps import score as counted
 
     counted.score(folder)
+
+
+@app.command(name="maps-synthetic")
+def maps_synthetic() -> None:
+    """Sheets drawn with their words, by the reader alone and by extract-text: what settings may be chosen on."""
+    from benchmarks.studies.maps import synthetic
+
+    synthetic.run()
 
 
 @app.command()

@@ -451,6 +451,8 @@ def test_text_of_a_map(client: Client, small: Image.Image) -> None:
     assert opened(client.file(job, "without_text")).size == small.size
     with pytest.raises(ServiceError, match="no file"):
         client.file(job, "nothing")
+    with pytest.raises(ServiceError, match="script"):
+        client.submit("extract-text", image=frames.getvalue(), script="klingon")
 
 
 @pytest.mark.parametrize(

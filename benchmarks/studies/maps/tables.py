@@ -6,6 +6,7 @@ from statistics import mean
 from benchmarks import ROOT
 from benchmarks.rows import Row, read
 from benchmarks.studies.maps.score import SCORES
+from benchmarks.studies.maps.synthetic import ROWS
 from deep_protection.evaluation.accuracy import wilson_interval
 from deep_protection.evaluation.report.document import Table, block_markdown
 
@@ -15,7 +16,6 @@ TITLES = {
     "sauvola": "rapidocr behind Sauvola's threshold",
     "less median": "rapidocr on image − median of 21 px",
     "residual": "rapidocr on the residual's layer",
-    "own ink": "sheet and layers, without the residual",
     "together": "sheet and layers (`extract-text`)",
 }
 
@@ -65,7 +65,7 @@ def _interval(right: int, of: int) -> str:
 
 def tiles() -> str:
     """Tile by tile: exact / within one edit / read, of all."""
-    shown = ("sheet", "residual", "own ink", "together")
+    shown = ("sheet", "residual", "together")
     lines = []
     for name in sorted({row["sheet"] for row in _rows("sheet", tiles=True)}):
         found = {row["method"]: row for row in _rows_of(name)}
@@ -100,11 +100,43 @@ def sweep() -> str:
 def boxes() -> str:
     """Sheets of which only the places of words are known."""
     lines = []
-    for method in ("sheet", "residual", "own ink", "together"):
-        rows = [row for row in read(ROOT / SCORES) if row["method"] == method and row["boxes"] and not row["truth"]]
+    for method in ("sheet", "residual", "together"):
+        rows = _boxes_only(method)
         found, known = (sum(row[key] for row in rows) for key in ("boxes_found", "boxes"))
         lines.append([TITLES[method], f"{found} of {known}{_interval(found, known)}"])
     return block_markdown(Table(["", "boxes found, IoU ≥ 0.5"], lines))
+
+
+def synthetic() -> str:
+    """Sheets that were drawn with their words."""
+    lines = []
+    for kind, title in (("plan", "black plans"), ("topographic", "coloured sheets")):
+        for method in ("sheet", "together"):
+            rows = [row for row in read(ROOT / ROWS) if row["method"] == method and row["sheet"].startswith(kind)]
+            found, known, seconds = (sum(row[key] for row in rows) for key in ("boxes_found", "boxes", "cpu_seconds"))
+            name = f"{title}: {TITLES[method]}"
+            lines.append([name, *_figures(rows), f"{found} of {known}", f"{seconds / len(rows):.0f}"])
+    heading = ["", "exact", "within one edit", "read", "precision", "boxes found", "CPU s a sheet"]
+    return block_markdown(Table(heading, lines))
+
+
+def times() -> str:
+    """CPU seconds of the whole command beside the reader's alone."""
+    lines = []
+    kinds: dict[str, Callable[[str], list[Row]]] = {
+        "seven tiles, black, 640×640": lambda method: _rows(method, tiles=True),
+        "three tiles, coloured, 640×640": _boxes_only,
+        "the whole sheet, 1512×1512": lambda method: _rows(method, tiles=False),
+    }
+    for title, rows_of in kinds.items():
+        reader, whole = (sum(row["cpu_seconds"] for row in rows_of(method)) for method in ("sheet", "together"))
+        lines.append([title, f"{reader:.1f}", f"{whole:.0f}", f"{whole / reader:.1f}"])
+    return block_markdown(Table(["CPU s", "rapidocr", "`extract-text`", "times"], lines))
+
+
+def _boxes_only(method: str) -> list[Row]:
+    """Sheets of which only the places of words are known."""
+    return [row for row in read(ROOT / SCORES) if row["method"] == method and row["boxes"] and not row["truth"]]
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -112,4 +144,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "map_tiles": tiles,
     "map_sweep": sweep,
     "map_boxes": boxes,
+    "map_synthetic": synthetic,
+    "map_times": times,
 }

@@ -3,9 +3,10 @@
 Rows hold what was read, with places, so that every way of counting can be tried afterwards.
 """
 
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.rows import Row
 from deep_protection.evaluation.experiment import Store
 from deep_protection.fitting import FitTask, fit
 from deep_protection.images import as_image, read_image
 from deep_protection.images.convert import to_rgb
-from deep_protection.maps import Legibility, Word, as_record, dark_ink, deep_image_residual
-from deep_protection.maps.extract import OVERLAP, WINDOW, merged
+from deep_protection.maps import Legibility, Word, as_record, dark_ink, deep_image_residual, extract_text
 from deep_protection.maps.lettering import layer, lettering
 from deep_protection.maps.library import opencv
-from deep_protection.maps.reader import Reader
+from deep_protection.maps.reader import Line
 from deep_protection.maps.residual import RESIDUAL
-from deep_protection.maps.window import Window, on_paper
+from deep_protection.maps.window import on_paper
 from deep_protection.maps.words import words_in
-from deep_protection.restoration.tiles import cut_tiles
 from deep_protection.seeds import image_seed
 from deep_protection.stopping import Fixed
 
@@ -71,71 +71,105 @@ FILTERS: dict[str, Callable[[Sheet], Sheet]] = {
 }
 
 
-def run(folder: Path, out: Path = RESULTS, limit: int | None = None) -> None:
-    """Every sheet by every method; what is in ``out`` already is left alone."""
+class BareReader:
+    """rapidocr as it comes, on one core."""
+
+    def __init__(self) -> None:
+        from rapidocr import RapidOCR
+
+        settings = {"Global.log_level": "error", "EngineConfig.onnxruntime.intra_op_num_threads": 1}
+        self._engine = RapidOCR(params=settings)
+
+    def read(self, sheet: Sheet) -> list[Word]:
+        """Words of an ``H×W×3`` RGB image; of a line each has its letters' share."""
+        found = self._engine(sheet[..., ::-1], use_cls=False)
+        lines = [] if found.boxes is None else zip(found.boxes, found.txts, found.scores, strict=True)
+        return [
+            word
+            for corners, text, confidence in lines
+            for word in words_in(Line(text, np.asarray(corners, np.float64), float(confidence)), "sheet")
+        ]
+
+
+Method = Callable[[BareReader, torch.Tensor], list[Word]]
+
+
+def run(folder: Path, out: Path = RESULTS, methods: Sequence[str] = (), limit: int | None = None) -> None:
+    """Every sheet of which anything is known, by ``methods``; what is in ``out`` already is left alone.
+
+    With no ``methods`` by all of them, and the residual's iterations are swept.
+    """
+    compare(folder, out, methods or tuple(METHODS), limit)
+    if not methods:
+        _sweep(folder, out, limit)
+
+
+def compare(folder: Path, out: Path, methods: Sequence[str], limit: int | None = None) -> None:
+    """The words that ``methods`` find on ``folder``'s sheets, and the CPU seconds that they take."""
     torch.set_num_threads(1)
-    reader = Reader()
-    files = sorted(folder.glob("*.png"))[:limit]
+    reader = BareReader()
     with Store(out, {"words": ("sheet", "method")}) as store:
-        for number, file in enumerate(files):
+        for file in _sheets(folder, limit):
             done = {row["method"] for row in store.rows("words") if row["sheet"] == file.name}
-            image = as_image(read_image(str(file))[0])
-            sheet = to_rgb(image.pixels)
-            for method, words, seconds in _methods(reader, image.pixels, sheet, done):
-                about = {"sheet": file.name, "method": method, "cpu_seconds": round(seconds, 2)}
-                store.add(words=[{**about, "words": [as_record(word) for word in words]}])
-            sys.stderr.write(f"maps: {number + 1} of {len(files)} sheets\n")
+            pixels = as_image(read_image(str(file))[0]).pixels
+            for method in methods:
+                if method not in done:
+                    begin = time.process_time()
+                    words = METHODS[method](reader, pixels)
+                    store.add(words=[_row(file, method, words, time.process_time() - begin)])
+            sys.stderr.write(f"maps: {file.name}\n")
 
 
-def _methods(
-    reader: Reader, pixels: torch.Tensor, sheet: Sheet, done: set[str]
-) -> Iterator[tuple[str, list[Word], float]]:
-    for name, change in FILTERS.items():
-        if name not in done:
-            begin = time.process_time()
-            yield name, _read(reader, change(sheet)), time.process_time() - begin
-    if "together" not in done:
-        yield from _layers(reader, pixels, sheet)
-    if max(sheet.shape) <= RESIDUAL.tile and f"residual@{SWEPT[-1]}" not in done:
-        yield from _sweep(reader, pixels)
+def _sheets(folder: Path, limit: int | None) -> list[Path]:
+    known = json.loads((folder / "ground_truth.json").read_text())
+    return [file for file in sorted(folder.glob("*.png")) if known.get(file.name)][:limit]
 
 
-def _read(reader: Reader, sheet: Sheet) -> list[Word]:
-    return [word for line in reader.read(sheet) for word in words_in(line, "sheet")]
+def _row(file: Path, method: str, words: list[Word], seconds: float) -> Row:
+    about = {"sheet": file.name, "method": method, "cpu_seconds": round(seconds, 2)}
+    return {**about, "words": [as_record(word) for word in words]}
 
 
-def _layers(reader: Reader, pixels: torch.Tensor, sheet: Sheet) -> Iterator[tuple[str, list[Word], float]]:
-    """Together, and the same without the residual: the layers of the sheet's own ink alone."""
-    begin = time.process_time()
+def _filtered(change: Callable[[Sheet], Sheet]) -> Method:
+    return lambda reader, pixels: reader.read(change(to_rgb(pixels)))
+
+
+def _together(_: BareReader, pixels: torch.Tensor) -> list[Word]:
+    """All that the command does: the fit, reading, painting over."""
+    return extract_text(pixels, workers=1).words
+
+
+def _residual(reader: BareReader, pixels: torch.Tensor) -> list[Word]:
     ink = dark_ink(deep_image_residual(pixels, workers=1)).numpy()
-    fitted = time.process_time() - begin
-    found: dict[str, list[Word]] = {"together": [], "own ink": [], "residual": []}
-    for tile in cut_tiles(ink.shape[0], ink.shape[1], WINDOW, OVERLAP):
-        window = Window.of(tile, sheet, ink)
-        plain = window.sheet_words(reader)
-        readings = window.readings(reader, plain)
-        straight = readings[0][0] if readings[0] else []
-        for name, words in (
-            ("together", window.found(reader, plain, readings)),
-            ("own ink", window.found(reader, plain, [[], *readings[1:]])),
-            ("residual", straight),
-        ):
-            found[name] = merged(found[name], window.placed(words))
-    spent = time.process_time() - begin
-    yield "residual", found["residual"], fitted
-    yield "own ink", found["own ink"], spent - fitted
-    yield "together", found["together"], spent
+    return reader.read(on_paper(layer(ink, lettering(ink))))
 
 
-def _sweep(reader: Reader, pixels: torch.Tensor) -> Iterator[tuple[str, list[Word], float]]:
+METHODS: dict[str, Method] = {
+    **{name: _filtered(change) for name, change in FILTERS.items()},
+    "together": _together,
+    "residual": _residual,
+}
+
+
+def _sweep(folder: Path, out: Path, limit: int | None) -> None:
     """The residual's layer read straight, iteration by iteration; and which the rule takes."""
+    reader = BareReader()
+    with Store(out, {"words": ("sheet", "method")}) as store:
+        for file in _sheets(folder, limit):
+            pixels = as_image(read_image(str(file))[0]).pixels
+            done = {row["method"] for row in store.rows("words") if row["sheet"] == file.name}
+            if max(pixels.shape) <= RESIDUAL.tile and f"residual@{SWEPT[-1]}" not in done:
+                store.add(words=[_row(file, *each) for each in _swept(reader, pixels)])
+
+
+def _swept(reader: BareReader, pixels: torch.Tensor) -> Iterator[tuple[str, list[Word], float]]:
     seed = image_seed(0, pixels)
     task = FitTask(target=pixels, recipe=RESIDUAL.recipe, rule=Fixed(SWEPT[-1]), seed=seed, keep_outputs=True)
     trajectory = fit(task)
     for index, point in enumerate(trajectory):
         if point.iteration in SWEPT:
             ink = dark_ink(pixels - trajectory.outputs[index]).numpy()
-            words = _read(reader, on_paper(layer(ink, lettering(ink))))
+            words = reader.read(on_paper(layer(ink, lettering(ink))))
             yield f"residual@{point.iteration}", words, point.seconds
     chosen = fit(FitTask(target=pixels, recipe=RESIDUAL.recipe, rule=Legibility(), seed=seed))
     yield f"chosen@{chosen.iteration_chosen}", [], chosen[-1].seconds

@@ -15,7 +15,7 @@ from deep_protection.cli.places import exists, name_error, place_error
 from deep_protection.cli.plan import STREAM, check_places, find_images
 from deep_protection.errors import DeepProtectionError, MissingExtraError, OptionError, OutputError
 from deep_protection.images import encode, read_image, write_atomically
-from deep_protection.maps import ExtractedText, as_record, extract_text, to_csv, to_geojson, to_json
+from deep_protection.maps import ExtractedText, as_record, check_script, extract_text, to_csv, to_geojson, to_json
 from deep_protection.maps.residual import RESIDUAL
 from deep_protection.restoration import find_device
 
@@ -31,6 +31,9 @@ def extract_text_command(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder.", show_default=False)],
     ocr: Annotated[bool, typer.Option(help="Read words; without, only the layer and the map are made.")] = True,
+    script: Annotated[
+        str, typer.Option(help="Of the words: latin, greek, chinese, japanese; any keeps symbols, too.")
+    ] = "latin",
     stop: options.Stop = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -47,6 +50,7 @@ def extract_text_command(
     """
     if STREAM in inputs:
         raise OptionError("several files come of one map; give files or folders, not -")
+    known = check_script(script)
     RESIDUAL.rule(stop).check()
     find_device(device)
     outcomes: list[dict[str, Any]] = []
@@ -69,6 +73,7 @@ def extract_text_command(
                 found = extract_text(
                     image,
                     ocr=ocr,
+                    script=known,
                     stop=stop,
                     seed=seed,
                     device=device,

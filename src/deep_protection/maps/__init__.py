@@ -9,4 +9,6 @@ from deep_protection.maps.extract import extract_text as extract_text
 from deep_protection.maps.legibility import Legibility as Legibility
 from deep_protection.maps.legibility import dark_ink as dark_ink
 from deep_protection.maps.residual import deep_image_residual as deep_image_residual
+from deep_protection.maps.scripts import Script as Script
+from deep_protection.maps.scripts import check_script as check_script
 from deep_protection.maps.words import Word as Word

@@ -26,8 +26,6 @@ SHORTEST = 4
 UNEVEN = 0.3
 """The most that heights of a chain's marks may spread, their standard deviation over their mean."""
 STEEP = cos(radians(60))
-MOST_ADDED = 6
-"""Letters that a chain may be completed by."""
 WORD_GAP = 1.55
 """Distance of letters at which a word ends, over the usual one."""
 HEIGHT = 48
@@ -172,48 +170,6 @@ def directions(chain: list[Mark]) -> list[list[Mark]]:
     way = chain[-1].centre - chain[0].centre
     forth, back = (chain, chain[::-1]) if way[0] >= 0 else (chain[::-1], chain)
     return [forth] if abs(way[0]) > STEEP * float(np.linalg.norm(way)) else [forth, back]
-
-
-def completed(chain: list[Mark], dark: Mask) -> list[Mark]:
-    """A chain with the letters that are missing inside it and at its ends, taken from all that is ``dark``.
-
-    A letter that touches a line was lost with it. Where the spacing says that one should be, what is dark within a
-    letter's box counts as one if it fills the box as the other letters fill theirs.
-    """
-    for _ in range(MOST_ADDED):
-        longer = _one_longer(chain, dark)
-        if longer is None:
-            break
-        chain = longer
-    return chain
-
-
-def _one_longer(chain: list[Mark], dark: Mask) -> list[Mark] | None:
-    places, along, reach = framed(chain)
-    sides = np.median(np.abs(reach), axis=0).reshape(2, 2).mean(axis=1)
-    filled = np.median([len(mark.rows) for mark in chain]) / max(1.0, 4 * sides[0] * sides[1])
-    gaps = np.linalg.norm(np.diff(places, axis=0), axis=1)
-    pitch = float(np.median(gaps))
-    inside = [index for index in np.argsort(-gaps) if gaps[index] > 1.6 * pitch]
-    where = [(int(index) + 1, (places[index] + places[index + 1]) / 2, along[index]) for index in inside]
-    where += [(len(chain), places[-1] + pitch * along[-1], along[-1]), (0, places[0] - pitch * along[0], along[0])]
-    for position, centre, heading in where:
-        rows, columns = _within(dark, centre, heading, sides)
-        if 0.55 * filled < len(rows) / max(1.0, 4 * sides[0] * sides[1]) < 1.6 * filled:
-            mark = Mark(rows, columns, centre, float(np.median([each.size for each in chain])))
-            return [*chain[:position], mark, *chain[position:]]
-    return None
-
-
-def _within(dark: Mask, centre: Points, heading: Points, sides: Points) -> tuple[Any, Any]:
-    """Rows and columns of what is dark in a box of half sides ``sides`` along and across ``heading``."""
-    far = int(np.ceil(np.linalg.norm(sides)))
-    top, left = max(0, int(centre[1]) - far), max(0, int(centre[0]) - far)
-    rows, columns = np.nonzero(dark[top : int(centre[1]) + far + 1, left : int(centre[0]) + far + 1])
-    rows, columns = rows + top, columns + left
-    away = np.column_stack([columns, rows]) - centre
-    inside = (np.abs(away @ heading) <= sides[0]) & (np.abs(away @ np.array([-heading[1], heading[0]])) <= sides[1])
-    return rows[inside], columns[inside]
 
 
 def straightened(chain: list[Mark], ink: Ink) -> Strip:

@@ -6,34 +6,33 @@ from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from deep_protection.errors import CancelledError
-from deep_protection.fitting import Recipe
 from deep_protection.images import ImageRecord, as_image, read_image
 from deep_protection.images.convert import to_rgb
 from deep_protection.maps.legibility import dark_ink
-from deep_protection.maps.lettering import Ink, darker
+from deep_protection.maps.lettering import Ink
 from deep_protection.maps.library import opencv
-from deep_protection.maps.reader import Reader
+from deep_protection.maps.painting import ink_of_lettering, ink_of_words, painted_over
+from deep_protection.maps.reader import Line, Reader
 from deep_protection.maps.residual import deep_image_residual
-from deep_protection.maps.window import Window, tile_of
-from deep_protection.maps.words import Word, covers, letters_of
-from deep_protection.restoration import FitKeywords, FitOptions, Preset, purify_each, with_holes
-from deep_protection.restoration.tiles import Patches, Tile, cut_tiles
+from deep_protection.maps.scripts import Script, check_script, sifted
+from deep_protection.maps.upright import as_it_lay, quarters_turned
+from deep_protection.maps.window import Window, is_coloured, tile_of
+from deep_protection.maps.words import ALONE, Word, covers, merged, words_in
+from deep_protection.restoration import FitKeywords, FitOptions
+from deep_protection.restoration.tiles import cut_tiles
 from deep_protection.stopping import StopRule
 
-WINDOW, OVERLAP = 960, 240
+WINDOW, OVERLAP = 680, 240
 """Sheets are read in windows of this side, in pixels, which share so much with their neighbours: memory stays bounded,
 and a word shorter than the overlap is whole in one of them."""
-WITHOUT_TEXT = Preset(
-    name="without-text",
-    recipe=Recipe(generator="fast", precision="bfloat16", ema_decay=0.95, checkpoint_every=25),
-    stop="fixed:40",
-)
+WHOLE, WHOLE_OVERLAP = 1600, 400
+"""Before, it is read in parts as large as the reader takes without shrinking them: so is read what a window cuts."""
+DARK = 100
+"""Median of a sheet's pixels, of 255, under which its lettering is taken to be light."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,10 +45,11 @@ class ExtractedText:
     """RGBA, the size of the sheet: the ink of what may be lettering, transparent elsewhere. Symbols of a letter's size,
     such as trees, are in it too."""
     without_text: Any
-    """The sheet, in the caller's own type, with everything in the words' places painted over by the prior."""
+    """The sheet, in the caller's own type, with its words painted over: flat ground in its own colour, other ground by
+    the prior."""
     sheet: Image.Image
     notes: tuple[str, ...] = ()
-    """What the image's reading has to tell, such as that only its first frame was used."""
+    """What is to be told: that only an image's first frame was used, or that words were left out."""
 
     @property
     def overlay(self) -> Image.Image:
@@ -68,6 +68,7 @@ def extract_text(
     image: Any,
     *,
     ocr: bool = True,
+    script: Script = "latin",
     stop: str | StopRule | None = None,
     on_window: Callable[[int, int], None] = lambda *_: None,
     **options: Unpack[FitKeywords],
@@ -77,16 +78,22 @@ def extract_text(
     Args:
         image: a path, bytes, Pillow image, array or tensor, as for :func:`deep_protection.purify`.
         ocr: whether to read words; without, only the layer and the map are made, and all lettering is painted over.
-        stop: when to end the fit whose residual is taken; None takes the rule of its own.
+        script: of the sheet's words: ``"latin"``, ``"greek"``, ``"chinese"``, ``"japanese"`` or ``"any"``. What is read
+            in letters of another, and single signs that are no letters of it, are left out, and ``notes`` say how many;
+            with ``"any"`` all is kept.
+        stop: when to end the fit whose residual is taken; None takes the rule of its own. Sheets with colour are read
+            by their black ink and have none.
         on_window: called after every window of the sheet, with how many are done and how many there are.
         options: ``seed``, ``device``, ``seconds``, ``workers``, ``progress`` and ``is_cancelled``:
             :class:`deep_protection.FitOptions`. Progress is that of the residual; each fit has so many seconds; reading
             can be cancelled too.
 
     Raises:
-        ImageError: the image cannot be used. MissingExtraError: the extra ``ocr`` is not installed.
+        ImageError: the image cannot be used. OptionError: the script is not known. MissingExtraError: the extra
+        ``ocr`` is not installed.
     """
     given = FitOptions(**options)
+    check_script(script)
     opencv()
     reader = Reader() if ocr else None
     notes: tuple[str, ...] = ()
@@ -94,29 +101,79 @@ def extract_text(
         image, _, notes = read_image(image)  # once: it may be a pipe
     # A sheet's pixels as floats take gigabytes. They are made twice rather than kept while it is read.
     paper = _on_cpu(as_image(image)).on_paper  # what is drawn on transparent ground is read as on paper
-    ink = dark_ink(deep_image_residual(paper, stop=stop, **options)).numpy()
     sheet = to_rgb(paper)
+    is_dark = float(np.median(sheet)) < DARK
+    if is_coloured(sheet):
+        # Contours are as small and sharp as letters: all of them would be in the residual, and it takes longest.
+        ink = np.zeros(sheet.shape[:2], np.float32)
+    else:
+        ink = dark_ink(deep_image_residual(1 - paper if is_dark else paper, stop=stop, **options)).numpy()
     del paper
+    shown = 255 - sheet if is_dark else sheet
+    words, doubtful, letters = read_sheet(reader, shown, ink, on_window, given.is_cancelled)
+    del ink, reader, shown
+    words, left_out = sifted(words, doubtful, script)
+    words.sort(key=lambda word: (word.box[1], word.box[0]))
+    hidden = ink_of_words(sheet, words) if ocr else ink_of_lettering(letters)
+    text_layer = _as_layer(sheet, letters)
+    del letters
+    record = _on_cpu(as_image(image))
+    without = painted_over(record, hidden, replace(given, progress=None))
+    return ExtractedText(words, text_layer, without, Image.fromarray(sheet), (*notes, *record.notes, *left_out))
+
+
+def read_sheet(
+    reader: Reader | None,
+    sheet: NDArray[np.uint8],
+    ink: Ink,
+    on_window: Callable[[int, int], None] = lambda *_: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[list[Word], list[Word], Ink]:
+    """Words of a sheet that is dark on light, ``H×W×3`` RGB; doubtful ones; and ``H×W`` ink of all its lettering.
+
+    ``ink`` is that of the residual. A sheet that lies on its side or head is read upright. Without a reader there are
+    no words.
+    """
+    lines = [] if reader is None else _lines(reader, sheet)
+    turns = quarters_turned(lines)
+    size = (sheet.shape[0], sheet.shape[1])
+    if turns and reader is not None:
+        sheet = np.ascontiguousarray(np.rot90(sheet, turns))
+        ink = np.ascontiguousarray(np.rot90(ink, turns))
+        lines = _lines(reader, sheet)
     letters = np.zeros(ink.shape, np.float32)
     words: list[Word] = []
+    doubtful: list[Word] = []
     tiles = cut_tiles(ink.shape[0], ink.shape[1], WINDOW, OVERLAP)
     for number, tile in enumerate(tiles):
-        if given.is_cancelled():
+        if is_cancelled():
             raise CancelledError("reading was cancelled")
         window = Window.of(tile, sheet, ink)
-        for shown in window.layers:
-            np.maximum(tile_of(letters, tile), shown, out=tile_of(letters, tile))
+        for each in window.layers:
+            np.maximum(tile_of(letters, tile), each, out=tile_of(letters, tile))
         if reader is not None:
-            words = merged(words, window.words(reader))
+            found, unsure = window.words(reader, lines)
+            words, doubtful = merged(words, found), merged(doubtful, unsure)
         on_window(number + 1, len(tiles))
-    words.sort(key=lambda word: (word.box[1], word.box[0]))
-    del ink, reader
-    text_layer = _as_layer(sheet, letters)
-    record = _on_cpu(as_image(image))
-    known = _known(record, letters, words if ocr else None)
-    del letters
-    without = _without(record, known, replace(given, progress=None))
-    return ExtractedText(words, text_layer, without, Image.fromarray(sheet), (*notes, *record.notes))
+    words = _with_long(words, lines)
+    doubtful = [word for word in doubtful if not any(covers(word, other, 0.3) for other in words)]
+    words, doubtful = ([as_it_lay(word, turns, size) for word in each] for each in (words, doubtful))
+    return words, doubtful, np.ascontiguousarray(np.rot90(letters, -turns))
+
+
+def _lines(reader: Reader, sheet: NDArray[np.uint8]) -> list[Line]:
+    """What the reader sees on the whole sheet, in parts that it need not shrink."""
+    found: list[Line] = []
+    for tile in cut_tiles(sheet.shape[0], sheet.shape[1], WHOLE, WHOLE_OVERLAP):
+        corner = np.array([tile.left, tile.top])
+        found += [replace(line, corners=line.corners + corner) for line in reader.read(tile_of(sheet, tile))]
+    return found
+
+
+def _with_long(words: list[Word], lines: list[Line]) -> list[Word]:
+    """With the sure words of the whole sheet that no window held: longer than windows overlap."""
+    seen = [word for line in lines for word in words_in(line, "sheet") if word.confidence >= ALONE]
+    return words + [word for word in seen if not any(covers(word, other, 0.3) for other in words)]
 
 
 def _on_cpu(image: ImageRecord) -> ImageRecord:
@@ -125,61 +182,7 @@ def _on_cpu(image: ImageRecord) -> ImageRecord:
     return replace(image, pixels=image.pixels.cpu(), alpha=alpha)
 
 
-def merged(words: list[Word], more: list[Word]) -> list[Word]:
-    """Words of two windows: of what both have, the longer reading, then the surer."""
-    kept = list(words)
-    for word in more:
-        rivals = [other for other in kept if covers(word, other, 0.5)]
-        if all(_worth(word) > _worth(other) for other in rivals):
-            kept = [other for other in kept if other not in rivals] + [word]
-    return kept
-
-
-def _worth(word: Word) -> tuple[int, float]:
-    return len(letters_of(word.text)), word.confidence
-
-
 def _as_layer(sheet: NDArray[np.uint8], letters: Ink) -> Image.Image:
     """The sheet's own colours, as opaque as there is lettering."""
     opacity = (255 * letters).round().astype(np.uint8)[..., None]
     return Image.fromarray(np.concatenate([sheet, opacity], axis=2))
-
-
-def _known(image: ImageRecord, letters: Ink, words: list[Word] | None) -> Tensor:
-    """``H×W``: false where the sheet is dark in the words' places; without words, where there is lettering."""
-    cv2 = opencv()
-    if words is None:
-        mask = (letters > 0.1).astype(np.uint8)
-    else:
-        mask = np.zeros(letters.shape, np.uint8)
-        for word in words:
-            cv2.fillPoly(mask, [np.round(np.array(word.corners)).astype(np.int32)], 1)
-        mask &= darker(1 - image.on_paper.amax(dim=0).numpy()).astype(np.uint8)
-    return torch.from_numpy(cv2.dilate(mask, np.ones((7, 7), np.uint8)) == 0)
-
-
-def _without(image: ImageRecord, known: Tensor, options: FitOptions) -> Any:
-    """The sheet with what is not known painted over by the prior.
-
-    Only tiles with something to paint are fitted, each as an image of its own, and only what is painted is kept.
-    """
-    height, width = known.shape
-    cuts = cut_tiles(height, width, WITHOUT_TEXT.tile, WITHOUT_TEXT.overlap)
-    tiles = [tile for tile in cuts if not bool(tile.of(known).all())]
-    if not tiles:
-        return image.to_original(image.pixels)
-    # One tile alone is taken as it is: weights are not to round it.
-    paper, painted = image.on_paper, Patches(~known, WITHOUT_TEXT.overlap if len(cuts) > 1 else 1)
-
-    def holed(tile: Tile) -> ImageRecord:
-        return with_holes(ImageRecord(tile.of(paper)), tile.of(known))
-
-    drawn = purify_each((holed(tile) for tile in tiles), len(tiles), WITHOUT_TEXT, WITHOUT_TEXT.rule(), options)
-    for tile, result in zip(tiles, drawn, strict=True):
-        painted.add(tile, result.image)
-    # In place, where nothing else is made of them: a sheet's floats are its largest part.
-    pixels = image.pixels if image.alpha is None else image.pixels.clone()
-    values = painted.finish()
-    del painted, drawn
-    pixels[:, ~known] = values
-    return image.to_original(pixels)

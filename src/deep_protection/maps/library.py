@@ -11,9 +11,19 @@ def opencv() -> Any:
 
 
 def rapidocr() -> Any:
-    """An engine of rapidocr's on one core; its models come with its wheel."""
+    """An engine of rapidocr's on one core; its models come with its wheel.
+
+    It pads what it recognises to 160 pixels at a height of 48, not to 320: half the time, and a tree beside much
+    nothing is no longer read as 88.
+    """
     library = import_optional("rapidocr", needed_for="reading text", extra="ocr")
-    return library.RapidOCR(params={"Global.log_level": "error", "EngineConfig.onnxruntime.intra_op_num_threads": 1})
+    return library.RapidOCR(
+        params={
+            "Global.log_level": "error",
+            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+            "Rec.rec_img_shape": [3, 48, 160],
+        }
+    )
 
 
 def geometry() -> Any:

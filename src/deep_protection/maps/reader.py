@@ -1,13 +1,14 @@
 """Reading: images in, lines of text with their places out."""
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from math import cos, radians, sin
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deep_protection.maps.library import rapidocr
+from deep_protection.maps.library import opencv, rapidocr
 
 Points = NDArray[np.float64]
 """Four corners ``(x, y)`` in pixels, in reading order: along the top of the text, then back along its foot."""
@@ -25,7 +26,13 @@ took gigabytes."""
 
 
 STEEP = 1.5
-"""Height of a box over its width from which on the engine reads it from above."""
+"""Height of a box over its width from which on it is read from above and from below."""
+WORD = 1.4
+"""Longer side of a box over the shorter one under which it holds a single sign."""
+UNSURE = 0.85
+"""Confidence under which a line is also read on its head."""
+LEAST = 0.5
+"""Confidence under which nothing is read, as with the engine itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,58 +49,110 @@ class Reader:
 
     def __init__(self) -> None:
         self._engine = rapidocr()
+        self._said: dict[tuple[tuple[int, ...], bytes], tuple[str, float]] = {}
 
-    def read(self, image: NDArray[np.uint8], *, turned: float = 0.0, stretched: float = 1.0) -> list[Line]:
-        """Lines of text in an ``H×W×3`` RGB image.
+    def read(
+        self,
+        image: NDArray[np.uint8],
+        *,
+        turned: float = 0.0,
+        stretched: float = 1.0,
+        signs: bool = True,
+        known: NDArray[np.bool_] | None = None,
+    ) -> list[Line]:
+        """Lines of text in an ``H×W×3`` RGB image, whichever way they lie; corners are in the order of reading.
 
         It is shown ``turned`` by so many degrees (clockwise as seen) and ``stretched`` to so many times its height:
-        text that rises or falls lies level then, and letters set wide apart stand closer for their height. Corners are
-        those of the image as given.
+        letters set wide apart stand closer for their height then. Corners are those of the image as given. Without
+        ``signs``, what is no longer than a single sign is not read; nor is what has its middle where ``known``
+        (``H×W``) is true.
         """
         shown, back = _shown(image, turned, stretched)
-        found = self._lines(shown, turning=False)
-        return [replace(line, corners=line.corners @ back[:, :2].T + back[:, 2]) for line in found]
-
-    def read_sheet(self, image: NDArray[np.uint8]) -> list[Line]:
-        """Lines of text in an ``H×W×3`` RGB image that may lie on its side or its head.
-
-        Each is read as it lies and as the engine's own classifier turns it, and the surer reading counts. Corners are
-        in the order of reading: steep lines are read from above, turned ones from the other end.
-        """
-        lying = {line.corners.tobytes(): line for line in self._lines(image, turning=False)}
         lines = []
-        for line in self._lines(image, turning=True):
-            other = lying.pop(line.corners.tobytes(), None)
-            corners = np.roll(line.corners, -1, axis=0) if _is_steep(line.corners) else line.corners
-            if other is not None and (other.text == line.text or other.confidence > line.confidence):
-                lines.append(replace(other, corners=corners))
-            else:
-                lines.append(replace(line, corners=np.roll(corners, 2, axis=0)))
-        return lines + list(lying.values())
+        for corners in self._places(shown):
+            own = corners @ back[:, :2].T + back[:, 2]
+            if (not signs and _is_square(corners)) or (known is not None and _lies_on(known, own)):
+                continue
+            line = self._line(shown, corners)
+            if line is not None:
+                lines.append(replace(line, corners=line.corners @ back[:, :2].T + back[:, 2]))
+        return lines
 
-    def _lines(self, image: NDArray[np.uint8], *, turning: bool) -> list[Line]:
-        """With ``turning``, lines that the engine takes to stand on their head are read from the other end."""
+    def _places(self, image: NDArray[np.uint8]) -> list[Points]:
+        """Where text may be."""
         shown, offset = _broad(image)
-        found = self._engine(shown[..., ::-1], use_det=True, use_cls=turning, use_rec=True)
-        if found.boxes is None:
-            return []
-        return [
-            Line(text, np.asarray(corners, np.float64) - offset, float(confidence))
-            for corners, text, confidence in zip(found.boxes, found.txts, found.scores, strict=True)
-        ]
+        found = self._engine(shown[..., ::-1], use_det=True, use_cls=False, use_rec=False)
+        return [] if found.boxes is None else [np.asarray(corners, np.float64) - offset for corners in found.boxes]
+
+    def _line(self, image: NDArray[np.uint8], corners: Points) -> Line | None:
+        """What stands at a place: steep ones are read from above and from below, unsure ones on their head, too."""
+        strip = _cut_out(image, corners)
+        if _is_steep(corners):
+            return self._surer(strip, corners, (1, 3))
+        line = self._surer(strip, corners, (0,))
+        if (line is None or line.confidence < UNSURE) and not _is_square(corners):
+            line = max(
+                (each for each in (line, self._surer(strip, corners, (2,))) if each), key=_confidence, default=None
+            )
+        return line
+
+    def _surer(self, strip: NDArray[np.uint8], corners: Points, quarters: tuple[int, ...]) -> Line | None:
+        """The surest reading of a strip, turned by so many quarters; None where nothing is legible."""
+        lines = []
+        for turns in quarters:
+            text, confidence = self.recognise(np.ascontiguousarray(np.rot90(strip, turns)))
+            if text.strip() and confidence >= LEAST:
+                lines.append(Line(text.strip(), np.roll(corners, -turns, axis=0), confidence))
+        return max(lines, key=_confidence, default=None)
 
     def recognise(self, strip: NDArray[np.uint8]) -> tuple[str, float]:
         """What stands in a strip that holds one line of text and nothing else, and how sure that is; maybe nothing."""
         if strip.shape[1] > LONGEST * strip.shape[0]:
             return "", 0.0
-        found = self._engine(strip[..., ::-1], use_det=False, use_cls=False, use_rec=True)
-        return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
+        key = strip.shape, sha256(strip.tobytes()).digest()
+        if key not in self._said:  # layers of one sheet hold many of each other's letters
+            found = self._engine(strip[..., ::-1], use_det=False, use_cls=False, use_rec=True)
+            self._said[key] = (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
+        return self._said[key]
+
+
+def _confidence(line: Line) -> float:
+    return line.confidence
+
+
+def sides_of(corners: Points) -> tuple[float, float]:
+    """Length along the text and across it, of the longer of two sides each."""
+    sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+    return max(float(sides[0]), float(sides[2])), max(float(sides[1]), float(sides[3]))
+
+
+def _cut_out(image: NDArray[np.uint8], corners: Points) -> NDArray[np.uint8]:
+    """What is within four corners, set straight."""
+    cv2 = opencv()
+    width, height = (max(2, int(side)) for side in sides_of(corners))
+    frame = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    way = cv2.getPerspectiveTransform(corners.astype(np.float32), frame)
+    made: NDArray[np.uint8] = cv2.warpPerspective(
+        image, way, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return made
+
+
+def _lies_on(known: NDArray[np.bool_], corners: Points) -> bool:
+    x, y = corners.mean(axis=0).astype(int)
+    return bool(0 <= y < known.shape[0] and 0 <= x < known.shape[1] and known[y, x])
+
+
+def _is_square(corners: Points) -> bool:
+    """Whether there is room for one sign only."""
+    along, across = sides_of(corners)
+    return max(along, across) < WORD * min(along, across)
 
 
 def _is_steep(corners: Points) -> bool:
-    """Whether the engine turns a box by a quarter before it reads it."""
-    sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
-    return bool(max(sides[1], sides[3]) >= STEEP * max(sides[0], sides[2]))
+    """Whether text in a box runs up or down."""
+    along, across = sides_of(corners)
+    return across >= STEEP * along
 
 
 def _broad(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int]]:

@@ -1,30 +1,43 @@
-"""A part of a sheet, small enough to be read at once: its layers, and all that is read from them."""
+"""A part of a sheet: its text layers, and the words that it and they say."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deep_protection.maps.bands import MIDDLES, Band, letters_between
-from deep_protection.maps.chains import Mark, chains, completed, directions, is_even, marks_of, straightened
-from deep_protection.maps.lettering import ENLARGED, Ink, Mask, Sizes, darker, enlarged, layer, lettering, threshold
+from deep_protection.maps.chains import Mark, chains, directions, is_even, marks_of, straightened
+from deep_protection.maps.lettering import ENLARGED, Ink, Mask, Sizes, enlarged, layer, lettering, threshold
 from deep_protection.maps.library import opencv
+from deep_protection.maps.outlines import outlined
 from deep_protection.maps.reader import Line, Points, Reader
-from deep_protection.maps.words import Word, agreed, letters_of, together, words_in
+from deep_protection.maps.words import Word, agreed, is_borne_out, letters_of, merged, together, words_in
 from deep_protection.restoration.tiles import Tile
 
-TURNS = ((0.0, 1.0), (0.0, 1.7), (-25.0, 1.4), (25.0, 1.4), (-80.0, 1.4), (80.0, 1.4))
-"""How a text layer is shown to the reader: degrees, and times its height."""
+TURNS = ((-30.0, 1.4), (30.0, 1.4))
+"""How the black ink of a coloured sheet is shown to the reader: degrees, and times its height."""
 FURTHER = (0, 1, 2)
 """Letters by which a band goes on at both ends of its chain."""
-SAME_PLACE = 4
-"""Pixels of the enlarged image that two chains may differ by and be one."""
+SAME_PLACE = 6
+"""Pixels of the enlarged image that marks of two chains may differ by and be one."""
 LEGIBLE = 0.5
 """Confidence of a band's reading from which on it is worth going further."""
+PROMISING = 0.5
+"""Confidence of a chain's reading from which on its band is read: rows of trees say nothing with confidence."""
 LONGEST_LINES = (30, 40)
 """Straight runs that are cut out as lines, in pixels: both are tried, for no length fits all letters."""
+TINT, TINTED = 20, 0.02
+"""Spread of a pixel's channels, of 255 and beyond the paper's, that makes it coloured; and the share of such pixels
+that makes a sheet coloured."""
+BLACKEST = 0.998
+"""Share of pixels that are paler than what is shown black."""
+PALE = 0.35
+"""Of black, what coloured ink is at the most."""
+KNOWN, ON_KNOWN = 0.9, 0.85
+"""Confidence of a word from which on its place is not read again; and the share of a chain's marks that have to stand
+there: a chain may go on where the word was cut short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,96 +49,131 @@ class Window:
     """``h×w×3`` RGB of the part."""
     whole: tuple[int, int]
     """Height and width of the sheet."""
-    inks: list[Ink]
-    """Enlarged; one for every layer."""
+    ink: Ink
+    """``h×w`` in ``[0, 1]``: how dark the sheet is in its lightest channel, as only black is and no coloured ink."""
+    black: Ink | None
+    """Of a coloured sheet: ``h×w`` in ``[0, 1]``, black ink as dark as print on white paper, other colours pale."""
     masks: list[Mask]
+    """Enlarged; lettering of the sheet's own ink, once for each length of line."""
     layers: list[Ink]
-    """``h×w`` ink of the lettering: from the residual, then from the sheet itself, once for each length of line."""
+    """``h×w`` ink of the lettering: from the residual, then from the sheet itself."""
 
     @classmethod
     def of(cls, tile: Tile, sheet: NDArray[np.uint8], ink: Ink) -> "Window":
-        """Residual ink leaves strokes thin and apart, the sheet's own whole: they break in different places."""
+        """Of a sheet and its residual's ``ink``; a sheet that is light on dark is to be given turned round."""
         part = tile_of(sheet, tile)
-        own = 1 - part.max(axis=2).astype(np.float32) / 255
-        residual = tile_of(ink, tile)
-        inks = [residual, *[own] * len(LONGEST_LINES)]
-        masks = [lettering(residual)] + [lettering(own, Sizes(line=length)) for length in LONGEST_LINES]
-        layers = [layer(each, mask) for each, mask in zip(inks, masks, strict=True)]
-        return cls(tile, part, (sheet.shape[0], sheet.shape[1]), [enlarged(each) for each in inks], masks, layers)
+        own: Ink = 1 - part.max(axis=2).astype(np.float32) / 255
+        black = _black(own) if is_coloured(part) else None
+        if black is not None:
+            # Where contours crowd, a threshold between ink and paper falls between them and paper.
+            own = np.clip((black - PALE) / (1 - PALE), 0, 1)
+        masks = [lettering(own, Sizes(line=length)) for length in LONGEST_LINES]
+        residual = np.where(own > threshold(own), tile_of(ink, tile), 0).astype(np.float32)
+        layers = [layer(residual, lettering(residual)), *(layer(own, mask) for mask in masks)]
+        return cls(tile, part, (sheet.shape[0], sheet.shape[1]), own, black, masks, layers)
 
-    def words(self, reader: Reader) -> list[Word]:
-        """Words of the sheet as it is, and those that its layers add, in pixels of the sheet."""
-        sheet = self.sheet_words(reader)
-        return self.placed(self.found(reader, sheet, self.readings(reader, sheet)))
+    def words(self, reader: Reader, seen: Sequence[Line]) -> tuple[list[Word], list[Word]]:
+        """Words of the sheet as it is and those that its layers add; and what is doubtful: in pixels of the sheet.
+
+        ``seen`` are lines that were read of the whole sheet: the sure ones are not read again. Doubtful is what the
+        sheet alone says, and without confidence.
+        """
+        sheet = self.sheet_words(reader, seen)
+        readings = self.readings(reader, sheet)
+        found = self.found(reader, sheet, readings)
+        doubtful = [word for word in sheet if not is_borne_out(word, readings)]
+        return self.placed(found), self.placed(doubtful)
 
     def found(self, reader: Reader, sheet: list[Word], readings: list[list[list[Word]]]) -> list[Word]:
-        """What the ``sheet`` said, what ``readings`` of its layers add, and then what bands add where nothing is yet.
-
-        A layer of which nothing is given adds no chains to read bands along.
-        """
-        found = together(sheet, agreed(readings))
-        silent_layers = [number for number, each in enumerate(readings) if not each]
-        return together(found, agreed([*readings, *self.bands(reader, found, silent_layers)]))
+        """What the ``sheet`` said, and what ``readings`` of its layers and bands add."""
+        own = [word for word in sheet if is_borne_out(word, readings)]
+        # All chains but those on words of the sheet have bands: a chain may have lost the letters at its ends.
+        return together(own, agreed([*readings, [sheet], *self.bands(reader, own)]))
 
     def placed(self, words: list[Word]) -> list[Word]:
         """Words of the window in pixels of the sheet, without those that its edges cut."""
         return [word.moved(self.tile.left, self.tile.top) for word in words if not self._is_cut(word)]
 
-    def sheet_words(self, reader: Reader) -> list[Word]:
-        """What the reader sees without our help, in pixels of the window."""
-        return _words(reader.read_sheet(self.sheet), "sheet")
+    def sheet_words(self, reader: Reader, seen: Sequence[Line]) -> list[Word]:
+        """What the reader sees without our help, in pixels of the window; all of that may have been ``seen`` before.
+
+        Of a coloured sheet, it also sees black ink alone.
+        """
+        corner = np.array([self.tile.left, self.tile.top])
+        moved = [replace(line, corners=line.corners - corner) for line in seen]
+        words = self._words([line for line in moved if self._holds(line.corners)], "sheet")
+        if self.ink.shape != self.whole:
+            words = merged(words, self._words(reader.read(self.sheet, signs=False, known=self._places(words)), "sheet"))
+        if self.black is not None:
+            words = merged(words, self._words(reader.read(on_paper(self.black)), "layer"))
+        return words
 
     def readings(self, reader: Reader, known: Sequence[Word] = ()) -> list[list[list[Word]]]:
-        """For each layer: what the reader alone says of it, turned and stretched, and what its chains say.
+        """What layers say, where nothing is ``known``.
 
-        Chains that lie on ``known`` words are not read again.
+        The residual's, black ink turned where the sheet is coloured, and of each lettering what the reader alone says
+        of it and what its chains say.
         """
-        silent = self._silent(known)
-        made: list[list[list[Word]]] = []
-        for ink, mask, shown in zip(self.inks, self.masks, self.layers, strict=True):
-            if not mask.any():
-                made.append([])
-                continue
-            turned = [_words(reader.read(on_paper(shown), turned=t, stretched=s), "layer") for t, s in TURNS]
-            dark, found = darker(ink), _chains(mask, silent)
-            longer = [completed(chain, dark) for chain in found]
-            grown = [new for new, old in zip(longer, found, strict=True) if len(new) > len(old)]
-            made.append(
-                [*turned, *([word for c in each for word in _chained(reader, c, ink)] for each in (found, grown))]
-            )
+        places = self._places(known)
+        residual, *own = self.layers
+        shown = [on_paper(residual)] if residual.any() else []
+        made = [[self._read(reader, image, places)] for image in shown]
+        if self.black is not None:
+            black = on_paper(self.black)
+            made.append([self._read(reader, black, places, turned=t, stretched=s) for t, s in TURNS])
+        ink = enlarged(self.ink)
+        for mask, letters in zip(self.masks, own, strict=True):
+            if mask.any():
+                chained = [word for chain in _chains(mask, places) for word in _chained(reader, chain, ink)]
+                made.append([self._read(reader, on_paper(letters), places), chained])
         return made
 
-    def bands(self, reader: Reader, known: Sequence[Word] = (), without: Sequence[int] = ()) -> list[list[list[Word]]]:
+    def bands(self, reader: Reader, known: Sequence[Word] = ()) -> list[list[list[Word]]]:
         """What stands between lines along the chains: for each length of band, a list for each of ``MIDDLES``.
 
         Bands show the sheet itself, so each length is a layer of its own to those who ask whether readings agree. A
-        chain that several layers have is read once; layers ``without`` count for nothing.
+        chain that several layers have is read once.
         """
-        ink, silent = self.inks[-1], self._silent(known)
+        ink, places = enlarged(self.ink), self._places(known)
         level = threshold(ink)
         made: list[list[list[Word]]] = [[[] for _ in MIDDLES] for _ in FURTHER]
-        seen: set[bytes] = set()
-        for number, mask in enumerate(self.masks):
-            for chain in _chains(mask, silent) if number not in without else ():
-                places = np.round(np.array([mark.centre for mark in chain]) / SAME_PLACE).astype(np.int32).tobytes()
-                if places in seen:
-                    continue
-                seen.add(places)
-                for attempt, middle in enumerate(MIDDLES):
-                    for length, further in enumerate(FURTHER):
-                        line = _along(reader, chain, further, middle, ink, level)
-                        if line is None or line.confidence < LEGIBLE:
-                            break
-                        made[length][attempt] += [word.bare() for word in words_in(line, "layer")]
+        seen: list[Points] = []
+        for chain in (each for mask in self.masks for each in _chains(mask, places)):
+            centres = np.array([mark.centre for mark in chain])
+            if _is_again(centres, seen):
+                continue
+            seen.append(centres)
+            if _chain_line(reader, chain, ink).confidence < PROMISING:
+                continue
+            for attempt, middle in enumerate(MIDDLES):
+                lines = list(_along(reader, chain, middle, ink, level))
+                for length, line in enumerate(lines):
+                    made[length][attempt] += [word.bare() for word in words_in(line, "layer")]
+                if not lines:
+                    break
         return made
 
-    def _silent(self, known: Sequence[Word]) -> NDArray[np.uint8]:
-        """``h×w``: zero where a known word stands."""
-        silent = np.ones(self.sheet.shape[:2], np.uint8)
+    def _read(self, reader: Reader, image: NDArray[np.uint8], known: Mask, **how: float) -> list[Word]:
+        """Words of a layer: more than single signs, where nothing is known."""
+        return self._words(reader.read(image, signs=False, known=known, **how), "layer")
+
+    def _words(self, lines: list[Line], source: str) -> list[Word]:
+        """Framed by the ink that is left where lines are cut out."""
+        ink = opencv().resize(self.masks[-1].astype(np.uint8), self.ink.shape[::-1], interpolation=opencv().INTER_AREA)
+        return [word for line in lines for word in outlined(line, ink > 0, source)]
+
+    def _holds(self, corners: Points) -> bool:
+        """Whether all of it lies in the window, but for a detector's margin."""
+        height, width = self.ink.shape
+        return bool((corners >= -3).all() and (corners <= (width + 3, height + 3)).all())
+
+    def _places(self, known: Sequence[Word]) -> Mask:
+        """``h×w``: where a sure word stands."""
+        places = np.zeros(self.ink.shape, np.uint8)
         for word in known:
-            if len(word.text) > 1:
-                opencv().fillPoly(silent, [np.round(np.array(word.corners)).astype(np.int32)], 0)
-        return silent
+            if len(word.text) > 1 and word.confidence >= KNOWN:
+                opencv().fillPoly(places, [np.round(np.array(word.corners)).astype(np.int32)], 1)
+        return places.astype(bool)
 
     def _is_cut(self, word: Word) -> bool:
         """Whether it touches an edge where the sheet goes on: a neighbour has all of it."""
@@ -149,44 +197,77 @@ def on_paper(ink: Ink) -> NDArray[np.uint8]:
     return np.repeat((255 * (1 - ink)).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def _words(lines: list[Line], source: str) -> list[Word]:
-    return [word for line in lines for word in words_in(line, source)]
+def is_coloured(part: NDArray[np.uint8]) -> bool:
+    """Whether a good part of it is of another colour than paper and black."""
+    spread = np.ptp(part, axis=2).astype(np.int16)
+    return bool((spread > np.median(spread) + TINT).mean() > TINTED)
 
 
-def _chains(mask: Mask, places: NDArray[np.uint8]) -> list[list[Mark]]:
-    """Rows of letters of one height, where ``places`` is one."""
+def _black(ink: Ink) -> Ink:
+    """Black ink as dark as print, and paper as nothing."""
+    paper = float(np.median(ink))
+    made: Ink = np.clip((ink - paper) / max(float(np.quantile(ink, BLACKEST)) - paper, 0.3), 0, 1)
+    return made
+
+
+def _chains(mask: Mask, known: Mask) -> list[list[Mark]]:
+    """Rows of letters of one height, but where words are known."""
     marks = marks_of(mask)
     found = [[marks[number] for number in chain] for chain in chains(marks)]
-    return [chain for chain in found if _lies_on(places, chain) and is_even(chain)]
+    return [chain for chain in found if not _lies_on(known, chain) and is_even(chain)]
 
 
-def _lies_on(places: NDArray[np.uint8], chain: list[Mark]) -> bool:
-    """Whether more than half of a chain's marks have their middle where ``places`` is one."""
-    height, width = places.shape
+def _lies_on(known: Mask, chain: list[Mark]) -> bool:
+    """Whether nearly all of a chain's marks have their middle where something is known."""
+    height, width = known.shape
     middles = np.array([mark.centre for mark in chain]) / ENLARGED
     columns, rows = np.clip(middles.astype(int), 0, (width - 1, height - 1)).T
-    return bool(places[rows, columns].mean() > 0.5)
+    return bool(known[rows, columns].mean() > ON_KNOWN)
+
+
+def _is_again(centres: Points, seen: list[Points]) -> bool:
+    """Whether nearly all marks of a chain are those of one that was ``seen``, of as many but one."""
+    for other in seen:
+        if abs(len(other) - len(centres)) < 2:
+            nearest = np.linalg.norm(centres[:, None] - other[None], axis=2).min(axis=1)
+            if (nearest < SAME_PLACE).mean() > ON_KNOWN:
+                return True
+    return False
+
+
+def _chain_line(reader: Reader, chain: list[Mark], ink: Ink) -> Line:
+    """What a chain of marks says, set straight."""
+    strips = (straightened(marks, ink) for marks in directions(chain))
+    return _surest(reader, ((strip.image, strip.corners) for strip in strips))
 
 
 def _chained(reader: Reader, chain: list[Mark], ink: Ink) -> Iterator[Word]:
-    """What a chain of marks says; about as many letters as marks, or nothing."""
-    strips = (straightened(marks, ink) for marks in directions(chain))
-    best = _surest(reader, ((strip.image, strip.corners) for strip in strips))
-    if best is not None and abs(len(letters_of(best.text)) - len(chain)) <= 1:
-        yield from words_in(best, "layer")
+    """Words of a chain; about as many letters as marks, or nothing."""
+    line = _chain_line(reader, chain, ink)
+    if abs(len(letters_of(line.text)) - len(chain)) <= 1:
+        yield from words_in(line, "layer")
 
 
-def _along(reader: Reader, chain: list[Mark], further: int, middle: float, ink: Ink, level: float) -> Line | None:
-    """What stands in the band along a chain."""
-    bands = (Band.through(marks, further) for marks in directions(chain))
-    shown = (letters_between(band, ink, level, middle) for band in bands)
-    return _surest(reader, (strip for strip in shown if strip is not None))
+def _along(reader: Reader, chain: list[Mark], middle: float, ink: Ink, level: float) -> Iterator[Line]:
+    """What stands in the band along a chain, and in longer ones, as long as it is legible."""
+    ways = directions(chain)
+    for further in FURTHER:
+        read = []
+        for marks in ways:
+            shown = letters_between(Band.through(marks, further), ink, level, middle)
+            if shown is not None:
+                read.append((_surest(reader, [shown]), marks))
+        line, way = max(read, key=lambda each: each[0].confidence, default=(None, None))
+        if line is None or way is None or line.confidence < LEGIBLE:
+            return
+        ways = [way]  # it is read from one end only
+        yield line
 
 
-def _surest(reader: Reader, strips: Iterable[tuple[NDArray[np.uint8], Points]]) -> Line | None:
+def _surest(reader: Reader, strips: Iterable[tuple[NDArray[np.uint8], Points]]) -> Line:
     """The reading of one chain from whichever end it reads better; each strip comes with its corners on the sheet."""
     lines = []
     for image, corners in strips:
         text, confidence = reader.recognise(image)
         lines.append(Line(text, corners, confidence))
-    return max(lines, key=lambda line: line.confidence, default=None)
+    return max(lines, key=lambda line: line.confidence)

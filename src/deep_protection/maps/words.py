@@ -8,14 +8,23 @@ from math import atan2, degrees
 
 import numpy as np
 
+from deep_protection.maps.library import geometry
 from deep_protection.maps.reader import Line, Points
 
 SUREST = 0.8
 """Confidence that a reading needs to be proposed as a word."""
+SURE = 0.9
+"""Confidence from which on a word of the sheet itself yields to no other reading of its place."""
+ALONE = 0.7
+"""Confidence from which on a word of the sheet itself needs no witness."""
 WITNESSES = 2
 """Other readings of the same place that have to say the same, or a part of it."""
 PART = 0.6
 """A reading bears a word out if it has at least this share of its letters, in their order, and no other."""
+CUT = 2
+"""Letters that a word of the sheet may have lost at its ends, where a sure reading of a layer has them."""
+LENGTH = 0.25
+"""What a letter more weighs against likeness: readings lose letters more often than they invent them."""
 WHOLE = 4
 """Letters of a word that also counts as borne out where it stands within a longer reading, with scraps at its ends."""
 
@@ -57,13 +66,17 @@ def letters_of(text: str) -> str:
     return "".join(letter for letter in text.casefold() if letter.isalpha())
 
 
+def spans_of(text: str) -> list[tuple[float, float]]:
+    """Where each word of a line begins and ends, as shares of its letters."""
+    return [(match.start() / len(text), match.end() / len(text)) for match in re.finditer(r"\S+", text)]
+
+
 def words_in(line: Line, source: str) -> list[Word]:
     """The words of a line, each with its share of the line's length."""
     top = line.corners[1] - line.corners[0]
     foot = line.corners[2] - line.corners[3]
     found = []
-    for match in re.finditer(r"\S+", line.text):
-        begin, end = match.start() / len(line.text), match.end() / len(line.text)
+    for text, (begin, end) in zip(line.text.split(), spans_of(line.text), strict=True):
         corners = np.array(
             [
                 line.corners[0] + begin * top,
@@ -72,7 +85,7 @@ def words_in(line: Line, source: str) -> list[Word]:
                 line.corners[3] + begin * foot,
             ]
         )
-        found.append(Word(match.group(), as_corners(corners), line.confidence, source))
+        found.append(Word(text, as_corners(corners), line.confidence, source))
     return found
 
 
@@ -81,15 +94,34 @@ def as_corners(points: Points) -> tuple[tuple[float, float], ...]:
 
 
 def covers(one: Word, other: Word, share: float) -> bool:
-    """Whether their boxes share more than ``share`` of the smaller one."""
-    a, b = one.box, other.box
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
-    return width > 0 and height > 0 and width * height > share * smaller
+    """Whether their frames share more than ``share`` of the smaller one."""
+    return bool(Places([one]).shared(other)[0] > share)
+
+
+class Places:
+    """Frames of words, turned as they are, to ask which lie on another's."""
+
+    def __init__(self, words: list[Word]) -> None:
+        shapely = geometry()
+        # What crosses itself, as a frame of nothing may, has no area to share.
+        self._frames = shapely.make_valid(
+            shapely.polygons(np.array([word.corners for word in words]).reshape(-1, 4, 2))
+        )
+        self._areas = shapely.area(self._frames)
+
+    def shared(self, word: Word) -> Points:
+        """For each of them the share of the smaller frame that both cover."""
+        shapely = geometry()
+        frame = shapely.make_valid(shapely.polygons(np.array(word.corners)))
+        least = np.minimum(self._areas, shapely.area(frame))
+        made: Points = np.zeros(len(self._frames))
+        near = np.flatnonzero(shapely.intersects(self._frames, frame) & (least > 0))
+        made[near] = shapely.area(shapely.intersection(self._frames[near], frame)) / least[near]
+        return made
 
 
 def agreed(layers: Iterable[list[list[Word]]]) -> list[Word]:
-    """Words that several readings of one place bear out, the longest where they overlap.
+    """Words that several readings of one place bear out; where they overlap, the one that is most like all readings.
 
     For every text layer all that was read from it, one list a reading. Layers show trees and houses too; of those every
     reading says something else, or one layer's readings alone agree.
@@ -100,16 +132,18 @@ def agreed(layers: Iterable[list[list[Word]]]) -> list[Word]:
         for turn, words in enumerate(readings)
         for word in words
     ]
+    places = Places([word for word, *_ in said])
     proposed = []
     for word, text, layer, reading in said:
-        if word.confidence < SUREST or not text.isascii() or _is_a_row(text):
+        if word.confidence < SUREST or not text or _is_a_row(text):
             continue
-        around = [each for each in said if each[3] != reading and covers(each[0], word, 0.5)]
+        near = np.flatnonzero(places.shared(word) > 0.5)
+        around = [said[number] for number in near if said[number][3] != reading]
         witnesses = [each for each in around if _bears_out(each[1], text)]
         if len(witnesses) >= WITNESSES and any(each[2] != layer for each in witnesses):
-            likeness = sum(SequenceMatcher(None, each[1], text).ratio() for each in around)
-            proposed.append((len(text), likeness, word.confidence, word))
-    proposed.sort(key=lambda item: item[:3], reverse=True)
+            likeness = sum(SequenceMatcher(None, each[1], text).ratio() * each[0].confidence for each in around)
+            proposed.append(((likeness + LENGTH * len(text)) * word.confidence, word))
+    proposed.sort(key=lambda item: item[0], reverse=True)
     kept: list[Word] = []
     for *_, word in proposed:
         if not any(covers(word, other, 0.3) for other in kept):
@@ -130,8 +164,49 @@ def _bears_out(said: str, text: str) -> bool:
     return is_part or (len(text) >= WHOLE and text in said)
 
 
+def is_borne_out(word: Word, layers: Iterable[list[list[Word]]]) -> bool:
+    """Whether it is sure, or a reading of a layer says it, too, or a part of it."""
+    if word.confidence >= ALONE:
+        return True
+    text = letters_of(word.text)
+    said = (other for readings in layers for words in readings for other in words)
+    return any(_bears_out(letters_of(other.text), text) and covers(word, other, 0.5) for other in said)
+
+
+def merged(words: list[Word], more: list[Word]) -> list[Word]:
+    """Words of two readings or windows: of what both have, the longer reading, then the surer."""
+    kept = list(words)
+    for word in more:
+        rivals = [other for other in kept if covers(word, other, 0.5)]
+        if all(_worth(word) > _worth(other) for other in rivals):
+            kept = [other for other in kept if other not in rivals] + [word]
+    return kept
+
+
+def _worth(word: Word) -> tuple[int, float]:
+    return len(letters_of(word.text)), word.confidence
+
+
 def together(sheet: list[Word], layer: list[Word]) -> list[Word]:
-    """What the sheet itself said, and what the layer adds where the sheet said nothing, or single characters."""
-    added = [word for word in layer if not any(len(other.text) > 1 and covers(word, other, 0.3) for other in sheet)]
-    kept = [word for word in sheet if len(word.text) > 1 or not any(covers(word, other, 0.3) for other in added)]
+    """What the sheet itself said, and what the layer adds where that was nothing, single signs or less sure."""
+
+    def yields(word: Word, other: Word) -> bool:
+        own, theirs = letters_of(word.text), letters_of(other.text)
+        longer = len(theirs) - len(own) if own in theirs else 0
+        is_part = longer > 0 and (len(own) < WHOLE or (longer <= CUT and other.confidence >= SURE))
+        return len(word.text) < 2 or is_part or (word.confidence < SURE and other.confidence > word.confidence)
+
+    added = [
+        word
+        for word in layer
+        if not _is_glued(word, sheet) and all(yields(other, word) for other in sheet if covers(word, other, 0.3))
+    ]
+    kept = [word for word in sheet if not any(covers(word, other, 0.3) for other in added)]
     return kept + added
+
+
+def _is_glued(word: Word, sheet: list[Word]) -> bool:
+    """Whether it is two or more words of the sheet, run together: chains see no gaps."""
+    parts = [letters_of(other.text) for other in sheet if covers(word, other, 0.5)]
+    parts = [part for part in parts if len(part) > 1]
+    return len(parts) > 1 and sum(map(len, parts)) >= len(letters_of(word.text)) - 1

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deep_protection.attacks import ATTACKS
 from deep_protection.errors import OptionError
+from deep_protection.maps import Script
 from deep_protection.protection import AnswerBy, When
 from deep_protection.restoration import check_factor, find_preset
 from deep_protection.stopping import parse_stop
@@ -157,4 +158,9 @@ class ExtractTextOptions(Options):
     """Separate the lettering of a map, and read it."""
 
     ocr: bool = Field(True, description="Read words; without, only the layer and the map are made.")
+    script: Script = Field(
+        "latin",
+        description="Of the words: what is read in letters of another script, and single signs that are symbols, are "
+        "left out, and notes say how many; any keeps all.",
+    )
     seed: Seed = 0

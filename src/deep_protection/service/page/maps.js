@@ -82,10 +82,11 @@ export class Maps extends JobTab {
   async extract() {
     const { blob, name } = this.map;
     const ocr = this.form.elements.ocr.checked;
+    const script = this.form.elements.script.value;
     await this.attend(ocr, async (how) => run("extract-text", blob, {
-      ...how, options: { ocr },
+      ...how, options: { ocr, script },
       onWait: (left) => tellWait(find(".trouble", this.form), left),
-      onAccepted: ({ id }) => this.keep({ id, name, ocr, isDrawn: blob === this.drawn, original: blob }),
+      onAccepted: ({ id }) => this.keep({ id, name, ocr, script, isDrawn: blob === this.drawn, original: blob }),
     }), async () => estimated("extract-text", await imageSize(blob), { ocr }));
   }
 
@@ -105,6 +106,7 @@ export class Maps extends JobTab {
     this.begin(record.original, record.name);
     this.jobId = id;
     this.form.elements.ocr.checked = record.ocr;
+    this.form.elements.script.value = record.script ?? "latin";
     await this.attend(record.ocr, (how) => resume(id, how), async () => estimated("extract-text", await imageSize(record.original), { ocr: record.ocr }));
   }
 
@@ -122,6 +124,7 @@ export class Maps extends JobTab {
       const job = await this.follow(work, estimate, { signal, onProgress: (progress) => this.timing.progress(progress) });
       const [layer, without] = await Promise.all([fetched(job.files.layer, { signal }), fetched(job.files.without_text, { signal })]);
       this.words = job.answer.words ?? [];
+      this.notes = job.answer.notes ?? [];
       this.hasRead = ocr;
       this.files = { name, layer, without, size: await imageSize(blob) };
       const { words } = this;
@@ -147,7 +150,7 @@ export class Maps extends JobTab {
 
   tellChoice() {
     this.tellTime({
-      kind: "extract-text", image: this.map?.blob, options: { ocr: this.form.elements.ocr.checked }, needsToken: this.about.needs_token,
+      kind: "extract-text", image: this.map?.blob, options: { ocr: this.form.elements.ocr.checked, script: this.form.elements.script.value }, needsToken: this.about.needs_token,
       isFree: !this.isWorking, late: "one that takes twice that is ended without a result. Cut the map into parts.",
     });
   }
@@ -161,6 +164,7 @@ export class Maps extends JobTab {
     const { words } = this;
     const place = find(".words-list", this.panel);
     show(find(".words", this.panel), true);
+    find(".words-notes", this.panel).textContent = this.notes.join(" ");
     show(find(".words-choice", this.panel), words.length > 0);
     if (!words.length) {
       place.replaceChildren(make("p", { class: "hint", text: this.hasRead ? "None that could be read with confidence." : "Words were not read." }));

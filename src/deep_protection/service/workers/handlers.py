@@ -187,6 +187,7 @@ def _extract_text(context: WorkerContext, job: JobInput) -> JobOutput:
     found = extract_text(
         image,
         ocr=job.options["ocr"],
+        script=job.options["script"],
         seed=job.options["seed"],
         device=context.device,
         workers=1,

@@ -1,0 +1,145 @@
+"""The map without its words: flat ground in its own colour, and only what is drawn on it by the prior."""
+
+from math import pi
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deep_protection.fitting import Recipe
+from deep_protection.images import ImageRecord
+from deep_protection.maps.lettering import Ink, Mask
+from deep_protection.maps.library import opencv
+from deep_protection.maps.words import Word
+from deep_protection.restoration import FitOptions, Preset, purify_each, with_holes
+from deep_protection.restoration.observation import Observation
+from deep_protection.restoration.tiles import Patches, Tile, cut_tiles
+
+WITHOUT_TEXT = Preset(
+    name="without-text",
+    recipe=Recipe(generator="fast", precision="bfloat16", ema_decay=0.95, checkpoint_every=25),
+    stop="fixed:40",
+)
+AROUND = 5.0
+"""Pixels over which the ground around a letter is looked at: the deviation of a Gaussian."""
+FLAT = 2.5
+"""Times the grain of the sheet's quietest ground that flat ground may vary by."""
+GRAIN = (1.5 / 255, 6 / 255)
+"""The least and the most that grain may be: a sheet that is full of lines has no quiet ground to tell it."""
+FAINTEST = 24
+"""Difference to the ground, of 255, under which nothing is ink."""
+BLACKEST, INK = 0.97, 0.4
+"""Share of a word's place that is paler than its lettering; and the share of that blackness from which on ink is its
+own, and not a contour's."""
+RUN, OUTSIDE = 40, 0.3
+"""Straight runs of at least this, in pixels, are lines and stay, where so much of them is outside a word."""
+
+
+def ink_of_words(sheet: NDArray[np.uint8], words: list[Word]) -> Mask:
+    """``H×W``: the pixels of the words on an ``H×W×3`` RGB sheet, dark on light or light on dark, without lines."""
+    cv2 = opencv()
+    found = np.zeros(sheet.shape[:2], np.uint8)
+    for word in words:
+        corners = np.array(word.corners)
+        height = min(np.linalg.norm(corners[3] - corners[0]), np.linalg.norm(corners[1] - corners[0]))
+        run = max(RUN, round(1.3 * height))
+        (left, top), (right, bottom) = np.floor(corners.min(axis=0) - run), np.ceil(corners.max(axis=0) + run)
+        rows, columns = slice(max(0, int(top)), int(bottom)), slice(max(0, int(left)), int(right))
+        part = sheet[rows, columns]
+        if not part.size:
+            continue
+        own = np.zeros(part.shape[:2], np.uint8)
+        places = np.round(corners - (columns.start, rows.start)).astype(np.int32)
+        cv2.fillPoly(own, [places], 1)
+        own = cv2.dilate(own, np.ones((5, 5), np.uint8))
+        strange = _unlike_ground(part, own.astype(bool))
+        lines = _lines(strange, run, own)
+        reach = 2 * max(1, round(height / 30)) + 1
+        letters = cv2.dilate((strange & own.astype(bool) & ~lines).astype(np.uint8), np.ones((reach, reach), np.uint8))
+        found[rows, columns] |= letters & ~lines
+    return found.astype(bool)
+
+
+def ink_of_lettering(letters: Ink) -> Mask:
+    """``H×W``: where the text layer has anything, with its edges."""
+    return np.asarray(opencv().dilate((letters > 0.1).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0)
+
+
+def _unlike_ground(part: NDArray[np.uint8], own: Mask) -> Mask:
+    """What is of the colour of lettering, which differs from the ground in every channel and in one direction."""
+    pixels = part.astype(np.int16)
+    ground = np.median(pixels[own] if own.any() else pixels.reshape(-1, 3), axis=0)
+    apart = [(ground - pixels).min(axis=2), (pixels - ground).min(axis=2)]  # darker, lighter
+    if not own.any():
+        return own
+    darkest = [float(np.quantile(values[own], BLACKEST)) for values in apart]
+    return np.asarray(apart[int(np.argmax(darkest))] > max(FAINTEST, INK * max(darkest)))
+
+
+def _lines(strange: Mask, run: int, own: NDArray[np.uint8]) -> Mask:
+    """Straight runs that are for a good part outside ``own``."""
+    cv2, found = opencv(), np.zeros(strange.shape, np.uint8)
+    runs = cv2.HoughLinesP(strange.astype(np.uint8), 1, pi / 180, run // 2, minLineLength=run, maxLineGap=4)
+    for ends in runs.reshape(-1, 4) if runs is not None else ():
+        drawn = cv2.line(np.zeros_like(found), ends[:2].tolist(), ends[2:].tolist(), 1)
+        if drawn[own == 0].sum() > OUTSIDE * drawn.sum():
+            found |= cv2.dilate(drawn, np.ones((3, 3), np.uint8))
+    return found.astype(bool) & strange
+
+
+def painted_over(image: ImageRecord, hidden: Mask, options: FitOptions) -> Any:
+    """The sheet, in its own type, with what is ``hidden`` (``H×W``) drawn anew.
+
+    Only tiles with ground that is not flat are fitted, each as an image of its own, and only what is painted is kept.
+    """
+    if not hidden.any():
+        return image.to_original(image.pixels)
+    paper = image.on_paper
+    wanted = torch.from_numpy(hidden)
+    cuts = cut_tiles(hidden.shape[0], hidden.shape[1], WITHOUT_TEXT.tile, WITHOUT_TEXT.overlap)
+    cuts = [tile for tile in cuts if bool(tile.of(wanted).any())]
+    overlap = WITHOUT_TEXT.overlap if len(cuts) > 1 else 1  # one tile alone is taken as it is
+    painted, textured = Patches(wanted, overlap), []
+    for tile in cuts:
+        ground, is_flat = flat_ground(tile.of(paper), tile.of(wanted))
+        if bool((tile.of(wanted) & ~is_flat).any()):
+            textured.append(tile)
+        else:
+            painted.add(tile, ground)
+
+    def holed(tile: Tile) -> Observation:
+        ground, is_flat = flat_ground(tile.of(paper), tile.of(wanted))  # again, rather than kept of all tiles
+        return with_holes(ImageRecord(torch.where(is_flat, ground, tile.of(paper))), ~tile.of(wanted) | is_flat)
+
+    results = purify_each((holed(each) for each in textured), len(textured), WITHOUT_TEXT, WITHOUT_TEXT.rule(), options)
+    for tile, result in zip(textured, results, strict=True):
+        painted.add(tile, result.image)
+    # In place, where nothing else is made of them: a sheet's floats are its largest part.
+    pixels = image.pixels if image.alpha is None else image.pixels.clone()
+    values = painted.finish()
+    del painted, results
+    pixels[:, wanted] = values
+    return image.to_original(pixels)
+
+
+def flat_ground(pixels: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """What lies around every hidden pixel of ``3×h×w``, smoothed; and ``h×w``: which of them lie on flat ground.
+
+    Flat is what varies no more than the grain of the sheet's quietest ground.
+    """
+    cv2 = opencv()
+    seen = (~hidden).numpy().astype(np.float32)
+    values = pixels.movedim(0, -1).numpy()
+
+    def around(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        made: NDArray[np.float32] = cv2.GaussianBlur(maps, (0, 0), AROUND)
+        return made
+
+    weight = np.maximum(around(seen), 1e-6)[..., None]
+    mean = around(values * seen[..., None]) / weight
+    spread = np.sqrt(np.maximum(around(values**2 * seen[..., None]) / weight - mean**2, 0).max(axis=2))
+    grain = float(np.clip(np.quantile(spread[seen > 0], 0.1) if seen.any() else 0.0, *GRAIN))
+    is_flat = hidden.numpy() & (spread <= FLAT * grain) & (weight[..., 0] > 1e-3)
+    return torch.from_numpy(mean).movedim(-1, 0), torch.from_numpy(is_flat)
