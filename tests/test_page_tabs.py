@@ -241,7 +241,7 @@ def test_one_repair_after_another_and_back_to_the_first(
         page.locator("#restore .choice", has_text="noisy").click()
         page.click("#restore [type=submit]")
         page.wait_for_selector("#restore .mended:not([hidden])")
-        assert page.inner_text("#restore .mended-told").startswith("64 × 48 pixels")
+        assert page.inner_text("#restore .mended-told").startswith("64 × 48 pixels, filters and 70 iterations")
         assert page.inner_text("#restore .chip-left") == "Before"
         page.click("#restore .go-on")
         expect(page.locator("#restore .steps-told")).to_have_text("Repaired twice.")
