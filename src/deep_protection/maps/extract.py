@@ -89,8 +89,8 @@ def extract_text(
             can be cancelled too.
 
     Raises:
-        ImageError: the image cannot be used. OptionError: the script is not known. MissingExtraError: the extra
-        ``ocr`` is not installed.
+        ImageError: the image cannot be used. OptionError: the script is not known. MissingExtraError:
+            the extra ``ocr`` is not installed.
     """
     given = FitOptions(**options)
     check_script(script)
