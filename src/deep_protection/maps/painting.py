@@ -33,6 +33,8 @@ FAINTEST = 24
 BLACKEST, INK = 0.97, 0.4
 """Share of a word's place that is paler than its lettering; and the share of that blackness from which on ink is its
 own, and not a contour's."""
+TINGE, SOFT = 0.08, 3
+"""Share of that blackness that a letter's soft edge has at least; and how wide that is at the most, in pixels."""
 RUN, OUTSIDE = 40, 0.3
 """Straight runs of at least this, in pixels, are lines and stay, where so much of them is outside a word."""
 
@@ -54,10 +56,11 @@ def ink_of_words(sheet: NDArray[np.uint8], words: list[Word]) -> Mask:
         places = np.round(corners - (columns.start, rows.start)).astype(np.int32)
         cv2.fillPoly(own, [places], 1)
         own = cv2.dilate(own, np.ones((5, 5), np.uint8))
-        strange = _unlike_ground(part, own.astype(bool))
+        strange, tinge = _unlike_ground(part, own.astype(bool))
         lines = _lines(strange, run, own)
-        reach = 2 * max(1, round(height / 30)) + 1
-        letters = cv2.dilate((strange & own.astype(bool) & ~lines).astype(np.uint8), np.ones((reach, reach), np.uint8))
+        letters = (strange & own.astype(bool) & ~lines).astype(np.uint8)
+        halo = cv2.dilate(letters, np.ones((2 * SOFT + 1,) * 2, np.uint8)) & tinge
+        letters = cv2.dilate(letters | halo, np.ones((3, 3), np.uint8))
         found[rows, columns] |= letters & ~lines
     return found.astype(bool)
 
@@ -67,15 +70,19 @@ def ink_of_lettering(letters: Ink) -> Mask:
     return np.asarray(opencv().dilate((letters > 0.1).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0)
 
 
-def _unlike_ground(part: NDArray[np.uint8], own: Mask) -> Mask:
-    """What is of the colour of lettering, which differs from the ground in every channel and in one direction."""
-    pixels = part.astype(np.int16)
-    ground = np.median(pixels[own] if own.any() else pixels.reshape(-1, 3), axis=0)
-    apart = [(ground - pixels).min(axis=2), (pixels - ground).min(axis=2)]  # darker, lighter
+def _unlike_ground(part: NDArray[np.uint8], own: Mask) -> tuple[Mask, Mask]:
+    """What is of the colour of lettering, which differs from the ground in every channel and in one direction.
+
+    And what has at least a tinge of it, as a letter's soft edges have.
+    """
     if not own.any():
-        return own
+        return own, own
+    pixels = part.astype(np.int16)
+    ground = np.median(pixels[own], axis=0)
+    apart = [(ground - pixels).min(axis=2), (pixels - ground).min(axis=2)]  # darker, lighter
     darkest = [float(np.quantile(values[own], BLACKEST)) for values in apart]
-    return np.asarray(apart[int(np.argmax(darkest))] > max(FAINTEST, INK * max(darkest)))
+    shown, most = apart[int(np.argmax(darkest))], max(darkest)
+    return np.asarray(shown > max(FAINTEST, INK * most)), np.asarray(shown > TINGE * most)
 
 
 def _lines(strange: Mask, run: int, own: NDArray[np.uint8]) -> Mask:
