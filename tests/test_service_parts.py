@@ -273,8 +273,8 @@ def test_both_ends_of_a_file_are_looked_at(between: int, small: Image.Image, tmp
         check_image(path, 10_000)
 
 
-@pytest.mark.parametrize(("size", "is_shown"), [((40, 24), True), ((160, 24), False)], ids=["whole", "tiles"])
-def test_progress_of_what_is_enlarged_is_told_to_its_end(size: tuple[int, int], is_shown: bool) -> None:
+@pytest.mark.parametrize(("size", "tiles"), [((40, 24), 1), ((160, 24), 2)])
+def test_progress_of_what_is_enlarged_is_told_to_its_end(size: tuple[int, int], tiles: int) -> None:
     told: list[dict[str, Any]] = []
     shop = WorkerContext("lite0", None, "cpu", budget=600.0)
     made = run_jobs(shop, [enlarging(size, stop="fixed:2", tell=told.append)])[0]
@@ -283,7 +283,10 @@ def test_progress_of_what_is_enlarged_is_told_to_its_end(size: tuple[int, int], 
     shares = [each["iteration"] / each["limit"] for each in told]
     assert shares == sorted(shares)
     assert 0 < shares[-1] <= 1
-    assert any(each.get("preview") for each in told) is is_shown, "a tile is not shown as the image"
+    shown = [each for each in told if each.get("preview")]
+    boxes = {tuple(each["box"] or (0, 0, 1, 1)) for each in shown}
+    assert len(boxes) == tiles, "a tile is not shown as the image, but in its place"
+    assert (min(box[0] for box in boxes), max(box[2] for box in boxes)) == (0, 1)
 
 
 def test_what_is_enlarged_ends_with_its_budget() -> None:

@@ -165,7 +165,7 @@ def _restore(context: WorkerContext, job: JobInput, preset: Preset, seen: ImageR
     return JobOutput({**fitted(result), **told}, {"result": png(result.image)})
 
 
-PATIENCE = 1.5
+PATIENCE = 10
 """Times its budget that a job may take: fits end when it is spent, and filters, which do not, have this long."""
 
 

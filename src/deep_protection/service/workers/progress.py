@@ -12,7 +12,7 @@ from torch import Tensor
 from deep_protection import classifiers
 from deep_protection.fitting import Progress
 from deep_protection.images import ImageRecord
-from deep_protection.restoration import FitOptions, Preset, Purified, purify_each
+from deep_protection.restoration import FitOptions, Observation, Preset, Purified, purify_each
 from deep_protection.restoration.tiles import cut_tiles
 from deep_protection.service.workers.observed_rule import ObservedRule, Tell, Throttle, json_safe
 from deep_protection.service.workers.worker_context import JobInput, WorkerContext, png, preview, to_thumbnail
@@ -40,6 +40,7 @@ class ProgressReporter:
         is_by_fraction: bool = False,
     ) -> None:
         self._fraction = 0.0 if is_by_fraction else None
+        self._has_all_tiles = not isinstance(image, Observation) or image.wanted is None
         # As the fit cuts it: what is bounded is the side of what is drawn, ``factor`` times that of the image.
         self._tiles = cut_tiles(*_side(image), preset.tile // factor, preset.overlap // factor)
         self._size, self._fits = _side(image), preset.fits
@@ -77,7 +78,7 @@ class ProgressReporter:
             point = trajectory[-1]
             known = self._note(point.iteration, float(point.psnr), image, is_first=part == 0)
             if self._pace.allows():
-                is_shown = self.job.is_watched() and (self.whole or self._fraction is None)
+                is_shown = self.job.is_watched() and (self.whole or self._has_all_tiles)
                 shown = preview(image) if is_shown else None
                 self._say({**self._place(point.iteration, limit), **known, "preview": shown, "box": self._box(part)})
 
@@ -140,7 +141,7 @@ class ProgressReporter:
 
     def _box(self, part: int) -> list[float] | None:
         """Where in the image the tile of a fit lies: left, top, right and bottom as shares of its sides."""
-        if self.whole or self._fraction is not None:
+        if self.whole or not self._has_all_tiles:
             return None
         tile, (height, width) = self._tiles[min(part // self._fits, len(self._tiles) - 1)], self._size
         edges = (tile.left / width, tile.top / height, tile.right / width, tile.bottom / height)
