@@ -145,7 +145,14 @@ def _restore(context: WorkerContext, job: JobInput, preset: Preset, seen: ImageR
         context, job, preset, seen, classified=False, factor=factor_of(seen), is_by_fraction=True
     )
     spent, out_of_patience = budget_of(context.budget), budget_of(PATIENCE * context.budget)
-    rule = ObservedRule(lambda _: preset.rule(options["stop"]), lambda _, part: reporter.tell(part), lambda _: spent())
+    cut_short: list[str] = []
+
+    def ended(_: int) -> str | None:
+        reason = spent()
+        cut_short.extend([reason] if reason else [])
+        return reason
+
+    rule = ObservedRule(lambda _: preset.rule(options["stop"]), lambda _, part: reporter.tell(part), ended)
     how = FitOptions(
         seed=options["seed"],
         device=context.device,
@@ -161,8 +168,10 @@ def _restore(context: WorkerContext, job: JobInput, preset: Preset, seen: ImageR
         raise TimeUpError(
             f"it did not end within its time budget of {context.budget:.0f} s; make the image smaller"
         ) from None
-    told = {"fits": result.fits, "seed": options["seed"], "notes": list(result.notes)}
-    return JobOutput({**fitted(result), **told}, {"result": png(result.image)})
+    told = {**fitted(result), "fits": result.fits, "seed": options["seed"], "notes": list(result.notes)}
+    if cut_short:  # one fit may have ended by itself, and the next not
+        told["stop_reason"] = cut_short[0]
+    return JobOutput(told, {"result": png(result.image)})
 
 
 PATIENCE = 10
