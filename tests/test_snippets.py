@@ -34,6 +34,7 @@ def folder(tmp_path: Path, photograph: Image.Image, monkeypatch: pytest.MonkeyPa
     small = photograph.resize((16, 16))
     for name in IMAGES:
         small.save(tmp_path / name)
+    photograph.resize((64, 64)).save(tmp_path / "blocks.jpg", quality=10)  # of a smaller one nobody can tell
     mask = np.zeros((16, 16), dtype=np.uint8)
     mask[7:8] = 255
     Image.fromarray(mask).save(tmp_path / "scratches.png")
