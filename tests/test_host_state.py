@@ -75,6 +75,8 @@ CALLS: dict[str, Callable[[Given], Any]] = {
     "purify paper": lambda it: dp.purify(it.pixels, preset="paper", stop="fixed:1"),
     "purify, sub-images": lambda it: dp.purify(it.pixels, stop="ses:2", preset=SHORT),
     "denoise": lambda it: dp.denoise(it.image, fits=1, sigma=80),
+    "denoise, estimated": lambda it: dp.denoise(it.image),
+    "upscale, planned": lambda it: dp.upscale(it.pixels[0], 2, seconds=1e-6),
     "dejpeg": lambda it: dp.dejpeg(it.compressed, fits=1, stop="fixed:2"),
     "inpaint": lambda it: dp.inpaint(it.pixels[0], it.mask, fits=1, stop="fixed:2"),
     "upscale": lambda it: dp.upscale(it.pixels[0], 2, fits=1, stop="fixed:2"),

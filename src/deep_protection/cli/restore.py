@@ -6,10 +6,9 @@ from typing import Annotated
 import typer
 
 from deep_protection.cli import options
-from deep_protection.cli.batch import Left, Missing, Prepare, restore_all
+from deep_protection.cli.batch import Missing, Prepare, restore_all
 from deep_protection.cli.masks import Masks
-from deep_protection.cli.plan import Item, plan
-from deep_protection.images import ImageRecord
+from deep_protection.cli.plan import plan
 from deep_protection.restoration import (
     DEJPEG,
     DENOISE,
@@ -46,11 +45,20 @@ def denoise_command(
     """Take noise out of images. Files, folders and results are treated as `purify` treats them."""
     check_sigma(sigma)
 
-    def noisy(_: Item, image: ImageRecord) -> ImageRecord | Left:
-        return with_noise(image, sigma)
-
     return _restored(
-        DENOISE, inputs, output, stop, fits, seconds, seed, device, workers, overwrite, as_json, quiet, noisy
+        DENOISE,
+        inputs,
+        output,
+        stop,
+        fits,
+        seconds,
+        seed,
+        device,
+        workers,
+        overwrite,
+        as_json,
+        quiet,
+        lambda _, image: with_noise(image, sigma),
     )
 
 
@@ -68,12 +76,20 @@ def dejpeg_command(
     quiet: options.Quiet = False,
 ) -> int:
     """Take the blocks of strong JPEG compression out of images. Write PNG, or new blocks come with the result."""
-
-    def blocky(_: Item, image: ImageRecord) -> ImageRecord | Left:
-        return with_blocks(image)
-
     return _restored(
-        DEJPEG, inputs, output, stop, fits, seconds, seed, device, workers, overwrite, as_json, quiet, blocky
+        DEJPEG,
+        inputs,
+        output,
+        stop,
+        fits,
+        seconds,
+        seed,
+        device,
+        workers,
+        overwrite,
+        as_json,
+        quiet,
+        lambda _, image: with_blocks(image),
     )
 
 
@@ -125,11 +141,20 @@ def upscale_command(
     """Draw images larger. What is drawn is plausible, not known: made small again it is the image given."""
     check_factor(factor)
 
-    def larger(_: Item, image: ImageRecord) -> ImageRecord | Left:
-        return enlargeable(image, factor)
-
     return _restored(
-        UPSCALE, inputs, output, stop, fits, seconds, seed, device, workers, overwrite, as_json, quiet, larger
+        UPSCALE,
+        inputs,
+        output,
+        stop,
+        fits,
+        seconds,
+        seed,
+        device,
+        workers,
+        overwrite,
+        as_json,
+        quiet,
+        lambda _, image: enlargeable(image, factor),
     )
 
 

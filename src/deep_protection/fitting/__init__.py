@@ -17,5 +17,4 @@ from deep_protection.fitting.progress import ProgressCallback as ProgressCallbac
 from deep_protection.fitting.recipe import Detail as Detail
 from deep_protection.fitting.recipe import Recipe as Recipe
 from deep_protection.fitting.scheduler import fit_all as fit_all
-from deep_protection.fitting.task import EstimateTask as EstimateTask
 from deep_protection.fitting.task import FitTask as FitTask

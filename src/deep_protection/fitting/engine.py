@@ -1,5 +1,6 @@
 """The fit itself: N networks drawing N images at once. One image is a stack of one."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -13,9 +14,9 @@ from deep_protection.fitting.devices import effective_precision
 from deep_protection.fitting.fit_state import FitState, Verdict
 from deep_protection.fitting.networks import Networks
 from deep_protection.fitting.optim import Adam, OutputEMA
-from deep_protection.fitting.task import EstimateTask, FitTask
+from deep_protection.fitting.task import FitTask
 from deep_protection.generators import find_generator
-from deep_protection.stopping import COMPANIONS, Decision, StopRule, Trajectory
+from deep_protection.stopping import COMPANIONS, Checkpoint, Decision, StopRule, Trajectory, psnr
 
 Outcome = Trajectory | DeepProtectionError
 """What becomes of an image. An error is its own affair and does not end the fits beside it."""
@@ -33,10 +34,8 @@ class FitRequest:
     def is_like(self, other: "FitRequest") -> bool:
         """Whether both can share a stack: same size, recipe, device and operator."""
         one, two = self.task, other.task
-        if isinstance(one, EstimateTask) or isinstance(two, EstimateTask):
-            return False
         alike = (one.target.shape, one.recipe, one.device) == (two.target.shape, two.recipe, two.device)
-        return alike and one.operator is two.operator
+        return alike and one.operator is two.operator and one.make is two.make is None
 
 
 def fit(
@@ -51,8 +50,8 @@ def fit(
     Works whatever the caller's gradient mode, and touches no global random state. Raises :class:`CancelledError` when
     ``is_cancelled`` turns true and :class:`FitError` when not even the first output is finite.
     """
-    if isinstance(task, EstimateTask):
-        return estimated(task, is_cancelled)
+    if task.make is not None:
+        return computed(task, task.make, is_cancelled)
     stack = BatchedFit([FitRequest(0, task, lambda: seconds)], is_cancelled=is_cancelled)
     while True:
         for _, outcome in stack.advance():
@@ -61,11 +60,19 @@ def fit(
             on_iteration(iteration)
 
 
-def estimated(task: EstimateTask, is_cancelled: Callable[[], bool]) -> Trajectory:
-    """What a filter makes, unless the caller has given up; it is not interrupted."""
+def computed(task: FitTask, make: Callable[[], Tensor], is_cancelled: Callable[[], bool]) -> Trajectory:
+    """What ``make`` gives, as the trajectory of a fit that was over before its first step.
+
+    It is not interrupted: only before it begins :class:`CancelledError` may be raised.
+    """
     if is_cancelled():
         raise CancelledError("the work was cancelled before a filter's turn")
-    return task.trajectory()
+    begin = time.perf_counter()
+    made = make().to(task.target.device)
+    spent = time.perf_counter() - begin
+    closeness = psnr(made if task.operator is None else task.operator(made[None])[0], task.target)
+    point = Checkpoint(0, loss=10 ** (-closeness / 10), psnr=closeness, seconds=spent)
+    return Trajectory(task.target, [point], {0: made}, reason="filters alone")
 
 
 def result_or_raise(outcome: Outcome) -> Trajectory:

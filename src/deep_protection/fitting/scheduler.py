@@ -12,9 +12,9 @@ from functools import partial
 from itertools import chain
 
 from deep_protection.fitting.devices import usable_cores, use_threads
-from deep_protection.fitting.engine import BatchedFit, FitRequest, Outcome, estimated, fit, result_or_raise
+from deep_protection.fitting.engine import BatchedFit, FitRequest, Outcome, computed, fit, result_or_raise
 from deep_protection.fitting.progress import ProgressCallback, ProgressMeter
-from deep_protection.fitting.task import EstimateTask, FitTask
+from deep_protection.fitting.task import FitTask
 from deep_protection.stopping import Trajectory
 
 MOST = 64
@@ -183,9 +183,9 @@ def fit_batched(
     """
     upcoming = next(requests, None)
     while upcoming is not None:
-        if isinstance(upcoming.task, EstimateTask):
+        if upcoming.task.make is not None:
             upcoming.budget()  # it has its part of the time, too
-            yield upcoming.number, estimated(upcoming.task, is_cancelled)
+            yield upcoming.number, computed(upcoming.task, upcoming.task.make, is_cancelled)
             upcoming = next(requests, None)
             continue
         taken, places = [upcoming], width(upcoming.task)

@@ -1,6 +1,5 @@
 """What is to be fitted."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ from torch import Tensor
 from deep_protection.errors import OptionError
 from deep_protection.fitting.operators import ForwardOperator
 from deep_protection.fitting.recipe import Recipe
-from deep_protection.stopping import Checkpoint, StopRule, Trajectory, psnr
+from deep_protection.stopping import StopRule
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -30,26 +29,11 @@ class FitTask:
     companions: tuple[str, ...] = ()
     """Second fits to be followed beside this one, besides that which the rule wants: names in
     ``stopping.COMPANIONS``."""
+    make: Callable[[], Tensor] | None = None
+    """Computes the whole image, ``3×H×W``, in place of a fit: a filter that has its turn among fits."""
     share: float = 1.0
     """What part of a whole image this task is, for sharing out a time budget among tiles."""
 
     def __post_init__(self) -> None:
         if self.operator is not None and self.recipe.detail is not None:
             raise OptionError("detail is brought back from the image itself; a fit with an operator has none to take")
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class EstimateTask(FitTask):
-    """A part of the work in which nothing is fitted: a filter has its turn among the fits."""
-
-    make: Callable[[], Tensor]
-    """The whole image, ``3×H×W``."""
-
-    def trajectory(self) -> Trajectory:
-        """What came of it, as that of a fit that was over before its first step."""
-        begin = time.perf_counter()
-        made = self.make().to(self.target.device)
-        spent = time.perf_counter() - begin
-        closeness = psnr(made if self.operator is None else self.operator(made[None])[0], self.target)
-        point = Checkpoint(0, loss=10 ** (-closeness / 10), psnr=closeness, seconds=spent)
-        return Trajectory(self.target, [point], {0: made}, reason="filters alone")

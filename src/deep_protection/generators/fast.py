@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from deep_protection.generators.additive_skip import AdditiveSkipNet
 from deep_protection.generators.generator import ImageGenerator
-from deep_protection.generators.layers import Conv, smallest_side
+from deep_protection.generators.layers import Conv
 
 
 class FastGenerator(ImageGenerator):
@@ -33,8 +33,7 @@ class FastGenerator(ImageGenerator):
         self.to_rgb = Conv(self.channels[0], 3 * 4, 1)
 
     def noise_shape(self) -> tuple[int, int, int]:
-        least = smallest_side(len(self.channels))
-        return self.noise_channels, max((self.height + 1) // 2, least), max((self.width + 1) // 2, least)
+        return self.noise_at_half(len(self.channels))
 
     def base(self, target: Tensor) -> Tensor:
         return low_pass(target.unsqueeze(0), self.base_factor)[0]

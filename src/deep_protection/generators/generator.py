@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from deep_protection.generators.layers import Conv, Layer
+from deep_protection.generators.layers import Conv, Layer, smallest_side
 
 
 class ImageGenerator(nn.Module, ABC):
@@ -34,6 +34,11 @@ class ImageGenerator(nn.Module, ABC):
     @abstractmethod
     def noise_shape(self) -> tuple[int, int, int]:
         """Shape ``C×h×w`` of the noise that an image starts from."""
+
+    def noise_at_half(self, scales: int) -> tuple[int, int, int]:
+        """Noise of half the image's sides, rounded up, but no smaller than an hourglass of so many scales can halve."""
+        least = smallest_side(scales)
+        return self.noise_channels, max((self.height + 1) // 2, least), max((self.width + 1) // 2, least)
 
     @abstractmethod
     def forward(self, noise: Tensor) -> Tensor:

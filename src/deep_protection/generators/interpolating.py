@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from deep_protection.generators.additive_skip import AdditiveSkipNet
 from deep_protection.generators.generator import ImageGenerator
-from deep_protection.generators.layers import Conv, bilinear, block, smallest_side
+from deep_protection.generators.layers import Conv, bilinear, block
 
 
 class InterpolatingGenerator(ImageGenerator):
@@ -34,8 +34,7 @@ class InterpolatingGenerator(ImageGenerator):
         self.to_rgb = Conv(self.thin, 3, 1)
 
     def noise_shape(self) -> tuple[int, int, int]:
-        least = smallest_side(len(self.channels))
-        return self.noise_channels, max((self.height + 1) // 2, least), max((self.width + 1) // 2, least)
+        return self.noise_at_half(len(self.channels))
 
     def forward(self, noise: Tensor) -> Tensor:
         maps = F.interpolate(self.narrow(self.hourglass(noise)), scale_factor=2, mode="bilinear", align_corners=False)

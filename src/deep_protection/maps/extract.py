@@ -21,7 +21,7 @@ from deep_protection.maps.residual import deep_image_residual
 from deep_protection.maps.scripts import Script, check_script, sifted
 from deep_protection.maps.upright import as_it_lay, quarters_turned
 from deep_protection.maps.window import Window, is_coloured, tile_of
-from deep_protection.maps.words import ALONE, Word, covers, merged, words_in
+from deep_protection.maps.words import ALONE, Word, is_taken, merged, words_in
 from deep_protection.restoration import FitKeywords, FitOptions
 from deep_protection.restoration.tiles import cut_tiles
 from deep_protection.stopping import StopRule
@@ -156,7 +156,7 @@ def read_sheet(
             words, doubtful = merged(words, found), merged(doubtful, unsure)
         on_window(number + 1, len(tiles))
     words = _with_long(words, lines)
-    doubtful = [word for word in doubtful if not any(covers(word, other, 0.3) for other in words)]
+    doubtful = [word for word in doubtful if not is_taken(word, words)]
     words, doubtful = ([as_it_lay(word, turns, size) for word in each] for each in (words, doubtful))
     return words, doubtful, np.ascontiguousarray(np.rot90(letters, -turns))
 
@@ -173,7 +173,7 @@ def _lines(reader: Reader, sheet: NDArray[np.uint8]) -> list[Line]:
 def _with_long(words: list[Word], lines: list[Line]) -> list[Word]:
     """With the sure words of the whole sheet that no window held: longer than windows overlap."""
     seen = [word for line in lines for word in words_in(line, "sheet") if word.confidence >= ALONE]
-    return words + [word for word in seen if not any(covers(word, other, 0.3) for other in words)]
+    return words + [word for word in seen if not is_taken(word, words)]
 
 
 def _on_cpu(image: ImageRecord) -> ImageRecord:

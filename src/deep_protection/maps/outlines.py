@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from deep_protection.maps.lettering import Mask
 from deep_protection.maps.library import opencv
-from deep_protection.maps.reader import Line, sides_of
+from deep_protection.maps.reader import Line, sides_of, way_straight
 from deep_protection.maps.words import Word, as_corners, spans_of, words_in
 
 MARGIN = 1
@@ -24,8 +24,7 @@ def outlined(line: Line, ink: Mask, source: str) -> list[Word]:
     Where that shows nothing, each has its letters' share of the line.
     """
     width, height = (max(2, round(side)) for side in sides_of(line.corners))
-    frame = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    way = opencv().getPerspectiveTransform(line.corners.astype(np.float32), frame)
+    way = way_straight(line.corners, width, height)
     strip = _of_the_line(
         opencv().warpPerspective(ink.astype(np.uint8), way, (width, height), flags=opencv().INTER_NEAREST)
     )

@@ -126,12 +126,18 @@ def sides_of(corners: Points) -> tuple[float, float]:
     return max(float(sides[0]), float(sides[2])), max(float(sides[1]), float(sides[3]))
 
 
+def way_straight(corners: Points, width: int, height: int) -> Points:
+    """The ``3×3`` map that sets what is within four corners straight, so large."""
+    frame = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    way: Points = opencv().getPerspectiveTransform(corners.astype(np.float32), frame)
+    return way
+
+
 def _cut_out(image: NDArray[np.uint8], corners: Points) -> NDArray[np.uint8]:
     """What is within four corners, set straight."""
     cv2 = opencv()
     width, height = (max(2, int(side)) for side in sides_of(corners))
-    frame = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    way = cv2.getPerspectiveTransform(corners.astype(np.float32), frame)
+    way = way_straight(corners, width, height)
     made: NDArray[np.uint8] = cv2.warpPerspective(
         image, way, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )

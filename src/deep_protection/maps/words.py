@@ -25,6 +25,8 @@ CUT = 2
 """Letters that a word of the sheet may have lost at its ends, where a sure reading of a layer has them."""
 LENGTH = 0.25
 """What a letter more weighs against likeness: readings lose letters more often than they invent them."""
+TAKEN = 0.3
+"""Share of the smaller frame that two words share from which on they are at one place."""
 WHOLE = 4
 """Letters of a word that also counts as borne out where it stands within a longer reading, with scraps at its ends."""
 
@@ -98,6 +100,11 @@ def covers(one: Word, other: Word, share: float) -> bool:
     return bool(Places([one]).shared(other)[0] > share)
 
 
+def is_taken(word: Word, others: Iterable[Word]) -> bool:
+    """Whether one of the others stands at its place."""
+    return any(covers(word, other, TAKEN) for other in others)
+
+
 class Places:
     """Frames of words, turned as they are, to ask which lie on another's."""
 
@@ -146,7 +153,7 @@ def agreed(layers: Iterable[list[list[Word]]]) -> list[Word]:
     proposed.sort(key=lambda item: item[0], reverse=True)
     kept: list[Word] = []
     for *_, word in proposed:
-        if not any(covers(word, other, 0.3) for other in kept):
+        if not is_taken(word, kept):
             kept.append(word)
     return kept
 
@@ -199,10 +206,9 @@ def together(sheet: list[Word], layer: list[Word]) -> list[Word]:
     added = [
         word
         for word in layer
-        if not _is_glued(word, sheet) and all(yields(other, word) for other in sheet if covers(word, other, 0.3))
+        if not _is_glued(word, sheet) and all(yields(other, word) for other in sheet if covers(word, other, TAKEN))
     ]
-    kept = [word for word in sheet if not any(covers(word, other, 0.3) for other in added)]
-    return kept + added
+    return [word for word in sheet if not is_taken(word, added)] + added
 
 
 def _is_glued(word: Word, sheet: list[Word]) -> bool:

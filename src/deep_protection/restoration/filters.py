@@ -22,8 +22,8 @@ from deep_protection.stopping import noise_deviation
 
 LEAST_SIDE = 32
 """Smaller images are mirrored up to this: patches and wavelets have to fit in."""
-_OPPONENT = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]], device="cpu")
-OPPONENT = _OPPONENT / _OPPONENT.norm(dim=1, keepdim=True)
+_OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32)
+OPPONENT = _OPPONENT / np.linalg.norm(_OPPONENT, axis=1, keepdims=True)
 """Brightness, red against blue, green against both: orthonormal, so white noise is as strong in each as in the colours.
 Pictures have little in the last two, so their noise is the easier to take out there."""
 SILENT = 0.05 / 255
@@ -48,10 +48,15 @@ def noise_of(pixels: Tensor, sigma: float | None = None) -> tuple[float, float, 
     A grey image has one noise in three colours: all of it is in brightness, √3 times as strong.
     """
     if sigma is None:
-        brightness, red, green = (noise_deviation(plane[None]) for plane in _planes(pixels))
+        brightness, red, green = (noise_deviation(torch.from_numpy(plane)[None]) for plane in _planes(pixels))
         return brightness, red, green
     grey = bool((pixels[:1] == pixels).all())
     return (3**0.5 * sigma, 0.0, 0.0) if grey else (sigma, sigma, sigma)
+
+
+def strength_of(noise: Sequence[float]) -> float:
+    """Standard deviation of the noise in the three colours, that of each plane given."""
+    return math.sqrt(sum(each**2 for each in noise) / 3)
 
 
 def without_noise(pixels: Tensor, noise: Sequence[float]) -> Tensor:
@@ -69,7 +74,7 @@ def without_noise(pixels: Tensor, noise: Sequence[float]) -> Tensor:
             spun += np.roll(made, (-shift[0], -shift[1]), axis=(0, 1)) / (SHIFTS + 1) ** 2
         return ((_non_local_means(plane, NON_LOCAL, sigma) + spun) / 2).astype(np.float32)
 
-    strength = sum(each**2 for each in noise) ** 0.5 / 3**0.5
+    strength = strength_of(noise)
     if strength <= SILENT:
         return pixels
     together = smoothed(pixels, strength, NON_LOCAL)
@@ -142,14 +147,16 @@ def _in_turn(image: Tensor, strengths: Sequence[float], consistent: Callable[[Te
 
 def _plane_by_plane(pixels: Tensor, noise: Sequence[float], function: Callable[..., NDArray[np.float32]]) -> Tensor:
     made = [
-        torch.from_numpy(_filtered(plane.numpy(), partial(function, sigma=sigma))) if sigma > SILENT else plane
+        _filtered(plane, partial(function, sigma=sigma)) if sigma > SILENT else plane
         for plane, sigma in zip(_planes(pixels), noise, strict=True)
     ]
-    return torch.einsum("ji,jhw->ihw", OPPONENT, torch.stack(made))
+    return torch.from_numpy(np.tensordot(OPPONENT.T, np.stack(made), 1))
 
 
-def _planes(pixels: Tensor) -> Tensor:
-    return torch.einsum("ij,jhw->ihw", OPPONENT, pixels)
+def _planes(pixels: Tensor) -> NDArray[np.float32]:
+    """NumPy knows nothing of the type, the device and the autocast that a host may have set."""
+    made: NDArray[np.float32] = np.tensordot(OPPONENT, pixels.numpy(), 1)
+    return made
 
 
 def _filtered(

@@ -1,8 +1,8 @@
 """Images of which something was lost before they were seen, and what was lost."""
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cache
 
 from torch import Tensor, where
 from torch.nn import functional as F
@@ -11,7 +11,15 @@ from deep_protection.arguments import real, whole
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.fitting import Downsampling, ForwardOperator, Masking
 from deep_protection.images import ImageRecord, check_side, check_size
-from deep_protection.restoration.filters import check_filters, enlarged, filled, noise_of, unclipped, without_noise
+from deep_protection.restoration.filters import (
+    check_filters,
+    enlarged,
+    filled,
+    noise_of,
+    strength_of,
+    unclipped,
+    without_noise,
+)
 from deep_protection.restoration.jpeg import compression_of, without_blocks
 from deep_protection.restoration.tiles import Tile
 from deep_protection.stopping import psnr
@@ -101,22 +109,14 @@ def with_noise(image: ImageRecord, sigma: float | None = None) -> Observation:
     check_filters()
     shown = image.target.cpu()
     noise = noise_of(shown, None if sigma is None else sigma / 255)
-    strength = math.sqrt(sum(each**2 for each in noise) / 3)
+    strength = strength_of(noise)
     is_clipped = 0 <= float(shown.min()) <= float(shown.max()) <= 1  # elsewhere than in images it need not be
 
     def estimate(tile: Tile) -> Tensor:
         smooth = without_noise(tile.of(shown), noise)
         return (unclipped(smooth, strength) if is_clipped else smooth).clamp(0, 1)
 
-    return Observation(
-        image.pixels,
-        image.to_original,
-        image.notes,
-        image.alpha,
-        image.written_as,
-        estimate=estimate,
-        share=NOISE_SHARE,
-    )
+    return _filtered(image, estimate, NOISE_SHARE)
 
 
 def with_blocks(image: ImageRecord) -> Observation:
@@ -131,21 +131,18 @@ def with_blocks(image: ImageRecord) -> Observation:
         unknown = (
             "no trace of JPEG compression was found, so only noise was taken out; give the image as it was decoded"
         )
-        plain = with_noise(image)
-        return replace(plain, notes=(*image.notes, unknown))
+        return replace(with_noise(image), notes=(*image.notes, unknown))
 
     def estimate(tile: Tile) -> Tensor:
         return without_blocks(tile.of(shown), known, tile.top, tile.left)
 
-    return Observation(
-        image.pixels,
-        image.to_original,
-        image.notes,
-        image.alpha,
-        image.written_as,
-        estimate=estimate,
-        share=BLOCKS_SHARE,
-    )
+    return _filtered(image, estimate, BLOCKS_SHARE)
+
+
+def _filtered(image: ImageRecord, estimate: Callable[[Tile], Tensor], share: float) -> Observation:
+    """The image, of which every pixel was seen, with what filters make of it."""
+    given = {each.name: getattr(image, each.name) for each in fields(ImageRecord)}
+    return Observation(**given, estimate=estimate, share=share)
 
 
 def with_missing(image: ImageRecord, missing: Tensor) -> Observation | None:
@@ -165,9 +162,11 @@ def with_missing(image: ImageRecord, missing: Tensor) -> Observation | None:
     check_filters()
     shown, missing = image.target, missing.to(image.pixels.device)
 
+    from_afar = cache(lambda: Masking(~missing).initial_estimate(shown * ~missing))
+
     def estimate(tile: Tile) -> Tensor:
-        if bool(tile.of(missing).all()):  # nothing to go by: from farther away
-            return tile.of(Masking(~missing).initial_estimate(shown * ~missing))
+        if bool(tile.of(missing).all()):  # nothing near to go by
+            return tile.of(from_afar())
         return filled(tile.of(shown).cpu(), tile.of(missing).cpu())
 
     widest = f"holes of {int(missing.sum()):,} px in all; wide ones become a blur" if _is_wide(missing) else None

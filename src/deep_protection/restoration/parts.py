@@ -1,6 +1,6 @@
 """One image that is being restored: the work it takes, part by part, and what is put together of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deep_protection.errors import OptionError
-from deep_protection.fitting import EstimateTask, FitTask, effective_precision
+from deep_protection.fitting import FitTask, effective_precision
 from deep_protection.generators import find_generator
 from deep_protection.images import ImageRecord
 from deep_protection.restoration.observation import Observation, factor_of, operator_of, psnr_to_observed
@@ -128,7 +128,7 @@ class PendingImage:
         shown = self.image.target
         for part in self._parts:
             target, operator = part.tile.of(shown), operator_of(self.image, part.tile)
-            of = FitTask(
+            yield FitTask(
                 target=_moved(target, part.shift),
                 recipe=self.preset.recipe,
                 rule=self._rule.for_image(self._index),
@@ -136,22 +136,13 @@ class PendingImage:
                 device=self._fit_device,
                 keep_outputs=keep_outputs,
                 operator=operator,
+                make=self._filter_of(part.tile) if part.fit is None else None,
                 share=part.time,
             )
-            yield of if part.fit is not None else self._filter_of(of, part.tile)
 
-    def _filter_of(self, task: FitTask, tile: Tile) -> EstimateTask:
+    def _filter_of(self, tile: Tile) -> Callable[[], Tensor]:
         assert isinstance(self.image, Observation) and self.image.estimate is not None  # noqa: S101, PT018
-        return EstimateTask(
-            target=task.target,
-            recipe=task.recipe,
-            rule=task.rule,
-            seed=task.seed,
-            device=task.device,
-            operator=task.operator,
-            share=task.share,
-            make=partial(self.image.estimate, tile),
-        )
+        return partial(self.image.estimate, tile)
 
     def add(self, trajectory: Trajectory) -> None:
         """What came of the next part."""

@@ -15,7 +15,9 @@ TRIAL_SIDE, TRIAL_ITERATIONS = 192, 6
 @cache
 def seconds_a_megapixel(recipe: Recipe, device: torch.device) -> float:
     """What an iteration takes this machine for each megapixel that is drawn, on one core; measured once a process."""
-    image = torch.rand(3, TRIAL_SIDE, TRIAL_SIDE, generator=torch.Generator("cpu").manual_seed(0))
+    image = torch.rand(
+        3, TRIAL_SIDE, TRIAL_SIDE, generator=torch.Generator("cpu").manual_seed(0), dtype=torch.float32, device="cpu"
+    )
 
     def run(iterations: int) -> float:
         begin = time.perf_counter()

@@ -122,9 +122,9 @@ class ProgressReporter:
         """Between checkpoints: only how far it is."""
         if self._fraction is not None:
             self._fraction = progress.fraction
-            if self._pace_between.allows():
-                self._say(self._place(progress.iteration, progress.max_iterations))
-        elif progress.iteration % self._every and self._pace_between.allows():
+        elif not progress.iteration % self._every:
+            return
+        if self._pace_between.allows():
             self._say(self._place(progress.iteration, progress.max_iterations))
 
     def _say(self, progress: dict[str, Any]) -> None:
