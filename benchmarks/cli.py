@@ -181,7 +181,7 @@ def harder(
 @app.command()
 def certify(
     images: Images = SAMPLES,
-    denoisers: Annotated[str, typer.Option(help="none, tv, filters, fast, joined by commas.")] = "none,tv,filters",
+    denoisers: Annotated[str, typer.Option(help="none, tv, dct, fast, joined by commas.")] = "none,tv,dct",
     sigma: Annotated[float, typer.Option(help="Of the noise.")] = 0.12,
     samples: Annotated[int, typer.Option(min=10, help="Draws that bound a probability.")] = 1000,
     alpha: Annotated[float, typer.Option(help="How often a certificate may be wrong.")] = 0.001,

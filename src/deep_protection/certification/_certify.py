@@ -94,7 +94,7 @@ def certify(
         samples: draws that bound the probability. 1,000 that all agree give 2.46 ``sigma`` at most, 10,000 3.2.
         alpha: how often a certificate may be wrong.
         selection: draws that choose the class.
-        denoiser: ``"none"``, ``"tv"``, ``"filters"``, ``"fast"`` (a short fit) or a function of noisy ``N×3×H×W``
+        denoiser: ``"none"``, ``"tv"``, ``"dct"``, ``"fast"`` (a short fit) or a function of noisy ``N×3×H×W``
             values, which are not clipped.
         radius: only ask whether this one holds.
         batch: draws at once. It changes nothing but memory and time.
