@@ -123,11 +123,12 @@ def detection(
     attacks: Attacks = ALL_ATTACKS,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
     out: Out = DETECTION,
+    classifier: str = "lite0",
 ) -> None:
-    """What the detector and others see in clean and in attacked images."""
+    """What the detector and others see in clean and in attacked images; of another classifier the detector alone."""
     from benchmarks.studies.detection import evidence as measured
 
-    measured.run(images, inputs, attacks.split(","), limit, out)
+    measured.run(images, inputs, attacks.split(","), limit, out, classifier)
 
 
 @app.command("contrast-collect")

@@ -21,4 +21,5 @@ from deep_protection.detection.responses import centred as centred
 from deep_protection.detection.responses import compress as compress
 from deep_protection.detection.responses import compress_range as compress_range
 from deep_protection.detection.responses import respond as respond
+from deep_protection.detection.responses import with_restored as with_restored
 from deep_protection.detection.specks import repair_specks as repair_specks

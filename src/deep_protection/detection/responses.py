@@ -24,6 +24,7 @@ STRONG_QUALITY, MILD_QUALITY = 25, 75
 """JPEG qualities of the strong reference, which most perturbations do not survive, and of the mild one, which clean
 images hardly notice."""
 KINDS = ("original", "image", "restored", "compressed", "mild")
+_NOT_FINITE = "the classifier's answer is not finite; its arithmetic may overflow: try float32"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,10 +100,18 @@ def respond(ask: Callable[[Tensor], Tensor], image: Tensor, kinds: Sequence[Tens
     # The first of the views of an image without specks is the image as it came.
     original = ask(image[None])[0] if is_repaired else answers[0, 0]
     if not (answers.isfinite().all() and original.isfinite().all()):
-        raise ClassifierError("the classifier's answer is not finite; its arithmetic may overflow: try float32")
+        raise ClassifierError(_NOT_FINITE)
     by_kind = answers.split([len(each) for each in kinds], dim=1)
     seen, restored, compressed, mild = (each.flatten(0, 1) for each in by_kind)
     return Responses(original, seen, restored, compressed, mild, is_repaired)
+
+
+def with_restored(found: Responses, ask: Callable[[Tensor], Tensor], restored: Tensor) -> Responses:
+    """The same answers, but for those to ``restored``, ``N×3×H×W``: asked now, as :func:`respond` does."""
+    answers = torch.stack([ask(view) for view in views(restored)])
+    if not answers.isfinite().all():
+        raise ClassifierError(_NOT_FINITE)
+    return replace(found, restored=answers.flatten(0, 1))
 
 
 def compress(pixels: Tensor, quality: int) -> Tensor:
