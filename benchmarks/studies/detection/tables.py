@@ -15,8 +15,14 @@ from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.evaluation.experiment.units import Row
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.evaluation.report.rows import CLEAN, attack_title
+from deep_protection.protection.suspicion import CLEARLY_CLEAN
 
 RESULTS = benchmarks.RESULTS / "detection/evidence.parquet"
+LOOKED_AT = {
+    "lite0": RESULTS,
+    **{name: benchmarks.RESULTS / f"detection-{name}/evidence.parquet" for name in ("lite1", "lite2")},
+}
+"""Evidence, by classifier. Other detectors were asked about the first only."""
 ALL = (*POSTER, "pgd8")
 RATE = 0.05
 
@@ -166,4 +172,48 @@ def _parts() -> tuple[list[str], list[str]]:
     return [a for a in files if files[a]], [a for a in files if not files[a]]
 
 
-TABLES = {"areas": areas, "areas_short": areas_short, "detections": detections}
+def first_look() -> str:
+    """Of clean images, which the look without a fit spares the fit; of attacked ones that the fit flags, which it would
+    let pass. By the calibrations that come with the package.
+    """
+    lines = []
+    for name, path in LOOKED_AT.items():
+        if not path.exists():
+            continue
+        fit, quick = Calibration.shipped(name), Calibration.shipped(name, quick=True)
+
+        def is_spared(row: Row, quick: Calibration = quick) -> bool:
+            return quick.p_value(quick.score(row["quick"])) > CLEARLY_CLEAN
+
+        def is_flagged(row: Row, fit: Calibration = fit) -> bool:
+            return fit.p_value(fit.score(row["fit"])) <= RATE
+
+        known = read_table(path)
+        clean = [row for row in known if row["attack"] == CLEAN]
+        fooled = [row for row in known if row["attack"] != CLEAN and row["predicted"] != row["label"]]
+        flagged = [row for row in fooled if is_flagged(row)]
+        low, high = wilson_interval(sum(map(is_spared, flagged)), len(flagged)) or (0.0, 1.0)
+        lines.append(
+            [
+                name,
+                f"{100 * mean(map(is_spared, clean)):.0f} % of {len(clean)}",
+                f"{100 * mean(map(is_flagged, clean)):.0f} %",
+                f"{100 * mean(is_flagged(row) and not is_spared(row) for row in clean):.0f} %",
+                f"{len(flagged)} of {len(fooled)}",
+                f"{sum(map(is_spared, flagged))} ({100 * low:.1f}–{100 * high:.1f} %)",
+                ", ".join(sorted({row["attack"] for row in fooled})),
+            ]
+        )
+    heading = (
+        "classifier",
+        "clean, spared a fit",
+        "clean, flagged by the fit",
+        "with the first look",
+        "attacked, flagged by the fit",
+        "of these spared one, so missed",
+        "attacks",
+    )
+    return block_markdown(Table(heading, lines))
+
+
+TABLES = {"areas": areas, "areas_short": areas_short, "detections": detections, "first_look": first_look}

@@ -8,7 +8,7 @@ from deep_protection.detection import Calibration, Responses, compute_evidence
 
 CLEARLY_CLEAN = 0.3
 """p-value of the look without a fit above which the one with a fit is spared: seven clean images in ten have it, and of
-889 attacked ones that the look with a fit flags, none (docs/detection.md)."""
+713 attacked ones that the look with a fit flags, none (``lite0``; docs/detection.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
