@@ -83,12 +83,13 @@ def _certificates(
 
     model = dp.load_classifier("lite0").to(device)
     for batch in batches:
-        settings = {"samples": 2 * batch, "selection": batch, "alpha": 0.1, "denoiser": "dct", "batch": batch}
+        samples = max(4, 2 * batch)  # fewer could certify nothing
+        settings = {"samples": samples, "selection": batch, "alpha": 0.1, "denoiser": "dct", "batch": batch}
 
         def certify(given: Tensor, settings: dict[str, Any] = settings) -> object:
             return dp.certify(given, model, device=device, **settings)
 
-        draws = 3 * batch
+        draws = batch + samples
         spent, memory = _timed(certify, photographs[0], device)
         yield {
             "what": "certificate",
