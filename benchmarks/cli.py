@@ -241,6 +241,19 @@ def scale_point(point: str) -> None:
     typer.echo(json.dumps(measured.measure(json.loads(point))))
 
 
+@app.command(name="protect-costs")
+def protect_costs(
+    images: Annotated[Path, typer.Option(help="Folder with one folder of photographs a class.")],
+    against: Annotated[str, typer.Option(help="Commit that it is held against.")],
+    limit: Annotated[int, typer.Option(min=1)] = 25,
+    rounds: Rounds = 3,
+) -> None:
+    """What the protection costs for images that nobody attacked, beside an earlier commit. Wants a quiet machine."""
+    from benchmarks.studies.performance import protecting as measured
+
+    measured.run(images, against, limit, rounds)
+
+
 @app.command()
 def gpu(
     device: Annotated[str, typer.Option(help="cuda, or cpu for trying it.")] = "cuda",
