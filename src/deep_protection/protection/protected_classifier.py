@@ -4,6 +4,7 @@ Over 300 lines, as it is one class: what it is given, what it asks, and what it 
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal, Unpack, get_args
 
@@ -193,23 +194,14 @@ class ProtectedClassifier(nn.Module):
         with evaluating(self.classifier), torch.set_grad_enabled(torch.is_grad_enabled() and pixels.requires_grad):
             try_out(self.classifier, pixels)
             repaired = straight_through(pixels, _repaired)
-            seen: dict[int, tuple[Responses, Tensor]] = {}
-            explained: dict[int, Explanation] = {}
-            if restored is None and self.first_look is not None:
-                low = straight_through(repaired, _unfitted)
-                for n, (image, whole) in enumerate(zip(pixels, repaired, strict=True)):
-                    found, own = seen[n] = self._respond(
-                        image, reference_images(whole, low[n : n + 1], straight_through)
-                    )
-                    suspicion = suspect(image, found.detached(), self.first_look, self.false_positive_rate)
-                    if is_clearly_clean(suspicion, self.false_positive_rate):
-                        explained[n] = self._explain(found, own, suspicion, low[n], "; that was plain without a fit")
+            looks = self._look_first(pixels, repaired) if restored is None else [None] * len(pixels)
+            explained = {n: look for n, look in enumerate(looks) if isinstance(look, Explanation)}
             left = [n for n in range(len(pixels)) if n not in explained]
             if restored is None:
                 restored = self._straight_through(repaired[left]).unflatten(0, (len(left), self.fits))
             for n, made in zip(left, restored, strict=True):
-                if n in seen:
-                    found, own = with_restored(seen[n][0], self._log_probabilities, made), seen[n][1]
+                if isinstance(look := looks[n], tuple):
+                    found, own = with_restored(look[0], self._log_probabilities, made), look[1]
                 else:
                     found, own = self._respond(pixels[n], reference_images(repaired[n], made, straight_through))
                 suspicion = self._suspect(pixels[n], found.detached())
@@ -217,6 +209,21 @@ class ProtectedClassifier(nn.Module):
                 note = "; no calibration, so the agreement alone decides" if is_alone else ""
                 explained[n] = self._explain(found, own, suspicion, made.mean(dim=0), note)
             return [explained[n] for n in range(len(pixels))]
+
+    def _look_first(self, pixels: Tensor, repaired: Tensor) -> Sequence[Explanation | tuple[Responses, Tensor] | None]:
+        """Of each image the answer where it is clearly clean, else what the classifier said; None without a look."""
+        if self.first_look is None:
+            return [None] * len(pixels)
+        looks: list[Explanation | tuple[Responses, Tensor]] = []
+        low = straight_through(repaired, _unfitted)
+        for image, whole, copy in zip(pixels, repaired, low, strict=True):
+            found, own = self._respond(image, reference_images(whole, copy[None], straight_through))
+            suspicion = suspect(image, found.detached(), self.first_look, self.false_positive_rate)
+            if is_clearly_clean(suspicion, self.false_positive_rate):
+                looks.append(self._explain(found, own, suspicion, copy, "; that was plain without a fit"))
+            else:
+                looks.append((found, own))
+        return looks
 
     def respond(self, pixels: Tensor) -> list[Responses]:
         """What the classifier says of ``N×3×H×W`` pixels and of their restorations, with the straight-through gradient:
