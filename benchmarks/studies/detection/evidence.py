@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deep_protection.classifiers import Classifier, load_classifier
-from deep_protection.detection import classifier_responses, compute_evidence
+from deep_protection.detection import classifier_responses, compute_evidence, first_looks
 from deep_protection.detection._detect import ITERATIONS
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment import Store, Subjects, make_settings
@@ -84,6 +84,10 @@ def _row(
         seen = classifier_responses([pixels], classifier, iterations=iterations, options=FitOptions(workers=1))[0]
         row[title] = {key: round(value, 5) for key, value in compute_evidence(pixels, seen).items()}
         row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
+    begin = time.process_time()
+    [look] = first_looks([pixels], classifier)
+    row["first"] = {key: round(value, 5) for key, value in compute_evidence(pixels, look).items()}
+    row["first_cpu_seconds"] = round(time.process_time() - begin, 4)
     row["predicted"] = int(seen.original.argmax())
     for title, measure in others.items():
         begin = time.process_time()

@@ -43,7 +43,7 @@ with torch.no_grad():
             found = model(each) if guard is None else guard.explain(each)[0]
             spent = time.process_time() - begin
             flagged = guard is not None and found.is_suspicious
-            fitted = way == "protected" and "without a fit" not in found.reason
+            fitted = way == "protected" and "first look" not in found.reason
             if number:
                 print(json.dumps({"image": number, "way": way, "cpu_seconds": round(spent, 4), "flagged": flagged,
                                   "fitted": fitted}))

@@ -30,7 +30,7 @@ _NOT_FINITE = "the classifier's answer is not finite; its arithmetic may overflo
 @dataclass(frozen=True, slots=True, eq=False)
 class Responses:
     """``V×classes`` log-probabilities for each kind of image, of its ``V = 4`` test-time views: as it is, mirrored,
-    nearer, farther.
+    nearer, farther. A first look (:func:`look_first`) has fewer.
     """
 
     original: Tensor
@@ -106,12 +106,17 @@ def respond(ask: Callable[[Tensor], Tensor], image: Tensor, kinds: Sequence[Tens
     return Responses(original, seen, restored, compressed, mild, is_repaired)
 
 
-def with_restored(found: Responses, ask: Callable[[Tensor], Tensor], restored: Tensor) -> Responses:
-    """The same answers, but for those to ``restored``, ``N×3×H×W``: asked now, as :func:`respond` does."""
-    answers = torch.stack([ask(view) for view in views(restored)])
-    if not answers.isfinite().all():
+def look_first(ask: Callable[[Tensor], Tensor], image: Tensor, kinds: Sequence[Tensor]) -> Responses:
+    """Ask as :func:`respond` does, but only five times: about the image as it is and mirrored, and about one of every
+    other kind, of which ``kinds`` has one each. What is plain already is plain by that.
+    """
+    seen, restored, compressed, mild = kinds
+    is_repaired = not torch.equal(seen[0], image)
+    answers = ask(torch.cat([seen, seen.flip(-1), restored, compressed, mild]))
+    original = ask(image[None])[0] if is_repaired else answers[0]
+    if not (answers.isfinite().all() and original.isfinite().all()):
         raise ClassifierError(_NOT_FINITE)
-    return replace(found, restored=answers.flatten(0, 1))
+    return Responses(original, answers[:2], answers[2:3], answers[3:4], answers[4:], is_repaired)
 
 
 def compress(pixels: Tensor, quality: int) -> Tensor:

@@ -4,7 +4,7 @@ Over 300 lines, as it is one class: what it is given, what it asks, and what it 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar, Literal, Unpack, get_args
 
@@ -32,11 +32,11 @@ from deep_protection.detection import (
     Responses,
     classifier_responses,
     compute_evidence,
+    look_first,
     partial_restorations,
     reference_images,
     repair_specks,
     respond,
-    with_restored,
 )
 from deep_protection.errors import ImageError, OptionError
 from deep_protection.logits import as_outputs
@@ -129,15 +129,14 @@ class ProtectedClassifier(nn.Module):
             self.calibration = _calibration(classifier, calibration, quick=quick, is_needed=not by_contrast)
         if self.calibration is not None:
             self.calibration.check_rate(false_positive_rate)
-        self.first_look: Calibration | None = None
-        """Of a look without a fit, which spares images that are clearly clean theirs; None: there is none."""
         self.false_positive_rate = false_positive_rate
         self.preset = find_preset(preset)
         self.iterations = self._iterations(quick) if by_contrast and stop is None else None
         """Of the fits behind an answer by contrast; 0: nothing is fitted; None: as ``stop`` says."""
         self.stop = self.preset.rule(f"fixed:{self.iterations}" if self.iterations else stop)
-        if self.calibration is not None and calibration is None and self.iterations:
-            self.first_look = _calibration(classifier, None, quick=True, is_needed=True)
+        known = None if self.iterations is None or self.calibration is None else self.calibration.first_look
+        self.first_look = known
+        """Of a look in five answers, which spares images that are clearly clean all else; None: there is none."""
         self.options = FitOptions(**options)
         super().train(False)
 
@@ -194,36 +193,33 @@ class ProtectedClassifier(nn.Module):
         with evaluating(self.classifier), torch.set_grad_enabled(torch.is_grad_enabled() and pixels.requires_grad):
             try_out(self.classifier, pixels)
             repaired = straight_through(pixels, _repaired)
-            looks = self._look_first(pixels, repaired) if restored is None else [None] * len(pixels)
-            explained = {n: look for n, look in enumerate(looks) if isinstance(look, Explanation)}
+            explained = self._clearly_clean(pixels, repaired) if restored is None else {}
             left = [n for n in range(len(pixels)) if n not in explained]
             if restored is None:
                 restored = self._straight_through(repaired[left]).unflatten(0, (len(left), self.fits))
             for n, made in zip(left, restored, strict=True):
-                if isinstance(look := looks[n], tuple):
-                    found, own = with_restored(look[0], self._log_probabilities, made), look[1]
-                else:
-                    found, own = self._respond(pixels[n], reference_images(repaired[n], made, straight_through))
+                found, own = self._respond(pixels[n], reference_images(repaired[n], made, straight_through), respond)
                 suspicion = self._suspect(pixels[n], found.detached())
                 is_alone = self.calibration is None and self.when != "always"
                 note = "; no calibration, so the agreement alone decides" if is_alone else ""
                 explained[n] = self._explain(found, own, suspicion, made.mean(dim=0), note)
             return [explained[n] for n in range(len(pixels))]
 
-    def _look_first(self, pixels: Tensor, repaired: Tensor) -> Sequence[Explanation | tuple[Responses, Tensor] | None]:
-        """Of each image the answer where it is clearly clean, else what the classifier said; None without a look."""
+    def _clearly_clean(self, pixels: Tensor, repaired: Tensor) -> dict[int, Explanation]:
+        """The answers to those images that a first look is enough for."""
         if self.first_look is None:
-            return [None] * len(pixels)
-        looks: list[Explanation | tuple[Responses, Tensor]] = []
+            return {}
+        explained = {}
         low = straight_through(repaired, _unfitted)
-        for image, whole, copy in zip(pixels, repaired, low, strict=True):
-            found, own = self._respond(image, reference_images(whole, copy[None], straight_through))
+        for n, (image, whole) in enumerate(zip(pixels, repaired, strict=True)):
+            kinds = reference_images(whole, low[n : n + 1], straight_through)
+            found, own = self._respond(image, kinds, look_first)
             suspicion = suspect(image, found.detached(), self.first_look, self.false_positive_rate)
             if is_clearly_clean(suspicion, self.false_positive_rate):
-                looks.append(self._explain(found, own, suspicion, copy, "; that was plain without a fit"))
-            else:
-                looks.append((found, own))
-        return looks
+                answer = self._explain(found, own, suspicion, low[n], "; that was plain at a first look")
+                if answer.answer == "own":  # what is too close to call is looked at again
+                    explained[n] = answer
+        return explained
 
     def respond(self, pixels: Tensor) -> list[Responses]:
         """What the classifier says of ``N×3×H×W`` pixels and of their restorations, with the straight-through gradient:
@@ -235,7 +231,7 @@ class ProtectedClassifier(nn.Module):
             repaired = straight_through(pixels, _repaired)
             made = self._straight_through(repaired).unflatten(0, (len(pixels), self.fits))
             asked = (reference_images(*both, straight_through) for both in zip(repaired, made, strict=True))
-            return [self._respond(*each)[0] for each in zip(pixels, asked, strict=True)]
+            return [self._respond(*each, respond)[0] for each in zip(pixels, asked, strict=True)]
 
     def purify(self, pixels: Tensor) -> Tensor:
         """The restored images, of the same shape, type and device, with the straight-through gradient; the mean of
@@ -247,7 +243,7 @@ class ProtectedClassifier(nn.Module):
         mean: Tensor = restored.unflatten(0, (len(pixels), self.fits)).mean(dim=1)
         return mean
 
-    def _respond(self, image: Tensor, asked: list[Tensor]) -> tuple[Responses, Tensor]:
+    def _respond(self, image: Tensor, asked: list[Tensor], how: Callable[..., Responses]) -> tuple[Responses, Tensor]:
         """The classifier's answers, and its logits for ``image``."""
         own: list[Tensor] = []
 
@@ -257,10 +253,7 @@ class ProtectedClassifier(nn.Module):
                 own.append(logits[0])
             return log_probabilities(self.classifier, logits)
 
-        return respond(answer, image, asked), own[0]
-
-    def _log_probabilities(self, shown: Tensor) -> Tensor:
-        return log_probabilities(self.classifier, ask(self.classifier, shown))
+        return how(answer, image, asked), own[0]
 
     def _suspect(self, image: Tensor, seen: Responses) -> Suspicion:
         if self.when == "always":

@@ -7,8 +7,8 @@ from torch import Tensor
 from deep_protection.detection import Calibration, Responses, compute_evidence
 
 CLEARLY_CLEAN = 0.3
-"""p-value of the look without a fit above which the one with a fit is spared: seven clean images in ten have it, and of
-713 attacked ones that the look with a fit flags, none (``lite0``; docs/detection.md)."""
+"""p-value of the first look above which there is no other: seven clean images in ten have it by definition, and of
+attacked ones that the look with a fit flags next to none (docs/detection.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ def suspect(image: Tensor, seen: Responses, calibration: Calibration, false_posi
 
 
 def is_clearly_clean(found: Suspicion, false_positive_rate: float) -> bool:
-    """Whether a look without a fit says so plainly that there need be no other. It flags nothing itself, so the
-    false-positive rate can only become smaller.
+    """Whether a first look says so plainly that there need be no other. It flags nothing itself, so the false-positive
+    rate can only become smaller.
     """
     return found.p_value is not None and found.p_value > max(CLEARLY_CLEAN, false_positive_rate)
