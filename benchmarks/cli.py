@@ -198,6 +198,17 @@ def certify(
 
 
 @app.command()
+def noisy(
+    images: Images = SAMPLES,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 100,
+) -> None:
+    """How often the classifier is right under noise, bare and behind denoisers: a draw an image, resumable."""
+    from benchmarks.studies import noisy as measured
+
+    measured.run(images, limit)
+
+
+@app.command()
 def ideas(
     images: Images = SAMPLES,
     inputs: Inputs = MADE,
