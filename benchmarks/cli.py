@@ -122,13 +122,14 @@ def detection(
     inputs: Inputs = MADE,
     attacks: Attacks = ALL_ATTACKS,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
-    out: Out = DETECTION,
+    out: Annotated[Path | None, typer.Option(help="Folder of rows; of another classifier than lite0 its own.")] = None,
     classifier: str = "lite0",
 ) -> None:
     """What the detector and others see in clean and in attacked images; of another classifier the detector alone."""
     from benchmarks.studies.detection import evidence as measured
 
-    measured.run(images, inputs, attacks.split(","), limit, out, classifier)
+    folder = out or (DETECTION if classifier == "lite0" else DETECTION.with_name(f"detection-{classifier}"))
+    measured.run(images, inputs, attacks.split(","), limit, folder, classifier)
 
 
 @app.command("contrast-collect")

@@ -1,6 +1,6 @@
 #!/bin/sh
-# All that is to be measured on a GPU, in under eight minutes from a machine with PyTorch and the extras `demo` and
-# `certify` (pip install -c constraints.txt '.[demo,certify]'). Nothing is fetched.
+# All that is to be measured on a GPU, on a machine with PyTorch and the extra `dev` (pip install -c constraints.txt
+# '.[dev]'). Meant for under eight minutes; nothing is fetched.
 #   sh benchmarks/gpu.sh [cuda] [FOLDER]      rows go to FOLDER, docs/results/speed where none is given
 #   BATCHES=1,2 SECONDS_EACH=0 COMPARED=2 sh benchmarks/gpu.sh cpu /tmp/rows    tries the script where there is no GPU
 set -eu

@@ -17,9 +17,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 import deep_protection as dp
-from deep_protection.certification import DENOISERS, CertifiedRow, CertifiedTable, certified_accuracy
+from deep_protection.certification import DENOISERS, CertifiedRow, CertifiedTable, Smoothing, certified_accuracy
 from deep_protection.certification.bounds import certified_radius, lower_bound, plan_looks
+from deep_protection.certification.smoothing import NoisyClassifier
 from deep_protection.cli.certify import certify_command
+from deep_protection.restoration.dct import thresholded
 
 SIDE = 4
 SIGMA = 0.25
@@ -429,3 +431,48 @@ def test_ctrl_c_keeps_what_is_done(folder: Path, capsys: pytest.CaptureFixture[s
     assert certify_command(["images"], **OPTIONS, out=Path("rows.tsv")) == 0
     assert (len(table.read_text().splitlines()), table.read_text().splitlines()[:2]) == (5, lines)
     assert "right: 75% of 4" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (8, 8), (33, 50)])
+def test_cosines_leave_what_has_no_noise_and_take_noise_out(size: tuple[int, int]) -> None:
+    values = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(thresholded(values, 0.0), values, atol=1e-5, rtol=0)
+    flat = torch.tensor([0.2, 0.5, 0.9])[None, :, None, None].expand(2, 3, *size)
+    left = (thresholded(flat + 0.1 * values, 0.1) - flat).std() / (0.1 * values).std()
+    assert left < 0.5 or size == (1, 1), "a single pixel has its mean alone, which stays"
+
+
+def test_cosines_mind_nothing_that_a_host_has_set() -> None:
+    values = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    plain = thresholded(values, 0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(thresholded(values, 0.1), plain)
+    with torch.inference_mode():
+        assert torch.equal(thresholded(values, 0.1), plain)
+    given = values.double().requires_grad_()
+    thresholded(given, 0.1).sum().backward()
+    assert given.grad is not None
+    torch.testing.assert_close(thresholded(values.double(), 0.1).float(), plain, atol=1e-4, rtol=0)
+
+
+def test_two_views_are_the_mean_of_the_image_and_its_half_restored_mirror_image() -> None:
+    """A classifier of the left edge: a mirrored view shows it the right one."""
+
+    class LeftEdge(torch.nn.Module):
+        def forward(self, pixels: Tensor) -> Tensor:
+            bright = pixels[..., 0].mean(dim=(1, 2))
+            return 10 * torch.stack([bright, 1 - bright], dim=1)
+
+    left, right = torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)
+    left[..., 0], right[..., 0] = 0.9, 0.3
+    left[..., -1], right[..., -1] = 0.0, 0.0
+    model = dp.load_classifier(LeftEdge())
+
+    def answers(*, views: bool) -> list[int]:
+        settings = Smoothing(sigma=0.1, views=views)
+        return [int(NoisyClassifier(model, settings, torch.device("cpu"))(each)[0]) for each in (left, right)]
+
+    assert answers(views=False) == [0, 1]
+    assert answers(views=True) == [1, 1], "the dark right edge is the surer answer"
+    with pytest.raises(dp.OptionError, match="views must be True or False"):
+        dp.certify(left[0], model, views="yes")  # type: ignore[arg-type]

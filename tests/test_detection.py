@@ -175,6 +175,7 @@ def test_a_calibration_is_the_same_from_its_file(known: dp.Calibration, tmp_path
         ({"colour": 1}, "colour"),
         ({"first_look": 3}, "no calibration of"),
         ({"first_look": {"version": 0}}, "no calibration of"),
+        ({"scores": []}, "no calibration of"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(

@@ -33,6 +33,7 @@ DOCUMENTS = (
     "docs/stopping.md",
     "docs/detection.md",
     "docs/attackers.md",
+    "docs/certification.md",
     "docs/maps.md",
     "docs/medical.md",
     "docs/restoration.md",

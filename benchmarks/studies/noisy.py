@@ -100,9 +100,14 @@ def noisy() -> str:
     lines = []
     for name in DENOISERS:
         own = [row for row in found if row["denoiser"] == name]
+        if not own:
+            continue
         cells = []
         for sigma in SIGMAS:
             right = [row["right"] for row in own if row["sigma"] == sigma]
+            if not right:
+                cells.append("–")
+                continue
             low, high = wilson_interval(sum(right), len(right)) or (0.0, 1.0)
             cells.append(f"{100 * sum(right) / len(right):.0f} ({100 * low:.0f}–{100 * high:.0f})")
         lines.append([name, *cells, f"{median(row['cpu_seconds'] for row in own):.2f}"])

@@ -187,11 +187,10 @@ def first_look() -> str:
         def is_flagged(row: Row, fit: Calibration = fit) -> bool:
             return fit.p_value(fit.score(row["fit"])) <= RATE
 
-        known = read_table(path)
+        known = [row for row in read_table(path) if row.get("first")]
         clean = [row for row in known if row["attack"] == CLEAN]
         fooled = [row for row in known if row["attack"] != CLEAN and row["predicted"] != row["label"]]
         flagged = [row for row in fooled if is_flagged(row)]
-        low, high = wilson_interval(sum(map(is_spared, flagged)), len(flagged)) or (0.0, 1.0)
         spared = sum(value > CLEARLY_CLEAN for value in map(look.p_value, look.scores))
         lines.append(
             [
@@ -200,7 +199,7 @@ def first_look() -> str:
                 f"{100 * mean(map(is_flagged, clean)):.0f} % of {len(clean)}",
                 f"{100 * mean(is_flagged(row) and not is_spared(row) for row in clean):.0f} %",
                 f"{len(flagged)} of {len(fooled)}",
-                f"{sum(map(is_spared, flagged))} ({100 * low:.1f}–{100 * high:.1f} %)",
+                str(sum(map(is_spared, flagged))),
                 ", ".join(sorted({row["attack"] for row in fooled})),
             ]
         )

@@ -57,7 +57,8 @@ def run(images: Path, against: str, limit: int, rounds: int, out: Path = RESULTS
     )
     chosen = files[:: max(1, len(files) // limit)][:limit]
     out.unlink(missing_ok=True)
-    rows.append(out, [{"machine": describe(), "against": against, "rounds": rounds}])
+    now = _call(["git", "describe", "--always", "--dirty"]).strip()
+    rows.append(out, [{"machine": describe(), "against": against, "now": now, "rounds": rounds}])
     with tempfile.TemporaryDirectory() as folder:
         before = Path(folder) / "before"
         _call(["git", "worktree", "add", "--detach", str(before), against])
@@ -91,18 +92,25 @@ def costs() -> str:
             own = [row for row in found if (row["processor"], row["way"]) == (processor, way) and not row["flagged"]]
             before, now = ([row for row in own if row["commit"] == each] for each in ("before", "now"))
             middle = [median(row["cpu_seconds"] for row in each) for each in (before, now)]
-            least = [mean(row["cpu_seconds"] for row in each) for each in (before, now)]
+            means = [mean(row["cpu_seconds"] for row in each) for each in (before, now)]
             fitted = f"{100 * mean(row['fitted'] for row in now):.0f} %" if way == "protected" else ""
             lines.append(
                 [
                     title,
                     processor,
-                    *(f"{a:.3f} / {b:.3f}" for a, b in zip(middle, least, strict=True)),
+                    *(f"{a:.3f} / {b:.3f}" for a, b in zip(middle, means, strict=True)),
                     f"{middle[0] / middle[1]:.1f}×",
                     fitted,
                 ]
             )
-    heading = ("", "processor", f"{head['against'][:7]}: median / mean", "now: median / mean", "less", "fitted")
+    heading = (
+        "",
+        "processor",
+        f"{head['against'][:7]}: median / mean",
+        f"{head['now']}: median / mean",
+        "less",
+        "fitted",
+    )
     count = len({row["image"] for row in found})
     note = f"{head['machine']['processor']}; {count} photographs, {head['rounds']} rounds, one thread."
     return f"{note}\n\n{block_markdown(Table(heading, lines))}"

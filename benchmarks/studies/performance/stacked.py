@@ -125,7 +125,12 @@ def recorded(step: Step) -> Step:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-    return graph.replay
+
+    def replay(kept: Step = step) -> Step:
+        graph.replay()
+        return kept  # whose weights, outside the graph's memory, must live as long as it is replayed
+
+    return replay
 
 
 def _kinds() -> dict[tuple[int, ...], int]:

@@ -90,7 +90,8 @@ def certify(
         images: as for :func:`deep_protection.detect`.
         classifier: a :class:`Classifier`, a module, or what :func:`deep_protection.load_classifier` takes. It sees
             values below 0 and above 1; one that refuses them, as a protected one does, wants a ``denoiser`` that clips.
-            It is asked ``selection`` + ``samples`` times an image: mind what a service takes for that.
+            It is asked ``selection`` + ``samples`` times an image, twice that with ``views``: mind what a service
+            takes for that.
         sigma: of the normal noise, in values of pixels. More noise, larger radii, fewer images.
         samples: draws that bound the probability. 1,000 that all agree give 2.46 ``sigma`` at most, 10,000 3.2.
         alpha: how often a certificate may be wrong.

@@ -61,7 +61,7 @@ def certify_command(
     selection: Annotated[int, typer.Option(help="Draws before these, that choose the class.")] = 100,
     denoiser: Annotated[str, typer.Option(help="none, tv, dct or fast (a short fit).")] = "none",
     views: Annotated[
-        bool, typer.Option("--views", help="Ask about the mirror image, too: larger radii. Not for letters.")
+        bool, typer.Option("--views", help="Ask about the mirror image, too: more draws agree. Not for letters.")
     ] = False,
     radius: Annotated[
         float | None, typer.Option(help="Only ask whether this L2 radius holds, which ends earlier.")

@@ -181,7 +181,8 @@ def calibrate(
     description: str | None = None,
     **options: Unpack[FitKeywords],
 ) -> Calibration:
-    """Learn what clean images look like to the detector with ``classifier``. No attack and no label is needed.
+    """Learn what clean images look like to the detector with ``classifier``, at a first look, too: it is asked 21 times
+    an image. No attack and no label is needed.
 
     >>> import deep_protection as dp
     >>> calibration = dp.calibrate(photographs, "lite1")    # doctest: +SKIP

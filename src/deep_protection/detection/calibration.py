@@ -152,6 +152,14 @@ class Calibration:
                 raise TypeError("its first_look is no calibration")
             values = {**values, "first_look": cls._from(look)}
         found = cls(**values)  # type: ignore[arg-type]
+        first = found.first_look
+        if first is not None and (
+            (first.classifier, first.iterations, first.first_look) != (found.classifier, 0, None)
+            or len(first.scores) != len(found.scores)
+        ):
+            raise ValueError("its first_look is of something else")
+        if not found.scores:
+            raise ValueError("it has no scores")
         if found.version != VERSION or set(found.median) != set(EVIDENCE) or set(found.scale) != set(EVIDENCE):
             raise ValueError("made by another version")
         return found

@@ -16,7 +16,7 @@ class Adam:
         self._first, self._second = torch.zeros_like(weights), torch.zeros_like(weights)
         # In float32, 1 - 0.999 would be off by one part in ten thousand. Where there is float64 the numbers stay on the
         # device: a step then waits for nothing from the host, and can be recorded as one.
-        where = "cpu" if weights.device.type == "mps" else weights.device
+        where = weights.device if weights.device.type == "cuda" else "cpu"
         self._steps = torch.zeros(len(weights), 1, dtype=torch.float64, device=where)
         self._rates = torch.full_like(self._steps, learning_rate)
 

@@ -44,7 +44,7 @@ from deep_protection.protection.bounds import within_bounds
 from deep_protection.protection.contrast import decide, is_agreement
 from deep_protection.protection.explanation import Explanation
 from deep_protection.protection.straight_through import straight_through
-from deep_protection.protection.suspicion import Suspicion, is_clearly_clean, suspect
+from deep_protection.protection.suspicion import HIGHEST_RATE, Suspicion, is_clearly_clean, suspect
 from deep_protection.restoration import FitKeywords, FitOptions, Preset, find_preset, purify_batch
 from deep_protection.stopping import Auto, StopRule
 
@@ -134,9 +134,10 @@ class ProtectedClassifier(nn.Module):
         self.iterations = self._iterations(quick) if by_contrast and stop is None else None
         """Of the fits behind an answer by contrast; 0: nothing is fitted; None: as ``stop`` says."""
         self.stop = self.preset.rule(f"fixed:{self.iterations}" if self.iterations else stop)
-        known = None if self.iterations is None or self.calibration is None else self.calibration.first_look
-        self.first_look = known
+        self.first_look: Calibration | None = None
         """Of a look in five answers, which spares images that are clearly clean all else; None: there is none."""
+        if self.calibration is not None and self.iterations is not None and false_positive_rate <= HIGHEST_RATE:
+            self.first_look = self.calibration.first_look
         self.options = FitOptions(**options)
         super().train(False)
 
@@ -214,11 +215,11 @@ class ProtectedClassifier(nn.Module):
         for n, (image, whole) in enumerate(zip(pixels, repaired, strict=True)):
             kinds = reference_images(whole, low[n : n + 1], straight_through)
             found, own = self._respond(image, kinds, look_first)
-            suspicion = suspect(image, found.detached(), self.first_look, self.false_positive_rate)
-            if is_clearly_clean(suspicion, self.false_positive_rate):
-                answer = self._explain(found, own, suspicion, low[n], "; that was plain at a first look")
-                if answer.answer == "own":  # what is too close to call is looked at again
-                    explained[n] = answer
+            seen = found.detached()
+            suspicion = suspect(image, seen, self.first_look, self.false_positive_rate)
+            if is_clearly_clean(suspicion, seen):
+                note = "; that was plain at a first look"
+                explained[n] = self._explain(found, own, suspicion, image, note, at_first_look=True)
         return explained
 
     def respond(self, pixels: Tensor) -> list[Responses]:
@@ -262,7 +263,16 @@ class ProtectedClassifier(nn.Module):
             return Suspicion(is_suspicious=is_agreement(seen))
         return suspect(image, seen, self.calibration, self.false_positive_rate)
 
-    def _explain(self, found: Responses, own: Tensor, suspicion: Suspicion, restored: Tensor, note: str) -> Explanation:
+    def _explain(
+        self,
+        found: Responses,
+        own: Tensor,
+        suspicion: Suspicion,
+        restored: Tensor,
+        note: str,
+        *,
+        at_first_look: bool = False,
+    ) -> Explanation:
         seen = found.detached()
         labels_only = _labels_only(self.classifier, seen)
         decision = decide(found, is_suspicious=suspicion.is_suspicious, labels_only=labels_only)
@@ -280,6 +290,7 @@ class ProtectedClassifier(nn.Module):
             evidence=suspicion.evidence,
             responses=seen,
             restored=restored.detach(),
+            at_first_look=at_first_look,
         )
 
     def _iterations(self, quick: bool) -> int | None:

@@ -4,8 +4,11 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from deep_protection.detection import Calibration, Responses, compute_evidence
+from deep_protection.detection import Calibration, Responses, compute_evidence, margin
+from deep_protection.protection.contrast import CLOSE
 
+HIGHEST_RATE = 0.1
+"""False-positive rate above which there is no first look: who has so many images flagged wants to miss nothing."""
 CLEARLY_CLEAN = 0.3
 """p-value of the first look above which there is no other: seven clean images in ten have it by definition, and of
 attacked ones that the look with a fit flags next to none (docs/detection.md)."""
@@ -31,8 +34,8 @@ def suspect(image: Tensor, seen: Responses, calibration: Calibration, false_posi
     )
 
 
-def is_clearly_clean(found: Suspicion, false_positive_rate: float) -> bool:
+def is_clearly_clean(found: Suspicion, seen: Responses) -> bool:
     """Whether a first look says so plainly that there need be no other. It flags nothing itself, so the false-positive
-    rate can only become smaller.
+    rate can only become smaller. What is too close to call has mild changes decide, all of them.
     """
-    return found.p_value is not None and found.p_value > max(CLEARLY_CLEAN, false_positive_rate)
+    return found.p_value is not None and found.p_value > CLEARLY_CLEAN and margin(seen.original) >= CLOSE

@@ -32,13 +32,14 @@ def thresholded(noisy: Tensor, sigma: float) -> Tensor:
     Returns:
         As many images of the same size, not clipped.
     """
-    mixing = _opponent().to(noisy)
     some = 1 if noisy.device.type == "cpu" else 16  # one image's patches stay in the processor's cache
     done = []
-    for images in noisy.split(some):
-        planes = torch.einsum("ij,njhw->inhw", mixing, images)
-        made = [_plane(plane, by * sigma) for plane, by in zip(planes, THRESHOLD, strict=True)]
-        done.append(torch.einsum("ij,inhw->njhw", mixing, torch.stack(made)))
+    with torch.autocast(noisy.device.type, enabled=False):  # a host's autocast is not ours
+        mixing = _opponent().to(noisy)
+        for images in noisy.split(some):
+            planes = torch.einsum("ij,njhw->inhw", mixing, images)
+            made = [_plane(plane, by * sigma) for plane, by in zip(planes, THRESHOLD, strict=True)]
+            done.append(torch.einsum("ij,inhw->njhw", mixing, torch.stack(made)))
     return torch.cat(done)
 
 
@@ -64,14 +65,16 @@ def _plane(plane: Tensor, threshold: float) -> Tensor:
 @cache
 def _cosines() -> Tensor:
     """Rows are the patches of the orthonormal two-dimensional cosine transform (DCT-II)."""
-    at = torch.arange(SIDE, dtype=torch.float64)
-    rows = torch.cos(math.pi * (2 * at + 1) * at[:, None] / (2 * SIDE)) * math.sqrt(2 / SIDE)
-    rows[0] /= math.sqrt(2)
-    return torch.kron(rows, rows)
+    with torch.inference_mode(False):  # what is kept must not be born in it
+        at = torch.arange(SIDE, dtype=torch.float64, device="cpu")
+        rows = torch.cos(math.pi * (2 * at + 1) * at[:, None] / (2 * SIDE)) * math.sqrt(2 / SIDE)
+        rows[0] /= math.sqrt(2)
+        return torch.kron(rows, rows)
 
 
 @cache
 def _opponent() -> Tensor:
-    rows = torch.tensor(OPPONENT, dtype=torch.float64)
-    mixing: Tensor = rows / rows.norm(dim=1, keepdim=True)
-    return mixing
+    with torch.inference_mode(False):
+        rows = torch.tensor(OPPONENT, dtype=torch.float64, device="cpu")
+        mixing: Tensor = rows / rows.norm(dim=1, keepdim=True)
+        return mixing
