@@ -16,6 +16,7 @@ TITLES = {
     "sauvola": "rapidocr behind Sauvola's threshold",
     "less median": "rapidocr on image − median of 21 px",
     "residual": "rapidocr on the residual's layer",
+    "as read": "sheet and layers, without vocabulary",
     "together": "sheet and layers (`extract-text`)",
 }
 

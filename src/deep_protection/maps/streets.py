@@ -37,7 +37,7 @@ def on(chain: list[Mark], words: list[Word]) -> Word | None:
 
 
 def beyond(reader: Reader, way: list[Mark], word: Word, ink: Ink, level: float) -> Iterator[Word]:
-    """Words before and after ``word`` on the band along its marks, in the direction of reading, where two bands agree."""
+    """Words before and after ``word`` on the band along its marks, where two bands agree."""
     own = letters_of(word.text)
     found: tuple[list[Word], list[Word]] = ([], [])
     for further in FURTHER:

@@ -1,12 +1,13 @@
 """Words that a sheet may hold: what is one letter off one of them, and was also read so, is taken for it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 from deep_protection.errors import OptionError
+from deep_protection.maps.scripts import Script
 from deep_protection.maps.words import Word, letters_of
 
 SHORTEST = 4
@@ -43,6 +44,32 @@ def generic() -> Vocabulary:
     return Vocabulary.of(line for line in lines if not line.startswith("#"))
 
 
+def find_vocabulary(asked: str | Collection[str], script: Script) -> Vocabulary | None:
+    """What is asked for: ``"generic"``, ``"none"``, or words in addition to the generic ones; those for Latin alone.
+
+    Raises:
+        OptionError: it is another string, or holds no word of four letters.
+    """
+    if asked == "none":
+        return None
+    if isinstance(asked, str):
+        if asked != "generic":
+            raise OptionError(f"vocabulary must be generic, none or a list of words, got {asked!r}")
+        return generic() if script == "latin" else None
+    own = Vocabulary.of(asked)
+    if not own.words:
+        raise OptionError(f"the vocabulary has no word of {SHORTEST} letters or more; give words, or none")
+    return Vocabulary(own.words | generic().words) if script == "latin" else own
+
+
+def told_of(words: Iterable[Word]) -> tuple[str, ...]:
+    """What is to be told of words that are given otherwise than they were read."""
+    changed = [f"{word.text} (read {word.read_as})" for word in words if word.read_as is not None]
+    return (
+        (f"taken for words of the vocabulary: {', '.join(changed)}; with vocabulary none they stay",) if changed else ()
+    )
+
+
 def read_vocabulary(file: Path) -> list[str]:
     """The words of a text file, UTF-8, parted by white space; lines that begin with ``#`` are left out.
 
@@ -56,7 +83,9 @@ def read_vocabulary(file: Path) -> list[str]:
         raise OptionError(f"cannot read the vocabulary {file} ({reason}); give a text file of words") from None
     words = [word for line in lines if not line.startswith("#") for word in line.split()]
     if not Vocabulary.of(words).words:
-        raise OptionError(f"the vocabulary {file} has no word of {SHORTEST} letters or more; nothing could be corrected")
+        raise OptionError(
+            f"the vocabulary {file} has no word of {SHORTEST} letters or more; one word a line is expected"
+        )
     return words
 
 
@@ -65,7 +94,7 @@ def corrected(
 ) -> Word:
     """The one word of the vocabulary that is a letter off and that a sure reading says rather; else the word itself.
 
-    ``readings`` are those of its place, ``again`` gives more, text and confidence, where there is a word to be looked for.
+    ``readings`` are those of its place, ``again`` gives more, text and confidence: asked only if need be.
     """
     own = letters_of(word.text)
     near = vocabulary.near(own)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ class Window:
         readings: list[list[list[Word]]],
         vocabulary: Vocabulary | None = None,
     ) -> list[Word]:
-        """What the ``sheet`` said, and what ``readings`` of its layers and bands add, spelt as all of that bears out."""
+        """What the ``sheet`` said, and what ``readings`` and bands add, spelt as all of that bears out."""
         own = [word for word in sheet if is_borne_out(word, readings)]
         # All chains but those on words of the sheet have bands: a chain may have lost the letters at its ends.
         layers = [*readings, [sheet], *self.bands(reader, own)]
@@ -180,9 +181,10 @@ class Window:
             black = on_paper(self.black)
             made.append([self._read(reader, black, places, turned=t, stretched=s) for t, s in TURNS])
         ink = enlarged(self.ink)
-        for mask, letters in zip(self.masks, own, strict=True):
+        for mask, rows, letters in zip(self.masks, self._chains, own, strict=True):
             if mask.any():
-                chained = [word for chain in _chains(mask, places) for word in _chained(reader, chain, ink)]
+                near = (chain for chain in rows if not _lies_on(places, chain))
+                chained = [word for chain in near for word in _chained(chain, self._line(reader, chain, ink))]
                 made.append([self._read(reader, on_paper(letters), places), chained])
         return made
 
@@ -196,7 +198,7 @@ class Window:
         level = threshold(ink)
         made: list[list[list[Word]]] = [[[] for _ in MIDDLES] for _ in FURTHER]
         for chain in self._rows(places):
-            if _chain_line(reader, chain, ink).confidence < PROMISING:
+            if self._line(reader, chain, ink).confidence < PROMISING:
                 continue
             for attempt, middle in enumerate(MIDDLES):
                 lines = list(_along(reader, chain, middle, ink, level))
@@ -206,10 +208,32 @@ class Window:
                     break
         return made
 
+    @cached_property
+    def _chains(self) -> list[list[list[Mark]]]:
+        """For each mask rows of letters of one height."""
+        made = []
+        for mask in self.masks:
+            marks = marks_of(mask)
+            rows = [[marks[number] for number in chain] for chain in chains(marks)]
+            made.append([chain for chain in rows if is_even(chain)])
+        return made
+
+    @cached_property
+    def _lines(self) -> dict[int, Line]:
+        """What chains say that were read, by their ``id``."""
+        return {}
+
+    def _line(self, reader: Reader, chain: list[Mark], ink: Ink) -> Line:
+        """What a chain of marks says, set straight."""
+        if id(chain) not in self._lines:
+            strips = (straightened(marks, ink) for marks in directions(chain))
+            self._lines[id(chain)] = _surest(reader, ((strip.image, strip.corners) for strip in strips))
+        return self._lines[id(chain)]
+
     def _rows(self, known: Mask) -> Iterator[list[Mark]]:
         """Chains of all masks, but where words are ``known``; what several have, once."""
         seen: list[Points] = []
-        for chain in (each for mask in self.masks for each in _chains(mask, known)):
+        for chain in (each for rows in self._chains for each in rows if not _lies_on(known, each)):
             centres = np.array([mark.centre for mark in chain])
             if not _is_again(centres, seen):
                 seen.append(centres)
@@ -272,13 +296,6 @@ def _black(ink: Ink) -> Ink:
     return made
 
 
-def _chains(mask: Mask, known: Mask) -> list[list[Mark]]:
-    """Rows of letters of one height, but where words are known."""
-    marks = marks_of(mask)
-    found = [[marks[number] for number in chain] for chain in chains(marks)]
-    return [chain for chain in found if not _lies_on(known, chain) and is_even(chain)]
-
-
 def _lies_on(known: Mask, chain: list[Mark]) -> bool:
     """Whether nearly all of a chain's marks have their middle where something is known."""
     height, width = known.shape
@@ -297,15 +314,8 @@ def _is_again(centres: Points, seen: list[Points]) -> bool:
     return False
 
 
-def _chain_line(reader: Reader, chain: list[Mark], ink: Ink) -> Line:
-    """What a chain of marks says, set straight."""
-    strips = (straightened(marks, ink) for marks in directions(chain))
-    return _surest(reader, ((strip.image, strip.corners) for strip in strips))
-
-
-def _chained(reader: Reader, chain: list[Mark], ink: Ink) -> Iterator[Word]:
+def _chained(chain: list[Mark], line: Line) -> Iterator[Word]:
     """Words of a chain; about as many letters as marks, or nothing."""
-    line = _chain_line(reader, chain, ink)
     if abs(len(letters_of(line.text)) - len(chain)) <= 1:
         yield from words_in(line, "layer")
 
