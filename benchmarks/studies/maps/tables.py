@@ -16,8 +16,8 @@ TITLES = {
     "sauvola": "rapidocr behind Sauvola's threshold",
     "less median": "rapidocr on image − median of 21 px",
     "residual": "rapidocr on the residual's layer",
-    "as read": "sheet and layers, without vocabulary",
     "together": "sheet and layers (`extract-text`)",
+    "as read": "the same, as read, before the vocabulary",
 }
 
 
@@ -111,8 +111,8 @@ def boxes() -> str:
 def synthetic() -> str:
     """Sheets that were drawn with their words."""
     lines = []
-    for kind, title in (("plan", "black plans"), ("topographic", "coloured sheets")):
-        for method in ("sheet", "together"):
+    for kind, title in (("plan", "black plans"), ("topographic", "coloured sheets"), ("names", "names a letter off")):
+        for method in ("sheet", "together", "as read"):
             rows = [row for row in read(ROOT / ROWS) if row["method"] == method and row["sheet"].startswith(kind)]
             found, known, seconds = (sum(row[key] for row in rows) for key in ("boxes_found", "boxes", "cpu_seconds"))
             name = f"{title}: {TITLES[method]}"

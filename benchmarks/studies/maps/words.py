@@ -139,11 +139,6 @@ def _together(_: BareReader, pixels: torch.Tensor) -> list[Word]:
     return extract_text(pixels, workers=1).words
 
 
-def _as_read(_: BareReader, pixels: torch.Tensor) -> list[Word]:
-    """The same without a vocabulary."""
-    return extract_text(pixels, workers=1, vocabulary="none").words
-
-
 def _residual(reader: BareReader, pixels: torch.Tensor) -> list[Word]:
     ink = dark_ink(deep_image_residual(pixels, workers=1)).numpy()
     return reader.read(on_paper(layer(ink, lettering(ink))))
@@ -152,7 +147,6 @@ def _residual(reader: BareReader, pixels: torch.Tensor) -> list[Word]:
 METHODS: dict[str, Method] = {
     **{name: _filtered(change) for name, change in FILTERS.items()},
     "together": _together,
-    "as read": _as_read,
     "residual": _residual,
 }
 

@@ -65,9 +65,9 @@ def find_vocabulary(asked: str | Collection[str], script: Script) -> Vocabulary 
 def told_of(words: Iterable[Word]) -> tuple[str, ...]:
     """What is to be told of words that are given otherwise than they were read."""
     changed = [f"{word.text} (read {word.read_as})" for word in words if word.read_as is not None]
-    return (
-        (f"taken for words of the vocabulary: {', '.join(changed)}; with vocabulary none they stay",) if changed else ()
-    )
+    if not changed:
+        return ()
+    return (f"taken for words of the vocabulary: {', '.join(changed)}; with vocabulary none they stay as read",)
 
 
 def read_vocabulary(file: Path) -> list[str]:
@@ -83,9 +83,7 @@ def read_vocabulary(file: Path) -> list[str]:
         raise OptionError(f"cannot read the vocabulary {file} ({reason}); give a text file of words") from None
     words = [word for line in lines if not line.startswith("#") for word in line.split()]
     if not Vocabulary.of(words).words:
-        raise OptionError(
-            f"the vocabulary {file} has no word of {SHORTEST} letters or more; one word a line is expected"
-        )
+        raise OptionError(f"the vocabulary {file} has no word of {SHORTEST} letters or more; give one a line")
     return words
 
 
