@@ -35,7 +35,7 @@ NAMES = (
 CURVED = ("Cedar", "Canyon", "Valley", "Creek", "Coyote", "FORK", "EAST", "Badger", "Gulch", "Hollow", "SOUTH", "Mesa")
 LOOKALIKES = (
     "Hull", "Bell", "Farr", "Lang", "Broad", "Chappel", "Stowe", "Crook", "March", "Wold", "Barns", "Dove", "Poole",
-    "Towne", "Parke", "Locke", "Forde", "Milne", "Greek", "Hale", "Roads", "Bays",
+    "Towne", "Parke", "Locke", "Forde", "Milne", "Greek", "Hale", "Roads",
 )  # fmt: skip
 """Each a letter off a word that maps in English call things by, and none of these."""
 BLACK, GREY, BROWN, BLUE = (38, 34, 34), (96, 92, 88), (186, 130, 98), (112, 136, 170)

@@ -185,7 +185,9 @@ class Window:
             if mask.any():
                 near = (chain for chain in rows if not _lies_on(places, chain))
                 chained = [word for chain in near for word in _chained(chain, self._line(reader, chain, ink))]
-                made.append([self._read(reader, on_paper(letters), places), chained])
+                # Of a coloured sheet the detector has seen all of this, in its black ink.
+                straight = self._read(reader, on_paper(letters), places) if self.black is None else []
+                made.append([straight, chained])
         return made
 
     def bands(self, reader: Reader, known: Sequence[Word] = ()) -> list[list[list[Word]]]:
