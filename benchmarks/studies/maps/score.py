@@ -41,7 +41,7 @@ def score(folder: Path, words: Path = WORDS, out: Path = SCORES) -> None:
 
 def _as_read(row: Row) -> Row:
     """The same words as they were read, before the vocabulary changed a letter."""
-    words = [{**word, "text": word["read_as"] or word["text"]} for word in row["words"]]
+    words = [{**word, "text": word.get("read_as") or word["text"]} for word in row["words"]]
     return {**row, "method": "as read", "words": words}
 
 

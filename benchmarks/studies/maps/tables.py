@@ -33,7 +33,10 @@ def words() -> str:
     """Words of the seven tiles together, and of the whole sheet."""
     lines = []
     for method, title in TITLES.items():
-        tiles, (sheet,) = _rows(method, tiles=True), _rows(method, tiles=False)
+        tiles, sheets = _rows(method, tiles=True), _rows(method, tiles=False)
+        if not tiles:
+            continue  # not measured yet
+        (sheet,) = sheets
         lines.append([title, *_figures(tiles), *_figures([sheet])[:3], f"{sheet['cpu_seconds']:.0f}"])
     heading = [
         "",
@@ -114,6 +117,8 @@ def synthetic() -> str:
     for kind, title in (("plan", "black plans"), ("topographic", "coloured sheets"), ("names", "names a letter off")):
         for method in ("sheet", "together", "as read"):
             rows = [row for row in read(ROOT / ROWS) if row["method"] == method and row["sheet"].startswith(kind)]
+            if not rows:
+                continue
             found, known, seconds = (sum(row[key] for row in rows) for key in ("boxes_found", "boxes", "cpu_seconds"))
             name = f"{title}: {TITLES[method]}"
             lines.append([name, *_figures(rows), f"{found} of {known}", f"{seconds / len(rows):.0f}"])
