@@ -123,11 +123,12 @@ def detection(
     attacks: Attacks = ALL_ATTACKS,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
     out: Out = DETECTION,
+    classifier: str = "lite0",
 ) -> None:
-    """What the detector and others see in clean and in attacked images."""
+    """What the detector and others see in clean and in attacked images; of another classifier the detector alone."""
     from benchmarks.studies.detection import evidence as measured
 
-    measured.run(images, inputs, attacks.split(","), limit, out)
+    measured.run(images, inputs, attacks.split(","), limit, out, classifier)
 
 
 @app.command("contrast-collect")
@@ -181,17 +182,30 @@ def harder(
 @app.command()
 def certify(
     images: Images = SAMPLES,
-    denoisers: Annotated[str, typer.Option(help="none, tv, filters, fast, joined by commas.")] = "none,tv,filters",
+    denoisers: Annotated[str, typer.Option(help="none, tv, dct, fast, joined by commas.")] = "none,tv,dct",
     sigma: Annotated[float, typer.Option(help="Of the noise.")] = 0.12,
     samples: Annotated[int, typer.Option(min=10, help="Draws that bound a probability.")] = 1000,
     alpha: Annotated[float, typer.Option(help="How often a certificate may be wrong.")] = 0.001,
+    views: Annotated[bool, typer.Option("--views", help="Ask about the mirror image, too.")] = False,
+    radius: Annotated[float | None, typer.Option(help="Only ask whether this one holds: quicker.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 1000,
     out: Out = CERTIFICATION,
 ) -> None:
     """Certified accuracy under noise, bare and behind denoisers, on all images: minutes an image, resumable."""
     from benchmarks.studies import certification as measured
 
-    measured.run(images, denoisers.split(","), sigma, samples, alpha, limit, out)
+    measured.run(images, denoisers.split(","), sigma, samples, alpha, limit, out, views=views, radius=radius)
+
+
+@app.command()
+def noisy(
+    images: Images = SAMPLES,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, in the fixed random order.")] = 100,
+) -> None:
+    """How often the classifier is right under noise, bare and behind denoisers: a draw an image, resumable."""
+    from benchmarks.studies import noisy as measured
+
+    measured.run(images, limit)
 
 
 @app.command()
@@ -238,17 +252,33 @@ def scale_point(point: str) -> None:
     typer.echo(json.dumps(measured.measure(json.loads(point))))
 
 
+@app.command(name="protect-costs")
+def protect_costs(
+    images: Annotated[Path, typer.Option(help="Folder with one folder of photographs a class.")],
+    against: Annotated[str, typer.Option(help="Commit that it is held against.")],
+    limit: Annotated[int, typer.Option(min=1)] = 25,
+    rounds: Rounds = 3,
+) -> None:
+    """What the protection costs for images that nobody attacked, beside an earlier commit. Wants a quiet machine."""
+    from benchmarks.studies.performance import protecting as measured
+
+    measured.run(images, against, limit, rounds)
+
+
 @app.command()
 def gpu(
     device: Annotated[str, typer.Option(help="cuda, or cpu for trying it.")] = "cuda",
     batches: Annotated[str, typer.Option(help="Images at once, joined by commas.")] = "1,8,32,64,128,256,512",
     seconds: Annotated[float, typer.Option(help="Of the longest batch, about.")] = 12.0,
+    compared: Annotated[int, typer.Option(min=1, max=20, help="Photographs that are held against the CPU's.")] = 8,
     out: Out = RESULTS / "gpu.jsonl",
 ) -> None:
-    """Images a second of fits and of the protection in batches, and whether a GPU answers as the CPU does."""
+    """Images a second of fits, of the protection and of certificates in batches; whether a GPU answers as the CPU does;
+    and what an iteration there is made of.
+    """
     from benchmarks.studies.performance import gpu as measured
 
-    measured.run(out, device, tuple(int(each) for each in batches.split(",")), seconds)
+    measured.run(out, device, tuple(int(each) for each in batches.split(",")), seconds, compared)
 
 
 @app.command()

@@ -1,5 +1,8 @@
 """The benchmarks measure what they say: peers are what they claim to be, and interrupted runs lose nothing."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from benchmarks.peers.dipdefend import DipDefend
 from benchmarks.peers.published import PublishedRecipe
 from benchmarks.peers.published_restoration import NOTEBOOKS, PublishedRestoration
 from benchmarks.studies import certification
-from benchmarks.studies.performance import gpu, recovery, scale
+from benchmarks.studies.performance import recovery, scale, stacked
 from benchmarks.studies.performance.ideas import IDEAS
 from benchmarks.studies.performance.long_fits import LONG
 from benchmarks.studies.restoration.cases import FACTOR, Case, shrunk
@@ -23,7 +26,8 @@ from deep_protection.attacks import find_attack
 from deep_protection.evaluation.experiment import Subjects, make_settings
 from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.fitting.networks import Networks
-from deep_protection.generators import PaperGenerator
+from deep_protection.generators import PaperGenerator, find_generator
+from deep_protection.generators.layers import Conv
 from deep_protection.images import as_image
 
 
@@ -132,18 +136,34 @@ def test_a_point_of_scale_is_measured_in_processes_of_its_own() -> None:
 
 
 @pytest.mark.campaign
-def test_batches_are_measured_until_the_next_would_take_too_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gpu, "COMPARED", 2)
-    out = tmp_path / "gpu.jsonl"
-    gpu.run(out, "cpu", (1, 2), seconds=0)
-    head, restored, answered, *measured = rows.read(out)
+def test_the_script_for_a_gpu_measures_batches_until_the_next_would_take_too_long(tmp_path: Path) -> None:
+    """Its path on the CPU; a GPU adds the graph of an iteration."""
+    given = {**os.environ, "PYTHON": sys.executable, "BATCHES": "1,2", "SECONDS_EACH": "0", "COMPARED": "2"}
+    script = Path(__file__).parents[1] / "benchmarks/gpu.sh"
+    subprocess.run(["/bin/sh", script, "cpu", tmp_path], env=given, check=True, capture_output=True)
+    head, restored, answered, *measured = rows.read(tmp_path / "gpu.jsonl")
     assert head["device"] == "cpu"
     assert restored["psnr_least"] == 120
-    assert answered["same_class"] == answered["same_kind_of_answer"] == answered["images"] == gpu.COMPARED
-    assert [row["batch"] for row in measured] == [1] * 5
-    assert all(row["images_a_second"] == pytest.approx(1 / row["seconds"], rel=0.02) for row in measured)
+    assert answered["same_class"] == answered["same_kind_of_answer"] == answered["images"] == 2
+    batches = [row for row in measured if "batch" in row]
+    assert [row["batch"] for row in batches] == [1] * 5
+    assert all(row["images_a_second"] == pytest.approx(1 / row["seconds"], rel=0.02) for row in batches)
+    assert [row["draws_at_once"] for row in measured if row["what"] == "certificate"] == [1]
+    assert [row["images"] for row in measured if row["what"] == "iteration"] == [1]
+    convolutions = [row for row in measured if row["what"] == "convolution"]
+    layers = find_generator("fast")(stacked.SIDE, stacked.SIDE).modules()
+    assert sum(row["times"] for row in convolutions) == sum(isinstance(layer, Conv) for layer in layers)
+    assert max(row["furthest"] for row in convolutions) < 0.02, "both ways are the same convolution, but for rounding"
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_patches_and_groups_are_the_same_convolution(kernel: int, stride: int) -> None:
+    random = torch.Generator().manual_seed(0)
+    maps = torch.randn(3, 4, 9, 6, generator=random)
+    weight = torch.randn(3, 5, 4, kernel, kernel, generator=random)
+    one, two = (way(maps, weight, stride, kernel // 2) for way in stacked.WAYS.values())
+    torch.testing.assert_close(one, two)
 
 
 def test_programs_that_run_together_are_counted_together() -> None:
@@ -184,12 +204,16 @@ def test_certificates_are_measured_once_and_shown(tmp_path: Path, monkeypatch: p
     try:
         for _ in range(2):
             certification.run("samples", ["none"], 0.05, 10, 0.001, 1, out)
+        certification.run("samples", ["dct"], 0.2, 10, 0.01, 1, out, views=True, radius=0.05)
     finally:
         torch.set_num_threads(threads)
-    [row] = rows.read(out)
+    row, asked = rows.read(out)
+    assert asked["certified"] == 0 or asked["certified"] >= 0.05
     assert (row["denoiser"], row["sigma"], row["samples"]) == ("none", 0.05, 10)
     assert 0 <= row["count"] <= 10
     assert (row["prediction"] is None) == (row["certified"] == 0)
     monkeypatch.setattr(certification, "ROWS", out)
     assert "| none | 0.05 | 10 |" in certification.certified()
+    [line] = [line for line in certification.certified().splitlines() if "| 0.2 |" in line]
+    assert [cell.strip() == "–" for cell in line.split("|")[4:10]] == [True, False, True, True, True, True]
     assert "Of 1 of 100 images so far" in certification.certified()

@@ -243,7 +243,7 @@ def test_a_black_box_gets_pixels() -> None:
         ({"batch": 0}, "batch must be at least 1"),
         ({"samples": 9}, "9 samples certify nothing at alpha 0.001; take at least 10"),
         ({"radius": 0.5}, "1000 samples at sigma 0.12 and alpha 0.001 certify 0.296 at most"),
-        ({"denoiser": "blur"}, "unknown denoiser 'blur'; there are: none, tv, filters, fast"),
+        ({"denoiser": "blur"}, "unknown denoiser 'blur'; there are: none, tv, dct, fast"),
         ({"denoiser": lambda noisy: noisy[:, :1]}, r"gives shape \(32, 1, 4, 4\)"),
         ({"seed": -1}, "seed must be a whole number"),
         ({"device": "none"}, "device 'none' cannot be used"),

@@ -258,6 +258,39 @@ def test_quick_fits_nothing(lite0: dp.Classifier, attacked: Tensor, recognised: 
         dp.protect(lite0, quick=True, answer="restored")
 
 
+def test_what_is_clearly_clean_is_not_fitted_and_all_else_is_answered_as_without_the_first_look(
+    lite0: dp.Classifier, photographs: tuple[Tensor, Tensor], attacked: Tensor
+) -> None:
+    given = torch.cat([photographs[0][:3], attacked[:1]])
+    calibration = replace(dp.Calibration.shipped("lite0"), first_look=None)
+    with torch.no_grad():
+        found = dp.protect(lite0).explain(given)
+        fitted = dp.protect(lite0, calibration=calibration).explain(given)
+        own = lite0(given)
+    spared = [n for n, each in enumerate(found) if "at a first look" in each.reason]
+    assert 0 < len(spared) < len(given), "nothing is compared with anything"
+    assert not any("at a first look" in each.reason for each in fitted)
+    for n, (one, other) in enumerate(zip(found, fitted, strict=True)):
+        assert one.answer == other.answer
+        assert one.is_suspicious == other.is_suspicious
+        assert torch.allclose(one.logits, other.logits, atol=1e-3)
+        if n in spared:
+            assert torch.allclose(one.logits, own[n], atol=1e-4)
+        else:
+            assert one.p_value == other.p_value
+            assert torch.equal(one.restored, other.restored)
+
+
+def test_a_first_look_spares_nothing_that_is_to_be_flagged(
+    lite0: dp.Classifier, photographs: tuple[Tensor, Tensor]
+) -> None:
+    heard: list[dp.Progress] = []
+    with torch.no_grad():
+        found = dp.protect(lite0, false_positive_rate=0.95, progress=heard.append).explain(photographs[0][:1])[0]
+    assert heard, "at this rate nearly every image is flagged, and so fitted"
+    assert found.is_suspicious
+
+
 @pytest.mark.parametrize(("value", "message"), [(2.0, r"expected \[0, 1\]"), (torch.nan, "NaN or infinite")])
 @pytest.mark.parametrize("quick", [True, False])
 def test_what_is_not_pixels_is_refused_whether_or_not_anything_is_fitted(

@@ -160,11 +160,22 @@ def test_a_calibration_is_the_same_from_its_file(known: dp.Calibration, tmp_path
     again = dp.Calibration.load(path)
     assert again.scores == known.scores
     assert again.score(dict.fromkeys(EVIDENCE, 1.0)) == known.score(dict.fromkeys(EVIDENCE, 1.0))
+    assert known.first_look is not None
+    assert again.first_look == known.first_look
+    before = {name: value for name, value in json.loads(path.read_text()).items() if name != "first_look"}
+    path.write_text(json.dumps(before))
+    assert dp.Calibration.load(path).first_look is None, "files from before there was a first look are used without"
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"version": 0}, "no calibration of version"), ({"median": {}}, "another version"), ({"colour": 1}, "colour")],
+    [
+        ({"version": 0}, "no calibration of version"),
+        ({"median": {}}, "another version"),
+        ({"colour": 1}, "colour"),
+        ({"first_look": 3}, "no calibration of"),
+        ({"first_look": {"version": 0}}, "no calibration of"),
+    ],
 )
 def test_a_file_that_cannot_be_used_is_refused(
     change: dict[str, Any], message: str, known: dp.Calibration, tmp_path: Path

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from benchmarks import ROOT
 from benchmarks.documents import commands, demo, experiments, guides, protection, targets
-from benchmarks.studies import certification, contrast, integrations
+from benchmarks.studies import certification, contrast, integrations, noisy
 from benchmarks.studies.detection import tables as detection
 from benchmarks.studies.inputs import fuzz as inputs
 from benchmarks.studies.maps import tables as maps
@@ -78,6 +78,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **inputs.TABLES,
     **guides.TABLES,
     **certification.TABLES,
+    **noisy.TABLES,
     **integrations.TABLES,
     "tuned": lambda: block_markdown(tuning.table(ROOT / "docs/results/tune-few")),
 }

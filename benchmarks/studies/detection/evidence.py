@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deep_protection.classifiers import Classifier, load_classifier
-from deep_protection.detection import classifier_responses, compute_evidence
+from deep_protection.detection import classifier_responses, compute_evidence, first_looks
 from deep_protection.detection._detect import ITERATIONS
 from deep_protection.evaluation.baselines import BASELINES
 from deep_protection.evaluation.experiment import Store, Subjects, make_settings
@@ -28,22 +28,34 @@ RESULTS = Path("docs/results/detection")
 KEY = ("image", "attack", "rounded")
 
 
-def run(images: str, inputs: Path, attacks: list[str], limit: int | None = None, out: Path = RESULTS) -> None:
+def run(
+    images: str, inputs: Path, attacks: list[str], limit: int | None = None, out: Path = RESULTS, name: str = "lite0"
+) -> None:
     """Every image under every attack, rounded to 8 bits as any file is; also as floats where rounding undoes the
-    attack. What is there already is left alone.
+    attack. What is there already is left alone. Other detectors are asked about ``lite0`` only.
     """
-    subjects = Subjects(make_settings({"images": images, "attacks": attacks, "limit": limit}), inputs)
-    classifier, scores = subjects.classifier, second_opinions()
+    settings = make_settings({"images": images, "classifier": name, "attacks": attacks, "limit": limit})
+    subjects = Subjects(settings, inputs)
+    classifier = subjects.classifier
+    others = OTHERS if name == "lite0" else {}
+    seconds = second_opinions() if others else {}
     with Store(out, {"evidence": KEY}) as store:
         done = {(row["image"], row["attack"]) for row in store.rows("evidence")}
         for number, unit in enumerate(subjects):
-            for name in (CLEAN, *attacks):
-                if (unit.image, name) in done:
+            for attack in (CLEAN, *attacks):
+                if (unit.image, attack) in done:
                     continue
-                given = torch.from_numpy(subjects.under(unit, name).adversarial)
-                about = {"image": unit.image, "attack": name, "label": unit.label, "clean_correct": unit.clean_correct}
+                given = torch.from_numpy(subjects.under(unit, attack).adversarial)
+                about = {
+                    "image": unit.image,
+                    "attack": attack,
+                    "label": unit.label,
+                    "clean_correct": unit.clean_correct,
+                }
                 kinds = (True,) if _survives(given, classifier) else (True, False)
-                store.add(evidence=[_row({**about, "rounded": each}, given, classifier, scores) for each in kinds])
+                store.add(
+                    evidence=[_row({**about, "rounded": each}, given, classifier, others, seconds) for each in kinds]
+                )
             sys.stderr.write(f"detection: {number + 1} images\n")
 
 
@@ -59,7 +71,11 @@ def _rounded(given: Tensor) -> Tensor:
 
 
 def _row(
-    about: Row, given: Tensor, classifier: Classifier, others: dict[str, Callable[[Tensor, Tensor], float]]
+    about: Row,
+    given: Tensor,
+    classifier: Classifier,
+    others: dict[str, Callable[[Tensor, Classifier], float]],
+    seconds: Others,
 ) -> Row:
     pixels = _rounded(given) if about["rounded"] else given
     row = dict(about)
@@ -68,12 +84,16 @@ def _row(
         seen = classifier_responses([pixels], classifier, iterations=iterations, options=FitOptions(workers=1))[0]
         row[title] = {key: round(value, 5) for key, value in compute_evidence(pixels, seen).items()}
         row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
+    begin = time.process_time()
+    [look] = first_looks([pixels], classifier)
+    row["first"] = {key: round(value, 5) for key, value in compute_evidence(pixels, look).items()}
+    row["first_cpu_seconds"] = round(time.process_time() - begin, 4)
     row["predicted"] = int(seen.original.argmax())
-    for title, measure in OTHERS.items():
+    for title, measure in others.items():
         begin = time.process_time()
         row[title] = float(f"{measure(pixels, classifier):.6g}")
         row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)
-    for title, compare in others.items():
+    for title, compare in seconds.items():
         begin = time.process_time()
         row[title] = float(f"{compare(pixels, seen.original.exp()):.6g}")
         row[f"{title}_cpu_seconds"] = round(time.process_time() - begin, 4)

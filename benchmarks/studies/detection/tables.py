@@ -15,8 +15,11 @@ from deep_protection.evaluation.experiment.store import read_table
 from deep_protection.evaluation.experiment.units import Row
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.evaluation.report.rows import CLEAN, attack_title
+from deep_protection.protection.suspicion import CLEARLY_CLEAN
 
 RESULTS = benchmarks.RESULTS / "detection/evidence.parquet"
+LOOKED_AT = {name: benchmarks.RESULTS / f"detection-{name}/evidence.parquet" for name in ("lite0", "lite1", "lite2")}
+"""Evidence with that of a first look, by classifier."""
 ALL = (*POSTER, "pgd8")
 RATE = 0.05
 
@@ -166,4 +169,51 @@ def _parts() -> tuple[list[str], list[str]]:
     return [a for a in files if files[a]], [a for a in files if not files[a]]
 
 
-TABLES = {"areas": areas, "areas_short": areas_short, "detections": detections}
+def first_look() -> str:
+    """Of clean images, which the first look spares all else; of attacked ones that the fit flags, which it would let
+    pass. By the calibrations that come with the package.
+    """
+    lines = []
+    for name, path in LOOKED_AT.items():
+        if not path.exists():
+            continue
+        fit = Calibration.shipped(name)
+        look = fit.first_look
+        assert look is not None  # noqa: S101  (those that come with the package have one)
+
+        def is_spared(row: Row, look: Calibration = look) -> bool:
+            return look.p_value(look.score(row["first"])) > CLEARLY_CLEAN
+
+        def is_flagged(row: Row, fit: Calibration = fit) -> bool:
+            return fit.p_value(fit.score(row["fit"])) <= RATE
+
+        known = read_table(path)
+        clean = [row for row in known if row["attack"] == CLEAN]
+        fooled = [row for row in known if row["attack"] != CLEAN and row["predicted"] != row["label"]]
+        flagged = [row for row in fooled if is_flagged(row)]
+        low, high = wilson_interval(sum(map(is_spared, flagged)), len(flagged)) or (0.0, 1.0)
+        spared = sum(value > CLEARLY_CLEAN for value in map(look.p_value, look.scores))
+        lines.append(
+            [
+                name,
+                f"{100 * spared / len(look.scores):.0f} % of {len(look.scores)}",
+                f"{100 * mean(map(is_flagged, clean)):.0f} % of {len(clean)}",
+                f"{100 * mean(is_flagged(row) and not is_spared(row) for row in clean):.0f} %",
+                f"{len(flagged)} of {len(fooled)}",
+                f"{sum(map(is_spared, flagged))} ({100 * low:.1f}–{100 * high:.1f} %)",
+                ", ".join(sorted({row["attack"] for row in fooled})),
+            ]
+        )
+    heading = (
+        "classifier",
+        "clean, spared",
+        "clean, flagged by the look with a fit",
+        "and by both",
+        "attacked, flagged by the look with a fit",
+        "of these spared, so missed",
+        "attacks",
+    )
+    return block_markdown(Table(heading, lines))
+
+
+TABLES = {"areas": areas, "areas_short": areas_short, "detections": detections, "first_look": first_look}

@@ -16,21 +16,27 @@ from torch import Tensor
 from benchmarks import rows
 from benchmarks.machine import describe
 from benchmarks.studies.performance.scale import peak_memory
+from benchmarks.studies.performance.stacked import convolutions, steps
 
 ITERATIONS = (10, 30, 50)
-COMPARED = 8
-"""Photographs whose restorations and answers are held against the CPU's."""
-
 Work = Callable[[Tensor], object]
 
 
-def run(out: Path, device: str, batches: tuple[int, ...], seconds: float) -> None:
-    """Measure from the smallest batch on; a kind of work whose next batch would take longer than ``seconds`` ends."""
+def run(out: Path, device: str, batches: tuple[int, ...], seconds: float, compared: int) -> None:
+    """Measure from the smallest batch on; a kind of work whose next batch would take longer than ``seconds`` ends.
+    Restorations and answers of ``compared`` photographs are held against the CPU's.
+    """
     out.unlink(missing_ok=True)
     rows.append(out, [{"machine": describe(), "device": device}])
-    photographs = _photographs(COMPARED)
+    photographs = _photographs(compared)
     # Written as they come: what a run that is cut off has measured stays.
-    for row in chain(_equality(photographs, device), _throughput(photographs, device, batches, seconds)):
+    for row in chain(
+        _equality(photographs, device),
+        _throughput(photographs, device, batches, seconds),
+        _certificates(photographs, device, batches, seconds),
+        steps(device, batches, seconds),
+        convolutions(device, batches, seconds),
+    ):
         print(row, flush=True)
         rows.append(out, [row])
 
@@ -67,6 +73,34 @@ def _throughput(photographs: Tensor, device: str, batches: tuple[int, ...], seco
                 }
                 if spent * 4 > seconds:
                     break
+
+
+def _certificates(
+    photographs: Tensor, device: str, batches: tuple[int, ...], seconds: float
+) -> Iterator[dict[str, Any]]:
+    """Draws of a certificate a second, denoised and answered; a certificate of 1,000 samples takes 1,100."""
+    import deep_protection as dp
+
+    model = dp.load_classifier("lite0").to(device)
+    for batch in batches:
+        samples = max(4, 2 * batch)  # fewer could certify nothing
+        settings = {"samples": samples, "selection": batch, "alpha": 0.1, "denoiser": "dct", "batch": batch}
+
+        def certify(given: Tensor, settings: dict[str, Any] = settings) -> object:
+            return dp.certify(given, model, device=device, **settings)
+
+        draws = batch + samples
+        spent, memory = _timed(certify, photographs[0], device)
+        yield {
+            "what": "certificate",
+            "draws_at_once": batch,
+            "seconds": round(spent, 4),
+            "draws_a_second": round(draws / spent, 2),
+            "certificates_a_second": round(draws / spent / 1100, 4),
+            "peak_mib": round(memory, 1),
+        }
+        if spent * 4 > seconds:
+            break
 
 
 def _timed(work: Work, given: Tensor, device: str) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from benchmarks import ROOT, rows
 from benchmarks.rows import RESULTS
+from benchmarks.studies.performance import protecting
 from benchmarks.studies.performance.ideas import IDEAS
 from benchmarks.studies.performance.summary import (
     ATTACKS,
@@ -222,4 +223,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "ideas": ideas,
     "scale": scale,
     "gpu": gpu,
+    "protect_costs": protecting.costs,
 }

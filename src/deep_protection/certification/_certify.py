@@ -61,6 +61,7 @@ def certify(
     alpha: float = 0.001,
     selection: int = 100,
     denoiser: str | Denoiser = "none",
+    views: bool = False,
     radius: float | None = None,
     batch: int = 32,
     seed: int | None = 0,
@@ -94,8 +95,11 @@ def certify(
         samples: draws that bound the probability. 1,000 that all agree give 2.46 ``sigma`` at most, 10,000 3.2.
         alpha: how often a certificate may be wrong.
         selection: draws that choose the class.
-        denoiser: ``"none"``, ``"tv"``, ``"filters"``, ``"fast"`` (a short fit) or a function of noisy ``N×3×H×W``
+        denoiser: ``"none"``, ``"tv"``, ``"dct"``, ``"fast"`` (a short fit) or a function of noisy ``N×3×H×W``
             values, which are not clipped.
+        views: average each answer over two images: the denoised one, and its mirror image with half of what was taken
+            out left in. Twice the questions, and more draws agree; not for classes that mirroring changes, such as
+            letters.
         radius: only ask whether this one holds.
         batch: draws at once. It changes nothing but memory and time.
         seed: with the image it decides the noise. Who knows it could look for an image whose draws are unlucky; None
@@ -114,6 +118,7 @@ def certify(
         alpha=alpha,
         selection=selection,
         denoiser=denoiser,
+        views=views,
         radius=radius,
         batch=batch,
         seed=checked_seed(seed),

@@ -13,7 +13,7 @@ from torch import Tensor
 from deep_protection.errors import OptionError
 from deep_protection.optional import import_optional
 from deep_protection.restoration import FitOptions, find_preset, purify_batch
-from deep_protection.restoration.filters import check_filters, without_noise
+from deep_protection.restoration.dct import thresholded
 
 Denoiser = Callable[[Tensor], Tensor]
 """``N×3×H×W`` noisy values to as many images, each on its own."""
@@ -37,15 +37,12 @@ def by_total_variation(sigma: float, seed: int) -> Denoiser:
     return lambda noisy: total_variation(noisy, weight=TV_STRENGTH * sigma)
 
 
-def by_filters(sigma: float, seed: int) -> Denoiser:
-    """What :func:`deep_protection.denoise` takes noise out with, told how strong it is."""
+def by_cosines(sigma: float, seed: int) -> Denoiser:
+    """Thresholded cosine coefficients of patches: ``lite0`` is right behind them as often as behind the filters of
+    :func:`deep_protection.denoise`, in a tenth of their time.
+    """
     del seed
-    check_filters()
-
-    def denoise(noisy: Tensor) -> Tensor:
-        return torch.stack([without_noise(each, (sigma,) * 3) for each in noisy.cpu()]).to(noisy)
-
-    return denoise
+    return lambda noisy: thresholded(noisy, sigma)
 
 
 def by_prior(sigma: float, seed: int) -> Denoiser:
@@ -64,7 +61,7 @@ def by_prior(sigma: float, seed: int) -> Denoiser:
 DENOISERS: dict[str, Callable[[float, int], Denoiser]] = {
     "none": nothing,
     "tv": by_total_variation,
-    "filters": by_filters,
+    "dct": by_cosines,
     "fast": by_prior,
 }
 """Name to what makes the denoiser for a sigma and a seed."""

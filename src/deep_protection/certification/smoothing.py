@@ -11,7 +11,7 @@ from torch import Tensor
 from deep_protection.arguments import real, whole
 from deep_protection.certification.bounds import Plan, check_reach, plan_looks
 from deep_protection.certification.denoisers import Denoiser, find_denoiser
-from deep_protection.classifiers import BlackBox, Classifier, ClassifierAdapter, name_of
+from deep_protection.classifiers import BlackBox, Classifier, ClassifierAdapter, mean_answer, name_of
 from deep_protection.errors import CancelledError, OptionError
 from deep_protection.logits import as_classes, check_numbers
 from deep_protection.seeds import checked_seed, image_seed
@@ -30,6 +30,7 @@ class Smoothing:
     alpha: float = 0.001
     selection: int = 100
     denoiser: str | Denoiser = "none"
+    views: bool = False
     radius: float | None = None
     batch: int = 32
     seed: int = 0
@@ -41,6 +42,8 @@ class Smoothing:
                 raise OptionError(f"{name} must be positive and finite, got {value}")
         if not 0 < real(self.alpha, "alpha") < 1:
             raise OptionError(f"alpha must be between 0 and 1, got {self.alpha}")
+        if not isinstance(self.views, bool):
+            raise OptionError(f"views must be True or False, got {self.views!r}")
         for name in ("samples", "selection", "batch"):
             whole(getattr(self, name), name)
         checked_seed(self.seed)
@@ -58,7 +61,7 @@ class Smoothing:
 
     def about(self) -> dict[str, Any]:
         """All that decides a certificate beside image and classifier, for a file."""
-        names = ("sigma", "samples", "alpha", "selection", "radius", "seed")
+        names = ("sigma", "samples", "alpha", "selection", "views", "radius", "seed")
         return {**{name: getattr(self, name) for name in names}, "denoiser": self.denoiser_name}
 
     def plan(self) -> Plan | None:
@@ -106,7 +109,8 @@ class NoisyClassifier:
     """The base classifier: whatever stands between the noise and a class. Noisy ``N×3×H×W`` in, ``N`` classes out."""
 
     def __init__(self, classifier: Classifier, settings: Smoothing, device: torch.device) -> None:
-        self._adapter, self._device = ClassifierAdapter(classifier), device
+        self._classifier, self._adapter, self._device = classifier, ClassifierAdapter(classifier), device
+        self._views = settings.views
         self._name, self._denoiser_name = classifier.name, settings.denoiser_name
         self._denoise = find_denoiser(settings.denoiser, settings.sigma, settings.seed)
         self._clips = isinstance(classifier, BlackBox)  # it is promised pixels, which most turn into files
@@ -121,6 +125,13 @@ class NoisyClassifier:
                 f"the denoiser {self._denoiser_name} gives {what} for {tuple(given.shape)} values; it has to give an "
                 "image for each, of the same shape"
             )
-        logits = self._adapter(denoised.clamp(0, 1) if self._clips else denoised)
-        check_numbers(logits, self._name)
+        logits = self._answers(denoised)
+        if self._views:  # what is taken away with the noise in one is there in the other
+            both = torch.stack([logits, self._answers(((denoised + given) / 2).flip(-1))])
+            logits = mean_answer(self._classifier, both, dim=0, least=torch.finfo(both.dtype).tiny)
         return as_classes(logits).argmax(dim=-1)
+
+    def _answers(self, shown: Tensor) -> Tensor:
+        logits = self._adapter(shown.clamp(0, 1) if self._clips else shown)
+        check_numbers(logits, self._name)
+        return logits

@@ -59,7 +59,10 @@ def certify_command(
     samples: Annotated[int, typer.Option(help="Draws that bound the probability of the class.")] = 1000,
     alpha: Annotated[float, typer.Option(help="How often a certificate may be wrong.")] = 0.001,
     selection: Annotated[int, typer.Option(help="Draws before these, that choose the class.")] = 100,
-    denoiser: Annotated[str, typer.Option(help="none, tv, filters or fast (a short fit).")] = "none",
+    denoiser: Annotated[str, typer.Option(help="none, tv, dct or fast (a short fit).")] = "none",
+    views: Annotated[
+        bool, typer.Option("--views", help="Ask about the mirror image, too: larger radii. Not for letters.")
+    ] = False,
     radius: Annotated[
         float | None, typer.Option(help="Only ask whether this L2 radius holds, which ends earlier.")
     ] = None,
@@ -86,6 +89,7 @@ def certify_command(
         alpha=alpha,
         selection=selection,
         denoiser=denoiser,
+        views=views,
         radius=radius,
         batch=batch,
         seed=seed,

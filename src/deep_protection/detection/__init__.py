@@ -6,6 +6,7 @@ from deep_protection.detection._detect import calibrate as calibrate
 from deep_protection.detection._detect import classifier_images as classifier_images
 from deep_protection.detection._detect import classifier_responses as classifier_responses
 from deep_protection.detection._detect import detect as detect
+from deep_protection.detection._detect import first_looks as first_looks
 from deep_protection.detection._detect import partial_restorations as partial_restorations
 from deep_protection.detection._detect import reference_images as reference_images
 from deep_protection.detection.calibration import Calibration as Calibration
@@ -20,5 +21,6 @@ from deep_protection.detection.responses import agreement as agreement
 from deep_protection.detection.responses import centred as centred
 from deep_protection.detection.responses import compress as compress
 from deep_protection.detection.responses import compress_range as compress_range
+from deep_protection.detection.responses import look_first as look_first
 from deep_protection.detection.responses import respond as respond
 from deep_protection.detection.specks import repair_specks as repair_specks

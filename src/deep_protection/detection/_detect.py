@@ -29,7 +29,14 @@ from deep_protection.classifiers import (
 )
 from deep_protection.detection.calibration import Calibration
 from deep_protection.detection.evidence import compute_evidence
-from deep_protection.detection.responses import MILD_QUALITY, STRONG_QUALITY, Responses, compress_range, respond
+from deep_protection.detection.responses import (
+    MILD_QUALITY,
+    STRONG_QUALITY,
+    Responses,
+    compress_range,
+    look_first,
+    respond,
+)
 from deep_protection.detection.specks import repair_specks
 from deep_protection.fitting import Progress
 from deep_protection.generators.fast import low_pass
@@ -195,6 +202,7 @@ def calibrate(
     iterations, given = 0 if quick else ITERATIONS, FitOptions(**options)
     total, begin = len(images) if isinstance(images, Sized) else None, time.perf_counter()
     evidence: list[dict[str, float]] = []
+    looks: list[dict[str, float]] = []
     notes: dict[str, None] = {}
     source = iter(images)
     while some := list(islice(source, _AT_ONCE)):
@@ -204,6 +212,7 @@ def calibrate(
         pixels = [record.pixels for record in records]
         seen = classifier_responses(pixels, model, iterations=iterations, options=share)
         evidence += [compute_evidence(*both) for both in zip(pixels, seen, strict=True)]
+        looks += [compute_evidence(*both) for both in zip(pixels, first_looks(pixels, model), strict=True)]
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return Calibration.from_evidence(
@@ -211,6 +220,7 @@ def calibrate(
         classifier=model.name,
         iterations=iterations,
         description=description or f"{len(evidence)} images",
+        looks=looks,
     )
 
 
@@ -249,6 +259,17 @@ def classifier_responses(
         return [
             respond(asked, image, reference_images(whole, made[None]))
             for image, whole, made in zip(pixels, repaired, restored, strict=True)
+        ]
+
+
+def first_looks(pixels: Sequence[Tensor], classifier: torch.nn.Module) -> list[Responses]:
+    """What :func:`look_first` says of every ``3×H×W`` image in ``[0, 1]``: nothing is fitted."""
+    asked = ClassifierAdapter(classifier, lambda given: log_probabilities(classifier, ask(classifier, given)))
+    repaired = [repair_specks(image) for image in pixels]
+    with evaluating(classifier):
+        return [
+            look_first(asked, image, reference_images(whole, _low(whole)[None]))
+            for image, whole in zip(pixels, repaired, strict=True)
         ]
 
 

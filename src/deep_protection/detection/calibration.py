@@ -38,6 +38,9 @@ class Calibration:
     """Distance from the median to the 90 % quantile over 1.28: the standard deviation of what lies above."""
     scores: Sequence[float] = field(hash=False)
     """Of the clean images, in order."""
+    first_look: "Calibration | None" = field(default=None, hash=False)
+    """What the same images look like in five answers (:func:`deep_protection.detection.look_first`); None in files from
+    before there was one."""
 
     def score(self, evidence: Mapping[str, float]) -> float:
         """The evidence that stands out most, in standard deviations of clean images, and a little for the rest.
@@ -85,9 +88,15 @@ class Calibration:
 
     @classmethod
     def from_evidence(
-        cls, evidence: Sequence[Mapping[str, float]], *, classifier: str, iterations: int, description: str
+        cls,
+        evidence: Sequence[Mapping[str, float]],
+        *,
+        classifier: str,
+        iterations: int,
+        description: str,
+        looks: Sequence[Mapping[str, float]] | None = None,
     ) -> Self:
-        """From the evidence of clean images, at least 20 of them."""
+        """From the evidence of clean images, at least 20 of them, and that of a first look at each."""
         if len(evidence) < 20:
             raise DeepProtectionError(f"a calibration needs at least 20 clean images, got {len(evidence)}")
         median, scale = _location_and_scale(evidence)
@@ -99,6 +108,9 @@ class Calibration:
             median=median,
             scale=scale,
             scores=(),
+            first_look=None
+            if looks is None
+            else cls.from_evidence(looks, classifier=classifier, iterations=0, description=description),
         )
         scores = []
         for index, each in enumerate(evidence):
@@ -134,6 +146,11 @@ class Calibration:
 
     @classmethod
     def _from(cls, values: dict[str, object]) -> Self:
+        look = values.get("first_look")
+        if look is not None:
+            if not isinstance(look, dict):
+                raise TypeError("its first_look is no calibration")
+            values = {**values, "first_look": cls._from(look)}
         found = cls(**values)  # type: ignore[arg-type]
         if found.version != VERSION or set(found.median) != set(EVIDENCE) or set(found.scale) != set(EVIDENCE):
             raise ValueError("made by another version")

@@ -24,12 +24,13 @@ STRONG_QUALITY, MILD_QUALITY = 25, 75
 """JPEG qualities of the strong reference, which most perturbations do not survive, and of the mild one, which clean
 images hardly notice."""
 KINDS = ("original", "image", "restored", "compressed", "mild")
+_NOT_FINITE = "the classifier's answer is not finite; its arithmetic may overflow: try float32"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Responses:
     """``V×classes`` log-probabilities for each kind of image, of its ``V = 4`` test-time views: as it is, mirrored,
-    nearer, farther.
+    nearer, farther. A first look (:func:`look_first`) has fewer.
     """
 
     original: Tensor
@@ -99,10 +100,23 @@ def respond(ask: Callable[[Tensor], Tensor], image: Tensor, kinds: Sequence[Tens
     # The first of the views of an image without specks is the image as it came.
     original = ask(image[None])[0] if is_repaired else answers[0, 0]
     if not (answers.isfinite().all() and original.isfinite().all()):
-        raise ClassifierError("the classifier's answer is not finite; its arithmetic may overflow: try float32")
+        raise ClassifierError(_NOT_FINITE)
     by_kind = answers.split([len(each) for each in kinds], dim=1)
     seen, restored, compressed, mild = (each.flatten(0, 1) for each in by_kind)
     return Responses(original, seen, restored, compressed, mild, is_repaired)
+
+
+def look_first(ask: Callable[[Tensor], Tensor], image: Tensor, kinds: Sequence[Tensor]) -> Responses:
+    """Ask as :func:`respond` does, but only five times: about the image as it is and mirrored, and about one of every
+    other kind, of which ``kinds`` has one each. What is plain already is plain by that.
+    """
+    seen, restored, compressed, mild = kinds
+    is_repaired = not torch.equal(seen[0], image)
+    answers = ask(torch.cat([seen, seen.flip(-1), restored, compressed, mild]))
+    original = ask(image[None])[0] if is_repaired else answers[0]
+    if not (answers.isfinite().all() and original.isfinite().all()):
+        raise ClassifierError(_NOT_FINITE)
+    return Responses(original, answers[:2], answers[2:3], answers[3:4], answers[4:], is_repaired)
 
 
 def compress(pixels: Tensor, quality: int) -> Tensor:

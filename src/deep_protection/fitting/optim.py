@@ -14,8 +14,10 @@ class Adam:
 
     def __init__(self, weights: Tensor, learning_rate: float) -> None:
         self._first, self._second = torch.zeros_like(weights), torch.zeros_like(weights)
-        # In float32, 1 - 0.999 would be off by one part in ten thousand; not every device has float64.
-        self._steps = torch.zeros(len(weights), 1, dtype=torch.float64, device="cpu")
+        # In float32, 1 - 0.999 would be off by one part in ten thousand. Where there is float64 the numbers stay on the
+        # device: a step then waits for nothing from the host, and can be recorded as one.
+        where = "cpu" if weights.device.type == "mps" else weights.device
+        self._steps = torch.zeros(len(weights), 1, dtype=torch.float64, device=where)
         self._rates = torch.full_like(self._steps, learning_rate)
 
     def reset(self, row: int, learning_rate: float) -> None:

@@ -33,10 +33,11 @@ def protect(
     >>> import deep_protection as dp
     >>> model = dp.protect(dp.load_classifier("lite0"))
 
-    An image that the detector does not flag gets the classifier's own answer, untouched. A suspicious one is answered
-    by contrast: the classifier is asked about several restorations, and where they agree on how they move the answer,
-    the answer goes further in that direction (:mod:`deep_protection.protection.contrast`). ``model(pixels)`` gives
-    logits, ``model.explain(pixels)`` also what was seen and why which answer was taken.
+    An image that the detector does not flag gets the classifier's own answer, untouched; what is clearly clean at a
+    first look is not even fitted (:mod:`deep_protection.protection.suspicion`). A suspicious one is answered by
+    contrast: the classifier is asked about several restorations, and where they agree on how they move the answer, the
+    answer goes further in that direction (:mod:`deep_protection.protection.contrast`). ``model(pixels)`` gives logits,
+    ``model.explain(pixels)`` also what was seen and why which answer was taken.
 
     Args:
         classifier: a module from ``N×3×H×W`` pixels in ``[0, 1]`` to logits, put into evaluation mode, or what
@@ -56,9 +57,9 @@ def protect(
             is ``"suspicious"`` by contrast and ``"always"`` with ``answer="restored"``.
         false_positive_rate: how many clean images may be flagged.
         calibration: what clean images look like to this classifier, or its file; None takes the one that comes with the
-            package. Of one that is given, its own kind counts, with a fit or ``quick``. Where there is none, a fixed
-            threshold on the agreement decides, which finds attacks that least change the image less often; make one
-            with ``deep-protection detect calibrate``.
+            package. Of one that is given, its own kind counts, with a fit or ``quick``, and without a first look.
+            Where there is none, a fixed threshold on the agreement decides, which finds attacks that least change the
+            image less often; make one with ``deep-protection detect calibrate``.
         options: ``seed``, ``device``, ``seconds`` (of every call), ``workers``, ``progress`` and ``is_cancelled`` of
             the fits: :class:`deep_protection.FitOptions`. What ``seed=None`` draws an attacker cannot foresee.
 

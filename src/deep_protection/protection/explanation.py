@@ -19,7 +19,7 @@ class Explanation:
     """``classes``: the answer."""
     is_suspicious: bool
     p_value: float | None
-    """How often a clean image looks as suspicious; None without a calibration."""
+    """How often a clean image looks as suspicious, in the look that ``reason`` tells; None without a calibration."""
     agreement: float
     """How much everything that was done to the image moves the answer in one direction, from -1 to 1."""
     strength: float
@@ -29,4 +29,5 @@ class Explanation:
     responses: Responses
     """Log-probabilities of the image and of its restorations."""
     restored: Tensor
-    """``3×H×W``: the restored image; the mean of its fits where the preset makes several."""
+    """``3×H×W``: the restored image; the mean of its fits where the preset makes several, and a low-pass copy with some
+    detail where nothing was fitted."""

@@ -4,6 +4,7 @@ Over 300 lines, as it is one class: what it is given, what it asks, and what it 
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar, Literal, Unpack, get_args
 
@@ -31,6 +32,7 @@ from deep_protection.detection import (
     Responses,
     classifier_responses,
     compute_evidence,
+    look_first,
     partial_restorations,
     reference_images,
     repair_specks,
@@ -42,6 +44,7 @@ from deep_protection.protection.bounds import within_bounds
 from deep_protection.protection.contrast import decide, is_agreement
 from deep_protection.protection.explanation import Explanation
 from deep_protection.protection.straight_through import straight_through
+from deep_protection.protection.suspicion import Suspicion, is_clearly_clean, suspect
 from deep_protection.restoration import FitKeywords, FitOptions, Preset, find_preset, purify_batch
 from deep_protection.stopping import Auto, StopRule
 
@@ -131,6 +134,9 @@ class ProtectedClassifier(nn.Module):
         self.iterations = self._iterations(quick) if by_contrast and stop is None else None
         """Of the fits behind an answer by contrast; 0: nothing is fitted; None: as ``stop`` says."""
         self.stop = self.preset.rule(f"fixed:{self.iterations}" if self.iterations else stop)
+        known = None if self.iterations is None or self.calibration is None else self.calibration.first_look
+        self.first_look = known
+        """Of a look in five answers, which spares images that are clearly clean all else; None: there is none."""
         self.options = FitOptions(**options)
         super().train(False)
 
@@ -186,7 +192,34 @@ class ProtectedClassifier(nn.Module):
             )
         with evaluating(self.classifier), torch.set_grad_enabled(torch.is_grad_enabled() and pixels.requires_grad):
             try_out(self.classifier, pixels)
-            return [self._explain(*each) for each in zip(pixels, self._asked_about(pixels, restored), strict=True)]
+            repaired = straight_through(pixels, _repaired)
+            explained = self._clearly_clean(pixels, repaired) if restored is None else {}
+            left = [n for n in range(len(pixels)) if n not in explained]
+            if restored is None:
+                restored = self._straight_through(repaired[left]).unflatten(0, (len(left), self.fits))
+            for n, made in zip(left, restored, strict=True):
+                found, own = self._respond(pixels[n], reference_images(repaired[n], made, straight_through), respond)
+                suspicion = self._suspect(pixels[n], found.detached())
+                is_alone = self.calibration is None and self.when != "always"
+                note = "; no calibration, so the agreement alone decides" if is_alone else ""
+                explained[n] = self._explain(found, own, suspicion, made.mean(dim=0), note)
+            return [explained[n] for n in range(len(pixels))]
+
+    def _clearly_clean(self, pixels: Tensor, repaired: Tensor) -> dict[int, Explanation]:
+        """The answers to those images that a first look is enough for."""
+        if self.first_look is None:
+            return {}
+        explained = {}
+        low = straight_through(repaired, _unfitted)
+        for n, (image, whole) in enumerate(zip(pixels, repaired, strict=True)):
+            kinds = reference_images(whole, low[n : n + 1], straight_through)
+            found, own = self._respond(image, kinds, look_first)
+            suspicion = suspect(image, found.detached(), self.first_look, self.false_positive_rate)
+            if is_clearly_clean(suspicion, self.false_positive_rate):
+                answer = self._explain(found, own, suspicion, low[n], "; that was plain at a first look")
+                if answer.answer == "own":  # what is too close to call is looked at again
+                    explained[n] = answer
+        return explained
 
     def respond(self, pixels: Tensor) -> list[Responses]:
         """What the classifier says of ``N×3×H×W`` pixels and of their restorations, with the straight-through gradient:
@@ -195,7 +228,10 @@ class ProtectedClassifier(nn.Module):
         pixels = within_bounds(pixels)
         with evaluating(self.classifier):
             try_out(self.classifier, pixels)
-            return [self._respond(*each)[0] for each in zip(pixels, self._asked_about(pixels), strict=True)]
+            repaired = straight_through(pixels, _repaired)
+            made = self._straight_through(repaired).unflatten(0, (len(pixels), self.fits))
+            asked = (reference_images(*both, straight_through) for both in zip(repaired, made, strict=True))
+            return [self._respond(*each, respond)[0] for each in zip(pixels, asked, strict=True)]
 
     def purify(self, pixels: Tensor) -> Tensor:
         """The restored images, of the same shape, type and device, with the straight-through gradient; the mean of
@@ -207,14 +243,7 @@ class ProtectedClassifier(nn.Module):
         mean: Tensor = restored.unflatten(0, (len(pixels), self.fits)).mean(dim=1)
         return mean
 
-    def _asked_about(self, pixels: Tensor, restored: Tensor | None = None) -> list[list[Tensor]]:
-        """Of each image, ``N×3×H×W`` of every kind that the classifier is asked about."""
-        repaired = straight_through(pixels, _repaired)
-        if restored is None:
-            restored = self._straight_through(repaired).unflatten(0, (len(pixels), self.fits))
-        return [reference_images(*each, straight_through) for each in zip(repaired, restored, strict=True)]
-
-    def _respond(self, image: Tensor, asked: list[Tensor]) -> tuple[Responses, Tensor]:
+    def _respond(self, image: Tensor, asked: list[Tensor], how: Callable[..., Responses]) -> tuple[Responses, Tensor]:
         """The classifier's answers, and its logits for ``image``."""
         own: list[Tensor] = []
 
@@ -224,25 +253,19 @@ class ProtectedClassifier(nn.Module):
                 own.append(logits[0])
             return log_probabilities(self.classifier, logits)
 
-        return respond(answer, image, asked), own[0]
+        return how(answer, image, asked), own[0]
 
-    def _explain(self, image: Tensor, asked: list[Tensor]) -> Explanation:
-        found, own = self._respond(image, asked)
-        seen = found.detached()
-        evidence: dict[str, float] = {}
-        p_value = None
+    def _suspect(self, image: Tensor, seen: Responses) -> Suspicion:
         if self.when == "always":
-            is_suspicious = True
-        elif self.calibration is None:
-            is_suspicious = is_agreement(seen)
-        else:
-            measured = compute_evidence(image.detach().float(), seen)
-            evidence = self.calibration.deviations(measured)
-            p_value = self.calibration.p_value(self.calibration.score(measured))
-            is_suspicious = p_value <= self.false_positive_rate
-        decision = decide(found, is_suspicious=is_suspicious, labels_only=_labels_only(self.classifier, seen))
-        is_uncalibrated = self.calibration is None and self.when != "always"
-        note = "; no calibration, so the agreement alone decides" if is_uncalibrated else ""
+            return Suspicion(is_suspicious=True)
+        if self.calibration is None:
+            return Suspicion(is_suspicious=is_agreement(seen))
+        return suspect(image, seen, self.calibration, self.false_positive_rate)
+
+    def _explain(self, found: Responses, own: Tensor, suspicion: Suspicion, restored: Tensor, note: str) -> Explanation:
+        seen = found.detached()
+        labels_only = _labels_only(self.classifier, seen)
+        decision = decide(found, is_suspicious=suspicion.is_suspicious, labels_only=labels_only)
         logits = own if decision.kind == "own" else as_outputs(decision.log_probabilities, len(own))
         if decision.kind in ("mild", "contrast") and isinstance(self.classifier, BlackBox):
             logits = logits.log_softmax(dim=-1)  # its logits are logarithms of probabilities
@@ -250,13 +273,13 @@ class ProtectedClassifier(nn.Module):
             answer=decision.kind,
             reason=decision.reason + note,
             logits=logits,
-            is_suspicious=is_suspicious,
-            p_value=p_value,
+            is_suspicious=suspicion.is_suspicious,
+            p_value=suspicion.p_value,
             agreement=seen.agreement,
             strength=decision.strength,
-            evidence=evidence,
+            evidence=suspicion.evidence,
             responses=seen,
-            restored=asked[1].detach().mean(dim=0),
+            restored=restored.detach(),
         )
 
     def _iterations(self, quick: bool) -> int | None:
@@ -279,8 +302,7 @@ class ProtectedClassifier(nn.Module):
         if options.device == "auto" and pixels.device.type != "cpu":
             options = replace(options, device=pixels.device)
         if self.iterations == 0:
-            made = partial_restorations([each.float() for each in pixels], iterations=0)
-            return torch.cat([pixels[:0], *(each[None].to(pixels) for each in made)])
+            return _unfitted(pixels)
         if self.answer == "contrast" or self.calibration is None:
             return self._restored(pixels, options)
         flagged = self._suspicious(pixels, self.calibration, options).repeat_interleave(self.fits)
@@ -311,6 +333,11 @@ class ProtectedClassifier(nn.Module):
 def _repaired(pixels: Tensor) -> Tensor:
     whole = [repair_specks(image.float()).to(image) for image in pixels]
     return torch.stack(whole) if whole else pixels
+
+
+def _unfitted(pixels: Tensor) -> Tensor:
+    made = partial_restorations([each.float() for each in pixels], iterations=0)
+    return torch.cat([pixels[:0], *(each[None].to(pixels) for each in made)])
 
 
 def _is_paid_for(classifier: nn.Module) -> bool:

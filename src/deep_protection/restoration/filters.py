@@ -18,14 +18,12 @@ from torch.nn import functional as F
 
 from deep_protection.fitting import Downsampling
 from deep_protection.optional import import_optional
+from deep_protection.restoration.dct import OPPONENT
 from deep_protection.stopping import noise_deviation
 
 LEAST_SIDE = 32
 """Smaller images are mirrored up to this: patches and wavelets have to fit in."""
-_OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32)
-OPPONENT = _OPPONENT / np.linalg.norm(_OPPONENT, axis=1, keepdims=True)
-"""Brightness, red against blue, green against both: orthonormal, so white noise is as strong in each as in the colours.
-Pictures have little in the last two, so their noise is the easier to take out there."""
+_MIXING = np.array(OPPONENT, np.float32) / np.linalg.norm(OPPONENT, axis=1, keepdims=True).astype(np.float32)
 SILENT = 0.05 / 255
 """Standard deviation under which a plane has no noise."""
 NON_LOCAL, AT_HALF = 0.65, 0.8
@@ -150,12 +148,12 @@ def _plane_by_plane(pixels: Tensor, noise: Sequence[float], function: Callable[.
         _filtered(plane, partial(function, sigma=sigma)) if sigma > SILENT else plane
         for plane, sigma in zip(_planes(pixels), noise, strict=True)
     ]
-    return torch.from_numpy(np.tensordot(OPPONENT.T, np.stack(made), 1))
+    return torch.from_numpy(np.tensordot(_MIXING.T, np.stack(made), 1))
 
 
 def _planes(pixels: Tensor) -> NDArray[np.float32]:
     """NumPy knows nothing of the type, the device and the autocast that a host may have set."""
-    made: NDArray[np.float32] = np.tensordot(OPPONENT, pixels.numpy(), 1)
+    made: NDArray[np.float32] = np.tensordot(_MIXING, pixels.numpy(), 1)
     return made
 
 
