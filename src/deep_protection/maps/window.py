@@ -30,8 +30,8 @@ from deep_protection.maps.words import (
 )
 from deep_protection.restoration.tiles import Tile
 
-TURNS = ((-30.0, 1.4), (30.0, 1.4))
-"""How the black ink of a coloured sheet is shown to the reader: degrees, and times its height."""
+TURNED = (30.0, 1.4)
+"""How the black ink of a coloured sheet is shown to the reader once more: degrees, and times its height."""
 FURTHER = (0, 1, 2)
 """Letters by which a band goes on at both ends of its chain."""
 SAME_PLACE = 6
@@ -179,7 +179,8 @@ class Window:
         made = [[self._read(reader, image, places)] for image in shown]
         if self.black is not None:
             black = on_paper(self.black)
-            made.append([self._read(reader, black, places, turned=t, stretched=s) for t, s in TURNS])
+            turned, stretched = TURNED
+            made.append([self._read(reader, black, places, turned=turned, stretched=stretched)])
         ink = enlarged(self.ink)
         for mask, rows, letters in zip(self.masks, self._chains, own, strict=True):
             if mask.any():
