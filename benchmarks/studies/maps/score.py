@@ -32,9 +32,17 @@ class Truth:
 def score(folder: Path, words: Path = WORDS, out: Path = SCORES) -> None:
     """Every row of ``words`` against ``folder``'s ground_truth.json; ``out`` is written anew."""
     known = json.loads((folder / "ground_truth.json").read_text())
-    rows = [_scored(row, _truth(row["sheet"], known)) for row in read_table(words)]
+    read_words = list(read_table(words))
+    read_words += [_as_read(row) for row in read_words if row["method"] == "together"]
+    rows = [_scored(row, _truth(row["sheet"], known)) for row in read_words]
     out.unlink(missing_ok=True)
     append(out, rows)
+
+
+def _as_read(row: Row) -> Row:
+    """The same words as they were read, before the vocabulary changed a letter."""
+    words = [{**word, "text": word.get("read_as") or word["text"]} for word in row["words"]]
+    return {**row, "method": "as read", "words": words}
 
 
 def _truth(sheet: str, known: dict[str, Any]) -> Truth:

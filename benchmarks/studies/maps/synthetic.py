@@ -33,6 +33,11 @@ NAMES = (
     "Granite", "Deer Lodge", "Stone Cabin", "B.M.", "Rock Spring", "Antelope", "Juniper",
 )  # fmt: skip
 CURVED = ("Cedar", "Canyon", "Valley", "Creek", "Coyote", "FORK", "EAST", "Badger", "Gulch", "Hollow", "SOUTH", "Mesa")
+LOOKALIKES = (
+    "Hull", "Bell", "Farr", "Lang", "Broad", "Chappel", "Stowe", "Crook", "March", "Wold", "Barns", "Dove", "Poole",
+    "Towne", "Parke", "Locke", "Forde", "Milne", "Greek", "Hale", "Roads",
+)  # fmt: skip
+"""Each a letter off a word that maps in English call things by, and none of these."""
 BLACK, GREY, BROWN, BLUE = (38, 34, 34), (96, 92, 88), (186, 130, 98), (112, 136, 170)
 
 Curve = NDArray[np.float64]
@@ -182,6 +187,17 @@ def plan(seed: int) -> Drawing:
     return sheet
 
 
+def names(seed: int) -> Drawing:
+    """A black sheet of names that a vocabulary of generic words might spoil, between a few field boundaries."""
+    sheet = Drawing(seed, (240, 238, 222))
+    random = sheet.random
+    for _ in range(7):
+        sheet.line(across(random, random.uniform(0, np.pi), 30), BLACK, 1.2)
+    for text in LOOKALIKES:
+        free_words(sheet, text, FONTS[random.integers(len(FONTS))], random.uniform(14, 24), random.uniform(0.02, 0.2))
+    return sheet
+
+
 def house(sheet: Drawing, centre: tuple[float, float], turn: float) -> None:
     """A rectangle with hatching, on nobody's name."""
     wide, deep = sheet.random.uniform(8, 16), sheet.random.uniform(6, 9)
@@ -299,11 +315,11 @@ def run(out: Path = ROWS, seeds: range = SEEDS) -> None:
 
 
 def draw(folder: Path, seeds: range) -> None:
-    """A plan and a topographic sheet for each seed as PNG, with their ground_truth.json."""
+    """A plan, a topographic sheet and one of names for each seed as PNG, with their ground_truth.json."""
     folder.mkdir(parents=True, exist_ok=True)
     truth = {}
     for seed in seeds:
-        for kind, make in (("plan", plan), ("topographic", topographic)):
+        for kind, make in (("plan", plan), ("topographic", topographic), ("names", names)):
             made = make(seed)
             name = f"{kind}_{seed}.png"
             made.finished().save(folder / name)

@@ -17,6 +17,7 @@ TITLES = {
     "less median": "rapidocr on image − median of 21 px",
     "residual": "rapidocr on the residual's layer",
     "together": "sheet and layers (`extract-text`)",
+    "as read": "the same, as read, before the vocabulary",
 }
 
 
@@ -32,7 +33,10 @@ def words() -> str:
     """Words of the seven tiles together, and of the whole sheet."""
     lines = []
     for method, title in TITLES.items():
-        tiles, (sheet,) = _rows(method, tiles=True), _rows(method, tiles=False)
+        tiles, sheets = _rows(method, tiles=True), _rows(method, tiles=False)
+        if not tiles:
+            continue  # not measured yet
+        (sheet,) = sheets
         lines.append([title, *_figures(tiles), *_figures([sheet])[:3], f"{sheet['cpu_seconds']:.0f}"])
     heading = [
         "",
@@ -110,9 +114,11 @@ def boxes() -> str:
 def synthetic() -> str:
     """Sheets that were drawn with their words."""
     lines = []
-    for kind, title in (("plan", "black plans"), ("topographic", "coloured sheets")):
-        for method in ("sheet", "together"):
+    for kind, title in (("plan", "black plans"), ("topographic", "coloured sheets"), ("names", "names a letter off")):
+        for method in ("sheet", "together", "as read"):
             rows = [row for row in read(ROOT / ROWS) if row["method"] == method and row["sheet"].startswith(kind)]
+            if not rows:
+                continue
             found, known, seconds = (sum(row[key] for row in rows) for key in ("boxes_found", "boxes", "cpu_seconds"))
             name = f"{title}: {TITLES[method]}"
             lines.append([name, *_figures(rows), f"{found} of {known}", f"{seconds / len(rows):.0f}"])

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from PIL import Image
@@ -17,6 +17,7 @@ from deep_protection.errors import DeepProtectionError, MissingExtraError, Optio
 from deep_protection.images import encode, read_image, write_atomically
 from deep_protection.maps import ExtractedText, as_record, check_script, extract_text, to_csv, to_geojson, to_json
 from deep_protection.maps.residual import RESIDUAL
+from deep_protection.maps.vocabulary import read_vocabulary
 from deep_protection.restoration import find_device
 
 LAST = "without-text.png"
@@ -34,6 +35,13 @@ def extract_text_command(
     script: Annotated[
         str, typer.Option(help="Of the words: latin, greek, chinese, japanese; any keeps symbols, too.")
     ] = "latin",
+    vocabulary: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="What a word read a letter off may be: a text file, beside generic words; or generic, none.",
+        ),
+    ] = "generic",
     stop: options.Stop = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -51,6 +59,8 @@ def extract_text_command(
     if STREAM in inputs:
         raise OptionError("several files come of one map; give files or folders, not -")
     known = check_script(script)
+    spelt: Literal["generic", "none"] | list[str]
+    spelt = vocabulary if vocabulary in ("generic", "none") else read_vocabulary(Path(vocabulary))
     RESIDUAL.rule(stop).check()
     find_device(device)
     outcomes: list[dict[str, Any]] = []
@@ -74,6 +84,7 @@ def extract_text_command(
                     image,
                     ocr=ocr,
                     script=known,
+                    vocabulary=spelt,
                     stop=stop,
                     seed=seed,
                     device=device,

@@ -23,6 +23,7 @@ def as_record(word: Word) -> dict[str, Any]:
         "box": [round(value, 1) for value in word.box],
         "corners": [[round(x, 1), round(y, 1)] for x, y in word.corners],
         "source": word.source,
+        "read_as": word.read_as,
     }
 
 
@@ -36,10 +37,11 @@ def to_csv(words: list[Word]) -> str:
     """One line a word."""
     text = StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(["text", "confidence", "angle", "left", "top", "right", "bottom", "source"])
+    lines.writerow(["text", "confidence", "angle", "left", "top", "right", "bottom", "source", "read_as"])
     for word in words:
         record = as_record(word)
-        lines.writerow([record["text"], record["confidence"], record["angle"], *record["box"], record["source"]])
+        about = record["text"], record["confidence"], record["angle"]
+        lines.writerow([*about, *record["box"], record["source"], record["read_as"]])  # None is written as nothing
     return text.getvalue()
 
 

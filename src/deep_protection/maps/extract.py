@@ -1,9 +1,9 @@
 """Text out of a map: where it is, what it says, and the map without it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from deep_protection.maps.reader import Line, Reader
 from deep_protection.maps.residual import deep_image_residual
 from deep_protection.maps.scripts import Script, check_script, sifted
 from deep_protection.maps.upright import as_it_lay, quarters_turned
+from deep_protection.maps.vocabulary import Vocabulary, find_vocabulary, told_of
 from deep_protection.maps.window import Window, is_coloured, tile_of
 from deep_protection.maps.words import ALONE, Word, is_taken, merged, words_in
 from deep_protection.restoration import FitKeywords, FitOptions
@@ -49,7 +50,8 @@ class ExtractedText:
     the prior."""
     sheet: Image.Image
     notes: tuple[str, ...] = ()
-    """What is to be told: that only an image's first frame was used, or that words were left out."""
+    """What is to be told: that only an image's first frame was used, that words were left out, or are given otherwise
+    than read."""
 
     @property
     def overlay(self) -> Image.Image:
@@ -69,6 +71,7 @@ def extract_text(
     *,
     ocr: bool = True,
     script: Script = "latin",
+    vocabulary: Literal["generic", "none"] | Collection[str] = "generic",
     stop: str | StopRule | None = None,
     on_window: Callable[[int, int], None] = lambda *_: None,
     **options: Unpack[FitKeywords],
@@ -81,6 +84,10 @@ def extract_text(
         script: of the sheet's words: ``"latin"``, ``"greek"``, ``"chinese"``, ``"japanese"`` or ``"any"``. What is read
             in letters of another, and single signs that are no letters of it, are left out, and ``notes`` say how many;
             with ``"any"`` all is kept.
+        vocabulary: words that the sheet may hold. What is a letter off one of them is given as that word where a sure
+            reading of its place is more like it; ``read_as`` and ``notes`` say what was read. ``"generic"``: what maps
+            in English call things, such as street, church and farm, for ``"latin"`` alone; words of your own, those of
+            a gazetteer, count in addition; with ``"none"`` all stays as it is read.
         stop: when to end the fit whose residual is taken; None takes the rule of its own. Sheets with colour are read
             by their black ink and have none.
         on_window: called after every window of the sheet, with how many are done and how many there are.
@@ -89,11 +96,11 @@ def extract_text(
             can be cancelled too.
 
     Raises:
-        ImageError: the image cannot be used. OptionError: the script is not known. MissingExtraError:
+        ImageError: the image cannot be used. OptionError: the script or vocabulary cannot be used. MissingExtraError:
             the extra ``ocr`` is not installed.
     """
     given = FitOptions(**options)
-    check_script(script)
+    known = find_vocabulary(vocabulary, check_script(script))
     opencv()
     reader = Reader() if ocr else None
     notes: tuple[str, ...] = ()
@@ -110,9 +117,10 @@ def extract_text(
         ink = dark_ink(deep_image_residual(1 - paper if is_dark else paper, stop=stop, **options)).numpy()
     del paper
     shown = 255 - sheet if is_dark else sheet
-    words, doubtful, letters = read_sheet(reader, shown, ink, on_window, given.is_cancelled)
+    words, doubtful, letters = read_sheet(reader, shown, ink, on_window, given.is_cancelled, known)
     del ink, reader, shown
     words, left_out = sifted(words, doubtful, script)
+    left_out += told_of(words)
     words.sort(key=lambda word: (word.box[1], word.box[0]))
     hidden = ink_of_words(sheet, words) if ocr else ink_of_lettering(letters)
     text_layer = _as_layer(sheet, letters)
@@ -128,6 +136,7 @@ def read_sheet(
     ink: Ink,
     on_window: Callable[[int, int], None] = lambda *_: None,
     is_cancelled: Callable[[], bool] = lambda: False,
+    vocabulary: Vocabulary | None = None,
 ) -> tuple[list[Word], list[Word], Ink]:
     """Words of a sheet that is dark on light, ``H×W×3`` RGB; doubtful ones; and ``H×W`` ink of all its lettering.
 
@@ -152,7 +161,7 @@ def read_sheet(
         for each in window.layers:
             np.maximum(tile_of(letters, tile), each, out=tile_of(letters, tile))
         if reader is not None:
-            found, unsure = window.words(reader, lines)
+            found, unsure = window.words(reader, lines, vocabulary)
             words, doubtful = merged(words, found), merged(doubtful, unsure)
         on_window(number + 1, len(tiles))
     words = _with_long(words, lines)

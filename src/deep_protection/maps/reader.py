@@ -86,7 +86,7 @@ class Reader:
 
     def _line(self, image: NDArray[np.uint8], corners: Points) -> Line | None:
         """What stands at a place: steep ones are read from above and from below, unsure ones on their head, too."""
-        strip = _cut_out(image, corners)
+        strip = cut_out(image, corners)
         if _is_steep(corners):
             return self._surer(strip, corners, (1, 3))
         line = self._surer(strip, corners, (0,))
@@ -133,7 +133,7 @@ def way_straight(corners: Points, width: int, height: int) -> Points:
     return way
 
 
-def _cut_out(image: NDArray[np.uint8], corners: Points) -> NDArray[np.uint8]:
+def cut_out(image: NDArray[np.uint8], corners: Points) -> NDArray[np.uint8]:
     """What is within four corners, set straight."""
     cv2 = opencv()
     width, height = (max(2, int(side)) for side in sides_of(corners))

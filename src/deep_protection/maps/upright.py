@@ -1,5 +1,6 @@
 """Sheets that lie on their side or their head: seen from most of their lettering, set upright to be read."""
 
+from dataclasses import replace
 from math import atan2, degrees
 
 import numpy as np
@@ -35,4 +36,4 @@ def as_it_lay(word: Word, quarters: int, size: tuple[int, int]) -> Word:
         corners = tuple((width - x, height - y) for x, y in corners)
     elif quarters == 3:
         corners = tuple((y, height - x) for x, y in corners)
-    return Word(word.text, corners, word.confidence, word.source)
+    return replace(word, corners=corners)

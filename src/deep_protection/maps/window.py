@@ -2,22 +2,36 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deep_protection.maps.again import completed, looks
 from deep_protection.maps.bands import MIDDLES, Band, letters_between
 from deep_protection.maps.chains import Mark, chains, directions, is_even, marks_of, straightened
 from deep_protection.maps.lettering import ENLARGED, Ink, Mask, Sizes, enlarged, layer, lettering, threshold
 from deep_protection.maps.library import opencv
 from deep_protection.maps.outlines import outlined
 from deep_protection.maps.reader import Line, Points, Reader
-from deep_protection.maps.words import Word, agreed, is_borne_out, letters_of, merged, together, words_in
+from deep_protection.maps.streets import beyond, on
+from deep_protection.maps.vocabulary import Vocabulary, corrected
+from deep_protection.maps.words import (
+    Places,
+    Word,
+    agreed,
+    is_borne_out,
+    is_taken,
+    letters_of,
+    merged,
+    together,
+    words_in,
+)
 from deep_protection.restoration.tiles import Tile
 
-TURNS = ((-30.0, 1.4), (30.0, 1.4))
-"""How the black ink of a coloured sheet is shown to the reader: degrees, and times its height."""
+TURNED = (30.0, 1.4)
+"""How the black ink of a coloured sheet is shown to the reader once more: degrees, and times its height."""
 FURTHER = (0, 1, 2)
 """Letters by which a band goes on at both ends of its chain."""
 SAME_PLACE = 6
@@ -40,7 +54,7 @@ KNOWN, ON_KNOWN = 0.9, 0.85
 there: a chain may go on where the word was cut short."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Window:
     """A part of a sheet, small enough to be read at once."""
 
@@ -72,7 +86,9 @@ class Window:
         layers = [layer(residual, lettering(residual)), *(layer(own, mask) for mask in masks)]
         return cls(tile, part, (sheet.shape[0], sheet.shape[1]), own, black, masks, layers)
 
-    def words(self, reader: Reader, seen: Sequence[Line]) -> tuple[list[Word], list[Word]]:
+    def words(
+        self, reader: Reader, seen: Sequence[Line], vocabulary: Vocabulary | None = None
+    ) -> tuple[list[Word], list[Word]]:
         """Words of the sheet as it is and those that its layers add; and what is doubtful: in pixels of the sheet.
 
         ``seen`` are lines that were read of the whole sheet: the sure ones are not read again. Doubtful is what the
@@ -80,15 +96,58 @@ class Window:
         """
         sheet = self.sheet_words(reader, seen)
         readings = self.readings(reader, sheet)
-        found = self.found(reader, sheet, readings)
+        found = self.found(reader, sheet, readings, vocabulary)
         doubtful = [word for word in sheet if not is_borne_out(word, readings)]
         return self.placed(found), self.placed(doubtful)
 
-    def found(self, reader: Reader, sheet: list[Word], readings: list[list[list[Word]]]) -> list[Word]:
-        """What the ``sheet`` said, and what ``readings`` of its layers and bands add."""
+    def found(
+        self,
+        reader: Reader,
+        sheet: list[Word],
+        readings: list[list[list[Word]]],
+        vocabulary: Vocabulary | None = None,
+    ) -> list[Word]:
+        """What the ``sheet`` said, and what ``readings`` and bands add, spelt as all of that bears out."""
         own = [word for word in sheet if is_borne_out(word, readings)]
         # All chains but those on words of the sheet have bands: a chain may have lost the letters at its ends.
-        return together(own, agreed([*readings, [sheet], *self.bands(reader, own)]))
+        layers = [*readings, [sheet], *self.bands(reader, own)]
+        words = self._spelt(reader, together(own, agreed(layers)), layers, vocabulary)
+        more = [word for word in self.beyond(reader, words, own) if not is_taken(word, words)]
+        return words + self._spelt(reader, more, layers, vocabulary)
+
+    def _spelt(
+        self, reader: Reader, words: list[Word], layers: list[list[list[Word]]], vocabulary: Vocabulary | None
+    ) -> list[Word]:
+        """With letters that they lack, and as words of the vocabulary that they are a letter off."""
+        whole = [completed(reader, self.shown, word, [other for other in words if other is not word]) for word in words]
+        if vocabulary is None:
+            return whole
+        said = [word for readings in layers for each in readings for word in each]
+        places = Places(said)
+
+        def judged(word: Word) -> Word:
+            near = (said[number] for number in np.flatnonzero(places.shared(word) > 0.5))
+            return corrected(word, near, lambda: looks(reader, self.shown, word), vocabulary)
+
+        return [judged(word) for word in whole]
+
+    def beyond(self, reader: Reader, words: list[Word], known: Sequence[Word] = ()) -> list[Word]:
+        """What stands on along the streets that ``words`` of chains stand in."""
+        ink, found = enlarged(self.ink), []
+        level = threshold(ink)
+        for chain in self._rows(self._places(known)):
+            word = on(chain, words)
+            if word is not None:
+                heading = np.array(word.corners[1]) - np.array(word.corners[0])
+                is_forth = float((chain[-1].centre - chain[0].centre) @ heading) > 0
+                way = chain if is_forth else chain[::-1]
+                found += [each for each in beyond(reader, way, word, ink, level) if not is_taken(each, found)]
+        return found
+
+    @property
+    def shown(self) -> NDArray[np.uint8]:
+        """The part as it is looked at again: of a coloured sheet its black ink."""
+        return self.sheet if self.black is None else on_paper(self.black)
 
     def placed(self, words: list[Word]) -> list[Word]:
         """Words of the window in pixels of the sheet, without those that its edges cut."""
@@ -120,12 +179,16 @@ class Window:
         made = [[self._read(reader, image, places)] for image in shown]
         if self.black is not None:
             black = on_paper(self.black)
-            made.append([self._read(reader, black, places, turned=t, stretched=s) for t, s in TURNS])
+            turned, stretched = TURNED
+            made.append([self._read(reader, black, places, turned=turned, stretched=stretched)])
         ink = enlarged(self.ink)
-        for mask, letters in zip(self.masks, own, strict=True):
+        for mask, rows, letters in zip(self.masks, self._chains, own, strict=True):
             if mask.any():
-                chained = [word for chain in _chains(mask, places) for word in _chained(reader, chain, ink)]
-                made.append([self._read(reader, on_paper(letters), places), chained])
+                near = (chain for chain in rows if not _lies_on(places, chain))
+                chained = [word for chain in near for word in _chained(chain, self._line(reader, chain, ink))]
+                # Of a coloured sheet the detector has seen all of this, in its black ink.
+                straight = self._read(reader, on_paper(letters), places) if self.black is None else []
+                made.append([straight, chained])
         return made
 
     def bands(self, reader: Reader, known: Sequence[Word] = ()) -> list[list[list[Word]]]:
@@ -137,13 +200,8 @@ class Window:
         ink, places = enlarged(self.ink), self._places(known)
         level = threshold(ink)
         made: list[list[list[Word]]] = [[[] for _ in MIDDLES] for _ in FURTHER]
-        seen: list[Points] = []
-        for chain in (each for mask in self.masks for each in _chains(mask, places)):
-            centres = np.array([mark.centre for mark in chain])
-            if _is_again(centres, seen):
-                continue
-            seen.append(centres)
-            if _chain_line(reader, chain, ink).confidence < PROMISING:
+        for chain in self._rows(places):
+            if self._line(reader, chain, ink).confidence < PROMISING:
                 continue
             for attempt, middle in enumerate(MIDDLES):
                 lines = list(_along(reader, chain, middle, ink, level))
@@ -152,6 +210,37 @@ class Window:
                 if not lines:
                     break
         return made
+
+    @cached_property
+    def _chains(self) -> list[list[list[Mark]]]:
+        """For each mask rows of letters of one height."""
+        made = []
+        for mask in self.masks:
+            marks = marks_of(mask)
+            rows = [[marks[number] for number in chain] for chain in chains(marks)]
+            made.append([chain for chain in rows if is_even(chain)])
+        return made
+
+    @cached_property
+    def _lines(self) -> dict[int, Line]:
+        """What chains say that were read, by their ``id``."""
+        return {}
+
+    def _line(self, reader: Reader, chain: list[Mark], ink: Ink) -> Line:
+        """What a chain of marks says, set straight."""
+        if id(chain) not in self._lines:
+            strips = (straightened(marks, ink) for marks in directions(chain))
+            self._lines[id(chain)] = _surest(reader, ((strip.image, strip.corners) for strip in strips))
+        return self._lines[id(chain)]
+
+    def _rows(self, known: Mask) -> Iterator[list[Mark]]:
+        """Chains of all masks, but where words are ``known``; what several have, once."""
+        seen: list[Points] = []
+        for chain in (each for rows in self._chains for each in rows if not _lies_on(known, each)):
+            centres = np.array([mark.centre for mark in chain])
+            if not _is_again(centres, seen):
+                seen.append(centres)
+                yield chain
 
     def _read(self, reader: Reader, image: NDArray[np.uint8], known: Mask, **how: float) -> list[Word]:
         """Words of a layer: more than single signs, where nothing is known."""
@@ -210,13 +299,6 @@ def _black(ink: Ink) -> Ink:
     return made
 
 
-def _chains(mask: Mask, known: Mask) -> list[list[Mark]]:
-    """Rows of letters of one height, but where words are known."""
-    marks = marks_of(mask)
-    found = [[marks[number] for number in chain] for chain in chains(marks)]
-    return [chain for chain in found if not _lies_on(known, chain) and is_even(chain)]
-
-
 def _lies_on(known: Mask, chain: list[Mark]) -> bool:
     """Whether nearly all of a chain's marks have their middle where something is known."""
     height, width = known.shape
@@ -235,15 +317,8 @@ def _is_again(centres: Points, seen: list[Points]) -> bool:
     return False
 
 
-def _chain_line(reader: Reader, chain: list[Mark], ink: Ink) -> Line:
-    """What a chain of marks says, set straight."""
-    strips = (straightened(marks, ink) for marks in directions(chain))
-    return _surest(reader, ((strip.image, strip.corners) for strip in strips))
-
-
-def _chained(reader: Reader, chain: list[Mark], ink: Ink) -> Iterator[Word]:
+def _chained(chain: list[Mark], line: Line) -> Iterator[Word]:
     """Words of a chain; about as many letters as marks, or nothing."""
-    line = _chain_line(reader, chain, ink)
     if abs(len(letters_of(line.text)) - len(chain)) <= 1:
         yield from words_in(line, "layer")
 

@@ -42,6 +42,8 @@ class Word:
     """0 to 1, the recogniser's own."""
     source: str
     """``"sheet"``: read from the sheet as it is; ``"layer"``: from what was found in the residual."""
+    read_as: str | None = None
+    """What was read, where ``text`` is the word of the vocabulary that is a letter off."""
 
     @property
     def angle(self) -> float:
@@ -181,7 +183,7 @@ def is_borne_out(word: Word, layers: Iterable[list[list[Word]]]) -> bool:
 
 
 def merged(words: list[Word], more: list[Word]) -> list[Word]:
-    """Words of two readings or windows: of what both have, the longer reading, then the surer."""
+    """Words of two readings or windows: of what both have, what is of the vocabulary, the longer, the surer."""
     kept = list(words)
     for word in more:
         rivals = [other for other in kept if covers(word, other, 0.5)]
@@ -190,8 +192,8 @@ def merged(words: list[Word], more: list[Word]) -> list[Word]:
     return kept
 
 
-def _worth(word: Word) -> tuple[int, float]:
-    return len(letters_of(word.text)), word.confidence
+def _worth(word: Word) -> tuple[bool, int, float]:
+    return word.read_as is not None, len(letters_of(word.text)), word.confidence
 
 
 def together(sheet: list[Word], layer: list[Word]) -> list[Word]:

@@ -172,7 +172,7 @@ export class Maps extends JobTab {
     }
     this.rows = words.map((word, number) => {
       const row = make("tr", { tabindex: "-1" },
-        make("th", { scope: "row", text: word.text }),
+        make("th", { scope: "row", text: word.read_as ? `${word.text} (read ${word.read_as})` : word.text }),
         make("td", { text: `${Math.round(word.angle)}°` }),
         make("td", { text: percent(word.confidence) }));
       row.addEventListener("pointerenter", () => this.sheet.mark(number, true));

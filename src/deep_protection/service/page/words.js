@@ -1,6 +1,6 @@
 /** Words of a map: which of them are shown, and as files with the fields of the command `extract-text`. */
 
-/** @typedef {{text: string, confidence: number, angle: number, box: number[], corners: number[][], source: string}} Word */
+/** @typedef {{text: string, confidence: number, angle: number, box: number[], corners: number[][], source: string, read_as: string | null}} Word */
 
 const COMMENT = "Coordinates are pixels of the image, x to the right and y downwards, from its top left corner; they are no longitudes and latitudes.";
 
@@ -13,8 +13,9 @@ export const asJson = (words, image, { width, height }) => `${JSON.stringify({ i
 /** One line a word. */
 export function asCsv(words) {
   const quoted = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-  const lines = words.map(({ text, confidence, angle, box, source }) => [quoted(text), confidence, angle, ...box, quoted(source)].join(","));
-  return ["text,confidence,angle,left,top,right,bottom,source", ...lines, ""].join("\n");
+  const lines = words.map(({ text, confidence, angle, box, source, read_as }) =>
+    [quoted(text), confidence, angle, ...box, quoted(source), quoted(read_as ?? "")].join(","));
+  return ["text,confidence,angle,left,top,right,bottom,source,read_as", ...lines, ""].join("\n");
 }
 
 /** Polygons whose coordinates are pixels, y downwards: for a GIS that knows where the sheet's corners lie. */
