@@ -60,7 +60,11 @@ def extract_text_command(
         raise OptionError("several files come of one map; give files or folders, not -")
     known = check_script(script)
     spelt: Literal["generic", "none"] | list[str]
-    spelt = vocabulary if vocabulary in ("generic", "none") else read_vocabulary(Path(vocabulary))
+    match vocabulary:
+        case "generic" | "none":
+            spelt = vocabulary
+        case _:
+            spelt = read_vocabulary(Path(vocabulary))
     RESIDUAL.rule(stop).check()
     find_device(device)
     outcomes: list[dict[str, Any]] = []

@@ -51,11 +51,11 @@ def beyond(reader: Reader, way: list[Mark], word: Word, ink: Ink, level: float) 
             continue
         for side, (begin, end) in enumerate(((0, at), (at + len(own), len(text)))):
             found[side].append(_part(text, begin, end, corners, confidence))
-    for side in found:
-        said = Counter(letters_of(each.text) for each in side)
+    for parts in found:
+        said = Counter(letters_of(each.text) for each in parts)
         best, times = said.most_common(1)[0] if said else ("", 0)
         if times >= TWICE and len(best) >= SHORTEST:
-            yield next(each for each in side if letters_of(each.text) == best)
+            yield next(each for each in parts if letters_of(each.text) == best)
 
 
 def _part(text: str, begin: int, end: int, corners: Points, confidence: float) -> Word:

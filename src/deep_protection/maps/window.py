@@ -133,7 +133,8 @@ class Window:
 
     def beyond(self, reader: Reader, words: list[Word], known: Sequence[Word] = ()) -> list[Word]:
         """What stands on along the streets that ``words`` of chains stand in."""
-        ink, found = enlarged(self.ink), []
+        found: list[Word] = []
+        ink = enlarged(self.ink)
         level = threshold(ink)
         for chain in self._rows(self._places(known)):
             word = on(chain, words)
