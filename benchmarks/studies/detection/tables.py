@@ -175,7 +175,8 @@ def first_look() -> str:
     """
     lines = []
     for name, path in LOOKED_AT.items():
-        if not path.exists():
+        known = [row for row in read_table(path) if row.get("first")] if path.exists() else []
+        if not known:
             continue
         fit = Calibration.shipped(name)
         look = fit.first_look
@@ -187,7 +188,6 @@ def first_look() -> str:
         def is_flagged(row: Row, fit: Calibration = fit) -> bool:
             return fit.p_value(fit.score(row["fit"])) <= RATE
 
-        known = [row for row in read_table(path) if row.get("first")]
         clean = [row for row in known if row["attack"] == CLEAN]
         fooled = [row for row in known if row["attack"] != CLEAN and row["predicted"] != row["label"]]
         flagged = [row for row in fooled if is_flagged(row)]
