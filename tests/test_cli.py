@@ -260,7 +260,7 @@ def test_options_of_the_protection_are_checked(pair: tuple[Path, Path], tmp_path
     refused(run("classify", pair[1], "--protect", "--answer", "restored", "--quick"), "quick fits nothing")
     refused(run("classify", pair[1], "--protect", "--false-positive-rate", "0"), "false-positive rate must be between")
     other = tmp_path / "other.json"
-    replace(dp.Calibration.shipped("lite0"), classifier="lite1").save(other)
+    replace(dp.Calibration.shipped("lite0"), classifier="lite1", first_look=None).save(other)
     refused(run("classify", pair[1], "--protect", "--calibration", other), "not 'lite0'")
 
 

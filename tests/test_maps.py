@@ -143,7 +143,7 @@ def test_a_sheet_in_windows_gives_the_words_of_the_whole(
 ) -> None:
     monkeypatch.setattr(extract, "WINDOW", 300)
     monkeypatch.setattr(extract, "OVERLAP", 200)
-    monkeypatch.setattr(window, "TURNS", ((0.0, 1.0),))
+    monkeypatch.setattr(window, "TURNED", (0.0, 1.0))
     words = dp.extract_text(drawn_map, workers=1).words
     wanted = next(word for word in found.words if word.text == "Castle")
     (castle,) = [word for word in words if word.text == "Castle"]
@@ -444,7 +444,7 @@ def test_sizes_decide_what_is_a_letter(drawn_map: Image.Image) -> None:
 def test_the_command_writes_everything_and_goes_on_where_it_was(
     drawn_map: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window, "TURNS", ((0.0, 1.0),))
+    monkeypatch.setattr(window, "TURNED", (0.0, 1.0))
     sheet, broken, out = tmp_path / "sheet.png", tmp_path / "broken.png", tmp_path / "out"
     drawn_map.crop(WITH_TITLE).save(sheet)
     broken.write_bytes(sheet.read_bytes()[:300])
