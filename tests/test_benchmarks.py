@@ -216,4 +216,5 @@ def test_certificates_are_measured_once_and_shown(tmp_path: Path, monkeypatch: p
     assert "| none | 0.05 | 10 |" in certification.certified()
     [line] = [line for line in certification.certified().splitlines() if "| 0.2 |" in line]
     assert [cell.strip() == "–" for cell in line.split("|")[4:10]] == [True, False, True, True, True, True]
+    assert line.split("|")[5].strip()[0].isdigit()
     assert "Of 1 of 100 images so far" in certification.certified()

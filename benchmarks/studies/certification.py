@@ -88,15 +88,16 @@ def certified() -> str:
     ):
         own = found[key]
         first = own[0]
-        asked = first["radius"]  # where one alone was asked for, nothing is known of others
-        right = _share([row["prediction"] == row["label"] for row in own])
-        cells = ["–" if asked else right]
-        cells += [
-            _share([row["prediction"] == row["label"] and row["certified"] >= radius for row in own])
-            if asked in (None, radius)
-            else "–"
-            for radius in RADII
-        ]
+        asked = first["radius"]  # what holds there holds at smaller ones, and of larger ones nothing is known
+        cells = ["–" if asked else _share([row["prediction"] == row["label"] for row in own])]
+        for radius in RADII:
+            held = [row["prediction"] == row["label"] and row["certified"] >= radius for row in own]
+            if asked and radius > asked:
+                cells.append("–")
+            elif asked and radius < asked:
+                cells.append(f"≥ {100 * sum(held) / len(held):.0f}")
+            else:
+                cells.append(_share(held))
         abstained = "–" if asked else f"{100 * sum(row['prediction'] is None for row in own) / len(own):.0f}"
         spent = median(row["cpu_seconds"] for row in own)
         about = f"{first['sigma']:g}", f"{first['samples']:,}"
