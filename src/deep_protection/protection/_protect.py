@@ -57,9 +57,10 @@ def protect(
             is ``"suspicious"`` by contrast and ``"always"`` with ``answer="restored"``.
         false_positive_rate: how many clean images may be flagged.
         calibration: what clean images look like to this classifier, or its file; None takes the one that comes with the
-            package. Of one that is given, its own kind counts, with a fit or ``quick``, and without a first look.
-            Where there is none, a fixed threshold on the agreement decides, which finds attacks that least change the
-            image less often; make one with ``deep-protection detect calibrate``.
+            package. Of one that is given, its own kind counts, with a fit or ``quick``. Where there is none, a fixed
+            threshold on the agreement decides, which finds attacks that least change the image less often; make one
+            with ``deep-protection detect calibrate``. There is a first look where the calibration holds one, ``stop``
+            is not given, and ``false_positive_rate`` is at most 0.1.
         options: ``seed``, ``device``, ``seconds`` (of every call), ``workers``, ``progress`` and ``is_cancelled`` of
             the fits: :class:`deep_protection.FitOptions`. What ``seed=None`` draws an attacker cannot foresee.
 
