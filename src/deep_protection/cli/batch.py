@@ -38,10 +38,15 @@ class Left:
     """Why, for the results."""
 
 
-Prepare = Callable[[Item, ImageRecord], ImageRecord | Left]
+Prepare = Callable[[ImageRecord], ImageRecord | Left]
 """What is to be restored of an image, if anything. An error is this image's alone."""
 Missing = Callable[[Item], Tensor]
 """``H×W`` bool, true where an image has no pixels: what is to be restored of it, then."""
+
+
+def whole(image: ImageRecord) -> ImageRecord:
+    """All of it is to be restored."""
+    return image
 
 
 def restore_all(
@@ -56,7 +61,7 @@ def restore_all(
     as_json: bool,
     quiet: bool,
     seconds: float | None = None,
-    prepare: Prepare = lambda _, image: image,
+    prepare: Prepare = whole,
     missing: Missing | None = None,
 ) -> int:
     """Restore every image of ``work`` that is not there yet; the exit code."""
@@ -131,7 +136,7 @@ class _Job:
                 image, format_name, notes = image_of(item.source, data)
                 missing = None if self.missing is None else self.missing(item)
                 taken = from_pillow(image if missing is None else without_missing(image, missing), notes)
-                record = self.prepare(item, taken) if missing is None else with_missing(taken, missing) or Left()
+                record = self.prepare(taken) if missing is None else with_missing(taken, missing) or Left()
                 if isinstance(record, ImageRecord):
                     factor = factor_of(record)
                     check_side(_format(item, format_name), factor * image.width, factor * image.height)

@@ -7,8 +7,8 @@ import typer
 
 from deep_protection.classifiers import load_classifier
 from deep_protection.cli import options
-from deep_protection.cli.batch import Left, Prepare, restore_all
-from deep_protection.cli.plan import Item, plan
+from deep_protection.cli.batch import Left, Prepare, restore_all, whole
+from deep_protection.cli.plan import plan
 from deep_protection.detection import Calibration, detect
 from deep_protection.errors import OptionError
 from deep_protection.images import ImageRecord, to_pillow
@@ -49,7 +49,7 @@ def purify_command(
     work = plan(inputs, output, as_json=as_json)
     if when not in get_args(When):
         raise OptionError(f"--when must be one of {', '.join(get_args(When))}, got {when!r}")
-    needed: Prepare = _always
+    needed: Prepare = whole
     if when == "suspicious":
         if seconds is not None:
             raise OptionError(
@@ -71,10 +71,6 @@ def purify_command(
     )
 
 
-def _always(_: Item, image: ImageRecord) -> ImageRecord | Left:
-    return image
-
-
 class _Suspicious:
     """Leaves what the detector does not flag."""
 
@@ -84,7 +80,7 @@ class _Suspicious:
         self.calibration.check_rate(rate)
         self.rate, self.seed, self.device = rate, seed, device
 
-    def __call__(self, _: Item, image: ImageRecord) -> ImageRecord | Left:
+    def __call__(self, image: ImageRecord) -> ImageRecord | Left:
         found = detect(
             to_pillow(image.pixels),
             self.model,

@@ -1,12 +1,13 @@
 """``deep-protection denoise``, ``dejpeg``, ``inpaint`` and ``upscale``: what `purify` does, for other damage."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deep_protection.cli import options
-from deep_protection.cli.batch import Missing, Prepare, restore_all
+from deep_protection.cli.batch import Missing, Prepare, restore_all, whole
 from deep_protection.cli.masks import Masks
 from deep_protection.cli.plan import plan
 from deep_protection.restoration import (
@@ -44,21 +45,9 @@ def denoise_command(
 ) -> int:
     """Take noise out of images. Files, folders and results are treated as `purify` treats them."""
     check_sigma(sigma)
-
+    noisy = partial(with_noise, sigma=sigma)
     return _restored(
-        DENOISE,
-        inputs,
-        output,
-        stop,
-        fits,
-        seconds,
-        seed,
-        device,
-        workers,
-        overwrite,
-        as_json,
-        quiet,
-        lambda _, image: with_noise(image, sigma),
+        DENOISE, inputs, output, stop, fits, seconds, seed, device, workers, overwrite, as_json, quiet, noisy
     )
 
 
@@ -77,19 +66,7 @@ def dejpeg_command(
 ) -> int:
     """Take the blocks of strong JPEG compression out of images. Write PNG, or new blocks come with the result."""
     return _restored(
-        DEJPEG,
-        inputs,
-        output,
-        stop,
-        fits,
-        seconds,
-        seed,
-        device,
-        workers,
-        overwrite,
-        as_json,
-        quiet,
-        lambda _, image: with_blocks(image),
+        DEJPEG, inputs, output, stop, fits, seconds, seed, device, workers, overwrite, as_json, quiet, with_blocks
     )
 
 
@@ -140,21 +117,9 @@ def upscale_command(
 ) -> int:
     """Draw images larger. What is drawn is plausible, not known: made small again it is the image given."""
     check_factor(factor)
-
+    small = partial(enlargeable, factor=factor)
     return _restored(
-        UPSCALE,
-        inputs,
-        output,
-        stop,
-        fits,
-        seconds,
-        seed,
-        device,
-        workers,
-        overwrite,
-        as_json,
-        quiet,
-        lambda _, image: enlargeable(image, factor),
+        UPSCALE, inputs, output, stop, fits, seconds, seed, device, workers, overwrite, as_json, quiet, small
     )
 
 
@@ -171,7 +136,7 @@ def _restored(
     overwrite: bool,
     as_json: bool,
     quiet: bool,
-    prepare: Prepare = lambda _, image: image,
+    prepare: Prepare = whole,
     missing: Missing | None = None,
 ) -> int:
     settings = with_fits(preset, fits, stop)

@@ -134,8 +134,7 @@ class Window:
     def beyond(self, reader: Reader, words: list[Word], known: Sequence[Word] = ()) -> list[Word]:
         """What stands on along the streets that ``words`` of chains stand in."""
         found: list[Word] = []
-        ink = enlarged(self.ink)
-        level = threshold(ink)
+        ink, level = self._large
         for chain in self._rows(self._places(known)):
             word = on(chain, words)
             if word is not None:
@@ -145,7 +144,7 @@ class Window:
                 found += [each for each in beyond(reader, way, word, ink, level) if not is_taken(each, found)]
         return found
 
-    @property
+    @cached_property
     def shown(self) -> NDArray[np.uint8]:
         """The part as it is looked at again: of a coloured sheet its black ink."""
         return self.sheet if self.black is None else on_paper(self.black)
@@ -182,11 +181,10 @@ class Window:
             black = on_paper(self.black)
             turned, stretched = TURNED
             made.append([self._read(reader, black, places, turned=turned, stretched=stretched)])
-        ink = enlarged(self.ink)
         for mask, rows, letters in zip(self.masks, self._chains, own, strict=True):
             if mask.any():
                 near = (chain for chain in rows if not _lies_on(places, chain))
-                chained = [word for chain in near for word in _chained(chain, self._line(reader, chain, ink))]
+                chained = [word for chain in near for word in _chained(chain, self._line(reader, chain))]
                 # Of a coloured sheet the detector has seen all of this, in its black ink.
                 straight = self._read(reader, on_paper(letters), places) if self.black is None else []
                 made.append([straight, chained])
@@ -198,11 +196,10 @@ class Window:
         Bands show the sheet itself, so each length is a layer of its own to those who ask whether readings agree. A
         chain that several layers have is read once.
         """
-        ink, places = enlarged(self.ink), self._places(known)
-        level = threshold(ink)
+        (ink, level), places = self._large, self._places(known)
         made: list[list[list[Word]]] = [[[] for _ in MIDDLES] for _ in FURTHER]
         for chain in self._rows(places):
-            if self._line(reader, chain, ink).confidence < PROMISING:
+            if self._line(reader, chain).confidence < PROMISING:
                 continue
             for attempt, middle in enumerate(MIDDLES):
                 lines = list(_along(reader, chain, middle, ink, level))
@@ -211,6 +208,12 @@ class Window:
                 if not lines:
                     break
         return made
+
+    @cached_property
+    def _large(self) -> tuple[Ink, float]:
+        """The ink, enlarged, that chains and bands are read from; and the threshold between it and paper."""
+        ink = enlarged(self.ink)
+        return ink, threshold(ink)
 
     @cached_property
     def _chains(self) -> list[list[list[Mark]]]:
@@ -227,10 +230,10 @@ class Window:
         """What chains say that were read, by their ``id``."""
         return {}
 
-    def _line(self, reader: Reader, chain: list[Mark], ink: Ink) -> Line:
+    def _line(self, reader: Reader, chain: list[Mark]) -> Line:
         """What a chain of marks says, set straight."""
         if id(chain) not in self._lines:
-            strips = (straightened(marks, ink) for marks in directions(chain))
+            strips = (straightened(marks, self._large[0]) for marks in directions(chain))
             self._lines[id(chain)] = _surest(reader, ((strip.image, strip.corners) for strip in strips))
         return self._lines[id(chain)]
 

@@ -31,7 +31,6 @@ from deep_protection.detection import (
     Calibration,
     Responses,
     classifier_responses,
-    compute_evidence,
     look_first,
     partial_restorations,
     reference_images,
@@ -326,9 +325,8 @@ class ProtectedClassifier(nn.Module):
         """``N`` booleans: which images the detector flags."""
         own = [image.detach().float() for image in pixels]
         seen = classifier_responses(own, self.classifier, iterations=calibration.iterations, options=options)
-        scores = [calibration.score(compute_evidence(*both)) for both in zip(own, seen, strict=True)]
-        flags = [calibration.p_value(score) <= self.false_positive_rate for score in scores]
-        return torch.tensor(flags, dtype=torch.bool, device=pixels.device)
+        found = [suspect(*both, calibration, self.false_positive_rate) for both in zip(own, seen, strict=True)]
+        return torch.tensor([each.is_suspicious for each in found], dtype=torch.bool, device=pixels.device)
 
     def _restored(self, pixels: Tensor, options: FitOptions) -> Tensor:
         return purify_batch(pixels, self.preset, self._rule(max(pixels.shape[-2:])), options).flatten(0, 1)
