@@ -89,7 +89,7 @@ def certified() -> str:
         own = found[key]
         first = own[0]
         asked = first["radius"]  # what holds there holds at smaller ones, and of larger ones nothing is known
-        cells = ["–" if asked else _share([row["prediction"] == row["label"] for row in own])]
+        cells = ["–" if asked else share([row["prediction"] == row["label"] for row in own])]
         for radius in RADII:
             held = [row["prediction"] == row["label"] and row["certified"] >= radius for row in own]
             if asked and radius > asked:
@@ -97,7 +97,7 @@ def certified() -> str:
             elif asked and radius < asked:
                 cells.append(f"≥ {100 * sum(held) / len(held):.0f}")
             else:
-                cells.append(_share(held))
+                cells.append(share(held))
         abstained = "–" if asked else f"{100 * sum(row['prediction'] is None for row in own) / len(own):.0f}"
         spent = median(row["cpu_seconds"] for row in own)
         about = f"{first['sigma']:g}", f"{first['samples']:,}"
@@ -109,7 +109,8 @@ def certified() -> str:
     return block_markdown(Table(heading, lines)) + told
 
 
-def _share(right: list[bool]) -> str:
+def share(right: list[bool]) -> str:
+    """In percent, with the 95 % interval."""
     low, high = wilson_interval(sum(right), len(right)) or (0.0, 1.0)
     return f"{100 * sum(right) / len(right):.0f} ({100 * low:.0f}–{100 * high:.0f})"
 

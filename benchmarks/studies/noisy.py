@@ -8,17 +8,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks import RESULTS, rows
+from benchmarks.studies.certification import share
 from deep_protection.certification import Smoothing
 from deep_protection.certification.denoisers import Denoiser
 from deep_protection.certification.smoothing import NoisyClassifier
 from deep_protection.classifiers import load_classifier
-from deep_protection.evaluation import wilson_interval
 from deep_protection.evaluation.experiment.images import labelled_images
 from deep_protection.evaluation.report.document import Table, block_markdown
 from deep_protection.restoration.filters import without_noise
@@ -32,29 +34,30 @@ def non_local_means(sigma: float) -> Denoiser:
     """scikit-image's, of the three colours together, as strong as it is recommended there."""
     from skimage.restoration import denoise_nl_means
 
-    def one(noisy: Tensor) -> Tensor:
-        made = denoise_nl_means(
-            noisy.numpy(), patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma, fast_mode=True, channel_axis=0
-        )
-        return torch.from_numpy(made.astype(np.float32))
-
-    return lambda noisy: torch.stack([one(each) for each in noisy])
+    settings = {"patch_size": 5, "patch_distance": 6, "h": 0.8 * sigma, "sigma": sigma, "fast_mode": True}
+    return _one_by_one(lambda noisy: _tensor(denoise_nl_means(noisy.numpy(), channel_axis=0, **settings)))
 
 
 def wavelets(sigma: float) -> Denoiser:
     """scikit-image's BayesShrink."""
     from skimage.restoration import denoise_wavelet
 
-    def one(noisy: Tensor) -> Tensor:
-        made = denoise_wavelet(noisy.numpy(), sigma=sigma, rescale_sigma=True, channel_axis=0)
-        return torch.from_numpy(made.astype(np.float32))
-
-    return lambda noisy: torch.stack([one(each) for each in noisy])
+    return _one_by_one(
+        lambda noisy: _tensor(denoise_wavelet(noisy.numpy(), sigma=sigma, rescale_sigma=True, channel_axis=0))
+    )
 
 
 def as_denoise(sigma: float) -> Denoiser:
     """The filters of ``denoise``, told how strong the noise is."""
-    return lambda noisy: torch.stack([without_noise(each, (sigma,) * 3) for each in noisy])
+    return _one_by_one(lambda noisy: without_noise(noisy, (sigma,) * 3))
+
+
+def _one_by_one(denoise: Denoiser) -> Denoiser:
+    return lambda noisy: torch.stack([denoise(each) for each in noisy])
+
+
+def _tensor(made: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(made.astype(np.float32))
 
 
 DENOISERS: dict[str, tuple[Callable[[float], str | Denoiser], bool]] = {
@@ -105,11 +108,7 @@ def noisy() -> str:
         cells = []
         for sigma in SIGMAS:
             right = [row["right"] for row in own if row["sigma"] == sigma]
-            if not right:
-                cells.append("–")
-                continue
-            low, high = wilson_interval(sum(right), len(right)) or (0.0, 1.0)
-            cells.append(f"{100 * sum(right) / len(right):.0f} ({100 * low:.0f}–{100 * high:.0f})")
+            cells.append(share(right) if right else "–")
         lines.append([name, *cells, f"{median(row['cpu_seconds'] for row in own):.2f}"])
     count = len({row["image"] for row in found})
     heading = ("denoiser", *(f"σ {sigma:g}" for sigma in SIGMAS), "CPU s a draw")

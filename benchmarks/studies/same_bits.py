@@ -6,15 +6,13 @@ Both run on this machine, one after the other, from the same seeds: attacks, res
 measured of them have to be equal to the last bit. Times and what names the code may differ.
 """
 
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from benchmarks import ROOT
-from deep_protection.errors import DeepProtectionError
+from benchmarks.commits import call, checked_out
 from deep_protection.evaluation.experiment.store import read_table
 
 KEY = ("image", "attack", "defence", "stop", "seed")
@@ -28,17 +26,12 @@ def run(against: str, images: Path, limit: int, attacks: str, defences: str) -> 
     Raises:
         DeepProtectionError: the commit cannot be checked out, or an experiment fails.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        before = Path(folder) / "before"
-        _call(["git", "worktree", "add", "--detach", str(before), against], ROOT)
-        try:
-            arguments = ["--images", str(images.resolve()), "--limit", str(limit), "--workers", "1"]
-            arguments += ["--attacks", attacks, "--defences", defences]
-            for tree, name in ((before, "old"), (ROOT, "new")):
-                command = [sys.executable, "-m", "deep_protection", "experiment", "run", *arguments]
-                _call([*command, "--out", str(Path(folder) / name)], tree, PYTHONPATH=str(tree / "src"))
-        finally:
-            _call(["git", "worktree", "remove", "--force", str(before)], ROOT)
+    with checked_out(against) as before, tempfile.TemporaryDirectory() as folder:
+        arguments = ["--images", str(images.resolve()), "--limit", str(limit), "--workers", "1"]
+        arguments += ["--attacks", attacks, "--defences", defences]
+        for tree, name in ((before, "old"), (ROOT, "new")):
+            command = [sys.executable, "-m", "deep_protection", "experiment", "run", *arguments]
+            call([*command, "--out", str(Path(folder) / name)], tree, PYTHONPATH=str(tree / "src"))
         old, new = (_rows(Path(folder) / name) for name in ("old", "new"))
     columns = sorted({name for rows in (old, new) for row in rows.values() for name in row} - {*FREE, *KEY})
     differing = [
@@ -55,9 +48,3 @@ def run(against: str, images: Path, limit: int, attacks: str, defences: str) -> 
 def _rows(folder: Path) -> dict[tuple[Any, ...], dict[str, Any]]:
     rows = read_table(folder / "results.parquet")
     return {tuple(row[name] for name in KEY): row for row in rows}
-
-
-def _call(command: list[str], cwd: Path, **env: str) -> None:
-    done = subprocess.run(command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise DeepProtectionError(f"{' '.join(command[:4])} … failed: {done.stderr.strip()}")

@@ -6,15 +6,13 @@ On one thread, image by image; with this processor's own arithmetic, and with wh
 """
 
 import json
-import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from statistics import mean, median
 
 import benchmarks
 from benchmarks import ROOT, rows
+from benchmarks.commits import call, checked_out
 from benchmarks.machine import describe
 from deep_protection.evaluation.report.document import Table, block_markdown
 
@@ -51,34 +49,23 @@ with torch.no_grad():
 
 
 def run(images: Path, against: str, limit: int, rounds: int, out: Path = RESULTS) -> None:
-    """Round by round, commit by commit."""
+    """Round by round, commit by commit; nothing is written before all of it is measured."""
     files = sorted(
         str(path.resolve()) for path in images.glob("*/*") if path.suffix.lower() in (".jpg", ".jpeg", ".png")
     )
     chosen = files[:: max(1, len(files) // limit)][:limit]
-    out.unlink(missing_ok=True)
-    now = _call(["git", "describe", "--always", "--dirty"]).strip()
-    rows.append(out, [{"machine": describe(), "against": against, "now": now, "rounds": rounds}])
-    with tempfile.TemporaryDirectory() as folder:
-        before = Path(folder) / "before"
-        _call(["git", "worktree", "add", "--detach", str(before), against])
-        try:
-            for turn in range(rounds):
-                for processor, environment in PROCESSORS.items():
-                    for commit, tree in (("before", before), ("now", ROOT)):
-                        given = {**os.environ, **environment, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
-                        said = _call([sys.executable, "-c", MEASURE], tree, given, json.dumps(chosen))
-                        about = {"processor": processor, "commit": commit, "round": turn}
-                        rows.append(out, [{**about, **json.loads(line)} for line in said.splitlines()])
-        finally:
-            _call(["git", "worktree", "remove", "--force", str(before)])
-
-
-def _call(command: list[str], cwd: Path = ROOT, env: dict[str, str] | None = None, given: str = "") -> str:
-    done = subprocess.run(command, cwd=cwd, env=env, input=given, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise SystemExit(f"{command[:4]} failed: {done.stderr.strip()}")
-    return done.stdout
+    now = call(["git", "describe", "--always", "--dirty"]).strip()
+    measured: list[rows.Row] = [{"machine": describe(), "against": against, "now": now, "rounds": rounds}]
+    with checked_out(against) as before:
+        for turn in range(rounds):
+            for processor, environment in PROCESSORS.items():
+                for commit, tree in (("before", before), ("now", ROOT)):
+                    given = {**environment, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
+                    said = call([sys.executable, "-c", MEASURE], tree, json.dumps(chosen), **given)
+                    about = {"processor": processor, "commit": commit, "round": turn}
+                    measured += [{**about, **json.loads(line)} for line in said.splitlines()]
+    out.unlink(missing_ok=True)  # only now: what was measured before stays where this one fails
+    rows.append(out, measured)
 
 
 def costs() -> str:

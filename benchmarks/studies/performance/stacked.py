@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from deep_protection.fitting import Adam, effective_precision, find_device
 from deep_protection.fitting.networks import Networks
 from deep_protection.generators import find_generator
-from deep_protection.generators.layers import Conv
+from deep_protection.generators.layers import Conv, apart, side_by_side
 from deep_protection.restoration import find_preset
 
 SIDE, LEAST_CALLS = 224, 3
@@ -27,10 +27,9 @@ Step = Callable[[], object]
 
 def by_groups(maps: Tensor, weight: Tensor, stride: int, margin: int) -> Tensor:
     """``N×C×H×W`` maps, ``N×O×C×K×K`` weights: as the engine does, one group a network."""
-    count, outputs = weight.shape[:2]
-    side_by_side = maps.reshape(1, -1, *maps.shape[-2:])
-    drawn = F.conv2d(side_by_side, weight.flatten(0, 1), stride=stride, padding=margin, groups=count)
-    return drawn.view(count, outputs, *drawn.shape[-2:])
+    count = len(maps)
+    drawn = F.conv2d(side_by_side(maps), weight.flatten(0, 1), stride=stride, padding=margin, groups=count)
+    return apart(drawn, count)
 
 
 def by_patches(maps: Tensor, weight: Tensor, stride: int, margin: int) -> Tensor:

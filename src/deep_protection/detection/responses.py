@@ -24,7 +24,6 @@ STRONG_QUALITY, MILD_QUALITY = 25, 75
 """JPEG qualities of the strong reference, which most perturbations do not survive, and of the mild one, which clean
 images hardly notice."""
 KINDS = ("original", "image", "restored", "compressed", "mild")
-_NOT_FINITE = "the classifier's answer is not finite; its arithmetic may overflow: try float32"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +98,7 @@ def respond(ask: Callable[[Tensor], Tensor], image: Tensor, kinds: Sequence[Tens
     answers = torch.stack([ask(view) for view in views(together)])
     # The first of the views of an image without specks is the image as it came.
     original = ask(image[None])[0] if is_repaired else answers[0, 0]
-    if not (answers.isfinite().all() and original.isfinite().all()):
-        raise ClassifierError(_NOT_FINITE)
+    _check_finite(answers, original)
     by_kind = answers.split([len(each) for each in kinds], dim=1)
     seen, restored, compressed, mild = (each.flatten(0, 1) for each in by_kind)
     return Responses(original, seen, restored, compressed, mild, is_repaired)
@@ -114,9 +112,13 @@ def look_first(ask: Callable[[Tensor], Tensor], image: Tensor, kinds: Sequence[T
     is_repaired = not torch.equal(seen[0], image)
     answers = ask(torch.cat([seen, seen.flip(-1), restored, compressed, mild]))
     original = ask(image[None])[0] if is_repaired else answers[0]
-    if not (answers.isfinite().all() and original.isfinite().all()):
-        raise ClassifierError(_NOT_FINITE)
+    _check_finite(answers, original)
     return Responses(original, answers[:2], answers[2:3], answers[3:4], answers[4:], is_repaired)
+
+
+def _check_finite(*answers: Tensor) -> None:
+    if not all(bool(each.isfinite().all()) for each in answers):
+        raise ClassifierError("the classifier's answer is not finite; its arithmetic may overflow: try float32")
 
 
 def compress(pixels: Tensor, quality: int) -> Tensor:
