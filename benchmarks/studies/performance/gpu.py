@@ -17,6 +17,7 @@ from benchmarks import rows
 from benchmarks.machine import describe
 from benchmarks.studies.performance.scale import peak_memory
 from benchmarks.studies.performance.stacked import convolutions, steps
+from deep_protection.fitting import find_device
 
 ITERATIONS = (10, 30, 50)
 Work = Callable[[Tensor], object]
@@ -26,6 +27,7 @@ def run(out: Path, device: str, batches: tuple[int, ...], seconds: float, compar
     """Measure from the smallest batch on; a kind of work whose next batch would take longer than ``seconds`` ends.
     Restorations and answers of ``compared`` photographs are held against the CPU's.
     """
+    find_device(device)  # before the rows of another run go
     out.unlink(missing_ok=True)
     rows.append(out, [{"machine": describe(), "device": device}])
     photographs = _photographs(compared)
