@@ -178,7 +178,7 @@ def test_ctrl_c_keeps_what_is_finished_and_goes_on_later(small: Image.Image, tmp
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130
-    assert said.decode().splitlines()[-1].startswith("error: interrupted; what was finished is kept")
+    assert said.decode().splitlines()[-1].startswith("error: interrupted; what was written is whole")
     done = list(out.glob("*.png"))
     assert 2 <= len(done) < 16
     for path in done:
@@ -323,7 +323,7 @@ def test_demo_ends_at_ctrl_c_with_all_its_processes(tmp_path: Path) -> None:
     out, err = demo.communicate(timeout=120)  # both pipes are closed once the last process has gone
     assert (demo.returncode, out) == (130, b""), err
     assert err.decode().splitlines() == [
-        "error: interrupted; what was finished is kept, run the same command again to go on"
+        "error: interrupted; what was written is whole, and the same command does the rest"
     ]
     assert not list((tmp_path / "demo").iterdir())
 

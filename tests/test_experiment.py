@@ -342,6 +342,18 @@ def test_an_attacker_who_knows_the_defence_gets_through_jpeg(tmp_path: Path) -> 
     assert {row["tier"] for row in rows} == {"oblivious", "transfer", "adaptive"}
 
 
+@pytest.mark.campaign
+def test_an_attacker_who_matches_the_first_look_is_through_unflagged(tmp_path: Path) -> None:
+    """What docs/attackers.md says of it: five answers made to agree on a wrong class, without one fit."""
+    given = {"limit": 1, "attacks": "", "adaptive": "bpda-first", "adaptive_samples": 1, "judgements": 1, "workers": 1}
+    given |= {"adaptive_epsilon": 8, "recognised": True}
+    run_experiment(make_settings({**given, "defences": "protected"}), tmp_path)
+    clean, row = sorted(read_table(tmp_path / "results.parquet"), key=lambda row: row["tier"] == "adaptive")
+    assert clean["top1_correct"]
+    assert (row["tier"], row["answer"], row["top1_correct"]) == ("adaptive", "own", False)
+    assert row["p_value"] > 0.3, "the look with a fit was needed"
+
+
 def test_an_error_of_the_defended_model_is_no_failed_attack() -> None:
     class Broken(torch.nn.Module):
         def __init__(self) -> None:

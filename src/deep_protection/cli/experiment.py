@@ -42,11 +42,12 @@ def run_command(
     iterations: Annotated[int | None, typer.Option(help="Length of a fit, for the oracle to look at.")] = None,
     black_box: Annotated[
         str | None,
-        typer.Option(help="Attacker who may only ask each defence: query-square, query-hopskipjump."),
+        typer.Option(help="Attackers who may only ask each defence: query-square, query-hopskipjump."),
     ] = None,
     queries: Annotated[int | None, typer.Option(help="How often such an attacker may ask. Default: 200.")] = None,
     adaptive: Annotated[
-        str | None, typer.Option(help="Attacker who knows each defence: bpda, bpda-low, joined by commas.")
+        str | None,
+        typer.Option(help="Attackers who know each defence: bpda, bpda-low, bpda-match, bpda-first, joined by commas."),
     ] = None,
     adaptive_steps: Annotated[int | None, typer.Option(help="Of such an attack. Default: 20.")] = None,
     adaptive_samples: Annotated[int | None, typer.Option(help="Restorations a step (EOT). Default: 2.")] = None,

@@ -210,10 +210,8 @@ class ProtectedClassifier(nn.Module):
         if self.first_look is None:
             return {}
         explained = {}
-        low = straight_through(repaired, _unfitted)
         for n, (image, whole) in enumerate(zip(pixels, repaired, strict=True)):
-            kinds = reference_images(whole, low[n : n + 1], straight_through)
-            found, own = self._respond(image, kinds, look_first)
+            found, own = self._look_first(image, whole)
             seen = found.detached()
             suspicion = suspect(image, seen, self.first_look, self.false_positive_rate)
             if is_clearly_clean(suspicion, seen):
@@ -221,14 +219,24 @@ class ProtectedClassifier(nn.Module):
                 explained[n] = self._explain(found, own, suspicion, image, note, at_first_look=True)
         return explained
 
-    def respond(self, pixels: Tensor) -> list[Responses]:
+    def _look_first(self, image: Tensor, repaired: Tensor) -> tuple[Responses, Tensor]:
+        low = straight_through(repaired[None], _unfitted)
+        return self._respond(image, reference_images(repaired, low, straight_through), look_first)
+
+    def respond(self, pixels: Tensor, *, at_first_look: bool = False) -> list[Responses]:
         """What the classifier says of ``N×3×H×W`` pixels and of their restorations, with the straight-through gradient:
         for attacks on more than the answer.
+
+        Args:
+            pixels: the images as they came.
+            at_first_look: only in the five answers of a first look, without a fit.
         """
         pixels = within_bounds(pixels)
         with evaluating(self.classifier):
             try_out(self.classifier, pixels)
             repaired = straight_through(pixels, _repaired)
+            if at_first_look:
+                return [self._look_first(*each)[0] for each in zip(pixels, repaired, strict=True)]
             made = self._straight_through(repaired).unflatten(0, (len(pixels), self.fits))
             asked = (reference_images(*both, straight_through) for both in zip(repaired, made, strict=True))
             return [self._respond(*each, respond)[0] for each in zip(pixels, asked, strict=True)]

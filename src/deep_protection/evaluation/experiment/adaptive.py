@@ -5,6 +5,7 @@ answer over several restorations; arXiv:1707.07397), as foolbox's PGD and its ow
 """
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -18,11 +19,21 @@ from deep_protection.classifiers import Classifier
 from deep_protection.detection import Responses
 from deep_protection.evaluation.baselines import Baseline
 from deep_protection.evaluation.defences import OwnProtection, find_defence
+from deep_protection.evaluation.experiment.units import AttackUnit
 from deep_protection.evaluation.protections import Protection
 from deep_protection.protection import protect, straight_through
 from deep_protection.restoration import Preset
 from deep_protection.seeds import LARGEST_SEED
 
+MATCHING = ("bpda-match", "bpda-first")
+ADAPTIVE = ("bpda", "bpda-low", *MATCHING)
+"""Through the defence's answer; with gradients of low frequency; through all that a protection asks, so that the
+answers to the image and to its restorations agree on a wrong class (after Tramèr et al. 2020, arXiv:2002.08347,
+section 5.2); likewise through the five answers of its first look, which need no fit. Through a defence that asks but
+once, the last two are as the first."""
+CONFIDENCE = 5.0
+"""In logarithms of probabilities (κ of Carlini & Wagner 2017, arXiv:1608.04644). Without such an end the answer to
+the image itself, which is moved most easily, goes on alone, and restorations show it: then most are answered right."""
 STEP = 0.25
 """Step of an adaptive attack in units of ε: foolbox's own would not reach the ball's edge in 20. Through JPEG it
 leaves half the probability of the true class that a tenth leaves; momentum (MI-FGSM) gains nothing more."""
@@ -44,9 +55,9 @@ class Knowing:
     def spec(self, name: str) -> AttackSpec:
         """The attack as a row of the table: one of :data:`ADAPTIVE`."""
         title = f"{name}, {self.epsilon * 255:g}/255, {self.steps} steps, EOT {self.samples}"
-        return AttackSpec(name, title, "Linf", self.epsilon, self._build)
+        return AttackSpec(name, title, "Linf", self.epsilon, partial(self._build, name in MATCHING))
 
-    def _build(self) -> Any:
+    def _build(self, matching: bool) -> Any:
         pgd = foolbox().attacks.LinfProjectedGradientDescentAttack(steps=self.steps, rel_stepsize=STEP)
 
         def run(host: Any, pixels: Any, criterion: Any, *, epsilons: float) -> Any:
@@ -54,42 +65,33 @@ class Knowing:
             return pgd(wrapped, pixels, criterion, epsilons=epsilons)
 
         run.steps, run.samples, run.rel_stepsize = self.steps, self.samples, STEP  # type: ignore[attr-defined]
+        if matching:
+            run.confidence = CONFIDENCE  # type: ignore[attr-defined]
         return run
 
 
-ADAPTIVE = ("bpda", "bpda-low", "bpda-match")
-"""Through the defence's answer; with gradients of low frequency; through all that it asks, so that the answers to the
-image and to its restorations agree on a wrong class (logit matching: Tramèr et al. 2020,
-arXiv:2002.08347, section 5.2)."""
-
-
-def _all_answers(found: Responses) -> Tensor:
-    """``classes``: the mean over everything that a protection asks its classifier."""
-    return (found.original + found.mean + found.mild.mean(dim=0)) / 3
+def _as_one(seen: Responses, label: int) -> Tensor:
+    """``classes``: logits by which a loss goes for every answer that a protection asks for alike: that of ``label`` is
+    the mean of how far it is ahead of the best other one, but where it is :data:`CONFIDENCE` behind, that will do.
+    """
+    every = torch.cat([seen.original[None], *seen.references, seen.mild])
+    is_label = torch.arange(every.shape[1], device=every.device) == label
+    lead = every[:, label] - every.masked_fill(is_label, -torch.inf).amax(dim=1)
+    return torch.where(is_label, lead.clamp_min(-CONFIDENCE).mean(), torch.zeros_like(every[0]))
 
 
 class Defended(nn.Module):
     """A classifier behind a defence, as an attacker sees it: pixels to logits, other randomness at every call."""
 
-    def __init__(
-        self,
-        classifier: Classifier,
-        defence: str,
-        seed: int,
-        *,
-        low: bool = False,
-        match: bool = False,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, classifier: Classifier, unit: AttackUnit, seed: int, *, device: torch.device) -> None:
         super().__init__()
-        self.classifier, self.defence, self.seed, self.device = classifier, defence, seed, device
-        self.low, self.match = low, match
+        self.classifier, self.unit, self.seed, self.device = classifier, unit, seed, device
         self._draws = count()
 
     def forward(self, pixels: Tensor) -> Tensor:
-        if self.low:
+        if self.unit.attack == "bpda-low":
             pixels = _LowGradient.apply(pixels)  # type: ignore[no-untyped-call]
-        defence = find_defence(self.defence)
+        defence = find_defence(self.unit.against or "none")
         if isinstance(defence, Baseline):
             filtered = straight_through(pixels, lambda given: defence(given.cpu()).to(given.device))
             logits: Tensor = self.classifier(filtered)
@@ -103,8 +105,9 @@ class Defended(nn.Module):
             model = defence.build(self.classifier, seed, self.device)
             if isinstance(defence, OwnProtection):
                 return torch.stack([each.logits for each in model.explain(pixels)])
-            if self.match:
-                return _all_answers(model.respond(pixels)[0])[None]
+            if self.unit.attack in MATCHING:
+                seen = model.respond(pixels, at_first_look=self.unit.attack == "bpda-first")
+                return torch.stack([_as_one(each, self.unit.label) for each in seen])
         else:
             model = protect(
                 self.classifier, answer="restored", preset=defence, seed=seed, device=self.device, workers=1

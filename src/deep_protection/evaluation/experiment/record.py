@@ -17,7 +17,7 @@ from deep_protection.evaluation.protections import PROTECTIONS
 from deep_protection.images import write_atomically
 from deep_protection.restoration import PRESETS, Preset
 
-ANSWERED = "contrast 2"
+ANSWERED = "contrast 3"
 """How protections answer; another number for another way, so that attacks through it are made anew."""
 PARTS = ("attacks", "presets", "own")
 """What must not change from one run to the next, name by name."""

@@ -47,7 +47,7 @@ class Settings(BaseModel):
     queries: int = Field(200, ge=1)
     """How often such an attacker may ask about an image."""
     adaptive: tuple[str, ...] = ()
-    """Attacks by someone who knows the defence, each made through every defence: "bpda", "bpda-low"."""
+    """Attacks by someone who knows the defence, each made through every defence (:data:`ADAPTIVE`)."""
     adaptive_steps: int = Field(20, ge=1)
     adaptive_samples: int = Field(2, ge=1)
     """Restorations whose answers are averaged at every step (EOT)."""

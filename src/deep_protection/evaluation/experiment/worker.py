@@ -97,8 +97,7 @@ class Worker:
     def _target(self, unit: AttackUnit, seed: int) -> tuple[nn.Module, AttackSpec]:
         """What is attacked, and how: the classifier, another one (``pgd@lite2``), or the defence and all."""
         if unit.against is not None:
-            low, match = (unit.attack.endswith(each) for each in ("-low", "-match"))
-            model = Defended(self.classifier, unit.against, seed, low=low, match=match, device=self.device)
+            model = Defended(self.classifier, unit, seed, device=self.device)
             return model, unit.spec or find_attack(unit.attack)
         name, _, other = unit.attack.partition("@")
         if not other:
