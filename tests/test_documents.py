@@ -15,6 +15,7 @@ MAIN = {
     "docs/attackers.md": "adaptive",
     "docs/performance.md": "recovery",
     "docs/commands.md": "commands",
+    "src/deep_protection/service/page/index.html": None,
     "docs/guides/your-model.md": None,
     "docs/guides/your-defence.md": None,
     "docs/guides/your-map.md": None,

@@ -339,6 +339,25 @@ def test_the_sample_says_that_it_is_drawn(browser: Browser, service: Served) -> 
         watched.check()
 
 
+def test_words_of_ones_own_are_sent_and_come_back_with_the_address(browser: Browser, service: Served) -> None:
+    with watching(browser, service, PHONE) as watched:
+        page = watched.open("#maps")
+        page.set_input_files("#maps .picker .file-input", file_of(Image.new("RGB", (60, 40), (240, 238, 220)), "s.png"))
+        words = page.locator("#maps [name=words]")
+        expect(words).to_be_hidden()
+        page.select_option("#maps [name=vocabulary]", "own")
+        words.fill("Goldhanger, Tolleshunt")
+        with page.expect_request(lambda request: request.method == "POST") as sent:
+            page.click("#maps [type=submit]")
+        assert "vocabulary=Goldhanger%2C+Tolleshunt" in sent.value.url
+        page.wait_for_selector("#maps .layers:not([hidden])", timeout=3 * PATIENCE)
+        page.reload()
+        expect(words).to_have_value("Goldhanger, Tolleshunt")
+        page.uncheck("#maps [name=ocr]")
+        expect(words).to_be_hidden()
+        watched.check()
+
+
 @pytest.mark.campaign
 def test_words_are_found_on_the_map_and_sifted(browser: Browser, service: Served, tmp_path: Path) -> None:
     sheet = Image.new("RGB", (200, 100), (240, 238, 220))

@@ -453,6 +453,10 @@ def test_text_of_a_map(client: Client, small: Image.Image) -> None:
         client.file(job, "nothing")
     with pytest.raises(ServiceError, match="script"):
         client.submit("extract-text", image=frames.getvalue(), script="klingon")
+    with pytest.raises(ServiceError, match="4 letters"):
+        client.submit("extract-text", image=frames.getvalue(), vocabulary="Inn, Ash")
+    for vocabulary in ("none", "Goldhanger, Tolleshunt Major"):
+        assert client.run("extract-text", image=frames.getvalue(), vocabulary=vocabulary)["state"] == "done"
 
 
 @pytest.mark.parametrize(

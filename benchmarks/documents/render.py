@@ -41,6 +41,7 @@ DOCUMENTS = (
     "docs/commands.md",
     "docs/service.md",
     "docs/integrations.md",
+    "src/deep_protection/service/page/index.html",
     "docs/guides/your-model.md",
     "docs/guides/your-defence.md",
     "docs/guides/your-map.md",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 from deep_protection.errors import OptionError
 from deep_protection.maps.scripts import Script
@@ -84,6 +85,21 @@ def read_vocabulary(file: Path) -> list[str]:
     words = [word for line in lines if not line.startswith("#") for word in line.split()]
     if not Vocabulary.of(words).words:
         raise OptionError(f"the vocabulary {file} has no word of {SHORTEST} letters or more; give one a line")
+    return words
+
+
+def split_words(text: str) -> Literal["generic", "none"] | list[str]:
+    """``generic`` and ``none`` as they are, else the words of ``text``, parted by white space and commas.
+
+    Raises:
+        OptionError: it holds no word of four letters.
+    """
+    match text.strip():
+        case "generic" | "none" as name:
+            return name
+    words = text.replace(",", " ").split()
+    if not Vocabulary.of(words).words:
+        raise OptionError(f"vocabulary must be generic, none or words, one of {SHORTEST} letters or more among them")
     return words
 
 

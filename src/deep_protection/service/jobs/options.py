@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from deep_protection.attacks import ATTACKS
 from deep_protection.errors import OptionError
 from deep_protection.maps import Script
+from deep_protection.maps.vocabulary import split_words
 from deep_protection.protection import AnswerBy, When
 from deep_protection.restoration import check_factor, find_preset
 from deep_protection.stopping import parse_stop
@@ -163,4 +164,14 @@ class ExtractTextOptions(Options):
         description="Of the words: what is read in letters of another script, and single signs that are symbols, are "
         "left out, and notes say how many; any keeps all.",
     )
+    vocabulary: str = Field(
+        "generic",
+        min_length=1,
+        max_length=2000,
+        description="What a word read a letter off may be: generic (what maps in English call things), none, or words "
+        "of your own, parted by spaces or commas, beside the generic ones.",
+    )
     seed: Seed = 0
+
+    def check(self) -> None:
+        split_words(self.vocabulary)

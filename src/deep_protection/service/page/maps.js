@@ -79,14 +79,30 @@ export class Maps extends JobTab {
     this.sheet.showOnly(this.map.blob, this.map.name);
   }
 
+  /** As they are sent: no words of one's own are the common ones. */
+  options() {
+    const { ocr, script, vocabulary, words } = this.form.elements;
+    const chosen = vocabulary.value === "own" ? words.value.trim() || "generic" : vocabulary.value;
+    return { ocr: ocr.checked, script: script.value, vocabulary: chosen };
+  }
+
+  setOptions({ ocr, script = "latin", vocabulary = "generic" }) {
+    const fields = this.form.elements;
+    const isOwn = !["generic", "none"].includes(vocabulary);
+    fields.ocr.checked = ocr;
+    fields.script.value = script;
+    fields.vocabulary.value = isOwn ? "own" : vocabulary;
+    fields.words.value = isOwn ? vocabulary : "";
+  }
+
   async extract() {
     const { blob, name } = this.map;
-    const ocr = this.form.elements.ocr.checked;
-    const script = this.form.elements.script.value;
+    const options = this.options();
+    const { ocr } = options;
     await this.attend(ocr, async (how) => run("extract-text", blob, {
-      ...how, options: { ocr, script },
+      ...how, options,
       onWait: (left) => tellWait(find(".trouble", this.form), left),
-      onAccepted: ({ id }) => this.keep({ id, name, ocr, script, isDrawn: blob === this.drawn, original: blob }),
+      onAccepted: ({ id }) => this.keep({ id, name, ...options, isDrawn: blob === this.drawn, original: blob }),
     }), async () => estimated("extract-text", await imageSize(blob), { ocr }));
   }
 
@@ -103,10 +119,9 @@ export class Maps extends JobTab {
       return;
     }
     if (record.isDrawn) this.drawn = record.original;
+    this.setOptions(record);
     this.begin(record.original, record.name);
     this.jobId = id;
-    this.form.elements.ocr.checked = record.ocr;
-    this.form.elements.script.value = record.script ?? "latin";
     await this.attend(record.ocr, (how) => resume(id, how), async () => estimated("extract-text", await imageSize(record.original), { ocr: record.ocr }));
   }
 
@@ -149,8 +164,11 @@ export class Maps extends JobTab {
   }
 
   tellChoice() {
+    const { ocr, vocabulary } = this.form.elements;
+    show(vocabulary.closest("label"), ocr.checked);
+    show(find(".own-words", this.form), ocr.checked && vocabulary.value === "own");
     this.tellTime({
-      kind: "extract-text", image: this.map?.blob, options: { ocr: this.form.elements.ocr.checked, script: this.form.elements.script.value }, needsToken: this.about.needs_token,
+      kind: "extract-text", image: this.map?.blob, options: this.options(), needsToken: this.about.needs_token,
       isFree: !this.isWorking, late: "one that takes twice that is ended without a result. Cut the map into parts.",
     });
   }

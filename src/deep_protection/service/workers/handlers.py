@@ -9,6 +9,7 @@ from deep_protection.fitting import Progress
 from deep_protection.images import ImageRecord, from_pillow, read_image, to_pillow, without_missing
 from deep_protection.logits import as_classes
 from deep_protection.maps import as_record, extract_text
+from deep_protection.maps.vocabulary import split_words
 from deep_protection.restoration import (
     DEJPEG,
     DENOISE,
@@ -197,6 +198,7 @@ def _extract_text(context: WorkerContext, job: JobInput) -> JobOutput:
         image,
         ocr=job.options["ocr"],
         script=job.options["script"],
+        vocabulary=split_words(job.options["vocabulary"]),
         seed=job.options["seed"],
         device=context.device,
         workers=1,
