@@ -92,6 +92,14 @@ def maps_score(folder: Annotated[Path, typer.Option("--maps", help="Folder with 
     counted.score(folder)
 
 
+@app.command(name="maps-painting")
+def maps_painting(folder: Annotated[Path, typer.Option("--maps", help="Folder of the sheets.")]) -> None:
+    """What is painted where words stood, on ground that is known."""
+    from benchmarks.studies.maps import painting
+
+    painting.run(folder)
+
+
 @app.command(name="maps-synthetic")
 def maps_synthetic() -> None:
     """Sheets drawn with their words, by the reader alone and by extract-text: what settings may be chosen on."""

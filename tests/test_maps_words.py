@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import deep_protection as dp
 from deep_protection.cli.app import app
+from deep_protection.errors import CancelledError
 from deep_protection.images import as_image
 from deep_protection.maps.outlines import outlined
 from deep_protection.maps.painting import flat_ground, ink_of_words, painted_over
@@ -21,7 +22,6 @@ from deep_protection.maps.reader import Line, Reader
 from deep_protection.maps.scripts import SCRIPTS, belongs, check_script, sifted
 from deep_protection.maps.upright import as_it_lay, quarters_turned
 from deep_protection.maps.words import Word, covers, is_borne_out, merged, together
-from deep_protection.restoration import FitOptions
 
 PAPER, BLACK, BROWN = (240, 238, 220), (30, 30, 30), (190, 120, 70)
 
@@ -236,19 +236,26 @@ def test_flat_is_what_varies_no_more_than_grain() -> None:
     assert float((mean[:, 38:42, 20:40] - 0.8).abs().max()) < 0.01
 
 
-def test_only_ground_that_is_not_flat_is_drawn_by_the_prior() -> None:
-    sheet = Image.new("RGB", (96, 96), PAPER)
-    ImageDraw.Draw(sheet).line((0, 20, 96, 20), BLACK, 3)
-    hidden = np.zeros((96, 96), bool)
-    hidden[60:70, 20:60] = True
-    fitted: list[object] = []
-    options = FitOptions(workers=1, progress=fitted.append)
-    assert np.asarray(painted_over(as_image(sheet), hidden, options)).tolist() == np.asarray(sheet).tolist()
-    assert not fitted
-    hidden[16:24, 40:50] = True
-    made: NDArray[np.uint8] = np.asarray(painted_over(as_image(sheet), hidden, options))
-    assert fitted
-    assert (made[~hidden] == np.asarray(sheet)[~hidden]).all()
+def test_flat_ground_is_filled_evenly_and_a_line_is_led_on() -> None:
+    sheet = Image.new("RGB", (700, 96), PAPER)  # of two tiles
+    pen = ImageDraw.Draw(sheet)
+    pen.line((0, 20, 700, 20), BROWN, 5)
+    clean = np.asarray(sheet).copy()
+    hidden = np.zeros((96, 700), bool)
+    hidden[60:70, 20:660] = True
+    for left in (40, 340):
+        hidden[12:30, left : left + 4] = True
+    given = clean.copy()
+    given[hidden] = 0
+    made: NDArray[np.uint8] = np.asarray(painted_over(as_image(Image.fromarray(given)), hidden))
+    assert (made[~hidden] == clean[~hidden]).all()
+    assert (made[60:70] == clean[60:70]).all()
+    assert np.abs(made[18:23].astype(int) - BROWN).mean() < 12
+    assert np.abs(made[12:14].astype(int) - PAPER).mean() < 12
+    with pytest.raises(CancelledError):
+        painted_over(as_image(sheet), hidden, lambda: True)
+    everything = np.ones((40, 40), bool)
+    assert np.asarray(painted_over(as_image(Image.new("RGB", (40, 40), PAPER)), everything)).shape == (40, 40, 3)
 
 
 @pytest.mark.campaign

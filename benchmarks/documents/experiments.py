@@ -88,6 +88,24 @@ def adaptive() -> str:
     return block_markdown(tiers(experiment("adaptive")))
 
 
+def flagged() -> str:
+    """How many images of attackers who know the detector flags, and how many it lets pass with a wrong answer."""
+    rows = [row for row in experiment("adaptive").knowing if row["defence"] == "protected"]
+    lines = []
+    for attack in dict.fromkeys(row["attack"] for row in rows):
+        own = [row for row in rows if row["attack"] == attack]
+        right, found, lost = (
+            f"{100 * mean(map(float, each)):.0f}"
+            for each in (
+                [row["top1_correct"] for row in own],
+                [row["is_suspicious"] for row in own],
+                [not row["top1_correct"] and not row["is_suspicious"] for row in own],
+            )
+        )
+        lines.append([attack, right, found, lost, str(len({row["image"] for row in own}))])
+    return block_markdown(Table(("attack", "right, %", "flagged, %", "wrong and not flagged, %", "n"), lines))
+
+
 def efforts() -> str:
     """What an attack through a defence costs the attacker."""
     return block_markdown(efforts_table(experiment("adaptive")))

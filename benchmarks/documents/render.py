@@ -61,6 +61,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "adaptive": experiments.adaptive,
     **performance.TABLES,
     "efforts": experiments.efforts,
+    "flagged": experiments.flagged,
     "harder": experiments.harder,
     "medical": experiments.medical,
     "medical_fidelity": experiments.medical_fidelity,

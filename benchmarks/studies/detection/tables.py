@@ -189,20 +189,24 @@ def first_look() -> str:
             return fit.p_value(fit.score(row["fit"])) <= RATE
 
         clean = [row for row in known if row["attack"] == CLEAN]
-        fooled = [row for row in known if row["attack"] != CLEAN and row["predicted"] != row["label"]]
-        flagged = [row for row in fooled if is_flagged(row)]
         spared = sum(value > CLEARLY_CLEAN for value in map(look.p_value, look.scores))
-        lines.append(
-            [
-                name,
-                f"{100 * spared / len(look.scores):.0f} % of {len(look.scores)}",
-                f"{100 * mean(map(is_flagged, clean)):.0f} % of {len(clean)}",
-                f"{100 * mean(is_flagged(row) and not is_spared(row) for row in clean):.0f} %",
-                f"{len(flagged)} of {len(fooled)}",
-                str(sum(map(is_spared, flagged))),
-                ", ".join(sorted({row["attack"] for row in fooled})),
-            ]
-        )
+        for is_carried in (False, True):
+            attacked = [row for row in known if row["attack"] != CLEAN and ("@" in row["attack"]) == is_carried]
+            fooled = [row for row in attacked if row["predicted"] != row["label"]]
+            if not fooled:
+                continue
+            flagged = [row for row in fooled if is_flagged(row)]
+            lines.append(
+                [
+                    name,
+                    f"{100 * spared / len(look.scores):.0f} % of {len(look.scores)}",
+                    f"{100 * mean(map(is_flagged, clean)):.0f} % of {len(clean)}",
+                    f"{100 * mean(is_flagged(row) and not is_spared(row) for row in clean):.0f} %",
+                    f"{len(flagged)} of {len(fooled)}",
+                    str(sum(map(is_spared, flagged))),
+                    ", ".join(sorted({row["attack"] for row in fooled})),
+                ]
+            )
     heading = (
         "classifier",
         "clean, spared",

@@ -5,6 +5,7 @@ from statistics import mean
 
 from benchmarks import ROOT
 from benchmarks.rows import Row, read
+from benchmarks.studies.maps import painting
 from benchmarks.studies.maps.score import SCORES
 from benchmarks.studies.maps.synthetic import ROWS
 from deep_protection.evaluation.accuracy import wilson_interval
@@ -152,4 +153,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "map_boxes": boxes,
     "map_synthetic": synthetic,
     "map_times": times,
+    "map_painting": painting.table,
 }

@@ -46,8 +46,8 @@ class ExtractedText:
     """RGBA, the size of the sheet: the ink of what may be lettering, transparent elsewhere. Symbols of a letter's size,
     such as trees, are in it too."""
     without_text: Any
-    """The sheet, in the caller's own type, with its words painted over: flat ground in its own colour, other ground by
-    the prior."""
+    """The sheet, in the caller's own type, with its words painted over: flat ground in its own colour, lines led
+    on."""
     sheet: Image.Image
     notes: tuple[str, ...] = ()
     """What is to be told: that only an image's first frame was used, that words were left out, or are given otherwise
@@ -126,7 +126,7 @@ def extract_text(
     text_layer = _as_layer(sheet, letters)
     del letters
     record = _on_cpu(as_image(image))
-    without = painted_over(record, hidden, replace(given, progress=None))
+    without = painted_over(record, hidden, given.is_cancelled)
     return ExtractedText(words, text_layer, without, Image.fromarray(sheet), (*notes, *record.notes, *left_out))
 
 

@@ -1,5 +1,6 @@
-"""The map without its words: flat ground in its own colour, and only what is drawn on it by the prior."""
+"""The map without its words: flat ground in its own colour, and what is drawn on it led on."""
 
+from collections.abc import Callable
 from math import pi
 from typing import Any
 
@@ -8,22 +9,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deep_protection.fitting import Recipe
+from deep_protection.errors import CancelledError
 from deep_protection.images import ImageRecord
 from deep_protection.maps.lettering import Ink, Mask
 from deep_protection.maps.library import opencv
 from deep_protection.maps.words import Word
-from deep_protection.restoration import FitOptions, Preset, purify_each, with_holes
-from deep_protection.restoration.observation import Observation
-from deep_protection.restoration.tiles import Patches, Tile, cut_tiles
+from deep_protection.restoration.options import never
+from deep_protection.restoration.tiles import Patches, cut_tiles
 
-WITHOUT_TEXT = Preset(
-    name="without-text",
-    recipe=Recipe(generator="fast", precision="bfloat16", ema_decay=0.95, checkpoint_every=25),
-    stop="fixed:40",
-)
+TILE, OVERLAP = 576, 64
+"""Pixels of a side that are filled at a time, and that neighbours share."""
+REACH = 6
+"""Pixels around a hidden one that it is filled from."""
 AROUND = 5.0
 """Pixels over which the ground around a letter is looked at: the deviation of a Gaussian."""
+RIM, BESIDE = 3, 0.02
+"""Pixels beside what is hidden that ink has run into, or that scanning has blurred; and what their colour weighs."""
+LEAST = 1e-3
+"""Share of what is around that has to be seen."""
 FLAT = 2.5
 """Times the grain of the sheet's quietest ground that flat ground may vary by."""
 GRAIN = (1.5 / 255, 6 / 255)
@@ -96,39 +99,38 @@ def _lines(strange: Mask, run: int, own: NDArray[np.uint8]) -> Mask:
     return found.astype(bool) & strange
 
 
-def painted_over(image: ImageRecord, hidden: Mask, options: FitOptions) -> Any:
-    """The sheet, in its own type, with what is ``hidden`` (``H×W``) drawn anew.
+def painted_over(image: ImageRecord, hidden: Mask, is_cancelled: Callable[[], bool] = never) -> Any:
+    """The sheet, in its own type, with what is ``hidden`` (``H×W``) filled from what is around it.
 
-    Only tiles with ground that is not flat are fitted, each as an image of its own, and only what is painted is kept.
+    Tile by tile, so that a large sheet takes no more memory than a small one; only what is hidden changes.
     """
     if not hidden.any():
         return image.to_original(image.pixels)
     paper = image.on_paper
     wanted = torch.from_numpy(hidden)
-    cuts = cut_tiles(hidden.shape[0], hidden.shape[1], WITHOUT_TEXT.tile, WITHOUT_TEXT.overlap)
-    cuts = [tile for tile in cuts if bool(tile.of(wanted).any())]
-    overlap = WITHOUT_TEXT.overlap if len(cuts) > 1 else 1  # one tile alone is taken as it is
-    painted, textured = Patches(wanted, overlap), []
-    for tile in cuts:
-        ground, is_flat = flat_ground(tile.of(paper), tile.of(wanted))
-        if bool((tile.of(wanted) & ~is_flat).any()):
-            textured.append(tile)
-        else:
-            painted.add(tile, ground)
-
-    def holed(tile: Tile) -> Observation:
-        ground, is_flat = flat_ground(tile.of(paper), tile.of(wanted))  # again, rather than kept of all tiles
-        return with_holes(ImageRecord(torch.where(is_flat, ground, tile.of(paper))), ~tile.of(wanted) | is_flat)
-
-    results = purify_each((holed(each) for each in textured), len(textured), WITHOUT_TEXT, WITHOUT_TEXT.rule(), options)
-    for tile, result in zip(textured, results, strict=True):
-        painted.add(tile, result.image)
+    painted = Patches(wanted, OVERLAP)
+    for tile in cut_tiles(hidden.shape[0], hidden.shape[1], TILE, OVERLAP):
+        if is_cancelled():
+            raise CancelledError("painting over the words was cancelled")
+        missing = tile.of(wanted)
+        if bool(missing.any()):
+            ground, is_flat = flat_ground(tile.of(paper), missing)
+            painted.add(tile, _continued(torch.where(is_flat, ground, tile.of(paper)), missing & ~is_flat))
     # In place, where nothing else is made of them: a sheet's floats are its largest part.
     pixels = image.pixels if image.alpha is None else image.pixels.clone()
-    values = painted.finish()
-    del painted, results
-    pixels[:, wanted] = values
+    pixels[:, wanted] = painted.finish()
     return image.to_original(pixels)
+
+
+def _continued(pixels: Tensor, missing: Tensor) -> Tensor:
+    """``3×h×w`` with lines led on over what is missing (Navier–Stokes: Bertalmio, Bertozzi, Sapiro 2001).
+
+    Where contours and letters cross it does as well as the prior, in a hundredth of the time, and leaves no specks
+    (docs/maps.md).
+    """
+    cv2, mask = opencv(), missing.numpy().astype(np.uint8)
+    planes = (cv2.inpaint(plane, mask, REACH, cv2.INPAINT_NS) for plane in pixels.contiguous().numpy())
+    return torch.from_numpy(np.stack(list(planes)))
 
 
 def flat_ground(pixels: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,16 +139,21 @@ def flat_ground(pixels: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
     Flat is what varies no more than the grain of the sheet's quietest ground.
     """
     cv2 = opencv()
-    seen = (~hidden).numpy().astype(np.float32)
     values = pixels.movedim(0, -1).numpy()
 
     def around(maps: NDArray[np.float32]) -> NDArray[np.float32]:
         made: NDArray[np.float32] = cv2.GaussianBlur(maps, (0, 0), AROUND)
         return made
 
-    weight = np.maximum(around(seen), 1e-6)[..., None]
-    mean = around(values * seen[..., None]) / weight
-    spread = np.sqrt(np.maximum(around(values**2 * seen[..., None]) / weight - mean**2, 0).max(axis=2))
+    def mean_of(values: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.float32]:
+        weight: NDArray[np.float32] = np.maximum(around(seen), np.float32(1e-6))
+        return np.asarray(around(values * seen[..., None]) / weight[..., None])
+
+    seen = (~hidden).numpy().astype(np.float32)
+    mean = mean_of(values, seen)
+    spread = np.sqrt(np.maximum(mean_of(values**2, seen) - mean**2, 0).max(axis=2))
     grain = float(np.clip(np.quantile(spread[seen > 0], 0.1) if seen.any() else 0.0, *GRAIN))
-    is_flat = hidden.numpy() & (spread <= FLAT * grain) & (weight[..., 0] > 1e-3)
-    return torch.from_numpy(mean).movedim(-1, 0), torch.from_numpy(is_flat)
+    is_flat = hidden.numpy() & (spread <= FLAT * grain) & (around(seen) > LEAST)
+    clear = cv2.erode(seen, np.ones((2 * RIM + 1,) * 2))
+    ground = mean_of(values, np.maximum(clear, BESIDE * seen))
+    return torch.from_numpy(ground).movedim(-1, 0), torch.from_numpy(is_flat)

@@ -183,15 +183,15 @@ def _extract_text(context: WorkerContext, job: JobInput) -> JobOutput:
     fits = 1
 
     def report(progress: Progress) -> None:
-        # Drawing the residual and reading take about as long, and painting over the words half of that.
+        # Drawing the residual and reading take about as long; painting over the words is a moment.
         nonlocal fits
         fits = progress.max_iterations
         phase = "fitting" if progress.fraction < 1 else "reading"
-        job.tell({"iteration": round(fits * progress.fraction), "limit": 5 * fits // 2, "phase": phase})
+        job.tell({"iteration": round(fits * progress.fraction), "limit": 2 * fits, "phase": phase})
 
     def on_window(done: int, total: int) -> None:
         phase = "painting" if done == total else "reading"
-        job.tell({"iteration": fits + fits * done // total, "limit": 5 * fits // 2, "phase": phase})
+        job.tell({"iteration": fits + fits * done // total, "limit": 2 * fits, "phase": phase})
 
     image, _, notes = read_image(job.inputs["image"])
     found = extract_text(
