@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ import torch
 from served import descendants
 
 import deep_protection as dp
+from deep_protection.detection import Responses
 from deep_protection.evaluation.experiment import Experiment, make_settings, run_experiment
+from deep_protection.evaluation.experiment.adaptive import CONFIDENCE, _as_one
 from deep_protection.evaluation.experiment.black_box import Asking, NoneLeftError, Questions
 from deep_protection.evaluation.experiment.images import labelled_images, recognised
 from deep_protection.evaluation.experiment.inputs import InputStore
@@ -342,9 +345,25 @@ def test_an_attacker_who_knows_the_defence_gets_through_jpeg(tmp_path: Path) -> 
     assert {row["tier"] for row in rows} == {"oblivious", "transfer", "adaptive"}
 
 
+def test_a_matching_attacker_pushes_what_is_not_yet_wrong_by_the_margin() -> None:
+    """The image's own answer, which is moved most easily, does not run away alone."""
+    own, views, restored = torch.zeros(3, requires_grad=True), torch.zeros(4, 3, requires_grad=True), torch.zeros(4, 3)
+    far = torch.tensor([0.0, CONFIDENCE + 1, 0.0])
+    right = torch.tensor([2.0, 0.0, -1.0])
+    seen = Responses(own + far, views + right, restored + far, restored + far, restored + far)
+    logits = _as_one(seen, label=0)
+    assert logits.argmax() == 1, "most answers are wrong by the margin"
+    logits[0].backward()
+    assert own.grad is not None
+    assert views.grad is not None
+    assert (own.grad == 0).all()
+    assert (views.grad[:, 0] > 0).sum() == 3  # of the references; the first view is the image, which counts as such
+    assert _as_one(replace(seen, original=right), label=0)[0] > logits[0]
+
+
 @pytest.mark.campaign
 def test_an_attacker_who_matches_the_first_look_is_through_unflagged(tmp_path: Path) -> None:
-    """What docs/attackers.md says of it: five answers made to agree on a wrong class, without one fit."""
+    """Five answers made wrong by a margin, without one fit."""
     given = {"limit": 1, "attacks": "", "adaptive": "bpda-first", "adaptive_samples": 1, "judgements": 1, "workers": 1}
     given |= {"adaptive_epsilon": 8, "recognised": True}
     run_experiment(make_settings({**given, "defences": "protected"}), tmp_path)
@@ -601,7 +620,7 @@ def test_an_attacker_who_may_only_ask_keeps_to_the_budget(
     write_report(tmp_path)
     report = (tmp_path / "report.md").read_text()
     assert f"{attack} (black-box)" in report
-    assert "median restorations asked for" in report
+    assert "median questions" in report
 
 
 @pytest.mark.campaign

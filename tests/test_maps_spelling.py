@@ -25,6 +25,7 @@ from deep_protection.maps.vocabulary import (
     find_vocabulary,
     generic,
     read_vocabulary,
+    split_words,
     told_of,
 )
 from deep_protection.maps.words import Word, merged
@@ -199,3 +200,19 @@ def test_a_gazetteer_corrects_what_the_reader_saw_otherwise(reader: Reader) -> N
         word = placed(text, (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
         names = Vocabulary.of(["Tollesbury", "Goldhanger"])
         assert corrected(word, [], partial(looks, reader, sheet, word), names).text == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["Goldhanger, Tolleshunt", "Goldhanger;Tolleshunt", " Goldhanger\nTolleshunt ", "Goldhanger，Tolleshunt"]
+)
+def test_words_are_parted_however_they_are_written(text: str, tmp_path: Path) -> None:
+    assert split_words(text) == ["Goldhanger", "Tolleshunt"]
+    (tmp_path / "words.txt").write_text(text, encoding="utf-8")
+    assert read_vocabulary(tmp_path / "words.txt") == ["Goldhanger", "Tolleshunt"]
+
+
+@pytest.mark.parametrize("text", ["", " , ", "Inn", "none, generic", "Goldhanger none"])
+def test_words_that_say_nothing_or_two_things_are_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="vocabulary must be generic, none or words"):
+        split_words(text)
+    assert split_words(" None ") == "none"

@@ -254,8 +254,19 @@ def test_flat_ground_is_filled_evenly_and_a_line_is_led_on() -> None:
     assert np.abs(made[12:14].astype(int) - PAPER).mean() < 12
     with pytest.raises(CancelledError):
         painted_over(as_image(sheet), hidden, lambda: True)
-    everything = np.ones((40, 40), bool)
-    assert np.asarray(painted_over(as_image(Image.new("RGB", (40, 40), PAPER)), everything)).shape == (40, 40, 3)
+
+
+def test_wide_and_narrow_places_are_filled_too() -> None:
+    random = np.random.default_rng(0)
+    sheet = random.integers(150, 250, (40, 1300, 3), dtype=np.uint8)
+    hidden = np.zeros((40, 1300), bool)
+    hidden[:, 300:1000] = True  # all of a tile
+    made = np.asarray(painted_over(as_image(Image.fromarray(sheet)), hidden)).astype(int)
+    assert np.abs(made[hidden] - 200).max() < 50
+    assert (made[:, 450:850].std(axis=(0, 1)) < 5).all()
+    line = sheet[:1, :60]
+    made = np.asarray(painted_over(as_image(Image.fromarray(line)), hidden[:1, 270:330])).astype(int)
+    assert (made[0, 30:] > 140).all()
 
 
 @pytest.mark.campaign

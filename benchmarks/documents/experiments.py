@@ -90,7 +90,9 @@ def adaptive() -> str:
 
 def flagged() -> str:
     """How many images of attackers who know the detector flags, and how many it lets pass with a wrong answer."""
-    rows = [row for row in experiment("adaptive").knowing if row["defence"] == "protected"]
+    rows = [
+        row for row in experiment("adaptive").knowing if row["defence"] == "protected" and row["tier"] == "adaptive"
+    ]
     lines = []
     for attack in dict.fromkeys(row["attack"] for row in rows):
         own = [row for row in rows if row["attack"] == attack]

@@ -115,5 +115,5 @@ def _run() -> int:
         say_error(f"unexpected {type(error).__name__}: {error}; set DEEP_PROTECTION_DEBUG=1 to see where")
         return 1
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code by itself
-        say_error("interrupted; what was written is whole, and the same command does the rest")
+        say_error("interrupted; what was written is whole")
     return code if isinstance(code, int) else 0

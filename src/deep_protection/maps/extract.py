@@ -92,8 +92,8 @@ def extract_text(
             by their black ink and have none.
         on_window: called after every window of the sheet, with how many are done and how many there are.
         options: ``seed``, ``device``, ``seconds``, ``workers``, ``progress`` and ``is_cancelled``:
-            :class:`deep_protection.FitOptions`. Progress is that of the residual; each fit has so many seconds; reading
-            can be cancelled too.
+            :class:`deep_protection.FitOptions`. Progress and seconds are those of the residual's fit; reading
+            and painting over can be cancelled too.
 
     Raises:
         ImageError: the image cannot be used. OptionError: the script or vocabulary cannot be used. MissingExtraError:

@@ -102,9 +102,10 @@ def _lines(strange: Mask, run: int, own: NDArray[np.uint8]) -> Mask:
 def painted_over(image: ImageRecord, hidden: Mask, is_cancelled: Callable[[], bool] = never) -> Any:
     """The sheet, in its own type, with what is ``hidden`` (``H×W``) filled from what is around it.
 
-    Tile by tile, so that a large sheet takes no more memory than a small one; only what is hidden changes.
+    Tile by tile, so that a large sheet takes no more memory than a small one; only what is hidden changes, and where
+    nothing else is seen, nothing.
     """
-    if not hidden.any():
+    if not hidden.any() or hidden.all():
         return image.to_original(image.pixels)
     paper = image.on_paper
     wanted = torch.from_numpy(hidden)
@@ -113,9 +114,14 @@ def painted_over(image: ImageRecord, hidden: Mask, is_cancelled: Callable[[], bo
         if is_cancelled():
             raise CancelledError("painting over the words was cancelled")
         missing = tile.of(wanted)
-        if bool(missing.any()):
-            ground, is_flat = flat_ground(tile.of(paper), missing)
-            painted.add(tile, _continued(torch.where(is_flat, ground, tile.of(paper)), missing & ~is_flat))
+        if not bool(missing.any()):
+            continue
+        ground, is_flat = flat_ground(tile.of(paper), missing)
+        if bool(missing.all()):
+            ground = paper[:, ~wanted].mean(dim=1)[:, None, None].expand(ground.shape)
+        elif min(missing.shape) > 1:  # else there is no line to lead on
+            ground = _continued(torch.where(is_flat, ground, tile.of(paper)), missing & ~is_flat)
+        painted.add(tile, ground)
     # In place, where nothing else is made of them: a sheet's floats are its largest part.
     pixels = image.pixels if image.alpha is None else image.pixels.clone()
     pixels[:, wanted] = painted.finish()
@@ -125,8 +131,7 @@ def painted_over(image: ImageRecord, hidden: Mask, is_cancelled: Callable[[], bo
 def _continued(pixels: Tensor, missing: Tensor) -> Tensor:
     """``3×h×w`` with lines led on over what is missing (Navier–Stokes: Bertalmio, Bertozzi, Sapiro 2001).
 
-    Where contours and letters cross it does as well as the prior, in a hundredth of the time, and leaves no specks
-    (docs/maps.md).
+    Where contours and letters cross it does as well as the prior, in a small part of the time (docs/maps.md).
     """
     cv2, mask = opencv(), missing.numpy().astype(np.uint8)
     planes = (cv2.inpaint(plane, mask, REACH, cv2.INPAINT_NS) for plane in pixels.contiguous().numpy())
@@ -146,8 +151,9 @@ def flat_ground(pixels: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         return made
 
     def mean_of(values: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.float32]:
-        weight: NDArray[np.float32] = np.maximum(around(seen), np.float32(1e-6))
-        return np.asarray(around(values * seen[..., None]) / weight[..., None])
+        shown = values * seen[..., None]
+        mean = shown.sum(axis=(0, 1)) / max(1, seen.sum())  # for what is too far from all that is seen
+        return np.asarray((around(shown) + 1e-6 * mean) / (around(seen) + 1e-6)[..., None])
 
     seen = (~hidden).numpy().astype(np.float32)
     mean = mean_of(values, seen)

@@ -1,5 +1,6 @@
 """Words that a sheet may hold: what is one letter off one of them, and was also read so, is taken for it."""
 
+import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -72,7 +73,7 @@ def told_of(words: Iterable[Word]) -> tuple[str, ...]:
 
 
 def read_vocabulary(file: Path) -> list[str]:
-    """The words of a text file, UTF-8, parted by white space; lines that begin with ``#`` are left out.
+    """The words of a text file, UTF-8, parted by white space or commas; lines that begin with ``#`` are left out.
 
     Raises:
         OptionError: it cannot be read, or holds no word of four letters.
@@ -82,25 +83,32 @@ def read_vocabulary(file: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise OptionError(f"cannot read the vocabulary {file} ({reason}); give a text file of words") from None
-    words = [word for line in lines if not line.startswith("#") for word in line.split()]
+    words = [word for line in lines if not line.startswith("#") for word in _words_of(line)]
     if not Vocabulary.of(words).words:
         raise OptionError(f"the vocabulary {file} has no word of {SHORTEST} letters or more; give one a line")
     return words
 
 
 def split_words(text: str) -> Literal["generic", "none"] | list[str]:
-    """``generic`` and ``none`` as they are, else the words of ``text``, parted by white space and commas.
+    """``generic`` and ``none`` as they are, else the words of ``text``.
 
     Raises:
-        OptionError: it holds no word of four letters.
+        OptionError: it holds no word of four letters, or one of these names beside others.
     """
-    match text.strip():
-        case "generic" | "none" as name:
+    words = _words_of(text)
+    match [word.casefold() for word in words]:
+        case ["generic" | "none" as name]:
             return name
-    words = text.replace(",", " ").split()
+        case names if {"generic", "none"} & set(names):
+            raise OptionError("vocabulary must be generic, none or words: these two stand alone")
     if not Vocabulary.of(words).words:
         raise OptionError(f"vocabulary must be generic, none or words, one of {SHORTEST} letters or more among them")
     return words
+
+
+def _words_of(text: str) -> list[str]:
+    """Parted by white space, commas and semicolons of any script."""
+    return [word for word in re.split(r"[\s,;|，、；]+", text) if word]
 
 
 def corrected(

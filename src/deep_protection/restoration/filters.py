@@ -7,7 +7,6 @@ brightness and colours apart, holes and enlargement by filtering and putting bac
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,21 +17,19 @@ from torch.nn import functional as F
 
 from deep_protection.fitting import Downsampling
 from deep_protection.optional import import_optional
-from deep_protection.restoration.dct import OPPONENT
+from deep_protection.restoration.dct import OPPONENT, wiener_filtered
 from deep_protection.stopping import noise_deviation
 
 LEAST_SIDE = 32
-"""Smaller images are mirrored up to this: patches and wavelets have to fit in."""
+"""Smaller images are mirrored up to this: patches have to fit in."""
 _MIXING = np.array(OPPONENT, np.float32) / np.linalg.norm(OPPONENT, axis=1, keepdims=True).astype(np.float32)
 SILENT = 0.05 / 255
 """Standard deviation under which a plane has no noise."""
 NON_LOCAL, AT_HALF = 0.65, 0.8
 """Strength of non-local means for noise, and for what is no noise, by its own standard deviation; chosen on photographs
 of ``imagenet-dev``."""
-TOGETHER = 0.25
-"""Of the three colours together, in what is taken for free of noise."""
-SHIFTS = 3
-"""Wavelets are shifted by 0 to so many pixels each way, and the results averaged (Coifman & Donoho 1995)."""
+COSINES = 0.75
+"""Of the weighed cosines in what is taken for free of noise."""
 WIDE = 20_000
 """Missing pixels from which on a biharmonic surface is drawn smaller: it would be a blur anyway."""
 ENLARGING = tuple(np.geomspace(30, 5, 14) / 255)
@@ -58,25 +55,16 @@ def strength_of(noise: Sequence[float]) -> float:
 
 
 def without_noise(pixels: Tensor, noise: Sequence[float]) -> Tensor:
-    """A mean of non-local means (Buades et al. 2005) and shifted wavelets with BayesShrink's thresholds (Chang et al.
-    2000, doi:10.1109/83.862633), of brightness and colours apart, and of non-local means of all colours together: what
-    one leaves of noise and takes of detail, the others do not. The last is for lettering and drawings.
+    """A mean of cosine coefficients that are weighed by how much of them is image (:func:`wiener_filtered`) and of
+    non-local means (Buades et al. 2005), of brightness and colours apart: what one leaves of noise and takes of detail,
+    the other does not.
     """
-    restoration = _restoration()
 
     def both(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-        spun = np.zeros_like(plane)
-        for shift in product(range(SHIFTS + 1), repeat=2):
-            moved = np.roll(plane, shift, axis=(0, 1))
-            made = restoration.denoise_wavelet(moved, sigma=sigma, wavelet="db2", rescale_sigma=True)
-            spun += np.roll(made, (-shift[0], -shift[1]), axis=(0, 1)) / (SHIFTS + 1) ** 2
-        return ((_non_local_means(plane, NON_LOCAL, sigma) + spun) / 2).astype(np.float32)
+        cosines = wiener_filtered(torch.from_numpy(plane)[None], sigma)[0].numpy()
+        return COSINES * cosines + (1 - COSINES) * _non_local_means(plane, NON_LOCAL, sigma)
 
-    strength = strength_of(noise)
-    if strength <= SILENT:
-        return pixels
-    together = smoothed(pixels, strength, NON_LOCAL)
-    return (1 - TOGETHER) * _plane_by_plane(pixels, noise, both) + TOGETHER * together
+    return pixels if strength_of(noise) <= SILENT else _plane_by_plane(pixels, noise, both)
 
 
 def unclipped(pixels: Tensor, sigma: float) -> Tensor:
@@ -184,9 +172,8 @@ def _non_local_means(
 
 
 def check_filters() -> None:
-    """Raise :class:`MissingExtraError` where their packages are missing: before anything is restored, not after."""
+    """Raise :class:`MissingExtraError` where their package is missing: before anything is restored, not after."""
     _restoration()
-    import_optional("pywt", needed_for="denoising by wavelets", extra="restore")
 
 
 def _restoration() -> Any:

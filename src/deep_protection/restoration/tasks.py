@@ -62,8 +62,8 @@ def denoise(
 ) -> object:
     """Take noise out of an image, a list of images or a batch; the same type and size come back.
 
-    Classical filters do it: non-local means and wavelets, of brightness and colours apart. The prior adds next to
-    nothing to them, so its image is averaged with theirs only where ``fits`` says so.
+    Classical filters do it: cosines of patches and non-local means, of brightness and colours apart. The prior adds
+    next to nothing to them, so its image is averaged with theirs only where ``fits`` says so.
 
     Args:
         image: as for :func:`deep_protection.purify`.

@@ -28,9 +28,9 @@ from deep_protection.seeds import LARGEST_SEED
 MATCHING = ("bpda-match", "bpda-first")
 ADAPTIVE = ("bpda", "bpda-low", *MATCHING)
 """Through the defence's answer; with gradients of low frequency; through all that a protection asks, so that the
-answers to the image and to its restorations agree on a wrong class (after Tramèr et al. 2020, arXiv:2002.08347,
-section 5.2); likewise through the five answers of its first look, which need no fit. Through a defence that asks but
-once, the last two are as the first."""
+answers to the image and to its restorations are wrong by a margin, every one (after Tramèr et al. 2020,
+arXiv:2002.08347, section 5.2); likewise through the five answers of its first look, which need no fit and draw nothing
+at random. Through a defence that asks but once, the last two are as the first."""
 CONFIDENCE = 5.0
 """In logarithms of probabilities (κ of Carlini & Wagner 2017, arXiv:1608.04644). Without such an end the answer to
 the image itself, which is moved most easily, goes on alone, and restorations show it: then most are answered right."""

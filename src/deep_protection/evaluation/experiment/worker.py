@@ -13,7 +13,7 @@ from deep_protection.classifiers import Classifier, load_classifier
 from deep_protection.evaluation.baselines import Baseline
 from deep_protection.evaluation.corruptions import CORRUPTIONS
 from deep_protection.evaluation.defences import find_defence
-from deep_protection.evaluation.experiment.adaptive import Defended
+from deep_protection.evaluation.experiment.adaptive import MATCHING, Defended
 from deep_protection.evaluation.experiment.judging import answer_columns, as_array, checkpoint_rows, distance_columns
 from deep_protection.evaluation.experiment.rules import (
     companions,
@@ -70,12 +70,12 @@ class Worker:
             label = torch.tensor([unit.label]).to(self.device)
             model, spec = self._target(unit, seed)
             made = attacks.attack(model, clean[None], label, spec, seed=seed)
-            if model is not self.classifier and unit.against is None:  # what counts is whether it carries over
+            if (judge := self._judge(unit, seed)) is not None:
                 rounded = made.adversarial.mul(255).round().div(255)
                 made = replace(
                     made,
-                    success=is_fooled(self.classifier, made.adversarial, label, made.targets),
-                    success_8bit=is_fooled(self.classifier, rounded, label, made.targets),
+                    success=is_fooled(judge, made.adversarial, label, made.targets),
+                    success_8bit=is_fooled(judge, rounded, label, made.targets),
                 )
         except Exception as error:  # foolbox asserts and raises nearly anything; one image's failure is a row
             message = f"{type(error).__name__}: {error}"
@@ -105,6 +105,14 @@ class Worker:
         if other not in self._others:
             self._others[other] = load_classifier(other).to(self.device)
         return self._others[other], find_attack(name)
+
+    def _judge(self, unit: AttackUnit, seed: int) -> nn.Module | None:
+        """Whose answer says whether the attack fooled, where that is another's than the one it was made on."""
+        if unit.against is None and "@" in unit.attack:  # what counts is whether it carries over
+            return self.classifier
+        if unit.attack in MATCHING:  # made on all that is asked: what counts is the answer that is given
+            return Defended(self.classifier, replace(unit, attack="bpda"), seed, device=self.device)
+        return None
 
     def _defend(self, unit: DefenceUnit) -> Judged:
         clean, given = torch.from_numpy(unit.clean), torch.from_numpy(unit.attacked.adversarial)

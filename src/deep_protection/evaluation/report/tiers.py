@@ -74,7 +74,7 @@ def efforts(rows: Rows) -> Table:
         "attack",
         "through",
         "n",
-        "median restorations asked for",
+        "median questions",
         "median s",
         "fooled when made, %",
         "broke off",

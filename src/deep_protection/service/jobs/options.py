@@ -169,7 +169,7 @@ class ExtractTextOptions(Options):
         min_length=1,
         max_length=2000,
         description="What a word read a letter off may be: generic (what maps in English call things), none, or words "
-        "of your own, parted by spaces or commas, beside the generic ones.",
+        "of your own, parted by spaces or commas, beside the generic ones where script is latin.",
     )
     seed: Seed = 0
 

@@ -83,7 +83,7 @@ export class Maps extends JobTab {
   options() {
     const { ocr, script, vocabulary, words } = this.form.elements;
     const chosen = vocabulary.value === "own" ? words.value.trim() || "generic" : vocabulary.value;
-    return { ocr: ocr.checked, script: script.value, vocabulary: chosen };
+    return { ocr: ocr.checked, script: script.value, vocabulary: ocr.checked ? chosen : "generic" };
   }
 
   setOptions({ ocr, script = "latin", vocabulary = "generic" }) {
