@@ -193,7 +193,7 @@ def first_look() -> str:
         for is_carried in (False, True):
             attacked = [row for row in known if row["attack"] != CLEAN and ("@" in row["attack"]) == is_carried]
             fooled = [row for row in attacked if row["predicted"] != row["label"]]
-            if not fooled:
+            if not attacked:
                 continue
             flagged = [row for row in fooled if is_flagged(row)]
             lines.append(
@@ -204,7 +204,7 @@ def first_look() -> str:
                     f"{100 * mean(is_flagged(row) and not is_spared(row) for row in clean):.0f} %",
                     f"{len(flagged)} of {len(fooled)}",
                     str(sum(map(is_spared, flagged))),
-                    ", ".join(sorted({row["attack"] for row in fooled})),
+                    ", ".join(sorted({row["attack"] for row in attacked})),
                 ]
             )
     heading = (
