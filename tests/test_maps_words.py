@@ -200,7 +200,7 @@ def test_flat_ground_is_painted_in_its_own_colour(ink: object, ground: object) -
 def test_a_line_through_a_word_stays() -> None:
     sheet = written("Quarry", (300, 120), (90, 40), BLACK, PAPER)
     ImageDraw.Draw(sheet).line((0, 50, 300, 70), BLACK, 2)
-    hidden = ink_of_words(np.asarray(sheet), [placed("Quarry", (88, 38, 190, 80))])
+    hidden, through = ink_of_words(np.asarray(sheet), [placed("Quarry", (88, 38, 190, 80))])
     only = Image.new("RGB", (300, 120), PAPER)
     ImageDraw.Draw(only).line((0, 50, 300, 70), BLACK, 2)
     line = np.asarray(only)[..., 0] < 128
@@ -208,6 +208,12 @@ def test_a_line_through_a_word_stays() -> None:
     assert hidden[letters].mean() > 0.85  # but for what touches the line
     assert hidden[line].mean() < 0.1
     assert not hidden[:, :80].any()
+    assert not (hidden & through).any()
+    assert through[line].mean() > 0.3
+    expected = np.asarray(only).astype(int)
+    with_lines, without = (painted_over(as_image(sheet), hidden, each) for each in (through, None))
+    apart = [np.abs(np.asarray(each).astype(int) - expected)[hidden].mean() for each in (with_lines, without)]
+    assert apart[0] < 0.5 * apart[1], "the line's black does not run into what is filled"
 
 
 def test_contours_under_a_word_are_not_taken_for_it() -> None:
@@ -216,7 +222,7 @@ def test_contours_under_a_word_are_not_taken_for_it() -> None:
     for x in range(0, 300, 12):
         pen.line((x, 0, x + 20, 120), BROWN, 2)
     pen.text((90, 40), "Quarry", BLACK, ImageFont.load_default(30))
-    hidden = ink_of_words(np.asarray(sheet), [placed("Quarry", (85, 35, 195, 85))])
+    hidden, _ = ink_of_words(np.asarray(sheet), [placed("Quarry", (85, 35, 195, 85))])
     pixels = np.asarray(sheet).astype(int)
     assert hidden[pixels.sum(axis=2) < 120].mean() > 0.95
     brown = (pixels == BROWN).all(axis=2)
@@ -253,7 +259,7 @@ def test_flat_ground_is_filled_evenly_and_a_line_is_led_on() -> None:
     assert np.abs(made[18:23].astype(int) - BROWN).mean() < 12
     assert np.abs(made[12:14].astype(int) - PAPER).mean() < 12
     with pytest.raises(CancelledError):
-        painted_over(as_image(sheet), hidden, lambda: True)
+        painted_over(as_image(sheet), hidden, is_cancelled=lambda: True)
 
 
 def test_wide_and_narrow_places_are_filled_too() -> None:

@@ -70,7 +70,7 @@ def run(folder: Path) -> None:
     found = [row for row in read_table(ROOT / RESULTS / "words.parquet") if row["method"] == "together"]
     for row in (row for row in found if "_x" in row["sheet"]):
         sheet = np.asarray(read_image(str(folder / row["sheet"]))[0].convert("RGB"))
-        ink = ink_of_words(sheet, [_word(each) for each in row["words"]])
+        ink, _ = ink_of_words(sheet, [_word(each) for each in row["words"]])
         near = opencv().dilate(ink.astype(np.uint8), np.ones((APART, APART), np.uint8)) > 0
         for number, move in enumerate(MOVES):
             hidden = np.roll(ink, move, (0, 1)) & ~near

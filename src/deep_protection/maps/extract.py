@@ -122,11 +122,11 @@ def extract_text(
     words, left_out = sifted(words, doubtful, script)
     left_out += told_of(words)
     words.sort(key=lambda word: (word.box[1], word.box[0]))
-    hidden = ink_of_words(sheet, words) if ocr else ink_of_lettering(letters)
+    hidden, lines = ink_of_words(sheet, words) if ocr else (ink_of_lettering(letters), None)
     text_layer = _as_layer(sheet, letters)
     del letters
     record = _on_cpu(as_image(image))
-    without = painted_over(record, hidden, given.is_cancelled)
+    without = painted_over(record, hidden, lines, given.is_cancelled)
     return ExtractedText(words, text_layer, without, Image.fromarray(sheet), (*notes, *record.notes, *left_out))
 
 

@@ -42,10 +42,12 @@ RUN, OUTSIDE = 40, 0.3
 """Straight runs of at least this, in pixels, are lines and stay, where so much of them is outside a word."""
 
 
-def ink_of_words(sheet: NDArray[np.uint8], words: list[Word]) -> Mask:
-    """``H×W``: the pixels of the words on an ``H×W×3`` RGB sheet, dark on light or light on dark, without lines."""
+def ink_of_words(sheet: NDArray[np.uint8], words: list[Word]) -> tuple[Mask, Mask]:
+    """``H×W``: the pixels of the words on an ``H×W×3`` RGB sheet, dark on light or light on dark, without lines; and
+    those of the lines through them.
+    """
     cv2 = opencv()
-    found = np.zeros(sheet.shape[:2], np.uint8)
+    found, through = np.zeros(sheet.shape[:2], np.uint8), np.zeros(sheet.shape[:2], np.uint8)
     for word in words:
         corners = np.array(word.corners)
         height = min(np.linalg.norm(corners[3] - corners[0]), np.linalg.norm(corners[1] - corners[0]))
@@ -65,7 +67,8 @@ def ink_of_words(sheet: NDArray[np.uint8], words: list[Word]) -> Mask:
         halo = cv2.dilate(letters, np.ones((2 * SOFT + 1,) * 2, np.uint8)) & tinge
         letters = cv2.dilate(letters | halo, np.ones((3, 3), np.uint8))
         found[rows, columns] |= letters & ~lines
-    return found.astype(bool)
+        through[rows, columns] |= cv2.dilate(letters, np.ones((2 * REACH + 1,) * 2, np.uint8)) & lines
+    return found.astype(bool), through.astype(bool) & ~found.astype(bool)
 
 
 def ink_of_lettering(letters: Ink) -> Mask:
@@ -99,26 +102,30 @@ def _lines(strange: Mask, run: int, own: NDArray[np.uint8]) -> Mask:
     return found.astype(bool) & strange
 
 
-def painted_over(image: ImageRecord, hidden: Mask, is_cancelled: Callable[[], bool] = never) -> Any:
-    """The sheet, in its own type, with what is ``hidden`` (``H×W``) filled from what is around it.
+def painted_over(
+    image: ImageRecord, hidden: Mask, lines: Mask | None = None, is_cancelled: Callable[[], bool] = never
+) -> Any:
+    """The sheet, in its own type, with what is ``hidden`` (``H×W``) filled from what is around it, but not from
+    ``lines`` (``H×W``), which stay as they are: what is nearest would be their black.
 
     Tile by tile, so that a large sheet takes no more memory than a small one; only what is hidden changes, and where
     nothing else is seen, nothing.
     """
-    if not hidden.any() or hidden.all():
-        return image.to_original(image.pixels)
     paper = image.on_paper
     wanted = torch.from_numpy(hidden)
+    unseen = wanted if lines is None else wanted | torch.from_numpy(lines)
+    if not bool(wanted.any()) or bool(unseen.all()):
+        return image.to_original(image.pixels)
     painted = Patches(wanted, OVERLAP)
     for tile in cut_tiles(hidden.shape[0], hidden.shape[1], TILE, OVERLAP):
         if is_cancelled():
             raise CancelledError("painting over the words was cancelled")
-        missing = tile.of(wanted)
-        if not bool(missing.any()):
+        missing = tile.of(unseen)
+        if not bool(tile.of(wanted).any()):
             continue
         ground, is_flat = flat_ground(tile.of(paper), missing)
         if bool(missing.all()):
-            ground = paper[:, ~wanted].mean(dim=1)[:, None, None].expand(ground.shape)
+            ground = paper[:, ~unseen].mean(dim=1)[:, None, None].expand(ground.shape)
         elif min(missing.shape) > 1:  # else there is no line to lead on
             ground = _continued(torch.where(is_flat, ground, tile.of(paper)), missing & ~is_flat)
         painted.add(tile, ground)
