@@ -9,7 +9,7 @@ its image is done, and the same command goes on from there.
 import time
 from collections import defaultdict
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from textwrap import indent
 
 import torch
@@ -80,36 +80,46 @@ def _key(row: Row) -> tuple[object, ...]:
 
 def certified() -> str:
     """Share of all images that are right and certified, at each radius."""
-    found: dict[tuple[object, ...], list[Row]] = defaultdict(list)
+    found: dict[tuple[object, ...], dict[float | None, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows.read(ROWS):
-        found[tuple(row[name] for name in _SETTINGS)].append(row)
+        found[tuple(row[name] for name in _SETTINGS[:-1])][row["radius"]].append(row)
     if not found:
         return "Not measured yet.\n"
-    lines = []
-    for key in sorted(
-        found, key=lambda each: (each[2], list(TITLES).index(str(each[1])), each[6], each[-1] is not None)
-    ):
-        own = found[key]
-        first = own[0]
-        asked = first["radius"]  # what holds there holds at smaller ones, and of larger ones nothing is known
-        cells = ["–" if asked else share([row["prediction"] == row["label"] for row in own])]
-        for radius in RADII:
-            held = [row["prediction"] == row["label"] and row["certified"] >= radius for row in own]
-            if asked and radius > asked:
-                cells.append("–")
-            elif asked and radius < asked:
-                cells.append(f"≥ {100 * sum(held) / len(held):.0f}")
-            else:
-                cells.append(share(held))
-        abstained = "–" if asked else f"{100 * sum(row['prediction'] is None for row in own) / len(own):.0f}"
-        spent = median(row["cpu_seconds"] for row in own)
-        about = f"{first['sigma']:g}", f"{first['samples']:,}"
+    lines, counts = [], []
+    for key in sorted(found, key=lambda each: (each[2], list(TITLES).index(str(each[1])), each[6])):
+        asked = found[key]
+        whole = asked.get(None)
+        every = [own for _, own in sorted(asked.items(), key=lambda pair: pair[0] or 0)]
+        first = every[0][0]
+        cells = ["–" if whole is None else share([row["prediction"] == row["label"] for row in whole])]
+        cells += [_certified_at(radius, asked) for radius in RADII]
+        abstained = "–" if whole is None else f"{100 * mean(row['prediction'] is None for row in whole):.0f}"
+        spent = " / ".join(f"{median(row['cpu_seconds'] for row in own):.0f}" for own in every)
+        counts += [len(own) for own in every]
         title = TITLES[first["denoiser"]] + (", two views" if first["views"] else "")
-        lines.append([title, *about, *cells, abstained, str(len(own)), f"{spent:.0f}"])
+        about = f"{first['sigma']:g}", f"{first['samples']:,}"
+        lines.append([title, *about, *cells, abstained, str(min(map(len, every))), spent])
     heading = ("denoiser", "σ", "N", "right", *(f"at {radius:g}" for radius in RADII), "abstains", "n", "CPU s")
-    fewest = min(len(own) for own in found.values())
+    fewest = min(counts)
     told = f"\nOf {fewest} of {WHOLE} images so far: the intervals say how little that is.\n" if fewest < WHOLE else ""
-    return block_markdown(Table(heading, lines)) + told
+    shown = [n for n, _ in enumerate(heading) if any(line[n] != "–" for line in lines)]
+    table = Table([heading[n] for n in shown], [[line[n] for n in shown] for line in lines])
+    return block_markdown(table) + told
+
+
+def _certified_at(radius: float, asked: dict[float | None, list[Row]]) -> str:
+    """From where this radius was asked for, or all; what holds at a larger one holds here, and of smaller ones nothing
+    follows.
+    """
+    known = asked.get(radius) or asked.get(None)
+    if known:
+        return share(_held(known, radius))
+    larger = [mean(_held(own, radius)) for at, own in asked.items() if at is not None and at > radius]
+    return f"≥ {100 * max(larger):.0f}" if larger else "–"
+
+
+def _held(own: list[Row], radius: float) -> list[bool]:
+    return [row["prediction"] == row["label"] and row["certified"] >= radius for row in own]
 
 
 AIMS = {0.1: 72, 0.25: 52, 0.5: 20}
@@ -128,7 +138,7 @@ def aims() -> str:
             first = own[0]
             if len(own) < WHOLE or radius > (first["radius"] or radius):
                 continue
-            held = sum(row["prediction"] == row["label"] and row["certified"] >= radius for row in own)
+            held = sum(_held(own, radius))
             is_bare = first["denoiser"] == "none"
             best[is_bare] = max(best.get(is_bare, (0, 0.0)), (held, first["sigma"]))
         cells = [f"{best[bare][0]} (σ {best[bare][1]:g})" if bare in best else "–" for bare in (False, True)]
@@ -154,7 +164,7 @@ def certified_short() -> str:
         ]
         if all(len(own) == WHOLE for own in of):
             complete.append((radius, sigma))
-            held = (sum(row["prediction"] == row["label"] and row["certified"] >= radius for row in own) for own in of)
+            held = (sum(_held(own, radius)) for own in of)
             lines.append("".join(f"<td>{100 * each / WHOLE:.0f}&nbsp;%</td>" for each in held))
     about = (
         f"Of {WHOLE} photographs, those that are right and certified; lite0, 1,000 draws, wrong one time in a thousand "
