@@ -62,7 +62,7 @@ _FITS = {
 _ATTACKS = {"fgsm": 0.3, "pgd": 2.5, "mifgsm": 1.0, "l2pgd": 4.0, "deepfool": 4.0, "saltpepper": 15.0, "ddn": 6.0}
 _ATTACKS |= {"cw": 44.0, "gaussianblur": 1.0}
 _CLASSIFY, _DETECT, _ANSWERS = 0.1, 1.2, 0.6
-_READ = 4.0, 34.0
+_READ = 1.0, 25.0
 """Of a map: for itself, and for each megapixel."""
 
 
