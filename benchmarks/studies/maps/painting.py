@@ -35,6 +35,7 @@ ROWS = ROOT / RESULTS / "painting.jsonl"
 MOVES = ((60, 40), (-50, 110), (130, -70))
 """Rows and columns that the ink is moved by."""
 SHEETS = 10
+"""Tiles of the table, three moves each: it is shown when all are there."""
 APART = 15
 """Pixels, to every side together, that it keeps from the words."""
 

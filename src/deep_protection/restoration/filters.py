@@ -84,9 +84,9 @@ def unclipped(pixels: Tensor, sigma: float) -> Tensor:
     return torch.from_numpy(np.interp(pixels.numpy(), means, values).astype(np.float32))
 
 
-def smoothed(pixels: Tensor, sigma: float, strength: float = AT_HALF) -> Tensor:
+def smoothed(pixels: Tensor, sigma: float) -> Tensor:
     """Non-local means of the three colours together."""
-    return torch.from_numpy(_filtered(pixels.numpy(), lambda each: _non_local_means(each, strength, sigma, 0)))
+    return torch.from_numpy(_filtered(pixels.numpy(), lambda each: _non_local_means(each, AT_HALF, sigma, 0)))
 
 
 def filled(seen: Tensor, missing: Tensor) -> Tensor:
